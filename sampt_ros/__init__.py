@@ -1,0 +1,1 @@
+"""SAM-PT as a real-time ROS 2 stream: points in, masks out."""

@@ -1,0 +1,28 @@
+"""What can go wrong; every message says what was expected and what came."""
+
+
+class SamPtError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ConfigError(SamPtError, ValueError):
+    """A parameter or preset is unknown, of the wrong type, or out of range."""
+
+
+class FrameError(SamPtError, ValueError):
+    """An image cannot be used: it is dropped and counted, tracking goes on."""
+
+
+class QueryError(SamPtError, ValueError):
+    """A query (points, box, mask) is refused; objects already tracked are untouched."""
+
+
+class UnknownObjectError(QueryError, KeyError):
+    """A query names an object that is not tracked."""
+
+    def __str__(self) -> str:  # KeyError would print the message in quotes
+        return str(self.args[0])
+
+
+class CheckpointError(SamPtError, RuntimeError):
+    """Model weights are missing, corrupt, or of another architecture."""

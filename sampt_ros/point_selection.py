@@ -1,0 +1,108 @@
+"""Query points from a mask (Rajič et al., "Segment Anything Meets Point Tracking", section 3.2).
+
+Every method is a function `(mask, count, rng, gray) -> xy`:
+
+mask   (H, W) bool
+count  how many points are wanted; a mask with fewer pixels gives each of its pixels once, an empty one none
+rng    numpy Generator; the same state gives the same points
+gray   (H, W) uint8 luminance of the same frame
+xy     (n, 2) float32 pixels, n = min(count, pixels in the mask), all different, all inside the mask
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+Selection = Callable[[np.ndarray, int, np.random.Generator, np.ndarray], np.ndarray]
+
+_SAMPLE = 400  # pixels that stand for the mask in k-medoids; the distance matrix is its square
+_ITERATIONS = 20  # k-medoids settles in fewer
+
+
+def _pixels(mask: np.ndarray) -> np.ndarray:
+    """(n, 2) float32 xy of the pixels in a mask."""
+    flat = np.flatnonzero(mask)
+    return np.stack([flat % mask.shape[1], flat // mask.shape[1]], axis=1).astype(np.float32)
+
+
+def random(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
+    """Pixels drawn uniformly without replacement."""
+    pixels = _pixels(mask)
+    return pixels[rng.choice(len(pixels), min(count, len(pixels)), replace=False)]
+
+
+def k_medoids(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
+    """Centres of `count` compact parts of the mask: k-medoids by Voronoi iteration (Park and Jun, 2009)."""
+    sample = random(mask, max(_SAMPLE, count), rng, gray)
+    if count == 0 or len(sample) <= count:
+        return sample[:count]
+    distance = np.linalg.norm(sample[:, None] - sample[None], axis=2)
+    medoids = _spread(distance, count, rng)
+    for _ in range(_ITERATIONS):
+        nearest = distance[:, medoids].argmin(axis=1)
+        nearest[medoids] = np.arange(count)  # no part is ever empty
+        moved = medoids.copy()
+        for part in range(count):
+            members = np.flatnonzero(nearest == part)
+            moved[part] = members[distance[np.ix_(members, members)].sum(axis=1).argmin()]
+        if np.array_equal(moved, medoids):
+            break
+        medoids = moved
+    return sample[medoids]
+
+
+def _spread(distance: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Seeds for k-medoids, each drawn with probability ~ squared distance to those drawn before (k-means++)."""
+    seeds = [int(rng.integers(len(distance)))]
+    nearest = distance[seeds[0]].copy()
+    while len(seeds) < count:
+        weight = nearest**2
+        seeds.append(int(rng.choice(len(distance), p=weight / weight.sum())))
+        np.minimum(nearest, distance[seeds[-1]], out=nearest)
+    return np.array(seeds)
+
+
+def shi_tomasi(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
+    """The best corners to track (Shi and Tomasi, 1994), filled up with random pixels where there are too few.
+
+    Corners of the object's outline belong half to the background, so the mask is eroded first.
+    """
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    if not inner.any():
+        inner = mask.astype(np.uint8)
+    if count == 0 or not inner.any():
+        return np.zeros((0, 2), np.float32)
+    apart = max(1.0, 0.5 * np.sqrt(np.count_nonzero(inner) / count))
+    x, y, width, height = cv2.boundingRect(inner)
+    window = np.s_[y : y + height, x : x + width]
+    corners = cv2.goodFeaturesToTrack(gray[window], count, 0.001, apart, mask=inner[window])
+    corners = np.zeros((0, 2), np.float32) if corners is None else corners.reshape(-1, 2) + np.array([x, y], np.float32)
+    return np.concatenate([corners, random(_without(mask, corners), count - len(corners), rng, gray)])
+
+
+def mixed(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
+    """A quarter k-medoids, a third Shi-Tomasi, the rest random."""
+    chosen = np.zeros((0, 2), np.float32)
+    for select, share in ((k_medoids, count // 4), (shi_tomasi, count // 3), (random, count)):
+        wanted = min(share, count - len(chosen))
+        chosen = np.concatenate([chosen, select(_without(mask, chosen), wanted, rng, gray)])
+    return chosen
+
+
+def _without(mask: np.ndarray, xy: np.ndarray) -> np.ndarray:
+    """The mask less the pixels already chosen."""
+    rest = mask.copy()
+    x, y = xy.astype(int).T
+    rest[y, x] = False
+    return rest
+
+
+POINT_SELECTION: dict[str, Selection] = {
+    "k_medoids": k_medoids,
+    "shi_tomasi": shi_tomasi,
+    "random": random,
+    "mixed": mixed,
+}

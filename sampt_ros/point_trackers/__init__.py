@@ -1,0 +1,34 @@
+"""Point trackers by name: a new one is a file here and a line in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sampt_ros.config import SamPtConfig
+from sampt_ros.errors import ConfigError
+from sampt_ros.point_trackers.base import PointTracker
+
+
+def _lucas_kanade(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.lucas_kanade import LucasKanade
+
+    return LucasKanade(config.lucas_kanade)
+
+
+def _dis_flow(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.dis_flow import DisFlow
+
+    return DisFlow(config.dis_flow)
+
+
+POINT_TRACKERS: dict[str, Callable[[SamPtConfig], PointTracker]] = {
+    "lucas_kanade": _lucas_kanade,
+    "dis_flow": _dis_flow,
+}
+
+
+def build_point_tracker(config: SamPtConfig) -> PointTracker:
+    """The tracker that `config.point_tracker` names; raises ConfigError with the choices."""
+    if config.point_tracker not in POINT_TRACKERS:
+        raise ConfigError(f"point_tracker: expected one of {', '.join(POINT_TRACKERS)}, got {config.point_tracker!r}")
+    return POINT_TRACKERS[config.point_tracker](config)

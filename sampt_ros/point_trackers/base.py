@@ -1,0 +1,134 @@
+"""What a point tracker is: it carries points, known by id, from frame to frame."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from sampt_ros.structures import Frame
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """Where N points are in one frame.
+
+    id          (N,) uint32
+    xy          (N, 2) float32, pixels; outside the image where the point left it
+    visible     (N,) bool
+    confidence  (N,) float32, 0..1
+    """
+
+    id: np.ndarray
+    xy: np.ndarray
+    visible: np.ndarray
+    confidence: np.ndarray
+
+    @classmethod
+    def start(cls, ids: np.ndarray, xy: np.ndarray) -> Tracks:
+        """Points on the frame they were queried in."""
+        n = len(ids)
+        return cls(
+            np.asarray(ids, np.uint32).reshape(n),
+            np.asarray(xy, np.float32).reshape(n, 2),
+            np.ones(n, bool),
+            np.ones(n, np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def __add__(self, other: Tracks) -> Tracks:
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
+        return Tracks(*(np.concatenate(pair) for pair in pairs))
+
+    def at(self, rows: np.ndarray) -> Tracks:
+        """Some of the points: `rows` is an index or a bool array."""
+        return Tracks(self.id[rows], self.xy[rows], self.visible[rows], self.confidence[rows])
+
+
+class PointTracker(ABC):
+    """Carries points through a stream of frames; all points of all objects move in one call."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget all points and frames."""
+
+    @abstractmethod
+    def add(self, ids: np.ndarray, xy: np.ndarray, frames: Sequence[Frame]) -> Tracks:
+        """Start points on frames[0] and bring them to frames[-1], the frame of the latest update.
+
+        ids (n,) uint32, new to this tracker; xy (n, 2) float32 pixels. Returns the new points on frames[-1].
+        """
+
+    @abstractmethod
+    def remove(self, ids: np.ndarray) -> None:
+        """Forget these points; unknown ids are ignored."""
+
+    @abstractmethod
+    def update(self, frame: Frame) -> Tracks:
+        """Move every point to `frame`, the next of the stream."""
+
+    def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
+        """Move a mask by dense motion.
+
+        mask (H, W) float32 0..1 on `previous`; returns the same on `current`, None if dense motion is not known.
+        """
+        return None
+
+
+class FrameToFrameTracker(PointTracker):
+    """A tracker whose only memory is the previous frame: it implements `move`."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._previous: Frame | None = None
+        self._tracks = Tracks.start(np.zeros(0), np.zeros((0, 2)))
+
+    @abstractmethod
+    def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points (n, 2) float32, n >= 1, of `previous` on `current`: xy, visible, confidence as in Tracks."""
+
+    def add(self, ids: np.ndarray, xy: np.ndarray, frames: Sequence[Frame]) -> Tracks:
+        tracks = Tracks.start(ids, xy)
+        for previous, current in pairwise(frames):
+            tracks = self._moved(tracks, previous, current)
+        self._previous = frames[-1]
+        self._tracks = self._tracks + tracks
+        return tracks
+
+    def remove(self, ids: np.ndarray) -> None:
+        self._tracks = self._tracks.at(~np.isin(self._tracks.id, ids))
+
+    def update(self, frame: Frame) -> Tracks:
+        if self._previous is not None:
+            self._tracks = self._moved(self._tracks, self._previous, frame)
+        self._previous = frame
+        return self._tracks
+
+    def _moved(self, tracks: Tracks, previous: Frame, current: Frame) -> Tracks:
+        if len(tracks) == 0:
+            return tracks
+        return Tracks(tracks.id, *self.move(tracks.xy, previous, current))
+
+
+def inside(xy: np.ndarray, frame: Frame) -> np.ndarray:
+    """(n,) bool: which points (n, 2) lie in the frame's image."""
+    height, width = frame.size
+    within: np.ndarray = (xy >= -0.5) & (xy < [width - 0.5, height - 0.5])
+    return within.all(axis=1)
+
+
+def round_trip_visibility(start: np.ndarray, back: np.ndarray, max_error: float) -> tuple[np.ndarray, np.ndarray]:
+    """Visible and confidence from the forward-backward error (Kalal et al., 2010).
+
+    start, back (n, 2) float32 pixels: where points began, and where the way there and back leads.
+    """
+    error = np.linalg.norm(back - start, axis=1)
+    visible: np.ndarray = error <= max_error
+    return visible, np.exp2(-error / max_error).astype(np.float32)

@@ -1,0 +1,80 @@
+"""Points to masks: the positive pass, the full pass and the refinement passes of SAM-PT (section 3.3).
+
+Rajič et al., "Segment Anything Meets Point Tracking", arXiv 2307.01197.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
+
+
+def _no_points() -> np.ndarray:
+    return np.zeros((0, 2), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectPrompt:
+    """What is known of one object in one frame, pixel xy.
+
+    positive  (n, 2) float32: visible points on it; own_negative (m, 2): visible points off it
+    others    (k, 2) float32: the other objects' visible positive points
+    mask      (H, W) float32 0..1: the last accepted mask moved to this frame, or None
+    box       (x_min, y_min, x_max, y_max) as the user drew it, or None
+    """
+
+    positive: np.ndarray
+    own_negative: np.ndarray = field(default_factory=_no_points)
+    others: np.ndarray = field(default_factory=_no_points)
+    mask: np.ndarray | None = None
+    box: tuple[float, float, float, float] | None = None
+
+
+def segment(
+    segmenter: Segmenter, embedding: Any, objects: Sequence[ObjectPrompt], refinements: int, ambiguous: bool = False
+) -> Decoded:
+    """Masks of B >= 1 objects, all in one decoder batch per pass.
+
+    refinements: passes after the first ones that add the box of the current mask
+    ambiguous: the prompt is a single click; see Segmenter.decode
+    """
+    # Positive pass; an object with no negative points of its own gets everything at once instead.
+    twice = [row for row, prompt in enumerate(objects) if len(prompt.own_negative)]
+    first = _pack(segmenter, embedding, [_positive_only(p) if len(p.own_negative) else p for p in objects])
+    decoded = segmenter.decode(embedding, first, ambiguous)
+
+    # Full pass: all points, and the first pass's mask.
+    if twice:
+        full = replace(_pack(segmenter, embedding, [objects[row] for row in twice]), logits=decoded.logits[twice])
+        decoded = decoded.updated(twice, segmenter.decode(embedding, full))
+
+    # Refinement: all points, the current mask, and its box.
+    prompts = _pack(segmenter, embedding, objects)
+    for _ in range(refinements):
+        decoded = segmenter.decode(embedding, replace(prompts, boxes=decoded.boxes(), logits=decoded.logits))
+    return decoded
+
+
+def _positive_only(prompt: ObjectPrompt) -> ObjectPrompt:
+    return replace(prompt, own_negative=_no_points(), others=_no_points())
+
+
+def _pack(segmenter: Segmenter, embedding: Any, objects: Sequence[ObjectPrompt]) -> Prompts:
+    """One batch from many objects' prompts."""
+    boxes = None
+    if any(prompt.box is not None for prompt in objects):
+        boxes = np.array([prompt.box or (np.nan,) * 4 for prompt in objects], np.float32)
+    logits = None
+    if any(prompt.mask is not None for prompt in objects):
+        logits = segmenter.mask_prompt(embedding, [prompt.mask for prompt in objects])
+    return Prompts.pack(
+        [prompt.positive for prompt in objects],
+        [np.concatenate([prompt.own_negative, prompt.others]) for prompt in objects],
+        boxes,
+        logits,
+    )

@@ -1,0 +1,304 @@
+"""SAM-PT as a stream (Rajič et al., "Segment Anything Meets Point Tracking", arXiv 2307.01197)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from sampt_ros.config import SamPtConfig, load_preset, require_live_change
+from sampt_ros.errors import FrameError, QueryError, UnknownObjectError
+from sampt_ros.point_trackers import PointTracker, build_point_tracker
+from sampt_ros.prompting import ObjectPrompt, segment
+from sampt_ros.queries import Query
+from sampt_ros.reinit import AcceptedMask, MaskHistory, build_reinit_policy
+from sampt_ros.segmenters import Segmenter, build_segmenter
+from sampt_ros.stages import StageClock
+from sampt_ros.structures import NEGATIVE, POSITIVE, Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
+from sampt_ros.tracked_points import TrackedPoints
+
+_MAX_ID = 65535  # the label image is uint16
+
+
+@dataclass(eq=False)
+class _Object:
+    """An object between two frames; `carried` (H, W) float32 is its last accepted mask, moved to the newest frame."""
+
+    id: int
+    points: Points
+    history: MaskHistory
+    carried: np.ndarray | None
+    result: ObjectResult
+
+    @property
+    def seen(self) -> bool:
+        return len(self.points.visible_xy(POSITIVE)) > 0
+
+
+class SamPt:
+    """Tracks any number of objects through a stream of frames: causal, in bounded memory.
+
+        sam_pt = SamPt(load_preset("default"))
+        sam_pt.step(image)
+        cup = sam_pt.add_object(points=[(320, 240)])
+        result = sam_pt.step(next_image)     # result.labels == cup.id, result.mask, result.objects
+
+    Not to be called from two threads at once.
+    """
+
+    def __init__(
+        self,
+        config: SamPtConfig | None = None,
+        segmenter: Segmenter | None = None,
+        point_tracker: PointTracker | None = None,
+    ) -> None:
+        """Build what `config` names (default: the default preset), unless a segmenter or tracker object is given.
+
+        Raises ConfigError, or CheckpointError if weights cannot be loaded.
+        """
+        self._config = config or load_preset()
+        self._segmenter = segmenter or build_segmenter(self._config)
+        self._points = TrackedPoints(self._config, point_tracker or build_point_tracker(self._config))
+        self._policy = build_reinit_policy(self._config.reinit)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all objects and frames; ids and the seed begin anew."""
+        self._objects: dict[int, _Object] = {}
+        self._frames: deque[Frame] = deque(maxlen=max(2, self._policy.memory))
+        self._embedding: tuple[Frame, Any] | None = None
+        self._last_id = 0
+        self._late_frames = 0
+        self._points.reset()
+
+    @property
+    def config(self) -> SamPtConfig:
+        """The configuration; assigning one that changes more than live parameters raises ConfigError."""
+        return self._config
+
+    @config.setter
+    def config(self, config: SamPtConfig) -> None:
+        require_live_change(self._config, config)
+        self._config = self._points.config = config
+
+    @property
+    def object_ids(self) -> list[int]:
+        """Ids of the tracked objects, in the order they were added."""
+        return list(self._objects)
+
+    def step(self, image: np.ndarray) -> FrameResult:
+        """Bring every object to the next frame.
+
+        image: (H, W, 3) uint8 RGB, of the same size as the frames before. Raises FrameError otherwise, and then
+        nothing has changed.
+        """
+        frame = self._next_frame(image)
+        objects = list(self._objects.values())
+        clock = StageClock()
+
+        # The tracker moves all points of all objects in one batch.
+        with clock("tracking"):
+            for item, points in zip(objects, self._points.update([item.points for item in objects], frame)):
+                item.points = points
+
+        # The last accepted masks move along, where dense motion is known.
+        with clock("carrying"):
+            self._carry_masks(objects, list(self._frames)[-2:])
+
+        # The image is encoded once; all objects that are still seen become masks in one batch.
+        with clock("encoding"):
+            embedding = self._encode(frame) if any(item.seen for item in objects) else None
+        with clock("decoding"):
+            self._segment(objects, embedding)
+        result = FrameResult(frame.index, frame.size, tuple(item.result for item in objects), clock.stages)
+
+        # Good masks yield fresh points, which count from the next frame on.
+        with clock("reinit"):
+            self._reinitialise(frame)
+        return result
+
+    def add_object(
+        self,
+        points: Sequence[Sequence[float]] | np.ndarray | None = None,
+        labels: Sequence[int] | np.ndarray | None = None,
+        box: Sequence[float] | None = None,
+        mask: np.ndarray | None = None,
+        object_id: int | None = None,
+        past: Sequence[np.ndarray] = (),
+    ) -> ObjectResult:
+        """Start an object and return it as it is on the newest frame.
+
+        points     (n, 2) pixel xy on the newest frame; labels (n,) 1 on the object, 0 off it (default: all 1)
+        box        (x_min, y_min, x_max, y_max) pixels around it
+        mask       (H, W) its mask, nonzero on the object; taken as it is
+        object_id  its id, 1..65535; a tracked object of this id starts anew (default: an id never used before)
+        past       where the prompts lie on an older image than the newest: that image (H, W, 3) and every one since,
+                   oldest first, without the newest
+
+        Raises QueryError, saying what was expected, and then nothing has changed.
+        """
+        frames = self._frames_since(past)
+        query = Query.checked(frames[0].size, points, labels, box, mask)
+        query.require_start()
+        object_id = self._checked_id(object_id)
+        started, score = self._first_mask(query, frames[0])
+
+        if object_id in self._objects:
+            self._points.forget(self._objects[object_id].points)
+        self._last_id = max(self._last_id, object_id)
+        clicked = self._points.new(query.positive, query.negative)
+        followed = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
+        history = MaskHistory(int(started.sum()), frames[-1].index, deque(maxlen=self._policy.memory))
+        result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros_like(started), followed)
+        item = self._objects[object_id] = _Object(object_id, followed, history, started.astype(np.float32), result)
+        if len(frames) == 1:
+            self._settle(item, started, score)
+        else:
+            self._carry_masks([item], frames)
+            self._segment([item], self._encode(frames[-1]))
+        return item.result
+
+    def add_points(
+        self,
+        object_id: int,
+        points: Sequence[Sequence[float]] | np.ndarray,
+        labels: Sequence[int] | np.ndarray | None = None,
+        past: Sequence[np.ndarray] = (),
+    ) -> ObjectResult:
+        """Correct a tracked object with more points and return it as it is on the newest frame.
+
+        points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), and then nothing
+        has changed.
+        """
+        item = self._known(object_id)
+        frames = self._frames_since(past)
+        query = Query.checked(frames[0].size, points, labels)
+        item.points = item.points + self._points.follow(self._points.new(query.positive, query.negative), frames)
+        self._segment([item], self._encode(frames[-1]))
+        return item.result
+
+    def remove_object(self, object_id: int) -> None:
+        """Stop tracking an object; raises UnknownObjectError."""
+        self._points.forget(self._known(object_id).points)
+        del self._objects[object_id]
+
+    def _known(self, object_id: int) -> _Object:
+        if object_id not in self._objects:
+            tracked = ", ".join(map(str, self._objects)) or "none"
+            raise UnknownObjectError(f"expected the id of a tracked object ({tracked}); got {object_id}")
+        return self._objects[object_id]
+
+    def _checked_id(self, object_id: int | None) -> int:
+        """The id of an object about to start."""
+        if object_id is None:
+            object_id = self._last_id + 1
+        if not 1 <= object_id <= _MAX_ID:
+            raise QueryError(f"expected an object id from 1 to {_MAX_ID}; got {object_id}")
+        if object_id not in self._objects and len(self._objects) >= self._config.max_objects:
+            raise QueryError(f"expected at most max_objects = {self._config.max_objects} objects; got one more")
+        return object_id
+
+    def _next_frame(self, image: np.ndarray) -> Frame:
+        check_image(image)
+        newest = self._frames[-1] if self._frames else None
+        if newest is not None and image.shape != newest.image.shape:
+            raise FrameError(f"expected an image of {_wxh(newest.image)} like those before; got {_wxh(image)}")
+        self._frames.append(Frame(newest.index + 1 if newest else 0, image))
+        return self._frames[-1]
+
+    def _frames_since(self, past: Sequence[np.ndarray]) -> list[Frame]:
+        """The frame that a query lies on and all since, newest last; past images get indices below zero."""
+        if not self._frames:
+            raise QueryError("expected a frame before the first query; got none yet")
+        newest = self._frames[-1]
+        for image in past:
+            if check_image(image).shape != newest.image.shape:
+                raise QueryError(f"expected past images of {_wxh(newest.image)}; got {_wxh(image)}")
+        self._late_frames += len(past)
+        return [*(Frame(back - self._late_frames, image) for back, image in enumerate(past)), newest]
+
+    def _encode(self, frame: Frame) -> Any:
+        """The frame's embedding; the last one is kept, for queries that come after the step."""
+        if self._embedding is None or self._embedding[0] is not frame:
+            self._embedding = (frame, self._segmenter.encode(frame))
+        return self._embedding[1]
+
+    def _carry_masks(self, objects: Iterable[_Object], frames: Sequence[Frame]) -> None:
+        """Move the last accepted masks from frames[0] to frames[-1]."""
+        if not self._config.prompting.carry_mask:
+            return
+        for item in objects:
+            for previous, current in pairwise(frames):
+                if item.carried is not None:
+                    item.carried = self._points.tracker.carry(item.carried, previous, current)
+
+    def _first_mask(self, query: Query, frame: Frame) -> tuple[np.ndarray, float]:
+        """The mask (H, W) bool that an object starts with, and its predicted IoU."""
+        if query.mask is not None:
+            return query.mask, 1.0
+        single_click = len(query.xy) == 1 and query.box is None
+        prompt = ObjectPrompt(query.positive, query.negative, box=query.box)
+        decoded = segment(
+            self._segmenter, self._encode(frame), [prompt], self._config.prompting.refinements, single_click
+        )
+        mask = decoded.masks()[0]
+        if not mask.any():
+            raise QueryError("expected prompts on an object; the segmenter finds nothing there")
+        return mask, float(decoded.scores()[0])
+
+    def _segment(self, objects: Sequence[_Object], embedding: Any) -> None:
+        """Give each of these objects its result on the newest frame."""
+        seen = [item for item in objects if item.seen]
+        for item in objects:
+            if not item.seen:
+                item.result = self._result(item, ObjectState.LOST, 0.0)
+        if not seen:
+            return
+        prompts = [self._prompt(item) for item in seen]
+        decoded = segment(self._segmenter, embedding, prompts, self._config.prompting.refinements)
+        for item, mask, score in zip(seen, decoded.masks(), decoded.scores()):
+            self._settle(item, mask, float(score))
+
+    def _prompt(self, item: _Object) -> ObjectPrompt:
+        others = [other.points.visible_xy(POSITIVE) for other in self._objects.values() if other is not item]
+        return ObjectPrompt(
+            item.points.visible_xy(POSITIVE),
+            item.points.visible_xy(NEGATIVE),
+            np.concatenate(others) if others else np.zeros((0, 2), np.float32),
+            item.carried if self._config.prompting.carry_mask else None,
+        )
+
+    def _settle(self, item: _Object, mask: np.ndarray, score: float) -> None:
+        """Accept or refuse an object's mask (H, W) bool on the newest frame."""
+        if score < self._config.prompting.iou_threshold or not mask.any():
+            item.result = self._result(item, ObjectState.UNCERTAIN, score)
+            return
+        item.result = self._result(item, ObjectState.TRACKING, score, mask)
+        item.carried = mask.astype(np.float32)
+        newest = self._frames[-1].index
+        if item.history.accepted and item.history.accepted[-1].index == newest:  # corrected on the same frame
+            item.history.accepted.pop()
+        item.history.accepted.append(AcceptedMask(newest, mask, item.result.area))
+
+    def _result(self, item: _Object, state: ObjectState, score: float, mask: np.ndarray | None = None) -> ObjectResult:
+        if mask is None:
+            mask = np.zeros(self._frames[-1].size, bool)
+        return ObjectResult(item.id, state, score, mask, item.points)
+
+    def _reinitialise(self, frame: Frame) -> None:
+        """Draw fresh points where the policy says so, and bring them from the mask's frame to this one."""
+        histories = {item.id: item.history for item in self._objects.values()}
+        for name, accepted in self._policy.choose(frame.index, histories).items():
+            frames = [buffered for buffered in self._frames if buffered.index >= accepted.index]
+            item = self._objects[name]
+            self._points.forget(item.points)
+            item.points = self._points.follow(self._points.draw(accepted.mask, frames[0]), frames)
+            item.history.since = frame.index
+
+
+def _wxh(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"

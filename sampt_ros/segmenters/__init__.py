@@ -1,0 +1,37 @@
+"""Segmenters by name: a new one is a file here and a line in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sampt_ros.config import SamPtConfig
+from sampt_ros.errors import ConfigError
+from sampt_ros.segmenters.base import Segmenter
+
+
+def _sam(config: SamPtConfig) -> Segmenter:
+    from sampt_ros.segmenters.sam import Sam
+
+    return Sam.from_checkpoint(config.sam, config.device)
+
+
+def _grabcut(config: SamPtConfig) -> Segmenter:
+    from sampt_ros.segmenters.grabcut import GrabCut
+
+    return GrabCut(config.grabcut)
+
+
+SEGMENTERS: dict[str, Callable[[SamPtConfig], Segmenter]] = {
+    "sam": _sam,
+    "grabcut": _grabcut,
+}
+
+
+def build_segmenter(config: SamPtConfig) -> Segmenter:
+    """The segmenter that `config.segmenter` names.
+
+    Raises ConfigError with the choices, CheckpointError if its weights cannot be loaded.
+    """
+    if config.segmenter not in SEGMENTERS:
+        raise ConfigError(f"segmenter: expected one of {', '.join(SEGMENTERS)}, got {config.segmenter!r}")
+    return SEGMENTERS[config.segmenter](config)

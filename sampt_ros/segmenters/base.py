@@ -1,0 +1,94 @@
+"""What a segmenter is: it encodes a frame once, then turns the prompts of all objects into masks in one batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sampt_ros.structures import NEGATIVE, POSITIVE, Frame
+
+PADDING = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """Prompts of B objects for one decoder call.
+
+    xy      (B, N, 2) float32, pixels; objects with fewer than N points are padded
+    labels  (B, N) int8: POSITIVE, NEGATIVE or PADDING
+    boxes   (B, 4) float32, (x_min, y_min, x_max, y_max) pixels, NaN where an object has none; None: no boxes.
+            The segmenter's own array type where they come from `Decoded.boxes`.
+    logits  (B, h, w) mask prompts as `Decoded.logits` or `Segmenter.mask_prompt` gives them, NaN where an
+            object has none; None: no mask prompts
+    """
+
+    xy: np.ndarray
+    labels: np.ndarray
+    boxes: Any = None
+    logits: Any = None
+
+    @classmethod
+    def pack(
+        cls, positive: Sequence[np.ndarray], negative: Sequence[np.ndarray], boxes: Any = None, logits: Any = None
+    ) -> Prompts:
+        """Prompts from B arrays (n, 2) of positive points and as many of negative ones."""
+        points = [np.concatenate(pair) for pair in zip(positive, negative)]
+        longest = max(map(len, points))
+        xy = np.zeros((len(points), longest, 2), np.float32)
+        labels = np.full((len(points), longest), PADDING, np.int8)
+        for row, (own, inside) in enumerate(zip(points, positive)):
+            xy[row, : len(own)] = own
+            labels[row, : len(inside)] = POSITIVE
+            labels[row, len(inside) : len(own)] = NEGATIVE
+        return cls(xy, labels, boxes, logits)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Decoded(ABC):
+    """Masks of B objects, still in the segmenter's own arrays (on its device).
+
+    logits  (B, h, w): to be given back as mask prompts
+    """
+
+    logits: Any
+
+    @abstractmethod
+    def boxes(self) -> Any:
+        """(B, 4) (x_min, y_min, x_max, y_max) in image pixels of the masks, NaN where a mask is empty."""
+
+    @abstractmethod
+    def masks(self) -> np.ndarray:
+        """(B, H, W) bool, at the image's own resolution."""
+
+    @abstractmethod
+    def scores(self) -> np.ndarray:
+        """(B,) float32: predicted IoU, nominally 0..1."""
+
+    @abstractmethod
+    def updated(self, rows: Sequence[int], other: Decoded) -> Decoded:
+        """A copy in which the objects in `rows` are replaced by those of `other`."""
+
+
+class Segmenter(ABC):
+    """Promptable segmentation of one frame at a time."""
+
+    @abstractmethod
+    def encode(self, frame: Frame) -> Any:
+        """The frame's embedding, to be given to `decode` any number of times."""
+
+    @abstractmethod
+    def decode(self, embedding: Any, prompts: Prompts, ambiguous: bool = False) -> Decoded:
+        """Masks for B >= 1 objects.
+
+        ambiguous: the prompts fit several nested objects (a single click); choose the candidate rated best.
+        """
+
+    @abstractmethod
+    def mask_prompt(self, embedding: Any, masks: Sequence[np.ndarray | None]) -> Any:
+        """Full-resolution masks (H, W) float32 0..1 as mask prompts (B, h, w), NaN where None is given."""

@@ -1,0 +1,179 @@
+"""Segment Anything (Kirillov et al., ICCV 2023) from the segment-anything package's model classes."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sampt_ros.config import SamConfig
+from sampt_ros.errors import CheckpointError, ConfigError
+from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
+from sampt_ros.segmenters.sam_decoder import decode_masks, embed_prompts
+from sampt_ros.structures import Frame
+
+_CERTAIN = 10.0  # logit given to a sure pixel of a mask prompt
+
+
+@dataclass(frozen=True, eq=False)
+class SamEmbedding:
+    """A frame's image embedding (1, C, h, w), with the sizes (height, width) that lead back to its pixels."""
+
+    features: Tensor
+    image_size: tuple[int, int]
+    resized: tuple[int, int]
+    model_size: int
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Model pixels per image pixel, (x, y)."""
+        return self.resized[1] / self.image_size[1], self.resized[0] / self.image_size[0]
+
+
+@dataclass(frozen=True, eq=False)
+class SamDecoded(Decoded):
+    """Low-resolution logits (B, h, w) and predicted IoU (B,), on the model's device."""
+
+    logits: Tensor
+    iou: Tensor
+    embedding: SamEmbedding
+
+    def full_logits(self) -> Tensor:
+        """(B, H, W) logits at the image's resolution."""
+        size = (self.embedding.model_size,) * 2
+        padded = functional.interpolate(self.logits[:, None], size, mode="bilinear", align_corners=False)
+        height, width = self.embedding.resized
+        cropped = padded[..., :height, :width]
+        return functional.interpolate(cropped, self.embedding.image_size, mode="bilinear", align_corners=False)[:, 0]
+
+    def boxes(self) -> Tensor:
+        masks = self.full_logits() > 0
+        (left, right), (top, bottom) = _span(masks.any(1)), _span(masks.any(2))
+        return torch.stack([left, top, right, bottom], 1)
+
+    def masks(self) -> np.ndarray:
+        return (self.full_logits() > 0).cpu().numpy()
+
+    def scores(self) -> np.ndarray:
+        return self.iou.float().cpu().numpy()
+
+    def updated(self, rows: Sequence[int], other: Decoded) -> SamDecoded:
+        index = torch.as_tensor(rows, device=self.iou.device)
+        return replace(
+            self,
+            logits=self.logits.index_copy(0, index, other.logits),
+            iou=self.iou.index_copy(0, index, other.iou),  # type: ignore[attr-defined]
+        )
+
+
+def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last True of each row of (B, n) bool, as float; NaN where there is none."""
+    n = occupied.shape[1]
+    nan = torch.full((len(occupied),), torch.nan, device=occupied.device)
+    first = occupied.int().argmax(1)
+    last = n - 1 - occupied.flip(1).int().argmax(1)
+    some = occupied.any(1)
+    return torch.where(some, first, nan), torch.where(some, last, nan)
+
+
+class Sam(Segmenter):
+    """A SAM model behind the batched prompting interface; all objects share one decoder call."""
+
+    def __init__(self, model: Any, device: str = "auto") -> None:
+        """model: a `segment_anything.modeling.Sam` or an object of the same parts (image_encoder, prompt_encoder,
+        mask_decoder, pixel_mean, pixel_std)."""
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("device: expected cpu or auto, since torch sees no CUDA device; got 'cuda'")
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+
+    @classmethod
+    def from_checkpoint(cls, config: SamConfig, device: str = "auto") -> Sam:
+        """The model `config.model` with the weights of `config.checkpoint`; raises CheckpointError."""
+        try:
+            from segment_anything import sam_model_registry
+        except ImportError as error:
+            raise CheckpointError(
+                f"segmenter sam needs the segment-anything package with torchvision: {error}"
+            ) from None
+        model = sam_model_registry[config.model]()
+        model.load_state_dict(_read_weights(config, model.state_dict().keys()))
+        return cls(model, device)
+
+    @torch.inference_mode()
+    def encode(self, frame: Frame) -> SamEmbedding:
+        size = self.model.image_encoder.img_size
+        ratio = size / max(frame.size)
+        resized = (int(frame.size[0] * ratio + 0.5), int(frame.size[1] * ratio + 0.5))
+        image = torch.from_numpy(frame.image).to(self.device).permute(2, 0, 1)[None].float()
+        if resized != frame.size:
+            image = functional.interpolate(image, resized, mode="bilinear", align_corners=False, antialias=True).round()
+        image = (image - self.model.pixel_mean) / self.model.pixel_std
+        image = functional.pad(image, (0, size - resized[1], 0, size - resized[0]))
+        return SamEmbedding(self.model.image_encoder(image), frame.size, resized, size)
+
+    @torch.inference_mode()
+    def decode(self, embedding: SamEmbedding, prompts: Prompts, ambiguous: bool = False) -> SamDecoded:
+        scale = torch.tensor(embedding.scale, device=self.device)
+        boxes = None
+        if prompts.boxes is not None:
+            boxes = torch.as_tensor(prompts.boxes, device=self.device) * scale.repeat(2)
+        tokens, valid, dense = embed_prompts(
+            self.model.prompt_encoder,
+            torch.as_tensor(prompts.xy, device=self.device) * scale,
+            torch.as_tensor(prompts.labels, device=self.device),
+            boxes,
+            prompts.logits,
+        )
+        positions = self.model.prompt_encoder.get_dense_pe()
+        logits, iou = decode_masks(self.model.mask_decoder, embedding.features, positions, tokens, valid, dense)
+        # the first output is for clear prompts, the others are the nested candidates for ambiguous ones
+        best = iou[:, 1:].argmax(1) + 1 if ambiguous else torch.zeros(len(iou), dtype=torch.long, device=self.device)
+        rows = torch.arange(len(iou), device=self.device)
+        return SamDecoded(logits[rows, best], iou[rows, best], embedding)
+
+    @torch.inference_mode()
+    def mask_prompt(self, embedding: SamEmbedding, masks: Sequence[np.ndarray | None]) -> Tensor:
+        low = self.model.prompt_encoder.mask_input_size
+        prompts = torch.full((len(masks), *low), torch.nan, device=self.device)
+        for row, mask in enumerate(masks):
+            if mask is None:
+                continue
+            soft = torch.from_numpy(np.ascontiguousarray(mask, np.float32)).to(self.device)[None, None]
+            soft = functional.interpolate(soft, embedding.resized, mode="bilinear", align_corners=False)
+            height, width = embedding.resized
+            soft = functional.pad(soft, (0, embedding.model_size - width, 0, embedding.model_size - height))
+            soft = functional.interpolate(soft, low, mode="bilinear", align_corners=False, antialias=True)
+            prompts[row] = (2 * soft[0, 0] - 1) * _CERTAIN
+        return prompts
+
+
+def _read_weights(config: SamConfig, expected: Any) -> dict[str, Tensor]:
+    """The state dict in a checkpoint file; raises CheckpointError saying what is wrong with the file."""
+    path = Path(config.checkpoint).expanduser()
+    if not config.checkpoint or not path.is_file():
+        raise CheckpointError(
+            f"sam.checkpoint: expected the path of a {config.model} checkpoint, got {config.checkpoint!r}, not a file"
+        )
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is not a readable checkpoint (truncated or corrupt?): {error}") from None
+    if not isinstance(weights, dict):
+        raise CheckpointError(f"{path}: expected a state dict of {config.model}, got {type(weights).__name__}")
+    missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
+    if missing or extra:
+        raise CheckpointError(
+            f"{path} does not hold {config.model}: {len(missing)} tensors missing (first: {missing[:1]}), "
+            f"{len(extra)} unknown (first: {extra[:1]})"
+        )
+    return weights

@@ -1,0 +1,167 @@
+"""The data that flows through the stream: frames, points and results.
+
+Pixel coordinates are (x, y) everywhere; the centre of the first pixel is (0, 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from sampt_ros.errors import FrameError
+
+NEGATIVE = 0
+POSITIVE = 1
+
+
+class ObjectState(IntEnum):
+    """What the newest frame says about an object."""
+
+    TRACKING = 1  # the mask is accepted
+    UNCERTAIN = 2  # points are visible, but the mask was refused
+    LOST = 3  # no positive point is visible
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One camera image.
+
+    `index` counts the frames of the stream; `image` is (H, W, 3) uint8 RGB.
+    """
+
+    index: int
+    image: np.ndarray
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.image.shape[0], self.image.shape[1]
+
+    @cached_property
+    def gray(self) -> np.ndarray:
+        """(H, W) uint8 luminance."""
+        return cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)
+
+    @cached_property
+    def lab(self) -> np.ndarray:
+        """(H, W, 3) uint8 CIE L*a*b* as OpenCV scales it: L * 255 / 100, a + 128, b + 128."""
+        return cv2.cvtColor(self.image, cv2.COLOR_RGB2LAB)
+
+
+def check_image(image: np.ndarray) -> np.ndarray:
+    """Return `image` if it is (H, W, 3) uint8 with at least one pixel; raise FrameError otherwise."""
+    if not isinstance(image, np.ndarray):
+        raise FrameError(f"expected an RGB image as a numpy array, got {type(image).__name__}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise FrameError(f"expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    if image.shape[0] == 0 or image.shape[1] == 0:
+        raise FrameError(f"expected an image with at least one pixel, got {image.shape[1]}x{image.shape[0]}")
+    return image
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """N points of one object.
+
+    id          (N,) uint32, never given to another point before a reset
+    xy          (N, 2) float32, pixels
+    label       (N,) uint8, POSITIVE (on the object) or NEGATIVE (off it)
+    visible     (N,) bool
+    confidence  (N,) float32, 0..1
+    """
+
+    id: np.ndarray
+    xy: np.ndarray
+    label: np.ndarray
+    visible: np.ndarray
+    confidence: np.ndarray
+
+    @classmethod
+    def start(cls, ids: np.ndarray, xy: np.ndarray, label: np.ndarray) -> Points:
+        """Points as they are on the frame they were queried in: visible, certain."""
+        n = len(ids)
+        return cls(
+            np.asarray(ids, np.uint32).reshape(n),
+            np.asarray(xy, np.float32).reshape(n, 2),
+            np.asarray(label, np.uint8).reshape(n),
+            np.ones(n, bool),
+            np.ones(n, np.float32),
+        )
+
+    @classmethod
+    def none(cls) -> Points:
+        """No points at all."""
+        return cls.start(np.zeros(0), np.zeros((0, 2)), np.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def __add__(self, other: Points) -> Points:
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
+        return Points(*(np.concatenate(pair) for pair in pairs))
+
+    def moved(self, xy: np.ndarray, visible: np.ndarray, confidence: np.ndarray) -> Points:
+        """The same points on another frame."""
+        return replace(self, xy=xy, visible=visible, confidence=confidence)
+
+    def visible_xy(self, label: int) -> np.ndarray:
+        """(n, 2) float32: the visible points of one label."""
+        return self.xy[self.visible & (self.label == label)]
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectResult:
+    """One object in one frame.
+
+    mask   (H, W) bool; all False unless the state is TRACKING
+    score  predicted IoU of the mask, 0..1, also where the mask was refused
+    """
+
+    id: int
+    state: ObjectState
+    score: float
+    mask: np.ndarray
+    points: Points
+
+    @cached_property
+    def area(self) -> int:
+        """Pixels in the mask."""
+        return int(np.count_nonzero(self.mask))
+
+    @cached_property
+    def box(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height) of the mask in pixels; zeros where it is empty."""
+        x, y, width, height = cv2.boundingRect(self.mask.view(np.uint8))
+        return int(x), int(y), int(width), int(height)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """What one frame brought: one ObjectResult per object, in the order they were added.
+
+    stages  milliseconds spent by stage
+    """
+
+    index: int
+    size: tuple[int, int]
+    objects: tuple[ObjectResult, ...] = ()
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """(H, W) uint16: object id per pixel, 0 background; where masks overlap the surer object wins."""
+        labels = np.zeros(self.size, np.uint16)
+        for result in sorted(self.objects, key=lambda result: result.score):
+            x, y, width, height = result.box
+            window = np.s_[y : y + height, x : x + width]
+            labels[window][result.mask[window]] = result.id
+        return labels
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """(H, W) uint8: 255 where any object is, 0 elsewhere."""
+        return (self.labels > 0).view(np.uint8) * np.uint8(255)
