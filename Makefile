@@ -1,0 +1,32 @@
+# sampt_ros: `make demo` and `make test` each do everything from a fresh clone; see docs/install.md.
+
+PYTHON ?= python3
+TORCH ?=
+
+SHELL := /bin/bash
+IN_ENVIRONMENT := . .venv/bin/activate && . install/setup.bash
+# A ROS install's pytest plugins are for an older pytest, and the tests use none of them.
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 pytest
+LINT := ruff check . && mypy
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+setup:  ## make .venv/ and install/ (TORCH="torch==2.13.0" picks a torch, PYTHON=python3.12 a Python)
+	@command -v $(PYTHON) >/dev/null || { echo "make setup: $(PYTHON) not found. Install: sudo apt install python3-venv"; exit 1; }
+	@$(PYTHON) scripts/setup_env.py --torch "$(TORCH)"
+
+demo: setup  ## set up, then track an object in a rendered scene through the ROS node
+	@$(IN_ENVIRONMENT) && python scripts/demo/run.py
+
+test: setup  ## set up, then run ruff, mypy and pytest
+	@$(IN_ENVIRONMENT) && $(LINT) && $(PYTEST)
+
+lint: setup  ## set up, then run ruff and mypy
+	@$(IN_ENVIRONMENT) && $(LINT)
+
+clean:  ## delete everything that set-up made
+	rm -rf .venv build install log *.egg-info

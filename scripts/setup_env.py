@@ -1,0 +1,250 @@
+"""Set up all that this checkout needs: .venv/, ROS 2 (the sourced one, else wheels from PyPI), torch and install/.
+
+Run by `make setup`. A step runs only when its inputs change: their hash is kept inside what the step makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+INSTALL = ROOT / "install"
+LOG = ROOT / "log/setup.log"
+
+# The Python to build with: the one outside any virtual environment that may be active.
+BASE_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+VENV_PYTHON = VENV / "bin/python"
+
+TOOLS = ["mypy", "pytest", "ruff", "types-PyYAML"]
+SETUPTOOLS = "setuptools>=77.0.3,<80"  # what torch needs, and the newest that colcon takes
+COLCON = ["colcon-bash", "colcon-ros"]
+ROS_WHEELS = [
+    "ros-kilted-ament-cmake",
+    "ros-kilted-common-interfaces",
+    "ros-kilted-rclpy",
+    "ros-kilted-rmw-fastrtps-cpp",
+    "ros-kilted-rosidl-default-generators",
+    "ros-ament-cmake-gmock",
+    "ros-ament-cmake-gtest",
+    "ros-ament-cmake-include-directories",
+    "ros-ament-cmake-pytest",
+    "ros-ament-cmake-ros-core",
+    "ros-ament-package",
+    "ros-rosidl-core-generators",
+    "cmake<4.2",
+]
+# What the package imports, and where it comes from unless the ROS install brings it.
+MODULES = {
+    "numpy": "numpy",
+    "cv2": "opencv-python-headless",
+    "yaml": "pyyaml",
+    "tqdm": "tqdm",
+    "rosbags.image": "rosbags-image",
+}
+PIP_ADVICE = "Check the network and pip's settings, then run make again."
+
+SEARCH_PATHS = {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH"}
+# Set by an active environment, by the ROS wheels' launcher, and by the make that runs this.
+NOT_INHERITED = {"VIRTUAL_ENV", "PYTHONHOME", "_ROS_WHEELS_BOOTSTRAP_COMPLETE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+
+
+class SetUpError(Exception):
+    """One line that says what is wrong and what to do."""
+
+
+class SetUp:
+    """The steps, in order, each skipped while its inputs stay the same."""
+
+    def __init__(self, torch: str, log: IO[str]):
+        self.log = log
+        self.env = environment_without_checkout()
+        self.ros = sourced_rclpy(self.env)
+        # A machine with ROS may have a torch made for it, as Jetsons do: any is welcome there.
+        self.torch = torch or ("torch>=2" if self.ros else "torch==2.13.0")
+        self.env["VIRTUAL_ENV"] = str(VENV)
+        self.env["PATH"] = f"{VENV / 'bin'}:{self.env['PATH']}"
+        if not self.ros:
+            self.env["AMENT_PREFIX_PATH"] = self.env["CMAKE_PREFIX_PATH"] = str(VENV)
+
+    def run(self) -> None:
+        ros_title = "the sourced ROS 2" if self.ros else "ROS 2 Kilted from PyPI"
+        venv_inputs = [str(ROOT), str(BASE_PYTHON), sys.version, self.ros, *TOOLS]
+        steps = [
+            self.step("virtual environment", VENV / ".made", venv_inputs, self.make_venv),
+            self.step(ros_title, VENV / ".ros", [*ROS_WHEELS, *COLCON], self.install_ros),
+            self.step("Python packages", VENV / ".packages", list(MODULES.values()), self.install_packages),
+            self.step(self.torch, VENV / ".torch", [self.torch], self.install_torch),
+            self.step("sampt_ros", INSTALL / ".made", [*venv_inputs, *build_inputs()], self.build),
+        ]
+        if any(steps):
+            print("Set-up is done. To use it: . .venv/bin/activate && . install/setup.bash")
+        else:
+            print(f"Set-up is up to date, with {ros_title}.")
+
+    def step(self, title: str, stamp: Path, inputs: list[str], action: Callable[[], None]) -> bool:
+        """Run `action` unless `stamp` says that it ran with these inputs; say whether it ran."""
+        digest = hashlib.sha256("\n".join(inputs).encode()).hexdigest()
+        if stamp.is_file() and stamp.read_text() == digest:
+            return False
+        print(f"Setting up {title} ... ", end="", flush=True)
+        started = time.monotonic()
+        stamp.unlink(missing_ok=True)
+        action()
+        stamp.write_text(digest)
+        print(f"{time.monotonic() - started:.0f} s")
+        return True
+
+    def make_venv(self) -> None:
+        check_machine()
+        for folder in (VENV, INSTALL, ROOT / "build"):
+            shutil.rmtree(folder, ignore_errors=True)
+        flags = ["--system-site-packages"] if self.ros else []
+        self.call(BASE_PYTHON, "-m", "venv", *flags, VENV)
+        # Installed even where the system has them, so that their commands run this environment's Python.
+        self.call(VENV_PYTHON, "-m", "pip", "install", "--ignore-installed", *TOOLS, advice=PIP_ADVICE)
+
+    def install_ros(self) -> None:
+        if not self.ros:
+            self.pip(*ROS_WHEELS, *COLCON, advice=f"{PIP_ADVICE} Or install ROS 2 itself and source it first.")
+            correct_exported_python()
+        elif not shutil.which("colcon", path=self.env["PATH"]):
+            self.pip(*COLCON)
+
+    def install_packages(self) -> None:
+        self.pip(*(package for module, package in MODULES.items() if not self.imports(module)))
+
+    def install_torch(self) -> None:
+        self.pip(self.torch, "pillow", "requests")
+        self.pip("segment-anything", "--no-deps")
+        minor = int(self.output("import torch; print(torch.__version__.split('.')[1])"))
+        # torch 2.13 goes with torchvision 0.28, 2.12 with 0.27. A CUDA torchvision beside a CPU torch does not import;
+        # 0.16.2 does, if without its compiled operators, and segment-anything needs none of them.
+        for version in (f"0.{minor + 15}.*", "0.16.2"):
+            if not self.imports("torchvision"):
+                self.try_call(VENV_PYTHON, "-m", "pip", "install", "--no-deps", f"torchvision=={version}")
+        if not self.imports("torchvision"):
+            print("no torchvision fits it, so SAM models will not load; all else works ... ", end="")
+
+    def build(self) -> None:
+        check_machine()
+        shutil.rmtree(INSTALL, ignore_errors=True)
+        self.pip("--no-deps", "--no-build-isolation", "--editable", ".")
+        options = ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={VENV_PYTHON}"]
+        self.call("colcon", "build", "--paths", ".", "--symlink-install", "--cmake-args", *options)
+
+    def pip(self, *arguments: str, advice: str = PIP_ADVICE) -> None:
+        """Install packages. A ROS install keeps its numpy: its compiled modules were built for that one."""
+        numpy = [f"numpy=={self.output('import numpy; print(numpy.__version__)')}"] if self.ros else []
+        self.call(VENV_PYTHON, "-m", "pip", "install", *arguments, SETUPTOOLS, *numpy, advice=advice)
+
+    def call(self, *command: str | Path, advice: str = "The log says why.") -> None:
+        """Run a command, its output in the log; if it fails, raise SetUpError with the last error that pip names."""
+        start = LOG.stat().st_size
+        if not self.try_call(*command):
+            errors = re.findall(r"^ERROR: (?!ResolutionImpossible)(.*)", LOG.read_bytes()[start:].decode(), re.MULTILINE)
+            reason = errors[-1].rstrip(".") if errors else f"this failed: {' '.join(map(str, command))}"
+            raise SetUpError(f"{reason}. {advice}")
+
+    def try_call(self, *command: str | Path) -> bool:
+        """Run a command with its output in the log; say whether it succeeded."""
+        print("$", *command, file=self.log, flush=True)
+        return subprocess.run(command, cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log).returncode == 0
+
+    def imports(self, module: str) -> bool:
+        return self.try_call(VENV_PYTHON, "-c", f"import {module}")
+
+    def output(self, code: str) -> str:
+        """What a line of Python prints in the new environment."""
+        return subprocess.check_output([VENV_PYTHON, "-c", code], env=self.env, text=True).strip()
+
+
+def environment_without_checkout() -> dict[str, str]:
+    """The caller's environment, as if this checkout's .venv and install/ were not activated in it."""
+    env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    for name in SEARCH_PATHS & env.keys():
+        outside = [entry for entry in env[name].split(":") if entry and ROOT not in (Path(entry), *Path(entry).parents)]
+        env[name] = ":".join(outside)
+    return {name: value for name, value in env.items() if value}
+
+
+def sourced_rclpy(env: dict[str, str]) -> str:
+    """Where the sourced ROS install has rclpy; an empty string if none is sourced."""
+    if "AMENT_PREFIX_PATH" not in env:
+        return ""
+    code = "import rclpy; print(rclpy.__file__)"
+    found = subprocess.run([BASE_PYTHON, "-c", code], env=env, capture_output=True, text=True)
+    if found.returncode != 0:
+        raise SetUpError(
+            f"the ROS install at {env['AMENT_PREFIX_PATH']} is sourced, but {BASE_PYTHON} cannot import its rclpy. "
+            "Name the Python it was built for (make setup PYTHON=/usr/bin/python3), or use a shell without ROS."
+        )
+    return found.stdout.strip()
+
+
+def check_machine() -> None:
+    """Raise SetUpError for what the set-up cannot install itself, with the Debian package that has it."""
+    python = BASE_PYTHON.name
+    headers = Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h")
+    compilers = [os.environ.get("CXX", "c++"), "g++", "clang++"]
+    needs = [
+        ("a C++ compiler", "g++", any(shutil.which(compiler) for compiler in compilers)),
+        ("Python's ensurepip module", f"{python}-venv", importlib.util.find_spec("ensurepip")),
+        (f"Python's header files ({headers})", f"{python}-dev", headers.is_file()),
+    ]
+    missing = [(what, package) for what, package, found in needs if not found]
+    if missing:
+        names, packages = zip(*missing, strict=True)
+        raise SetUpError(f"missing: {', '.join(names)}. Install: sudo apt install {' '.join(packages)}")
+
+
+def correct_exported_python() -> None:
+    """The wheels' CMake files name the Python of the machine that built them: name this one's."""
+    packages = next(VENV.glob("lib/python*/site-packages"))
+    for path in VENV.glob("share/*/cmake/*.cmake"):
+        text = path.read_text()
+        text = re.sub(r"/opt/python/[^/]+/include/python[\w.]+", sysconfig.get_config_var("INCLUDEPY"), text)
+        text = re.sub(r"/opt/python/[^/]+/lib/python[\w.]+/site-packages", str(packages), text)
+        path.write_text(text)
+
+
+def build_inputs() -> list[str]:
+    """What install/ depends on: it links to our files, so of those the names are enough."""
+    written = [ROOT / name for name in ("CMakeLists.txt", "package.xml", "setup.py", "pyproject.toml")]
+    written += sorted(ROOT.glob("msg/*.msg"))
+    linked = [path for folder in ("sampt_ros", "config", "launch") for path in ROOT.glob(f"{folder}/**/*")]
+    names = sorted(str(path) for path in linked if path.is_file() and path.suffix != ".pyc")
+    return [*(path.read_text() for path in written), *names]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--torch", help="the torch to install, as pip names it")
+    torch = parser.parse_args().torch
+    if sys.version_info < (3, 10):  # noqa: UP036, any Python may run this file
+        sys.exit(f"make setup: {sys.executable} is older than Python 3.10. Name another: make setup PYTHON=python3.12")
+    LOG.parent.mkdir(exist_ok=True)
+    with LOG.open("a") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)  # a second make waits for the first
+        log.truncate(0)
+        try:
+            SetUp(torch, log).run()
+        except SetUpError as error:
+            sys.exit(f"\nmake setup: {error} (log: {LOG.relative_to(ROOT)})")
+
+
+if __name__ == "__main__":
+    main()

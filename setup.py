@@ -1,0 +1,30 @@
+"""The package without ROS: `pip install .` gives the core and the `sampt` command. With ROS, colcon builds it."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+PACKAGE_XML = ElementTree.parse(Path(__file__).with_name("package.xml"))
+PRESETS = sorted(str(path) for path in Path("config").glob("*.yaml"))
+
+setup(
+    name="sampt_ros",
+    version=PACKAGE_XML.findtext("version"),
+    description=PACKAGE_XML.findtext("description"),
+    license="Apache-2.0",
+    packages=find_packages(include=["sampt_ros", "sampt_ros.*"]),
+    package_data={"sampt_ros": ["weights/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/sampt_ros"]),
+        ("share/sampt_ros", ["package.xml"]),
+        ("share/sampt_ros/config", PRESETS),
+    ],
+    python_requires=">=3.10",
+    install_requires=["numpy", "opencv-python-headless", "pyyaml", "tqdm"],
+    extras_require={
+        "sam": ["torch>=2", "torchvision", "segment-anything"],
+        "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
+    },
+    entry_points={"console_scripts": ["sampt = sampt_ros.cli:main"]},
+)
