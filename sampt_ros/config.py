@@ -27,6 +27,7 @@ class Option:
     choices: tuple[str, ...] = ()
     unit: str = ""
     live: bool = False  # may change while running
+    fixed: bool = False  # may be set at start only
 
     def check(self, name: str, value: Any, kind: type) -> Any:
         """Return `value` as `kind`; raise ConfigError with what is allowed if it cannot be."""
@@ -36,8 +37,9 @@ class Option:
             raise ConfigError(f"{name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})")
         if self.choices and value not in self.choices:
             raise ConfigError(f"{name}: expected one of {', '.join(self.choices)}, got {value!r}")
-        below = self.minimum is not None and not float(value) >= self.minimum  # NaN too
-        above = self.maximum is not None and not float(value) <= self.maximum
+        number: Any = value
+        below = self.minimum is not None and not number >= self.minimum  # NaN too
+        above = self.maximum is not None and not number <= self.maximum
         if below or above:
             raise ConfigError(f"{name}: expected {self.range()}, got {value!r}")
         return value
@@ -188,6 +190,27 @@ class SamPtConfig(Section):
     dis_flow: DisFlowConfig = field(default_factory=DisFlowConfig)
 
 
+@dataclass(frozen=True)
+class NodeConfig(Section):
+    """What only the ROS node needs."""
+
+    preset: str = option(
+        "default", "Where the defaults of the core's parameters come from: a preset, or a .yaml file", fixed=True
+    )
+    autostart: bool = option(True, "Configure and activate at start", fixed=True)
+    image_transport: str = option("raw", "raw, or compressed for <image>/compressed", choices=("raw", "compressed"))
+    history: float = option(1.0, "A click may name an image this old", unit="seconds", minimum=0, maximum=30, live=True)
+    clicks: str = option(
+        "new_object",
+        "What a positive click beside all masks does: starts a new object, or extends the last clicked one",
+        choices=("new_object", "last_object"),
+        live=True,
+    )
+    tf_timeout: float = option(
+        0.2, "How long a click waits for its transform", unit="seconds", minimum=0, maximum=5, live=True
+    )
+
+
 def walk(config: Section, prefix: str = "") -> Iterator[tuple[str, Any, Option]]:
     """Yield (dotted name, value, Option) of every parameter."""
     for item in fields(config):  # type: ignore[arg-type]
@@ -224,11 +247,11 @@ def updated(config: Any, changes: Mapping[str, Any], prefix: str = "") -> Any:
         raise ConfigError(f"{prefix}{error}") from None
 
 
-def require_live_change(old: SamPtConfig, new: SamPtConfig) -> None:
+def require_live_change(old: Section, new: Section) -> None:
     """Raise ConfigError if `new` differs from `old` in parameters that cannot change while running."""
     fixed = [name for (name, was, limits), (_, now, _) in zip(walk(old), walk(new)) if was != now and not limits.live]
     if fixed:
-        raise ConfigError(f"{', '.join(fixed)}: fixed while running; build a new SamPt to change it")
+        raise ConfigError(f"{', '.join(fixed)}: cannot change while running")
 
 
 def presets_folder() -> Path:
@@ -257,7 +280,7 @@ def load_preset(name: str = "default", changes: Mapping[str, Any] | None = None)
         path = presets_folder() / f"{name}.yaml"
     try:
         content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read preset {path}: {error}") from None
     if not isinstance(content, Mapping):
         raise ConfigError(f"preset {path}: expected a mapping of parameters, got {type(content).__name__}")

@@ -1,5 +1,7 @@
 """What can go wrong; every message says what was expected and what came."""
 
+import cv2
+
 
 class SamPtError(Exception):
     """Base of all errors that this package raises on purpose."""
@@ -24,5 +26,17 @@ class UnknownObjectError(QueryError, KeyError):
         return str(self.args[0])
 
 
+class ProjectionError(QueryError):
+    """A 3D point is not in the camera's image."""
+
+
 class CheckpointError(SamPtError, RuntimeError):
     """Model weights are missing, corrupt, or of another architecture."""
+
+
+class SourceError(SamPtError, OSError):
+    """A video, image folder, camera or annotation is missing, empty or cannot be read."""
+
+
+# What OpenCV, NumPy and torch raise when a computation fails; a stream that meets one drops the frame and goes on.
+INFERENCE_ERRORS = (RuntimeError, ValueError, ArithmeticError, LookupError, MemoryError, cv2.error)

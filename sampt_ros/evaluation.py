@@ -6,10 +6,23 @@ in the DAVIS layout: JPEGImages/480p/SEQUENCE/*.jpg and Annotations/480p/SEQUENC
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
 import cv2
 import numpy as np
 
+from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.label_images import read_labels
+from sampt_ros.sam_pt import SamPt
+from sampt_ros.structures import NEGATIVE, POSITIVE, FrameResult
+from sampt_ros.video import image_files, read_image
+
 _TOLERANCE = 0.008  # of the image diagonal, within which two boundaries count as one
+_VOID = 255  # in an annotation with several objects
 
 
 def region_similarity(truth: np.ndarray, mask: np.ndarray) -> float:
@@ -45,3 +58,160 @@ def most_interior_point(mask: np.ndarray) -> tuple[int, int]:
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     y, x = np.unravel_index(depth.argmax(), depth.shape)
     return int(x), int(y)
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """What is true of one frame.
+
+    masks  object id -> (H, W) bool
+    void   (H, W) bool: pixels that nobody could decide on; they count neither way
+    """
+
+    masks: dict[int, np.ndarray]
+    void: np.ndarray
+
+    @classmethod
+    def read(cls, path: Path) -> Annotation:
+        """The annotation in a PNG: 0/255 is one object, other values are object ids and 255 then is void."""
+        labels = read_labels(path)
+        ids = [int(label) for label in np.unique(labels) if label]
+        if ids in ([], [_VOID]):
+            return cls({1: labels > 0}, np.zeros(labels.shape, bool))
+        return cls({label: labels == label for label in ids if label != _VOID}, labels == _VOID)
+
+
+@dataclass(frozen=True)
+class AnnotatedSequence:
+    """A sequence of frames with an annotation for each."""
+
+    name: str
+    frames: tuple[Path, ...]
+    annotations: tuple[Path, ...]
+
+
+def davis_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSequence]:
+    """The sequences of a folder in the DAVIS layout, or those in `names`.
+
+    Raises SourceError if the folder is not so laid out, a name is not there, or a frame has no annotation.
+    """
+    images, annotations = folder / "JPEGImages/480p", folder / "Annotations/480p"
+    if not (images.is_dir() and annotations.is_dir()):
+        raise SourceError(f"expected JPEGImages/480p and Annotations/480p in {str(folder)!r}")
+    there = sorted(path.name for path in images.iterdir() if path.is_dir())
+    unknown = [name for name in names if name not in there]
+    if unknown:
+        raise SourceError(f"unknown sequences {', '.join(unknown)}; expected some of {', '.join(there)}")
+    return [_davis_sequence(images / name, annotations / name) for name in names or there]
+
+
+def _davis_sequence(images: Path, annotations: Path) -> AnnotatedSequence:
+    frames = image_files(images)
+    pairs = [(frame, annotations / f"{frame.stem}.png") for frame in frames]
+    missing = next((annotation for _, annotation in pairs if not annotation.is_file()), None)
+    if missing:
+        raise SourceError(f"expected an annotation for every frame; there is no {missing}")
+    if len(frames) < 3:
+        raise SourceError(f"expected at least 3 frames, as the first and last are not scored; got {images}")
+    return AnnotatedSequence(images.name, tuple(frames), tuple(annotation for _, annotation in pairs))
+
+
+@dataclass(frozen=True)
+class Score:
+    """J and F (0..1), and frames per second of SamPt.step alone."""
+
+    j: float
+    f: float
+    fps: float
+
+    @property
+    def jf(self) -> float:
+        """J&F, the mean of both."""
+        return (self.j + self.f) / 2
+
+    @classmethod
+    def mean(cls, scores: Sequence[Score]) -> Score:
+        """The mean of at least one score."""
+        return cls(*(fmean(getattr(score, name) for score in scores) for name in ("j", "f", "fps")))
+
+
+Watcher = Callable[[np.ndarray, FrameResult], None]
+
+
+def evaluate_sequence(
+    sam_pt: SamPt, sequence: AnnotatedSequence, clicks: int = 0, watch: Watcher | None = None
+) -> Score:
+    """Track all objects of a sequence's first frame through it, and score them as DAVIS does.
+
+    The first and the last frame are not scored. Several objects are scored one by one; the sequence has their mean.
+
+    clicks  0: the objects start from their true masks; otherwise from so many clicks each (see `click_objects`)
+    watch   called with every frame's image (H, W, 3) uint8 RGB and result
+    """
+    sam_pt.reset()
+    first = Annotation.read(sequence.annotations[0])
+    sam_pt.step(read_image(sequence.frames[0]))
+    if clicks:
+        click_objects(sam_pt, first, clicks)
+    else:
+        for object_id, mask in first.masks.items():
+            sam_pt.add_object(mask=mask, object_id=object_id)
+
+    seconds = 0.0
+    accuracy: list[tuple[float, float]] = []
+    last = len(sequence.frames) - 1
+    for index in range(1, last + 1):
+        image = read_image(sequence.frames[index])
+        start = time.perf_counter()
+        result = sam_pt.step(image)
+        seconds += time.perf_counter() - start
+        if watch:
+            watch(image, result)
+        if index < last:
+            accuracy.append(_accuracy(Annotation.read(sequence.annotations[index]), result, list(first.masks)))
+    j, f = np.mean(accuracy, axis=0)
+    return Score(float(j), float(f), last / seconds)
+
+
+def _accuracy(truth: Annotation, result: FrameResult, object_ids: Sequence[int]) -> tuple[float, float]:
+    """J and F of one frame, the mean over the objects."""
+    if truth.void.shape != result.size:
+        raise SourceError(f"expected an annotation of its frame's size {result.size}; got {truth.void.shape}")
+    nothing = np.zeros(result.size, bool)
+    pairs = [(truth.masks.get(name, nothing), (result.labels == name) & ~truth.void) for name in object_ids]
+    return fmean(region_similarity(*pair) for pair in pairs), fmean(boundary_accuracy(*pair) for pair in pairs)
+
+
+def click_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
+    """Start the objects of the newest frame with so many clicks each, as a careful person would.
+
+    The first is the most interior point of the true mask; each next one is the middle of the largest region where the
+    mask so far is wrong, positive or negative. An object that the segmenter does not find is not tracked.
+    """
+    for object_id, mask in truth.masks.items():
+        if not mask.any():
+            continue
+        found = np.zeros_like(mask)
+        points: list[tuple[int, int]] = []
+        labels: list[int] = []
+        for _ in range(clicks):
+            error = _largest_region((mask ^ found) & ~truth.void)
+            if not error.any():
+                break
+            x, y = most_interior_point(error if points else mask)
+            points.append((x, y))
+            labels.append(POSITIVE if mask[y, x] else NEGATIVE)
+            try:
+                if object_id in sam_pt.object_ids:
+                    found = sam_pt.add_points(object_id, points[-1:], labels[-1:]).mask
+                else:
+                    found = sam_pt.add_object(points, labels, object_id=object_id).mask
+            except QueryError:
+                found = np.zeros_like(mask)
+
+
+def _largest_region(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the largest connected region of a mask."""
+    _, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+    areas = statistics[1:, cv2.CC_STAT_AREA]
+    return regions == 1 + areas.argmax() if len(areas) else mask

@@ -63,10 +63,13 @@ class Query:
 
 def _points(points: object, labels: object, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     try:
-        xy = np.asarray([] if points is None else points, np.float32).reshape(-1, 2)
+        xy = np.asarray([] if points is None else points, np.float32)
+        xy = xy if xy.size else np.zeros((0, 2), np.float32)
         kinds = np.full(len(xy), POSITIVE) if labels is None else np.asarray(labels).reshape(-1)
     except (TypeError, ValueError) as error:
         raise QueryError(f"expected points as (n, 2) numbers and labels as (n,): {error}") from None
+    if xy.ndim != 2 or xy.shape[1] != 2:
+        raise QueryError(f"expected points as (n, 2) numbers; got numbers of shape {xy.shape}")
     if len(kinds) != len(xy):
         raise QueryError(f"expected one label per point; got {len(xy)} points and {len(kinds)} labels")
     if not np.isin(kinds, (NEGATIVE, POSITIVE)).all():
@@ -85,9 +88,12 @@ def _points(points: object, labels: object, size: tuple[int, int]) -> tuple[np.n
 
 def _box(box: Sequence[float], size: tuple[int, int]) -> Box:
     height, width = size
-    corners = np.asarray(box, np.float64).reshape(-1)
+    try:
+        corners = np.asarray(box, np.float64)
+    except (TypeError, ValueError):
+        corners = np.zeros(0)
     if corners.shape != (4,) or not np.isfinite(corners).all():
-        raise QueryError(f"expected a box as 4 finite numbers (x_min, y_min, x_max, y_max); got {list(box)}")
+        raise QueryError(f"expected a box as 4 finite numbers (x_min, y_min, x_max, y_max); got {box!r}")
     x_min, y_min, x_max, y_max = (float(value) for value in corners)
     if not (-0.5 <= x_min < x_max <= width and -0.5 <= y_min < y_max <= height):
         raise QueryError(f"expected a box inside the {width}x{height} image, min before max; got {corners.tolist()}")
@@ -95,9 +101,9 @@ def _box(box: Sequence[float], size: tuple[int, int]) -> Box:
 
 
 def _mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if mask.shape != size:
-        raise QueryError(f"expected a seed mask of the image's shape {size}; got {mask.shape}")
-    seed = mask.astype(bool)
+    seed = np.array(mask, bool)
+    if seed.shape != size:
+        raise QueryError(f"expected a seed mask of the image's shape {size}; got {seed.shape}")
     if not seed.any():
         raise QueryError("expected a seed mask with at least one pixel; got an empty one")
     return seed

@@ -67,13 +67,18 @@ class SamPt:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all objects and frames; ids and the seed begin anew."""
-        self._objects: dict[int, _Object] = {}
-        self._frames: deque[Frame] = deque(maxlen=max(2, self._policy.memory))
-        self._embedding: tuple[Frame, Any] | None = None
+        """Forget everything; ids and the seed begin anew."""
         self._last_id = 0
         self._late_frames = 0
         self._points.reset()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all objects and frames, as for another camera; ids go on, so that none means two things."""
+        self._objects: dict[int, _Object] = {}
+        self._frames: deque[Frame] = deque(maxlen=max(2, self._policy.memory))
+        self._embedding: tuple[Frame, Any] | None = None
+        self._points.forget_all()
 
     @property
     def config(self) -> SamPtConfig:

@@ -24,8 +24,12 @@ class TrackedPoints:
     def reset(self) -> None:
         """Forget all points; ids and the seed begin anew."""
         self._rng = np.random.default_rng(self.config.seed)
-        self._patches = PatchFilter()
         self._last_id = 0
+        self.forget_all()
+
+    def forget_all(self) -> None:
+        """Stop tracking all points; ids go on."""
+        self._patches = PatchFilter()
         self.tracker.reset()
 
     def new(self, positive: np.ndarray, negative: np.ndarray) -> Points:

@@ -35,14 +35,14 @@ class PatchFilter:
 
     def difference(self, ids: np.ndarray, xy: np.ndarray, frame: Frame) -> np.ndarray:
         """(n,) float32: mean CIE76 colour difference of each point's patch to its query patch."""
-        if len(ids) == 0:
-            return np.zeros(0, np.float32)
-        queried = np.stack([self._queried[point] for point in ids.tolist()])
+        queried = np.array([self._queried[point] for point in ids.tolist()], np.float32).reshape(-1, 9, 3)
         return np.linalg.norm(_patches(frame, xy) - queried, axis=2).mean(axis=1)
 
 
 def _patches(frame: Frame, xy: np.ndarray) -> np.ndarray:
     """(n, 9, 3) float32 L, a, b around points (n, 2), bilinear, edge-clamped."""
+    if len(xy) == 0:
+        return np.zeros((0, 9, 3), np.float32)
     at = (xy[:, None] + _OFFSETS).astype(np.float32)
     lab = cv2.remap(frame.lab, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
     return lab * np.array([100 / 255, 1, 1], np.float32)

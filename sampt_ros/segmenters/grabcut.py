@@ -55,7 +55,11 @@ class GrabCut(Segmenter):
             inside = prompts.xy[row][prompts.labels[row] == POSITIVE]
             if prior is None:
                 prior = np.zeros(embedding.size, np.uint8)
-                cv2.circle(prior, tuple(int(v) for v in inside[0]), 40, 1, -1)
+                if len(inside):
+                    cv2.circle(prior, tuple(int(v) for v in inside[0]), 40, 1, -1)
+                else:
+                    x_min, y_min, x_max, y_max = (int(v) for v in prompts.boxes[row])
+                    cv2.rectangle(prior, (x_min, y_min), (x_max, y_max), 1, -1)
             prior = prior.astype(np.uint8)
             if not prior.any():
                 continue
@@ -72,6 +76,7 @@ class GrabCut(Segmenter):
             p = 20
             win = np.s_[max(0, y - p) : y + h + p, max(0, x - p) : x + w + p]
             t = tri[win].copy()
+            cv2.setRNGSeed(0)  # grabCut draws from a generator that all of OpenCV shares; a run must repeat exactly
             cv2.grabCut(
                 np.ascontiguousarray(embedding.image[win]),
                 t,

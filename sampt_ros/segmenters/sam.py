@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,20 @@ from sampt_ros.segmenters.sam_decoder import decode_masks, embed_prompts
 from sampt_ros.structures import Frame
 
 _CERTAIN = 10.0  # logit given to a sure pixel of a mask prompt
+
+# what torch.load raises for damaged files
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +121,11 @@ class Sam(Segmenter):
                 f"segmenter sam needs the segment-anything package with torchvision: {error}"
             ) from None
         model = sam_model_registry[config.model]()
-        model.load_state_dict(_read_weights(config, model.state_dict().keys()))
+        weights = _read_weights(config, model.state_dict().keys())
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise CheckpointError(f"{config.checkpoint} does not hold {config.model}: {error}") from None
         return cls(model, device)
 
     @torch.inference_mode()
@@ -114,7 +133,7 @@ class Sam(Segmenter):
         size = self.model.image_encoder.img_size
         ratio = size / max(frame.size)
         resized = (int(frame.size[0] * ratio + 0.5), int(frame.size[1] * ratio + 0.5))
-        image = torch.from_numpy(frame.image).to(self.device).permute(2, 0, 1)[None].float()
+        image = torch.tensor(np.ascontiguousarray(frame.image), device=self.device).permute(2, 0, 1)[None].float()
         if resized != frame.size:
             image = functional.interpolate(image, resized, mode="bilinear", align_corners=False, antialias=True).round()
         image = (image - self.model.pixel_mean) / self.model.pixel_std
@@ -166,11 +185,11 @@ def _read_weights(config: SamConfig, expected: Any) -> dict[str, Tensor]:
         )
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(f"{path} is not a readable checkpoint (truncated or corrupt?): {error}") from None
     if not isinstance(weights, dict):
         raise CheckpointError(f"{path}: expected a state dict of {config.model}, got {type(weights).__name__}")
-    missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
+    missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected), key=str)
     if missing or extra:
         raise CheckpointError(
             f"{path} does not hold {config.model}: {len(missing)} tensors missing (first: {missing[:1]}), "

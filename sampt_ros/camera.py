@@ -1,0 +1,160 @@
+"""A calibrated camera: 3D points to pixels and back. The optical frame has x right, y down, z forward, in metres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sampt_ros.errors import ProjectionError, QueryError
+
+# How many distortion coefficients each model of sensor_msgs/CameraInfo may have.
+MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+
+_FISHEYE = "equidistant"
+_NEWTON_STEPS = 15
+_SETTLED = 1e-6  # pixels
+_SMALL = 1e-6  # of the ray, for the derivative
+_PIXEL_TOLERANCE = 0.1  # a ray is known if it projects this near the pixel it was made for
+_RAY_TOLERANCE = 0.01  # how far, relative to its length, a ray may come back from a round trip
+
+
+@dataclass(frozen=True, eq=False)
+class Pinhole:
+    """A camera with lens distortion.
+
+    K              (3, 3) float64, pixels; the centre of the first pixel is (0, 0)
+    D              (n,) float64, coefficients of `model`; empty or zero for a lens without distortion
+    model          plumb_bob, rational_polynomial or equidistant; any other only without distortion
+    width, height  of the image, pixels
+
+    For a rectified image K is the left 3x3 of CameraInfo's P, and D is empty.
+    Raises QueryError if these make no camera.
+    """
+
+    K: np.ndarray
+    D: np.ndarray
+    model: str
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        matrix = np.asarray(self.K, np.float64)
+        if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
+            raise QueryError(f"expected a 3x3 camera matrix with focal lengths above 0; got {matrix.tolist()}")
+        if self.width <= 0 or self.height <= 0:
+            raise QueryError(f"expected a camera with at least one pixel; got {self.width}x{self.height}")
+        object.__setattr__(self, "K", matrix)
+        object.__setattr__(self, "D", self._coefficients())
+
+    def project(self, xyz: np.ndarray) -> np.ndarray:
+        """(n, 3) metres in the optical frame -> (n, 2) float64 pixel xy, distorted as the image is.
+
+        NaN for a point that the camera cannot see: at or behind it (z <= 0), or so far off the axis that the
+        distortion would fold it back into the image. Pixels outside the image are returned as they are.
+        """
+        points = np.asarray(xyz, np.float64).reshape(-1, 3)
+        xy = np.full((len(points), 2), np.nan)
+        front = np.isfinite(points).all(axis=1) & (points[:, 2] > 0)
+        xy[front] = self._distorted(points[front])
+        inside = self.contains(xy)
+        expected = points[inside] / points[inside, 2:]
+        error = np.linalg.norm(self.ray(xy[inside]) - expected, axis=1)
+        folded = ~(error <= _RAY_TOLERANCE * np.linalg.norm(expected, axis=1))
+        xy[np.flatnonzero(inside)[folded]] = np.nan
+        return xy
+
+    def project_point(self, xyz: np.ndarray) -> tuple[float, float]:
+        """(3,) metres in the optical frame -> pixel (x, y); raises ProjectionError if it is not in the image."""
+        point = np.asarray(xyz, np.float64).reshape(3)
+        if not point[2] > 0:
+            raise ProjectionError(f"expected a point in front of the camera; got z = {point[2]:g} m")
+        x, y = (float(value) for value in self.project(point)[0])
+        size = f"{self.width}x{self.height}"
+        if np.isnan(x):
+            raise ProjectionError(f"expected a point inside the {size} image; got one outside the lens's field of view")
+        if not self.contains(np.array([[x, y]]))[0]:
+            raise ProjectionError(f"expected a point inside the {size} image; it projects to ({x:.1f}, {y:.1f})")
+        return x, y
+
+    def ray(self, xy: np.ndarray) -> np.ndarray:
+        """(n, 2) pixel xy -> (n, 3) float64, the point at z = 1 m seen there; NaN where the lens sees none."""
+        pixels = np.asarray(xy, np.float64).reshape(-1, 2)
+        rays = np.ones((len(pixels), 3))
+        if len(pixels) == 0:
+            return rays
+        rays[:, :2] = self._undistorted(pixels)
+        missed = ~(np.abs(self._distorted(rays) - pixels).max(axis=1) <= _PIXEL_TOLERANCE)
+        rays[missed] = np.nan
+        return rays
+
+    def contains(self, xy: np.ndarray) -> np.ndarray:
+        """(n,) bool: which of the (n, 2) pixels are in the image; NaN is not."""
+        inside = (xy >= -0.5) & (xy < np.array([self.width - 0.5, self.height - 0.5]))
+        return np.all(inside, axis=1)
+
+    def _coefficients(self) -> np.ndarray:
+        """The distortion as OpenCV takes it."""
+        given = np.asarray(self.D, np.float64).reshape(-1)
+        if not given.any() and np.isfinite(given).all():
+            return np.zeros(4)
+        if self.model not in MODELS:
+            raise QueryError(f"expected a distortion model of {', '.join(MODELS)}; got {self.model!r}")
+        if len(given) not in MODELS[self.model] or not np.isfinite(given).all():
+            counts = " or ".join(map(str, MODELS[self.model]))
+            raise QueryError(f"expected {counts} distortion coefficients for {self.model}; got {given.tolist()}")
+        return given
+
+    def _distorted(self, xyz: np.ndarray) -> np.ndarray:
+        """(n, 3) with z > 0 -> (n, 2) pixels, whatever the field of view."""
+        if len(xyz) == 0:
+            return np.zeros((0, 2))
+        zero = np.zeros(3)
+        if self.model == _FISHEYE:
+            pixels, _ = cv2.fisheye.projectPoints(xyz.reshape(-1, 1, 3), zero, zero, self.K, self.D)
+        else:
+            pixels, _ = cv2.projectPoints(xyz.reshape(-1, 1, 3), zero, zero, self.K, self.D)
+        return pixels.reshape(-1, 2)
+
+    def _undistorted(self, pixels: np.ndarray) -> np.ndarray:
+        """(n, 2) pixels -> (n, 2) x and y at z = 1; where the lens sees nothing, anything."""
+        if self.model == _FISHEYE:
+            return cv2.fisheye.undistortPoints(pixels.reshape(-1, 1, 2), self.K, self.D).reshape(-1, 2)
+        # Newton's method from the distorted ray, which comes from the side of the axis and so finds the branch that
+        # has not folded back. OpenCV's own iteration stops after 5 steps, too early for wide lenses.
+        xy = (pixels - self.K[:2, 2]) / self.K.diagonal()[:2]
+        with np.errstate(all="ignore"):  # where the lens sees nothing there is no solution
+            for _ in range(_NEWTON_STEPS):
+                here = self._at_unit_depth(xy)
+                error = pixels - here
+                if not (np.abs(error) > _SETTLED).any():
+                    break
+                by_x = (self._at_unit_depth(xy + np.array([_SMALL, 0])) - here) / _SMALL
+                by_y = (self._at_unit_depth(xy + np.array([0, _SMALL])) - here) / _SMALL
+                determinant = by_x[:, 0] * by_y[:, 1] - by_x[:, 1] * by_y[:, 0]
+                x_step = (error[:, 0] * by_y[:, 1] - error[:, 1] * by_y[:, 0]) / determinant
+                y_step = (error[:, 1] * by_x[:, 0] - error[:, 0] * by_x[:, 1]) / determinant
+                xy = xy + np.stack([x_step, y_step], axis=1)
+        return xy
+
+    def _at_unit_depth(self, xy: np.ndarray) -> np.ndarray:
+        """(n, 2) x and y at z = 1 -> (n, 2) pixels."""
+        return self._distorted(np.column_stack([xy, np.ones(len(xy))]))
+
+
+def transform_point(
+    xyz: Sequence[float] | np.ndarray, translation: Sequence[float], quaternion: Sequence[float]
+) -> np.ndarray:
+    """(3,) float64: a point in the frame that a transform leads to.
+
+    translation  (x, y, z) metres; quaternion (x, y, z, w): where the point's frame is in the other one, as in TF
+    """
+    axis, w = np.array(quaternion[:3], np.float64), float(quaternion[3])
+    point = np.array(xyz, np.float64)
+    length = axis @ axis + w * w
+    if not length > 0:
+        raise QueryError(f"expected a rotation as a quaternion other than 0; got {list(quaternion)}")
+    turned = point + 2 * np.cross(axis, np.cross(axis, point) + w * point) / length
+    return turned + np.array(translation, np.float64)

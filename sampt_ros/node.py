@@ -1,0 +1,384 @@
+"""The ROS 2 node: images and queries in, masks and points out. It converts, calls, publishes."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import Point, PointStamped
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.duration import Duration
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import SetBool, Trigger
+
+from sampt_ros import conversions
+from sampt_ros.camera import Pinhole, transform_point
+from sampt_ros.config import Option, SamPtConfig, walk
+from sampt_ros.errors import INFERENCE_ERRORS, QueryError, SamPtError
+from sampt_ros.mailbox import Arrival, Mailbox
+from sampt_ros.msg import QueryPoints, TrackedObjects
+from sampt_ros.overlay import draw
+from sampt_ros.sam_pt import SamPt
+from sampt_ros.session import Session
+from sampt_ros.settings import Settings
+from sampt_ros.stream_statistics import StreamStatistics, device_memory
+from sampt_ros.structures import NEGATIVE, POSITIVE, FrameResult
+
+_RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)  # every subscriber matches it
+_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)  # a late image is dropped, never queued
+_SILENT_AFTER = 2.0  # seconds without an image, after which the diagnostics warn
+
+
+class SamptNode(LifecycleNode):
+    """Lifecycle node `sampt`: the executor's thread stores what comes in, one worker thread tracks and publishes."""
+
+    def __init__(self, build: Callable[[SamPtConfig], SamPt] = SamPt, **node_options: Any) -> None:
+        """build: makes the tracker when the node is configured."""
+        super().__init__("sampt", **node_options)
+        self._build = build
+        self._statistics = StreamStatistics()
+        self._trouble = ""  # why the last transition failed
+        self._session: Session | None = None
+        self._mailbox = Mailbox()
+        self._worker: threading.Thread | None = None
+        self._inputs: list[Any] = []
+        self._paused = False
+        self._newest: FrameResult | None = None
+        self._frame_id = ""
+        self._camera: Pinhole | None = None
+        self._tf: Any = None
+
+        self._settings = Settings()
+        self._declare(walk(self._settings.node))
+        self._settings.load_preset()
+        self._declare(walk(self._settings.core))
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+
+        self._mask = self._output(Image, "~/mask")
+        self._labels = self._output(Image, "~/labels")
+        self._points = self._output(TrackedObjects, "~/points")
+        self._overlay = self._output(Image, "~/overlay")
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.create_service(SetBool, "~/pause", self._on_pause)
+        self.create_timer(1.0, self._publish_diagnostics)
+
+    # --- parameters ---
+
+    def _declare(self, options: Iterable[tuple[str, Any, Option]]) -> None:
+        """Declare parameters; a bad value given at start fails the configure transition, not the node."""
+        for name, value, option in options:
+            descriptor = conversions.parameter_descriptor(option, value)
+            try:
+                self.declare_parameter(name, value, descriptor)
+                self._settings.change({name: self.get_parameter(name).value})
+            except (InvalidParameterTypeException, InvalidParameterValueException, SamPtError) as error:
+                self._settings.bad[name] = str(error)
+            if not self.has_parameter(name):
+                self.declare_parameter(name, value, descriptor, ignore_override=True)
+
+    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        known = {name for config in (self._settings.node, self._settings.core) for name, _, _ in walk(config)}
+        try:
+            changes = {parameter.name: parameter.value for parameter in parameters if parameter.name in known}
+            self._settings.change(changes, running=self._session is not None)
+        except SamPtError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._mailbox.put_request(self._apply_settings)
+        return SetParametersResult(successful=True)
+
+    def _apply_settings(self) -> None:
+        if self._session is not None:
+            self._session.sam_pt.config = self._settings.core
+            self._session.history = self._settings.node.history
+
+    # --- lifecycle ---
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the models; fails, and says why, where that cannot be done."""
+        try:
+            self._settings.require_good()
+            self._session = Session(self._build(self._settings.core), self._settings.node.history)
+        except SamPtError as error:
+            self._trouble = f"cannot configure: {error}"
+            self.get_logger().error(self._trouble)
+            return TransitionCallbackReturn.FAILURE
+        self._trouble = ""
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to listen and to work."""
+        self._mailbox = Mailbox()
+        self._apply_settings()
+        self._worker = threading.Thread(target=self._work, args=(self._mailbox, self._session), name="sampt_worker")
+        self._worker.start()
+        self._subscribe()
+        self.get_logger().info(f"waiting for images on {self._image_topic} and clicks on an object")
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening and working; the objects are kept."""
+        self.stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give the models back."""
+        self._session = self._newest = None
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop for good."""
+        self.stop()
+        return super().on_shutdown(state)
+
+    def stop(self) -> None:
+        """Stop listening, let the worker finish its frame, and wait for it."""
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        self._mailbox.close()
+        if self._worker is not None:
+            self._worker.join()
+            self._worker = None
+
+    # --- topics ---
+
+    def _output(self, kind: Any, topic: str) -> Any:
+        return self.create_publisher(
+            kind, topic, _RELIABLE, qos_overriding_options=QoSOverridingOptions.with_default_policies()
+        )
+
+    def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile = _RELIABLE) -> None:
+        options = QoSOverridingOptions.with_default_policies()
+        self._inputs.append(self.create_subscription(kind, topic, callback, qos, qos_overriding_options=options))
+
+    @property
+    def _image_topic(self) -> str:
+        """The image topic after remapping, in the form that the chosen transport uses."""
+        topic = self.resolve_topic_name("image")
+        return topic if self._settings.node.image_transport == "raw" else f"{topic}/compressed"
+
+    def _subscribe(self) -> None:
+        if self._settings.node.image_transport == "raw":
+            self._input(Image, self._image_topic, partial(self._on_image, conversions.rgb_from_image), _NEWEST)
+        else:
+            receive = partial(self._on_image, conversions.rgb_from_compressed)
+            self._input(CompressedImage, self._image_topic, receive, _NEWEST)
+        self._input(CameraInfo, "camera_info", self._on_camera_info, qos_profile_sensor_data)
+        self._input(QueryPoints, "~/query_points", self._on_query_points)
+        self._input(PointStamped, "/clicked_point", partial(self._on_click, POSITIVE))
+        self._input(PointStamped, "~/clicked_background", partial(self._on_click, NEGATIVE))
+        self._input(Point, f"{self.resolve_topic_name('image')}_mouse_left", self._on_mouse)
+        if self._tf is None:
+            self._listen_to_tf()
+
+    def _listen_to_tf(self) -> None:
+        try:
+            tf2_ros = importlib.import_module("tf2_ros")
+        except ImportError:
+            self.get_logger().info("tf2_ros is not installed: 3D clicks count in the camera's own frame only")
+            return
+        self._tf_error = tf2_ros.TransformException
+        self._tf = tf2_ros.Buffer()
+        self._tf_listener = tf2_ros.TransformListener(self._tf, self)
+
+    # --- what comes in; all but the storing is left to the worker ---
+
+    def _on_image(self, convert: Callable[[Any], np.ndarray], message: Any) -> None:
+        self._statistics.count("frames_received")
+        if self._paused:
+            return
+        stamp = conversions.stamp_ns(message.header)
+        arrival = Arrival(stamp, message.header, partial(convert, message), time.perf_counter())
+        if not self._mailbox.put_frame(arrival):
+            self._statistics.count("frames_dropped")
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        try:
+            self._camera = conversions.intrinsics_from_camera_info(message)
+        except SamPtError as error:
+            self._warn(f"camera_info ignored: {error}")
+
+    def _on_query_points(self, message: QueryPoints) -> None:
+        def answer(session: Session) -> str:
+            if message.header.frame_id not in ("", self._frame_id):
+                raise QueryError(f"expected frame_id {self._frame_id!r}; got {message.header.frame_id!r}")
+            return session.answer(conversions.request_from_message(message))
+
+        self._ask(answer)
+
+    def _on_click(self, label: int, message: PointStamped) -> None:
+        def answer(session: Session) -> str:
+            stamp = session.stamp_current_at(conversions.stamp_ns(message.header))
+            if self._camera is None:
+                raise QueryError(f"expected CameraInfo on {self.resolve_topic_name('camera_info')} before a 3D click")
+            xy = self._camera.project_point(self._in_camera(message, stamp))
+            return session.click(xy, label, self._settings.node.clicks == "last_object", stamp)
+
+        self._ask(answer)
+
+    def _on_mouse(self, message: Point) -> None:
+        def answer(session: Session) -> str:
+            height, width = session.size
+            # rqt_image_view may send x = width at the right border
+            x, y = (at - 1 if at == end else at for at, end in ((message.x, width), (message.y, height)))
+            return session.click((x, y), POSITIVE, self._settings.node.clicks == "last_object")
+
+        self._ask(answer)
+
+    def _in_camera(self, message: PointStamped, stamp_ns: int) -> np.ndarray:
+        """(3,) metres: the clicked point in the camera's optical frame at the time of the image."""
+        xyz = np.array([message.point.x, message.point.y, message.point.z])
+        source = message.header.frame_id
+        if source in ("", self._frame_id):
+            return xyz
+        if self._tf is None:
+            raise QueryError(f"expected a click in frame {self._frame_id!r}, as tf2_ros is missing; got {source!r}")
+        timeout = Duration(seconds=self._settings.node.tf_timeout)
+        try:
+            found = self._tf.lookup_transform(self._frame_id, source, Time(nanoseconds=stamp_ns), timeout)
+        except self._tf_error as error:
+            raise QueryError(f"expected a transform from {source!r} to {self._frame_id!r}: {error}") from None
+        move, turn = found.transform.translation, found.transform.rotation
+        return transform_point(xyz, (move.x, move.y, move.z), (turn.x, turn.y, turn.z, turn.w))
+
+    def _ask(self, answer: Callable[[Session], str]) -> None:
+        """Let the worker answer a query between two frames."""
+        self._mailbox.put_request(partial(self._answer, answer))
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._worker is not None
+        response.message = "takes effect with the next frame" if response.success else "the node is not active"
+        if response.success:
+            self._mailbox.put_request(self._reset)
+        return response
+
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._paused = request.data
+        response.success, response.message = True, "paused" if request.data else "running"
+        return response
+
+    # --- the worker's thread ---
+
+    def _work(self, mailbox: Mailbox, session: Session) -> None:
+        while (batch := mailbox.take()) is not None:
+            for skipped in batch.skipped:
+                session.remember(skipped.stamp_ns, skipped.load)
+            if batch.newest is not None:
+                self._guarded("frames_rejected", partial(self._track, session, batch.newest))
+            for request in batch.requests:
+                request()
+
+    def _guarded(self, what: str, act: Callable[[], None]) -> None:
+        """Run one piece of work; whatever goes wrong in it is counted and told, and the next piece runs."""
+        try:
+            act()
+        except SamPtError as error:
+            self._statistics.count(what, str(error))
+            self._warn(f"{what.replace('_', ' ')}: {error}")
+        except INFERENCE_ERRORS as error:
+            self._statistics.count(what, f"{type(error).__name__}: {error}")
+            self._warn(f"{what.replace('_', ' ')}:\n{traceback.format_exc()}")
+
+    def _track(self, session: Session, arrival: Arrival) -> None:
+        image = arrival.load()
+        result, news = session.step(arrival.stamp_ns, image)
+        if news:
+            self._warn(news)
+        self._newest, self._frame_id = result, arrival.header.frame_id
+        if self.context.ok():
+            self._publish(arrival.header, image, result)
+        self._statistics.frame_done(1000 * (time.perf_counter() - arrival.arrived), result.stages)
+
+    def _answer(self, answer: Callable[[Session], str]) -> None:
+        self._guarded("queries_refused", lambda: self._accept(answer))
+
+    def _publish(self, header: Any, image: np.ndarray, result: FrameResult) -> None:
+        """Publish what somebody listens to; every message carries the header of the image it belongs to."""
+        for publisher, make in (
+            (self._mask, lambda: conversions.image_from_array(result.mask, "mono8", header)),
+            (self._points, lambda: conversions.tracked_objects(result, header)),
+            (self._labels, lambda: conversions.image_from_array(result.labels, "mono16", header)),
+            (self._overlay, lambda: conversions.image_from_array(draw(image, result), "rgb8", header)),
+        ):
+            if publisher.get_subscription_count() > 0:
+                publisher.publish(make())
+
+    def _accept(self, answer: Callable[[Session], str]) -> None:
+        if self._session is None:
+            return
+        self.get_logger().info(answer(self._session))
+        self._statistics.count("queries_accepted")
+
+    def _reset(self) -> None:
+        if self._session is not None:
+            self._session.reset()
+            self._newest = None
+            self.get_logger().info("reset: all objects are dropped")
+
+    # --- what people look at when something is wrong ---
+
+    def _warn(self, text: str) -> None:
+        self.get_logger().warning(text, throttle_duration_sec=1.0)
+
+    def _publish_diagnostics(self) -> None:
+        level, message = self._health()
+        values = self._statistics.summary() | device_memory()
+        for item in self._newest.objects if self._newest else ():
+            values[f"object {item.id}"] = f"{item.state.name}, score {item.score:.2f}, {item.area} px"
+        status = conversions.diagnostic_status(f"{self.get_name()}: stream", level, message, values)
+        status.hardware_id = self._image_topic
+        report = DiagnosticArray(status=[status])
+        report.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(report)
+
+    def _health(self) -> tuple[bytes, str]:
+        """Diagnostic level and one sentence."""
+        if self._trouble:
+            return DiagnosticStatus.ERROR, self._trouble
+        if self._worker is None:
+            return DiagnosticStatus.WARN, "not active"
+        if self._paused:
+            return DiagnosticStatus.OK, "paused"
+        silence = self._statistics.silence()
+        if silence > _SILENT_AFTER:
+            publishers = self.count_publishers(self._image_topic)
+            since = "yet" if np.isinf(silence) else f"for {silence:.1f} s"
+            return DiagnosticStatus.WARN, f"no image on {self._image_topic} {since}; it has {publishers} publishers"
+        count = len(self._newest.objects) if self._newest else 0
+        return DiagnosticStatus.OK, f"tracking {count} objects" if count else "waiting for a click"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node until it is interrupted."""
+    rclpy.init(args=args)
+    node = SamptNode()
+    try:
+        if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            node.trigger_activate()
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.stop()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()

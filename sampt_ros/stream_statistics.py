@@ -1,0 +1,92 @@
+"""Counts, rates and latencies of a running stream, for the diagnostics."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+
+import numpy as np
+
+_RECENT = 100  # frames that medians and percentiles are taken over
+
+
+class StreamStatistics:
+    """What came in, what went out, what was refused and why. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._reasons: dict[str, str] = {}
+        self._arrivals: deque[float] = deque(maxlen=_RECENT)
+        self._departures: deque[float] = deque(maxlen=_RECENT)
+        self._stages: dict[str, deque[float]] = {}
+
+    def count(self, what: str, reason: str = "") -> None:
+        """One more of `what`, such as frames_rejected; the last reason is kept."""
+        with self._lock:
+            self._counts[what] += 1
+            if what == "frames_received":
+                self._arrivals.append(time.perf_counter())
+            if reason:
+                self._reasons[what] = reason
+
+    def frame_done(self, latency_ms: float, stages: Mapping[str, float]) -> None:
+        """A frame was published, `latency_ms` after it came in."""
+        with self._lock:
+            self._counts["frames_tracked"] += 1
+            self._departures.append(time.perf_counter())
+            for stage, spent in {**stages, "latency": latency_ms}.items():
+                self._stages.setdefault(stage, deque(maxlen=_RECENT)).append(spent)
+
+    def __getitem__(self, what: str) -> int:
+        with self._lock:
+            return self._counts[what]
+
+    def silence(self) -> float:
+        """Seconds since the last image came in; infinite before the first."""
+        with self._lock:
+            return time.perf_counter() - self._arrivals[-1] if self._arrivals else np.inf
+
+    def summary(self) -> dict[str, str]:
+        """All of it in words, in a fixed order."""
+        with self._lock:
+            values = {name: str(self._counts[name]) for name in _COUNTS}
+            values |= {f"last reason of {name}": reason for name, reason in self._reasons.items()}
+            values["rate in (frames/s)"] = f"{_rate(self._arrivals):.1f}"
+            values["rate out (frames/s)"] = f"{_rate(self._departures):.1f}"
+            for stage, spent in self._stages.items():
+                median, late = np.percentile(spent, [50, 95])
+                values[f"{stage} (ms, median / p95)"] = f"{median:.1f} / {late:.1f}"
+            return values
+
+
+def device_memory() -> dict[str, str]:
+    """CUDA memory in use, where torch runs on such a device."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return {}
+    return {
+        "device memory (MiB, now / most)": f"{_mib(torch.cuda.memory_allocated())} / {_mib(torch.cuda.max_memory_allocated())}"
+    }
+
+
+def _mib(count: int) -> int:
+    return count // 2**20
+
+
+_COUNTS = (
+    "frames_received",
+    "frames_tracked",
+    "frames_dropped",
+    "frames_rejected",
+    "queries_accepted",
+    "queries_refused",
+)
+
+
+def _rate(times: deque[float]) -> float:
+    """Events per second over the last of them."""
+    return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0

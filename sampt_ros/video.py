@@ -1,0 +1,193 @@
+"""Frames from a video file, an image folder or a camera: the same to whoever reads them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from sampt_ros.errors import SourceError
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+FALLBACK_FPS = 30.0  # of image folders, and of what does not know its rate
+
+_log = logging.getLogger(__name__)
+
+
+class FrameSource(ABC):
+    """A sequence of frames (H, W, 3) uint8 RGB, all of one size.
+
+    Iterating begins at the first frame again (a camera: at the next one).
+
+        with open_source("cups.mp4") as source:
+            for image in source:
+                ...
+
+    fps      frames per second
+    size     (height, width) in pixels
+    length   how many frames there are, None for a camera; what a video's header claims may be off a little
+    skipped  frames that could not be read since the iteration began
+    """
+
+    fps: float
+    size: tuple[int, int]
+    length: int | None = None
+    skipped: int = 0
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield every frame; raises SourceError where the source turns out unusable."""
+
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing
+        """Give the device back; only a camera holds one."""
+
+    def __enter__(self) -> FrameSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_source(source: str) -> FrameSource:
+    """The frames of `source`: the path of a video file or an image folder, or a camera's number such as "0".
+
+    Raises SourceError if it is missing, empty or unreadable.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return ImageFolder(path)
+    if path.is_file():
+        return VideoFile(path)
+    if re.fullmatch(r"\d{1,3}", source):
+        return Camera(int(source))
+    raise SourceError(f"expected a video file, an image folder or a camera's number; there is no {source!r}")
+
+
+def natural_key(path: Path) -> list[tuple[int, int | str]]:
+    """A sorting key that puts 2.jpg before 10.jpg."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files in a folder, in natural order; raises SourceError if there are none."""
+    if not folder.is_dir():
+        raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
+    found = [
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    if not found:
+        raise SourceError(f"expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}; got none")
+    return sorted(found, key=natural_key)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """The image (H, W, 3) uint8 RGB in a file; raises SourceError if it cannot be read."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError(f"cannot read {path}: not an image file, or a broken one")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+class ImageFolder(FrameSource):
+    """The images of a folder, in natural order. Unreadable ones are skipped, counted and named in a warning."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fps = FALLBACK_FPS
+        self._files = image_files(folder)
+        self.length = len(self._files)
+        first = next(self._readable(), None)
+        if first is None:
+            raise SourceError(f"expected at least one readable image in {str(folder)!r}; got {self.length} unreadable")
+        self.size = first[1].shape[:2]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        self.skipped = 0
+        height, width = self.size
+        for path, image in self._readable(warn=True):
+            if image.shape[:2] != self.size:
+                came = f"{image.shape[1]}x{image.shape[0]}"
+                raise SourceError(f"expected images of one size, {width}x{height}; got {came} in {path}")
+            yield image
+
+    def _readable(self, warn: bool = False) -> Iterator[tuple[Path, np.ndarray]]:
+        for path in self._files:
+            try:
+                image = read_image(path)
+            except SourceError as error:
+                self.skipped += 1
+                if warn:
+                    _log.warning("%s; skipped", error)
+            else:
+                yield path, image
+
+
+class VideoFile(FrameSource):
+    """A video file, decoded by OpenCV."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        first = next(iter(self), None)
+        if first is None:
+            raise SourceError(f"expected a video file that OpenCV can decode; cannot read a frame from {str(path)!r}")
+        self.size = first.shape[:2]
+        capture = cv2.VideoCapture(str(path))
+        self.fps = _fps(capture)
+        self.length = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0) or None
+        capture.release()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        capture = cv2.VideoCapture(str(self._path))
+        try:
+            yield from _decoded(capture)
+        finally:
+            capture.release()
+
+
+class Camera(FrameSource):
+    """A camera by its number; it stays open until `close`."""
+
+    def __init__(self, number: int) -> None:
+        self._capture = cv2.VideoCapture(number)
+        first = next(_decoded(self._capture), None)
+        if first is None:
+            self.close()
+            raise SourceError(f"expected a working camera; cannot read a frame from camera {number}")
+        self.size = first.shape[:2]
+        self.fps = _fps(self._capture)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return _decoded(self._capture)
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def _decoded(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    while True:
+        read, image = capture.read()
+        if not read:
+            return
+        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _fps(capture: cv2.VideoCapture) -> float:
+    fps = float(capture.get(cv2.CAP_PROP_FPS))
+    return fps if 0 < fps <= 1000 else FALLBACK_FPS
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write an image (H, W, 3) uint8 RGB, making its folder; raises SourceError if that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
+    except OSError as error:
+        raise SourceError(f"cannot write {path}: {error.strerror}") from None
