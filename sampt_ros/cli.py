@@ -298,6 +298,7 @@ def _sizes(text: str) -> list[benchmark.Size]:
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise SamPtError(f"cannot write {path}: {error.strerror}") from None

@@ -99,6 +99,8 @@ def davis_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSe
     if not (images.is_dir() and annotations.is_dir()):
         raise SourceError(f"expected JPEGImages/480p and Annotations/480p in {str(folder)!r}")
     there = sorted(path.name for path in images.iterdir() if path.is_dir())
+    if not there:
+        raise SourceError(f"expected a folder per sequence in {str(images)!r}; got none")
     unknown = [name for name in names if name not in there]
     if unknown:
         raise SourceError(f"unknown sequences {', '.join(unknown)}; expected some of {', '.join(there)}")

@@ -10,45 +10,50 @@ import numpy as np
 from sampt_ros.palette import Color, object_color
 from sampt_ros.structures import POSITIVE, FrameResult, ObjectResult, ObjectState
 
-_OPACITY = 0.45  # of masks
+_OPACITY = 0.5  # of masks
 _DARK: Color = (24, 24, 24)
 _WHITE: Color = (255, 255, 255)
 _GREY: Color = (170, 170, 170)
+_AMBER: Color = (255, 190, 90)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _COLUMNS = 4  # of contact sheets
 _SHIFT = 4  # OpenCV draws to a sixteenth of a pixel
 
+Box = tuple[int, int, int, int]  # x, y, width, height
+
 
 def draw(image: np.ndarray, result: FrameResult) -> np.ndarray:
-    """A copy of `image` (H, W, 3) uint8 RGB with the result of its frame drawn on it."""
+    """A copy of `image` (H, W, 3) uint8 RGB with the result of its frame drawn on it.
+
+    Masks are tinted and outlined in the object's colour. Filled circles are points on an object, crosses points off
+    it, hollow grey circles points that are not visible. A tag names the object and its score; that of an object of
+    which nothing is seen is in the corner.
+    """
     canvas = image.copy()
     scale = max(1.0, min(result.size) / 480)
     for item in result.objects:
-        _draw_mask(canvas, item, scale)
+        if item.area:
+            _draw_mask(canvas, item, scale)
     for item in result.objects:
         _draw_points(canvas, item, scale)
-    untied = 0
+    lost = 0
     for item in result.objects:
-        if item.area == 0:
-            untied += 1
-        _draw_tag(canvas, item, scale, untied)
+        anchor = _anchor(item)
+        _draw_tag(canvas, item, anchor, lost, scale)
+        lost += anchor is None
     return canvas
 
 
 def _draw_mask(canvas: np.ndarray, item: ObjectResult, scale: float) -> None:
-    """Tint the mask and draw its contour; the work is done in the object's box."""
-    if item.area == 0:
-        return
+    """Tint a mask and draw its contour; the work is done in the object's box."""
     x, y, width, height = item.box
     window = np.s_[y : y + height, x : x + width]
-    mask = item.mask[window].astype(np.uint8)
-    inside = canvas[window]
-    color = np.array(object_color(item.id), np.float64)
-    tinted = cv2.convertScaleAbs(inside, alpha=1 - _OPACITY)
-    tinted = cv2.add(tinted, (*(_OPACITY * color), 0.0))
-    cv2.copyTo(tinted, mask, inside)
+    mask, inside, color = item.mask[window].view(np.uint8), canvas[window], object_color(item.id)
+    gray = cv2.cvtColor(inside, cv2.COLOR_RGB2GRAY)  # so that the tint has one hue whatever is under it
+    shades = (np.arange(256)[:, None] * (1 - _OPACITY) + np.array(color) * _OPACITY).astype(np.uint8)
+    cv2.copyTo(cv2.LUT(cv2.merge([gray] * 3), shades.reshape(1, 256, 3)), mask, inside)
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x, y))
-    for line_color, line_width in ((_DARK, 3.0), (object_color(item.id), 1.5)):
+    for line_color, line_width in ((_DARK, 3.0), (color, 1.5)):
         cv2.drawContours(canvas, contours, -1, line_color, round(line_width * scale), cv2.LINE_AA)
 
 
@@ -57,8 +62,8 @@ def _draw_points(canvas: np.ndarray, item: ObjectResult, scale: float) -> None:
     radius = 4 * scale
     for xy, label, visible in zip(points.xy, points.label, points.visible):
         if not visible:
-            _circle(canvas, xy, radius, _DARK, 3 * scale)
-            _circle(canvas, xy, radius, _GREY, 1.5 * scale)
+            _circle(canvas, xy, radius + 0.5 * scale, _DARK, 3 * scale)
+            _circle(canvas, xy, radius + 0.5 * scale, _GREY, 1.4 * scale)
         elif label == POSITIVE:
             _circle(canvas, xy, radius + 1.5 * scale, _DARK)
             _circle(canvas, xy, radius + 0.5 * scale, _WHITE)
@@ -85,25 +90,35 @@ def _fixed(xy: np.ndarray) -> tuple[int, int]:
     return round(float(x)), round(float(y))
 
 
-def _draw_tag(canvas: np.ndarray, item: ObjectResult, scale: float, row: int) -> None:
-    """The object's id and score on a small plate above its box; an object without a mask has it in the corner."""
-    parts = [str(item.id), *_state_words(item)]
-    font, weight = 0.45 * scale, max(1, round(scale))
-    widths = [cv2.getTextSize(part, _FONT, font, weight)[0][0] for part in parts]
-    gap, pad, height = round(12 * scale), round(6 * scale), round(20 * scale)
-    width = sum(widths) + gap * (len(parts) - 1) + 2 * pad
-    x, y = _tag_corner(item, canvas.shape, width, height, row)
+def _anchor(item: ObjectResult) -> Box | None:
+    """(x, y, width, height) of what a tag belongs to: the mask, or else the visible points, if there are any."""
+    if item.area:
+        return item.box
+    visible = item.points.visible_xy(POSITIVE)
+    if len(visible) == 0:
+        return None
+    (left, top), (right, bottom) = visible.min(axis=0), visible.max(axis=0)
+    return int(left), int(top), int(right - left), int(bottom - top)
 
-    color = object_color(item.id) if item.state == ObjectState.TRACKING else _GREY
-    cv2.rectangle(canvas, (x, y), (x + width, y + height), _DARK, -1)
-    cv2.rectangle(canvas, (x, y), (x + round(3 * scale), y + height), color, -1)
-    left, middle = x + pad + round(1.5 * scale), y + height // 2
-    for part, part_width in zip(parts, widths):
-        if part is not parts[0]:  # a dot between two words: OpenCV's fonts have none
-            _circle(canvas, np.array([left - gap / 2, middle]), 1.6 * scale, _GREY)
-        baseline = middle + round(10.0 * font)
-        cv2.putText(canvas, part, (left, baseline), _FONT, font, _WHITE, weight, cv2.LINE_AA)
-        left += part_width + gap
+
+def _draw_tag(canvas: np.ndarray, item: ObjectResult, anchor: Box | None, row: int, scale: float) -> None:
+    """Draw the object's id, state and score above its anchor, or as row `row` in the corner."""
+    words = [str(item.id), *_state_words(item)]
+    font, weight = 0.45 * scale, max(1, round(scale))
+    widths = [cv2.getTextSize(word, _FONT, font, weight)[0][0] for word in words]
+    gap, pad, height = round(13 * scale), round(6 * scale), round(20 * scale)
+    size = sum(widths) + gap * (len(words) - 1) + 2 * pad + round(3 * scale), height
+    x, y = _tag_corner(anchor, (canvas.shape[1], canvas.shape[0]), size, row)
+
+    cv2.rectangle(canvas, (x, y), (x + size[0], y + height), _DARK, -1)
+    cv2.rectangle(canvas, (x, y), (x + round(3 * scale), y + height), object_color(item.id), -1)
+    left, middle = x + pad + round(3 * scale), y + height // 2
+    for word, word_width in zip(words, widths):
+        if word is not words[0]:  # a dot between two words: OpenCV's fonts have none
+            _circle(canvas, np.array([left - gap / 2, middle]), 2 * scale, _GREY)
+        color = _WHITE if item.state == ObjectState.TRACKING else _AMBER
+        cv2.putText(canvas, word, (left, middle + round(10 * font)), _FONT, font, color, weight, cv2.LINE_AA)
+        left += word_width + gap
 
 
 def _state_words(item: ObjectResult) -> list[str]:
@@ -113,17 +128,19 @@ def _state_words(item: ObjectResult) -> list[str]:
     return [score] if item.state == ObjectState.TRACKING else ["UNCERTAIN", score]
 
 
-def _tag_corner(item: ObjectResult, shape: tuple[int, ...], width: int, height: int, row: int) -> tuple[int, int]:
-    """(x, y) of the tag's upper left corner, inside the image where it fits."""
-    if item.area == 0:
-        margin = height // 3
-        return margin, margin + (row - 1) * (height + margin)
-    left, top = item.box[0], item.box[1] - height - 3
-    return max(0, min(left, shape[1] - width - 1)), max(0, min(top, shape[0] - height - 1))
+def _tag_corner(anchor: Box | None, image: tuple[int, int], tag: tuple[int, int], row: int) -> tuple[int, int]:
+    """(x, y) of a tag's upper left corner: above the anchor, below it where there is no room; sizes (width, height)."""
+    gap = tag[1] // 4
+    if anchor is None:
+        return gap, gap + row * (tag[1] + gap)
+    left, top, _, height = anchor
+    above, below = top - tag[1] - gap, top + height + gap
+    y = above if above >= 0 or below + tag[1] > image[1] else below
+    return max(0, min(left, image[0] - tag[0] - 1)), max(0, min(y, image[1] - tag[1] - 1))
 
 
 def contact_sheet(
-    images: Sequence[np.ndarray], columns: int = _COLUMNS, width: int = 1600, captions: Sequence[str] = ()
+    images: Sequence[np.ndarray], columns: int = _COLUMNS, width: int = 1920, captions: Sequence[str] = ()
 ) -> np.ndarray:
     """Images (H, W, 3) uint8 RGB of one size in rows and columns: a picture (h, `width`, 3).
 
@@ -145,15 +162,16 @@ def contact_sheet(
 
 
 def _draw_caption(tile: np.ndarray, caption: str) -> None:
-    place = (8, tile.shape[0] - 9)
-    for color, weight in ((_DARK, 3), (_WHITE, 1)):
-        cv2.putText(tile, caption, place, _FONT, 0.5, color, weight, cv2.LINE_AA)
+    width = cv2.getTextSize(caption, _FONT, 0.45, 1)[0][0]
+    bottom = tile.shape[0]
+    cv2.rectangle(tile, (0, bottom - 20), (width + 12, bottom), _DARK, -1)
+    cv2.putText(tile, caption, (6, bottom - 6), _FONT, 0.45, _WHITE, 1, cv2.LINE_AA)
 
 
 class ContactSheet:
     """Gathers evenly spaced frames of a stream of unknown length, in bounded memory, for one picture."""
 
-    def __init__(self, count: int = 12, width: int = 1600) -> None:
+    def __init__(self, count: int = 12, width: int = 1920) -> None:
         self._count, self._width = count, width
         self._stride = 1
         self._kept: list[tuple[int, np.ndarray]] = []
