@@ -29,4 +29,4 @@ lint: setup  ## set up, then run ruff and mypy
 	@$(IN_ENVIRONMENT) && $(LINT)
 
 clean:  ## delete everything that set-up made
-	rm -rf .venv build install log *.egg-info
+	rm -rf .venv build demo_out install log *.egg-info

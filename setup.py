@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 PACKAGE_XML = ElementTree.parse(Path(__file__).with_name("package.xml"))
-PRESETS = sorted(str(path) for path in Path("config").glob("*.yaml"))
+CONFIG_FILES = sorted(str(path) for path in Path("config").iterdir())
 
 setup(
     name="sampt_ros",
@@ -18,10 +18,10 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/sampt_ros"]),
         ("share/sampt_ros", ["package.xml"]),
-        ("share/sampt_ros/config", PRESETS),
+        ("share/sampt_ros/config", CONFIG_FILES),
     ],
     python_requires=">=3.10",
-    install_requires=["numpy", "opencv-python-headless", "pyyaml", "tqdm"],
+    install_requires=["numpy", "opencv-python", "pillow", "pyyaml", "tqdm"],
     extras_require={
         "sam": ["torch>=2", "torchvision", "segment-anything"],
         "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],

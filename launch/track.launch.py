@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
-
-from launch import LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory("sampt_ros"))
 PRESETS = ", ".join(sorted(path.stem for path in (SHARE / "config").glob("*.yaml")))
@@ -68,7 +67,7 @@ def nodes(context: LaunchContext) -> list[Node]:
                 package="sampt_ros",
                 executable="video_publisher",
                 name="video_publisher",
-                remappings=topics,
+                remappings=[("image_raw", given["image"]), ("camera_info", given["camera_info"])],
                 parameters=[{"source": given["video"], "image_transport": given["image_transport"]}],
                 output="screen",
             )

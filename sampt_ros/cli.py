@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SamPtError as error:
         print(f"sampt: error: {' '.join(str(error).split())}", file=sys.stderr)
         return _ERROR
+    except ImportError as error:  # what only some presets need
+        print(f"sampt: error: {error}; `sampt doctor` says what to install", file=sys.stderr)
+        return _ERROR
     except KeyboardInterrupt:
         print("sampt: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -142,8 +145,8 @@ def _add_evaluate(commands: Any) -> None:
         type=_count,
         default=0,
         metavar="N",
-        help="start from N clicks on the first frame: the most interior point of the true mask, then each in the middle "
-        "of the largest error, on the object or off it (default: start from the true mask)",
+        help="start from N clicks on the first frame: the most interior point of the true mask, then the middle of the "
+        "largest error each time, on the object or off it (default: start from the true mask)",
     )
     add("--json", type=Path, metavar="FILE", help="write the scores there too")
     add("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence there")

@@ -113,7 +113,7 @@ class PromptingConfig(Section):
         0.7, "A mask with a predicted IoU under this is not published", minimum=0, maximum=1, live=True
     )
     carry_mask: bool = option(
-        False, "The last accepted mask, moved by dense motion, is a prompt (needs a tracker that knows it)", live=True
+        False, "The last accepted mask, moved to this frame by the tracker, is a prompt", live=True
     )
 
 
@@ -139,7 +139,19 @@ class SamConfig(Section):
 
 @dataclass(frozen=True)
 class GrabCutConfig(Section):
-    """GrabCut (segmenter `grabcut`)."""
+    """GrabCut (segmenter `grabcut`); lengths are relative to the square root of the object's area."""
+
+    work_size: int = option(
+        160, "The object's surroundings are scaled down to this side", unit="pixels", minimum=32, maximum=1000
+    )
+    margin: float = option(0.35, "Surroundings on every side", unit="share of the box", minimum=0.05, maximum=2)
+    band: float = option(
+        0.3, "Nothing is added farther outside the carried mask", unit="share of the size", minimum=0.01, maximum=2
+    )
+    contour_sigma: float = option(
+        0.06, "How uncertain the carried contour is", unit="share of the size", minimum=0.001, maximum=1
+    )
+    color_weight: float = option(0.5, "Weight of colour against the carried shape", minimum=0, maximum=10)
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,13 @@ class LucasKanadeConfig(Section):
 class DisFlowConfig(Section):
     """Dense inverse search optical flow (tracker `dis_flow`)."""
 
-    preset: str = option("fast", "Speed against accuracy", choices=("ultrafast", "fast", "medium"))
+    preset: str = option("medium", "Speed against accuracy", choices=("ultrafast", "fast", "medium"))
+    scale: float = option(
+        0.5, "Size at which flow is computed for the points", unit="share of the image", minimum=0.05, maximum=1
+    )
+    carry_size: int = option(
+        240, "Surroundings of a carried mask are scaled down to this side", unit="pixels", minimum=32, maximum=1000
+    )
     max_error: float = option(
         3.0,
         "A point that does not come back this near its start is not visible",

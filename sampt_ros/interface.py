@@ -20,16 +20,16 @@ ENDPOINTS = (
         "in",
         "image",
         "sensor_msgs/Image",
-        "the camera; with `image_transport: compressed` a sensor_msgs/CompressedImage on `image/compressed`. Best effort, "
-        "depth 1: a frame that comes while another is worked on is replaced by the next one, never queued",
+        "the camera; with `image_transport: compressed` a sensor_msgs/CompressedImage on `image/compressed`. Best "
+        "effort, depth 1: a frame that comes while another is worked on is replaced by the next one, never queued",
     ),
     Endpoint("in", "camera_info", "sensor_msgs/CameraInfo", "intrinsics of that camera; needed for 3D clicks only"),
     Endpoint(
         "in",
         "~/query_points",
         "sampt_ros/QueryPoints",
-        "pixels: points, box or seed mask that start (ADD, object_id 0), correct (ADD), restart (REPLACE) or end (REMOVE) "
-        "an object. `header.stamp` names the image that was clicked (zero: the newest)",
+        "pixels: points, box or seed mask that start (ADD, object_id 0), correct (ADD), restart (REPLACE) or end "
+        "(REMOVE) an object. `header.stamp` names the image that was clicked (zero: the newest)",
     ),
     Endpoint(
         "in",
@@ -39,7 +39,10 @@ ENDPOINTS = (
     ),
     Endpoint("in", "~/clicked_background", "geometry_msgs/PointStamped", "the same, a point off the object"),
     Endpoint(
-        "in", "image_mouse_left", "geometry_msgs/Point", "rqt_image_view's click, pixels, beside the remapped image topic"
+        "in",
+        "image_mouse_left",
+        "geometry_msgs/Point",
+        "rqt_image_view's click, pixels, beside the remapped image topic",
     ),
     Endpoint(
         "out",
@@ -61,7 +64,7 @@ ENDPOINTS = (
         "out",
         "/diagnostics",
         "diagnostic_msgs/DiagnosticArray",
-        "once a second: rates, latency by stage in ms, frames dropped and rejected, queries refused, with the last reason",
+        "once a second: rates, latency by stage in ms, frames dropped and rejected, queries refused, the last reason",
     ),
     Endpoint("service", "~/reset", "std_srvs/Trigger", "drop all objects; takes effect between two frames"),
     Endpoint("service", "~/pause", "std_srvs/SetBool", "true: images are ignored and nothing is published"),

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+Request = Callable[[Any], None]  # is given the session that it is about
+
 
 @dataclass(frozen=True, eq=False)
 class Arrival:
@@ -27,7 +29,7 @@ class Batch:
 
     newest: Arrival | None = None
     skipped: list[Arrival] = field(default_factory=list)
-    requests: list[Callable[[], None]] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
 
 
 class Mailbox:
@@ -38,7 +40,7 @@ class Mailbox:
         self._changed = threading.Condition()
         self._newest: Arrival | None = None
         self._skipped: deque[Arrival] = deque(maxlen=remembered)
-        self._requests: deque[Callable[[], None]] = deque()
+        self._requests: deque[Request] = deque()
         self._closed = False
 
     def put_frame(self, arrival: Arrival) -> bool:
@@ -51,7 +53,7 @@ class Mailbox:
             self._changed.notify()
         return waiting is None
 
-    def put_request(self, request: Callable[[], None]) -> None:
+    def put_request(self, request: Request) -> None:
         """Hand in something to be done between two frames."""
         with self._changed:
             self._requests.append(request)

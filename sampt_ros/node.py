@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -38,10 +38,12 @@ from sampt_ros.session import Session
 from sampt_ros.settings import Settings
 from sampt_ros.stream_statistics import StreamStatistics, device_memory
 from sampt_ros.structures import NEGATIVE, POSITIVE, FrameResult
+from sampt_ros.worker import Worker
 
+_OVERRIDABLE = QoSOverridingOptions.with_default_policies()
+# Copied for every topic: an override is written into the profile itself.
 _RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)  # every subscriber matches it
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)  # a late image is dropped, never queued
-_SILENT_AFTER = 2.0  # seconds without an image, after which the diagnostics warn
 
 
 class SamptNode(LifecycleNode):
@@ -53,16 +55,15 @@ class SamptNode(LifecycleNode):
         self._build = build
         self._statistics = StreamStatistics()
         self._trouble = ""  # why the last transition failed
-        self._session: Session | None = None
+        self._session: Any = None  # a Session, while configured
         self._mailbox = Mailbox()
-        self._worker: threading.Thread | None = None
+        self._worker: Worker | None = None
         self._inputs: list[Any] = []
         self._paused = False
         self._newest: FrameResult | None = None
         self._frame_id = ""
         self._camera: Pinhole | None = None
         self._tf: Any = None
-
         self._settings = Settings()
         self._declare(walk(self._settings.node))
         self._settings.load_preset()
@@ -93,19 +94,17 @@ class SamptNode(LifecycleNode):
                 self.declare_parameter(name, value, descriptor, ignore_override=True)
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        known = {name for config in (self._settings.node, self._settings.core) for name, _, _ in walk(config)}
+        ours = {item.name: item.value for item in parameters if item.name in self._settings.names}
         try:
-            changes = {parameter.name: parameter.value for parameter in parameters if parameter.name in known}
-            self._settings.change(changes, running=self._session is not None)
+            self._settings.change(ours, running=self._session is not None)
         except SamPtError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._mailbox.put_request(self._apply_settings)
         return SetParametersResult(successful=True)
 
-    def _apply_settings(self) -> None:
-        if self._session is not None:
-            self._session.sam_pt.config = self._settings.core
-            self._session.history = self._settings.node.history
+    def _apply_settings(self, session: Session) -> None:
+        session.sam_pt.config = self._settings.core
+        session.history = self._settings.node.history
 
     # --- lifecycle ---
 
@@ -114,7 +113,7 @@ class SamptNode(LifecycleNode):
         try:
             self._settings.require_good()
             self._session = Session(self._build(self._settings.core), self._settings.node.history)
-        except SamPtError as error:
+        except (SamPtError, ImportError, *INFERENCE_ERRORS) as error:
             self._trouble = f"cannot configure: {error}"
             self.get_logger().error(self._trouble)
             return TransitionCallbackReturn.FAILURE
@@ -124,9 +123,8 @@ class SamptNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to listen and to work."""
         self._mailbox = Mailbox()
-        self._apply_settings()
-        self._worker = threading.Thread(target=self._work, args=(self._mailbox, self._session), name="sampt_worker")
-        self._worker.start()
+        self._apply_settings(self._session)
+        self._worker = Worker(self._mailbox, self._session, self._track, self._statistics, self._warn)
         self._subscribe()
         self.get_logger().info(f"waiting for images on {self._image_topic} and clicks on an object")
         return super().on_activate(state)
@@ -151,21 +149,18 @@ class SamptNode(LifecycleNode):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
-        self._mailbox.close()
         if self._worker is not None:
-            self._worker.join()
+            self._worker.stop()
             self._worker = None
 
     # --- topics ---
 
     def _output(self, kind: Any, topic: str) -> Any:
-        return self.create_publisher(
-            kind, topic, _RELIABLE, qos_overriding_options=QoSOverridingOptions.with_default_policies()
-        )
+        return self.create_publisher(kind, topic, copy(_RELIABLE), qos_overriding_options=_OVERRIDABLE)
 
     def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile = _RELIABLE) -> None:
-        options = QoSOverridingOptions.with_default_policies()
-        self._inputs.append(self.create_subscription(kind, topic, callback, qos, qos_overriding_options=options))
+        subscription = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=_OVERRIDABLE)
+        self._inputs.append(subscription)
 
     @property
     def _image_topic(self) -> str:
@@ -174,11 +169,10 @@ class SamptNode(LifecycleNode):
         return topic if self._settings.node.image_transport == "raw" else f"{topic}/compressed"
 
     def _subscribe(self) -> None:
-        if self._settings.node.image_transport == "raw":
-            self._input(Image, self._image_topic, partial(self._on_image, conversions.rgb_from_image), _NEWEST)
-        else:
-            receive = partial(self._on_image, conversions.rgb_from_compressed)
-            self._input(CompressedImage, self._image_topic, receive, _NEWEST)
+        kind, convert = Image, conversions.rgb_from_image
+        if self._settings.node.image_transport == "compressed":
+            kind, convert = CompressedImage, conversions.rgb_from_compressed
+        self._input(kind, self._image_topic, partial(self._on_image, convert), _NEWEST)
         self._input(CameraInfo, "camera_info", self._on_camera_info, qos_profile_sensor_data)
         self._input(QueryPoints, "~/query_points", self._on_query_points)
         self._input(PointStamped, "/clicked_point", partial(self._on_click, POSITIVE))
@@ -216,7 +210,7 @@ class SamptNode(LifecycleNode):
 
     def _on_query_points(self, message: QueryPoints) -> None:
         def answer(session: Session) -> str:
-            if message.header.frame_id not in ("", self._frame_id):
+            if self._newest is not None and message.header.frame_id not in ("", self._frame_id):
                 raise QueryError(f"expected frame_id {self._frame_id!r}; got {message.header.frame_id!r}")
             return session.answer(conversions.request_from_message(message))
 
@@ -259,13 +253,17 @@ class SamptNode(LifecycleNode):
 
     def _ask(self, answer: Callable[[Session], str]) -> None:
         """Let the worker answer a query between two frames."""
-        self._mailbox.put_request(partial(self._answer, answer))
+
+        def request(session: Session) -> None:
+            self.get_logger().info(answer(session))
+            self._statistics.count("queries_accepted")
+
+        self._mailbox.put_request(request)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
         response.message = "takes effect with the next frame" if response.success else "the node is not active"
-        if response.success:
-            self._mailbox.put_request(self._reset)
+        self._mailbox.put_request(self._reset)
         return response
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -275,38 +273,16 @@ class SamptNode(LifecycleNode):
 
     # --- the worker's thread ---
 
-    def _work(self, mailbox: Mailbox, session: Session) -> None:
-        while (batch := mailbox.take()) is not None:
-            for skipped in batch.skipped:
-                session.remember(skipped.stamp_ns, skipped.load)
-            if batch.newest is not None:
-                self._guarded("frames_rejected", partial(self._track, session, batch.newest))
-            for request in batch.requests:
-                request()
-
-    def _guarded(self, what: str, act: Callable[[], None]) -> None:
-        """Run one piece of work; whatever goes wrong in it is counted and told, and the next piece runs."""
-        try:
-            act()
-        except SamPtError as error:
-            self._statistics.count(what, str(error))
-            self._warn(f"{what.replace('_', ' ')}: {error}")
-        except INFERENCE_ERRORS as error:
-            self._statistics.count(what, f"{type(error).__name__}: {error}")
-            self._warn(f"{what.replace('_', ' ')}:\n{traceback.format_exc()}")
-
     def _track(self, session: Session, arrival: Arrival) -> None:
+        if self._paused:
+            return
         image = arrival.load()
         result, news = session.step(arrival.stamp_ns, image)
         if news:
             self._warn(news)
         self._newest, self._frame_id = result, arrival.header.frame_id
-        if self.context.ok():
-            self._publish(arrival.header, image, result)
+        self._publish(arrival.header, image, result)
         self._statistics.frame_done(1000 * (time.perf_counter() - arrival.arrived), result.stages)
-
-    def _answer(self, answer: Callable[[Session], str]) -> None:
-        self._guarded("queries_refused", lambda: self._accept(answer))
 
     def _publish(self, header: Any, image: np.ndarray, result: FrameResult) -> None:
         """Publish what somebody listens to; every message carries the header of the image it belongs to."""
@@ -319,27 +295,23 @@ class SamptNode(LifecycleNode):
             if publisher.get_subscription_count() > 0:
                 publisher.publish(make())
 
-    def _accept(self, answer: Callable[[Session], str]) -> None:
-        if self._session is None:
-            return
-        self.get_logger().info(answer(self._session))
-        self._statistics.count("queries_accepted")
-
-    def _reset(self) -> None:
-        if self._session is not None:
-            self._session.reset()
-            self._newest = None
-            self.get_logger().info("reset: all objects are dropped")
+    def _reset(self, session: Session) -> None:
+        session.reset()
+        self._newest = None
+        self.get_logger().info("reset: all objects are dropped")
 
     # --- what people look at when something is wrong ---
 
     def _warn(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=1.0)
+        if self.context.ok():  # what fails while the process is being stopped is nobody's concern
+            self.get_logger().warning(text, throttle_duration_sec=1.0)
 
     def _publish_diagnostics(self) -> None:
-        level, message = self._health()
+        newest = self._newest  # read once: the worker may exchange it
+        objects = newest.objects if newest else ()
+        level, message = self._health(len(objects))
         values = self._statistics.summary() | device_memory()
-        for item in self._newest.objects if self._newest else ():
+        for item in objects:
             values[f"object {item.id}"] = f"{item.state.name}, score {item.score:.2f}, {item.area} px"
         status = conversions.diagnostic_status(f"{self.get_name()}: stream", level, message, values)
         status.hardware_id = self._image_topic
@@ -347,7 +319,7 @@ class SamptNode(LifecycleNode):
         report.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(report)
 
-    def _health(self) -> tuple[bytes, str]:
+    def _health(self, objects: int) -> tuple[bytes, str]:
         """Diagnostic level and one sentence."""
         if self._trouble:
             return DiagnosticStatus.ERROR, self._trouble
@@ -355,13 +327,8 @@ class SamptNode(LifecycleNode):
             return DiagnosticStatus.WARN, "not active"
         if self._paused:
             return DiagnosticStatus.OK, "paused"
-        silence = self._statistics.silence()
-        if silence > _SILENT_AFTER:
-            publishers = self.count_publishers(self._image_topic)
-            since = "yet" if np.isinf(silence) else f"for {silence:.1f} s"
-            return DiagnosticStatus.WARN, f"no image on {self._image_topic} {since}; it has {publishers} publishers"
-        count = len(self._newest.objects) if self._newest else 0
-        return DiagnosticStatus.OK, f"tracking {count} objects" if count else "waiting for a click"
+        well, message = self._statistics.health(self._image_topic, self.count_publishers(self._image_topic), objects)
+        return DiagnosticStatus.OK if well else DiagnosticStatus.WARN, message
 
 
 def main(args: list[str] | None = None) -> None:
@@ -369,11 +336,10 @@ def main(args: list[str] | None = None) -> None:
     rclpy.init(args=args)
     node = SamptNode()
     try:
-        if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            node.trigger_activate()
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        with suppress(KeyboardInterrupt, ExternalShutdownException):
+            if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                node.trigger_activate()
+            rclpy.spin(node)
     finally:
         node.stop()
         node.destroy_node()

@@ -183,7 +183,7 @@ class ContactSheet:
         width = min(self._width // _COLUMNS, image.shape[1])
         height = max(1, round(image.shape[0] * width / image.shape[1]))
         self._kept.append((index, cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)))
-        if len(self._kept) == 4 * self._count:
+        if len(self._kept) == 8 * self._count:
             self._kept = self._kept[::2]
             self._stride *= 2
 

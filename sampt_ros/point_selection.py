@@ -22,23 +22,20 @@ _SAMPLE = 400  # pixels that stand for the mask in k-medoids; the distance matri
 _ITERATIONS = 20  # k-medoids settles in fewer
 
 
-def _pixels(mask: np.ndarray) -> np.ndarray:
-    """(n, 2) float32 xy of the pixels in a mask."""
-    flat = np.flatnonzero(mask)
-    return np.stack([flat % mask.shape[1], flat // mask.shape[1]], axis=1).astype(np.float32)
-
-
 def random(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
     """Pixels drawn uniformly without replacement."""
-    pixels = _pixels(mask)
-    return pixels[rng.choice(len(pixels), min(count, len(pixels)), replace=False)]
+    if count == 0:
+        return np.zeros((0, 2), np.float32)
+    inside = np.flatnonzero(mask)
+    chosen = inside[rng.choice(len(inside), min(count, len(inside)), replace=False)]
+    return np.stack([chosen % mask.shape[1], chosen // mask.shape[1]], axis=1).astype(np.float32)
 
 
 def k_medoids(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
     """Centres of `count` compact parts of the mask: k-medoids by Voronoi iteration (Park and Jun, 2009)."""
-    sample = random(mask, max(_SAMPLE, count), rng, gray)
-    if count == 0 or len(sample) <= count:
-        return sample[:count]
+    sample = random(mask, max(_SAMPLE, count) if count else 0, rng, gray)
+    if len(sample) <= count:
+        return sample
     distance = np.linalg.norm(sample[:, None] - sample[None], axis=2)
     medoids = _spread(distance, count, rng)
     for _ in range(_ITERATIONS):

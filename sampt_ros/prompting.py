@@ -26,6 +26,7 @@ class ObjectPrompt:
     others    (k, 2) float32: the other objects' visible positive points
     mask      (H, W) float32 0..1: the last accepted mask moved to this frame, or None
     box       (x_min, y_min, x_max, y_max) as the user drew it, or None
+    memory    what the segmenter remembers of it, or None
     """
 
     positive: np.ndarray
@@ -33,6 +34,7 @@ class ObjectPrompt:
     others: np.ndarray = field(default_factory=_no_points)
     mask: np.ndarray | None = None
     box: tuple[float, float, float, float] | None = None
+    memory: Any = None
 
 
 def segment(
@@ -77,4 +79,5 @@ def _pack(segmenter: Segmenter, embedding: Any, objects: Sequence[ObjectPrompt])
         [np.concatenate([prompt.own_negative, prompt.others]) for prompt in objects],
         boxes,
         logits,
+        [prompt.memory for prompt in objects],
     )

@@ -33,6 +33,7 @@ class _Object:
     history: MaskHistory
     carried: np.ndarray | None
     result: ObjectResult
+    memory: Any = None  # the segmenter's own
 
     @property
     def seen(self) -> bool:
@@ -163,6 +164,7 @@ class SamPt:
         if len(frames) == 1:
             self._settle(item, started, score)
         else:
+            self._remember(item, started, frames[0])
             self._carry_masks([item], frames)
             self._segment([item], self._encode(frames[-1]))
         return item.result
@@ -234,11 +236,11 @@ class SamPt:
 
     def _carry_masks(self, objects: Iterable[_Object], frames: Sequence[Frame]) -> None:
         """Move the last accepted masks from frames[0] to frames[-1]."""
-        if not self._config.prompting.carry_mask:
-            return
         for item in objects:
             for previous, current in pairwise(frames):
-                if item.carried is not None:
+                if not self._config.prompting.carry_mask:
+                    item.carried = None  # left behind, and of no use if the option is switched on later
+                elif item.carried is not None:
                     item.carried = self._points.tracker.carry(item.carried, previous, current)
 
     def _first_mask(self, query: Query, frame: Frame) -> tuple[np.ndarray, float]:
@@ -275,6 +277,7 @@ class SamPt:
             item.points.visible_xy(NEGATIVE),
             np.concatenate(others) if others else np.zeros((0, 2), np.float32),
             item.carried if self._config.prompting.carry_mask else None,
+            memory=item.memory,
         )
 
     def _settle(self, item: _Object, mask: np.ndarray, score: float) -> None:
@@ -284,10 +287,15 @@ class SamPt:
             return
         item.result = self._result(item, ObjectState.TRACKING, score, mask)
         item.carried = mask.astype(np.float32)
+        self._remember(item, mask, self._frames[-1])
         newest = self._frames[-1].index
         if item.history.accepted and item.history.accepted[-1].index == newest:  # corrected on the same frame
             item.history.accepted.pop()
         item.history.accepted.append(AcceptedMask(newest, mask, item.result.area))
+
+    def _remember(self, item: _Object, mask: np.ndarray, frame: Frame) -> None:
+        if self._segmenter.remembers:
+            item.memory = self._segmenter.remember(self._encode(frame), mask, item.memory)
 
     def _result(self, item: _Object, state: ObjectState, score: float, mask: np.ndarray | None = None) -> ObjectResult:
         if mask is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -85,7 +85,8 @@ class Session:
 
     def remember(self, stamp_ns: int, load: Callable[[], np.ndarray]) -> None:
         """Keep an image that was skipped, since a query may name it."""
-        self._keep(_Kept(stamp_ns, load, False))
+        if not self._kept or self._kept[-1].stamp_ns < stamp_ns:  # else a jump in time, or a camera without stamps
+            self._keep(_Kept(stamp_ns, load, False))
 
     def step(self, stamp_ns: int, image: np.ndarray) -> tuple[FrameResult, str]:
         """Track all objects to the next frame, (H, W, 3) uint8 RGB; returns the result, and what is to be told.
@@ -114,9 +115,9 @@ class Session:
         if name and request.action == Action.ADD:
             if request.box is not None or request.mask is not None:
                 raise QueryError("expected only points for an object that is tracked; use REPLACE for a box or mask")
-            return "corrected " + _describe(self.sam_pt.add_points(name, request.points, request.labels, past))
+            return "corrected " + self._noted(self.sam_pt.add_points(name, request.points, request.labels, past))
         started = self.sam_pt.add_object(request.points, request.labels, request.box, request.mask, name or None, past)
-        return "started " + _describe(started)
+        return "started " + self._noted(started)
 
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> str:
         """A single click at pixel xy; returns what was done, or raises QueryError.
@@ -137,6 +138,13 @@ class Session:
     def stamp_current_at(self, stamp_ns: int) -> int:
         """Stamp of the kept image that was the newest at `stamp_ns` (0: of the newest stepped one)."""
         return self._kept[self._index(stamp_ns)].stamp_ns
+
+    def _noted(self, item: ObjectResult) -> str:
+        """An object's new result in words; the next click may be on its mask, before the next frame comes."""
+        if self._newest is not None:
+            others = {other.id: other for other in self._newest.objects}
+            self._newest = replace(self._newest, objects=tuple((others | {item.id: item}).values()))
+        return f"object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
 
     def _object_at(self, xy: tuple[float, float]) -> int | None:
         """The object whose newest mask covers a pixel."""
@@ -196,7 +204,3 @@ class Session:
         if self._other_size[1] < _NEW_SIZE_AFTER:
             raise FrameError(f"expected an image of {was} like those before; got {now}")
         return f"the images are now {now}, no longer {was}: all objects are dropped"
-
-
-def _describe(result: ObjectResult) -> str:
-    return f"object {result.id}: {result.state.name}, {result.area} px, score {result.score:.2f}"

@@ -28,6 +28,11 @@ class Settings:
             self.bad["preset"] = str(error)
             self.core = load_preset()
 
+    @property
+    def names(self) -> set[str]:
+        """The dotted names of all parameters."""
+        return {name for config in (self.node, self.core) for name, _, _ in walk(config)}
+
     def change(self, changes: Mapping[str, Any], running: bool = False) -> None:
         """Set parameters by dotted name; raises ConfigError, and then nothing has changed.
 

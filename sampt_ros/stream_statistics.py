@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 _RECENT = 100  # frames that medians and percentiles are taken over
+_SILENT_AFTER = 2.0  # seconds without an image, after which something is wrong
 
 
 class StreamStatistics:
@@ -50,6 +51,14 @@ class StreamStatistics:
         with self._lock:
             return time.perf_counter() - self._arrivals[-1] if self._arrivals else np.inf
 
+    def health(self, topic: str, publishers: int, objects: int) -> tuple[bool, str]:
+        """Whether images come in on `topic`, and one sentence for people."""
+        silence = self.silence()
+        if silence > _SILENT_AFTER:
+            since = "yet" if np.isinf(silence) else f"for {silence:.1f} s"
+            return False, f"no image on {topic} {since}; it has {publishers} publishers"
+        return True, f"tracking {objects} objects" if objects else "waiting for a click"
+
     def summary(self) -> dict[str, str]:
         """All of it in words, in a fixed order."""
         with self._lock:
@@ -68,9 +77,8 @@ def device_memory() -> dict[str, str]:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return {}
-    return {
-        "device memory (MiB, now / most)": f"{_mib(torch.cuda.memory_allocated())} / {_mib(torch.cuda.max_memory_allocated())}"
-    }
+    now, most = _mib(torch.cuda.memory_allocated()), _mib(torch.cuda.max_memory_allocated())
+    return {"device memory (MiB, now / most)": f"{now} / {most}"}
 
 
 def _mib(count: int) -> int:

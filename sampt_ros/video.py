@@ -81,9 +81,8 @@ def image_files(folder: Path) -> list[Path]:
     """The image files in a folder, in natural order; raises SourceError if there are none."""
     if not folder.is_dir():
         raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
-    found = [
-        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    ]
+    visible = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    found = [path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES]
     if not found:
         raise SourceError(f"expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}; got none")
     return sorted(found, key=natural_key)

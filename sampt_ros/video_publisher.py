@@ -31,6 +31,7 @@ from std_msgs.msg import Header
 
 from sampt_ros.config import Section, option
 from sampt_ros.conversions import bytes_for_message, image_from_array, parameter_descriptor, time_from_ns
+from sampt_ros.dds import enlarge_shared_memory
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.video import open_source
 
@@ -58,7 +59,13 @@ class VideoPublisherConfig(Section):
         fixed=True,
     )
     camera_matrix: tuple = option((), "The 9 numbers of K, row by row; empty: made from fov", unit="pixels", fixed=True)
-    wait_for_subscriber: bool = option(True, "Start when somebody subscribes, so that no frame is missed", fixed=True)
+    wait_for: int = option(
+        1,
+        "Start when the images have so many subscribers, so that none misses a frame",
+        minimum=0,
+        maximum=100,
+        fixed=True,
+    )
     image_transport: str = option(
         "raw", "raw, or compressed for JPEG on <image>/compressed", choices=("raw", "compressed"), fixed=True
     )
@@ -94,8 +101,7 @@ class VideoPublisher(Node):
         """Publish every frame when it is due, then wait until the last has arrived."""
         messages = self._messages()
         message = next(messages, None)
-        if self._config.wait_for_subscriber:
-            self._wait_for_subscriber()
+        self._wait_for_subscribers()
         height, width = self._source.size
         self.get_logger().info(f"playing {self._config.source}: {width}x{height} at {self._rate:g} frames per second")
         start, start_stamp = time.monotonic(), self.get_clock().now().nanoseconds
@@ -123,9 +129,11 @@ class VideoPublisher(Node):
             given[item.name] = tuple(value) if isinstance(value, list | array) else value
         return VideoPublisherConfig(**given)
 
-    def _wait_for_subscriber(self) -> None:
-        self.get_logger().info(f"waiting for a subscriber to {self._images.topic_name}")
-        while self._images.get_subscription_count() == 0:
+    def _wait_for_subscribers(self) -> None:
+        if self._config.wait_for == 0:
+            return
+        self.get_logger().info(f"waiting for {self._config.wait_for} subscribers to {self._images.topic_name}")
+        while self._images.get_subscription_count() < self._config.wait_for:
             self._spin_until(time.monotonic() + _POLL_S)
         self._spin_until(time.monotonic() + _MATCHING_S)
 
@@ -178,6 +186,7 @@ def camera_info(size: tuple[int, int], config: VideoPublisherConfig) -> CameraIn
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until the last frame is out; the exit status, 1 if a parameter or the source is bad."""
+    enlarge_shared_memory()
     rclpy.init(args=args)
     try:
         with suppress(KeyboardInterrupt, ExternalShutdownException):
@@ -185,6 +194,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except (SamPtError, ParameterException) as error:
         get_logger("video_publisher").error(str(error))
         return 1
+    except RuntimeError:  # rclpy's own, if it was shut down in the middle of a call
+        if rclpy.ok():
+            raise
     finally:
         rclpy.try_shutdown()
     return 0

@@ -14,8 +14,7 @@ def away_from_border(xy: np.ndarray, size: tuple[int, int], share: float) -> np.
     """(n,) bool: points (n, 2) at least `share` of the width and height inside an image of (height, width)."""
     limit = np.array([size[1] - 1, size[0] - 1], np.float32)
     margin = share * limit
-    within: np.ndarray = (xy >= margin) & (xy <= limit - margin)
-    return within.all(axis=1)
+    return np.all((xy >= margin) & (xy <= limit - margin), axis=1)
 
 
 class PatchFilter:

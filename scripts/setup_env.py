@@ -50,7 +50,8 @@ ROS_WHEELS = [
 # What the package imports, and where it comes from unless the ROS install brings it.
 MODULES = {
     "numpy": "numpy",
-    "cv2": "opencv-python-headless",
+    "cv2": "opencv-python-headless",  # the same module as opencv-python, for machines without a display's libraries
+    "PIL": "pillow",
     "yaml": "pyyaml",
     "tqdm": "tqdm",
     "rosbags.image": "rosbags-image",
@@ -155,7 +156,8 @@ class SetUp:
         """Run a command, its output in the log; if it fails, raise SetUpError with the last error that pip names."""
         start = LOG.stat().st_size
         if not self.try_call(*command):
-            errors = re.findall(r"^ERROR: (?!ResolutionImpossible)(.*)", LOG.read_bytes()[start:].decode(), re.MULTILINE)
+            written = LOG.read_bytes()[start:].decode()
+            errors = re.findall(r"^ERROR: (?!ResolutionImpossible)(.*)", written, re.MULTILINE)
             reason = errors[-1].rstrip(".") if errors else f"this failed: {' '.join(map(str, command))}"
             raise SetUpError(f"{reason}. {advice}")
 

@@ -20,7 +20,7 @@ def blank(height: int = 48, width: int = 64) -> np.ndarray:
 
 
 class DriftingTracker(PointTracker):
-    """Every point moves by `drift` (x, y) a frame; points whose id is in `hidden`, or all if `blind`, are not visible."""
+    """Every point moves by `drift` (x, y) a frame; those with an id in `hidden`, or all if `blind`, are not visible."""
 
     def __init__(self, drift: tuple[float, float] = (1, 0)) -> None:
         self.drift = np.array(drift, np.float32)

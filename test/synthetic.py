@@ -39,14 +39,15 @@ def disk(center: tuple[float, float], radius: float, height: int = HEIGHT, width
     return (x - center[0]) ** 2 + (y - center[1]) ** 2 <= radius**2
 
 
-def two_disks(index: int, height: int = 96, width: int = 128) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Frame `index` (height, width, 3) uint8 of a red and a blue disk in slow circles on grey, and their true masks."""
-    angle = 0.1 * index
-    red = disk((36 + 8 * np.cos(angle), 48 + 8 * np.sin(angle)), 16, height, width)
-    blue = disk((92 - 8 * np.cos(angle), 48 - 8 * np.sin(angle)), 14, height, width)
-    image = 100 + texture(height, width) // 6
-    grain = texture(height, width, seed=1) // 6
-    shift = (round(8 * np.sin(angle)), round(8 * np.cos(angle)))
-    image[red] = np.roll(grain, shift, (0, 1))[red] + np.array([180, 0, 0], np.uint8)
-    image[blue] = np.roll(grain, (-shift[0], -shift[1]), (0, 1))[blue] + np.array([0, 0, 180], np.uint8)
+_GROUND = 100 + texture(96, 128) // 6
+_GRAIN = texture(96, 128, seed=1) // 6
+
+
+def two_disks(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frame `index` (96, 128, 3) uint8 of a red and a blue disk in slow circles on grey, and their true masks."""
+    x, y = 8 * np.cos(0.1 * index), 8 * np.sin(0.1 * index)
+    red, blue = disk((36 + x, 48 + y), 16, 96, 128), disk((92 - x, 48 - y), 14, 96, 128)
+    image = _GROUND.copy()
+    image[red] = np.roll(_GRAIN, (round(y), round(x)), (0, 1))[red] + np.array([180, 0, 0], np.uint8)
+    image[blue] = np.roll(_GRAIN, (round(-y), round(-x)), (0, 1))[blue] + np.array([0, 0, 180], np.uint8)
     return image, red, blue

@@ -153,5 +153,5 @@ def test_the_configuration_offers_every_tracker():
 
 def test_an_unknown_tracker_is_refused_with_the_choices(monkeypatch):
     monkeypatch.delitem(POINT_TRACKERS, "dis_flow")
-    with pytest.raises(ConfigError, match="expected one of lucas_kanade.*'dis_flow'"):
+    with pytest.raises(ConfigError, match=r"expected one of lucas_kanade.*'dis_flow'"):
         build_point_tracker(SamPtConfig(point_tracker="dis_flow"))

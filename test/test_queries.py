@@ -85,7 +85,7 @@ def test_a_bad_query_is_refused_with_what_was_expected(prompts, complaint):
 
 
 def test_negative_points_alone_start_nothing():
-    with pytest.raises(QueryError, match="at least one positive point .* got 2 negative only"):
+    with pytest.raises(QueryError, match=r"at least one positive point .* got 2 negative only"):
         Query.checked(SIZE, points=[(1, 2), (3, 4)], labels=[0, 0]).require_start()
 
 

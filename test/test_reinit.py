@@ -94,7 +94,9 @@ def test_median_area_takes_the_mask_nearest_to_the_median():
 
 
 def test_similar_area_takes_the_mask_nearest_to_the_first():
-    assert choose("similar_area", 14, cup=history({11: 10, 12: 50, 13: 60, 14: 900}, since=10, started=45)) == {"cup": 12}
+    assert choose("similar_area", 14, cup=history({11: 10, 12: 50, 13: 60, 14: 900}, since=10, started=45)) == {
+        "cup": 12
+    }
 
 
 @pytest.mark.parametrize("policy", ["median_area", "similar_area"])
@@ -117,7 +119,9 @@ def test_similar_area_together_needs_a_frame_in_which_all_were_accepted():
 
 
 def test_similar_area_together_leaves_out_objects_without_a_mask():
-    assert choose("similar_area_together", 14, cup=history({14: 100}, since=10), lost=history({}, since=10)) == {"cup": 14}
+    assert choose("similar_area_together", 14, cup=history({14: 100}, since=10), lost=history({}, since=10)) == {
+        "cup": 14
+    }
 
 
 @pytest.mark.parametrize("policy", REINIT_POLICIES)
@@ -132,5 +136,5 @@ def test_the_configuration_offers_every_policy():
 
 def test_an_unknown_policy_is_refused_with_the_choices(monkeypatch):
     monkeypatch.delitem(REINIT_POLICIES, "horizon")
-    with pytest.raises(ConfigError, match="expected one of never, median_area.*'horizon'"):
+    with pytest.raises(ConfigError, match=r"expected one of never, median_area.*'horizon'"):
         build_reinit_policy(ReinitConfig("horizon"))

@@ -92,7 +92,7 @@ def test_a_pickle_that_would_run_code_is_never_executed(path):
         def __reduce__(self):
             return Path.touch, (proof,)
 
-    path.write_bytes(pickle.dumps(Attack()))
+    path.write_bytes(pickle.dumps(Attack(), protocol=2))
     refuse(path, "not a readable checkpoint")
     torch.save({"image_encoder.pos_embed": Attack()}, path)
     refuse(path, "not a readable checkpoint")
@@ -104,12 +104,12 @@ def test_a_pickle_that_would_run_code_is_never_executed(path):
     [
         # of another architecture: tensors too few, too many
         (lambda weights: weights.popitem(), "does not hold vit_b: 1 tensors missing"),
-        (lambda weights: weights.update(extra=torch.zeros(1)), "does not hold vit_b: 0 tensors missing.*1 unknown.*extra"),
+        (lambda weights: weights.update(extra=torch.zeros(1)), "0 tensors missing.*1 unknown.*extra"),
         (lambda weights: weights.update({3: torch.zeros(1), "extra": torch.zeros(1)}), "2 unknown"),
         # of another size
-        (lambda weights: weights.update({"mask_decoder.iou_token.weight": torch.zeros(1, 8)}), "size mismatch"),
+        (lambda weights: weights.update({"mask_decoder.iou_token.weight": torch.zeros(1, 8)}), "1 tensors of another"),
         # not tensors at all
-        (lambda weights: weights.update({"mask_decoder.iou_token.weight": 3}), "does not hold vit_b"),
+        (lambda weights: weights.update({"mask_decoder.iou_token.weight": 3}), "1 tensors of another"),
     ],
 )  # fmt: skip
 def test_weights_of_another_model(path, weights, change, complaint):

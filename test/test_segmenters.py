@@ -164,7 +164,7 @@ def test_updated_replaces_some_objects_in_a_copy(segmenter, embedding):
     assert [mask.any() for mask in old.masks()] == [False, True, False]
     for found, expected in zip(updated.masks(), [new.masks()[1], old.masks()[1], new.masks()[0]]):
         np.testing.assert_array_equal(found, expected)
-    np.testing.assert_allclose(updated.scores(), old.scores() + [1, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(updated.scores(), old.scores() + np.array([1, 0, 1]), atol=1e-6)
 
 
 @pytest.mark.filterwarnings("error")
@@ -210,5 +210,5 @@ def test_the_configuration_offers_every_segmenter():
 
 def test_an_unknown_segmenter_is_refused_with_the_choices(monkeypatch):
     monkeypatch.delitem(SEGMENTERS, "grabcut")
-    with pytest.raises(ConfigError, match="expected one of sam.*'grabcut'"):
+    with pytest.raises(ConfigError, match=r"expected one of sam.*'grabcut'"):
         build_segmenter(SamPtConfig(segmenter="grabcut"))

@@ -73,9 +73,10 @@ class PointTracker(ABC):
         """Move every point to `frame`, the next of the stream."""
 
     def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
-        """Move a mask by dense motion.
+        """Move a mask from one frame to the next, if the motion inside it is known.
 
-        mask (H, W) float32 0..1 on `previous`; returns the same on `current`, None if dense motion is not known.
+        mask (H, W) float32 0..1 on `previous`; returns the same on `current`, nearer to 0.5 where it is less sure.
+        None if this tracker cannot.
         """
         return None
 
@@ -120,15 +121,18 @@ class FrameToFrameTracker(PointTracker):
 def inside(xy: np.ndarray, frame: Frame) -> np.ndarray:
     """(n,) bool: which points (n, 2) lie in the frame's image."""
     height, width = frame.size
-    within: np.ndarray = (xy >= -0.5) & (xy < [width - 0.5, height - 0.5])
-    return within.all(axis=1)
+    return np.all((xy >= -0.5) & (xy < [width - 0.5, height - 0.5]), axis=1)
 
 
-def round_trip_visibility(start: np.ndarray, back: np.ndarray, max_error: float) -> tuple[np.ndarray, np.ndarray]:
+def round_trip_visibility(
+    start: np.ndarray, moved: np.ndarray, back: np.ndarray, max_error: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Visible and confidence from the forward-backward error (Kalal et al., 2010).
 
-    start, back (n, 2) float32 pixels: where points began, and where the way there and back leads.
+    start, moved, back (n, 2) float32 pixels: where points were, where they went, and where the way back leads. A fast
+    point may be off by more: max_error (pixels) plus a twentieth of its step.
     """
     error = np.linalg.norm(back - start, axis=1)
-    visible: np.ndarray = error <= max_error
-    return visible, np.exp2(-error / max_error).astype(np.float32)
+    allowed = max_error + 0.05 * np.linalg.norm(moved - start, axis=1)
+    visible: np.ndarray = error <= allowed
+    return visible, np.exp2(-error / allowed).astype(np.float32)

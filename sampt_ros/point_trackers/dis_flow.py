@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.config import DisFlowConfig
+from sampt_ros.crop import Crop
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
 from sampt_ros.structures import Frame
 
@@ -14,42 +15,57 @@ _PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
+_CARRY_MARGIN, _CARRY_PAD = 1.0, 16  # around a carried mask: share of its size, and pixels
+_EXPLAINED = 30.0  # grey levels; where motion leaves a larger difference the carried mask is little trusted
 
 
 class DisFlow(FrameToFrameTracker):
-    """Moves points by the dense flow, checked by the flow back; it also knows how to move a mask."""
+    """Moves points by the flow of the whole image, checked by the flow back; a mask by the flow around it."""
 
     def __init__(self, config: DisFlowConfig | None = None) -> None:
         self._config = config or DisFlowConfig()
         self._method = cv2.DISOpticalFlow_create(_PRESETS[self._config.preset])
         super().__init__()
 
-    def reset(self) -> None:
-        super().reset()
-        self._flows: dict[tuple[int, int], np.ndarray] = {}
-
     def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        moved = xy + _sample(self._flow(previous, current), xy)
-        back = moved + _sample(self._flow(current, previous), moved)
-        visible, confidence = round_trip_visibility(xy, back, self._config.max_error)
+        before, after = self._scaled(previous), self._scaled(current)
+        scale = np.array(before.shape[::-1], np.float32) / previous.size[::-1]
+        moved = xy + _sample(self._method.calc(before, after, None), xy, scale)
+        back = moved + _sample(self._method.calc(after, before, None), moved, scale)
+        visible, confidence = round_trip_visibility(xy, moved, back, self._config.max_error)
         visible &= inside(moved, current)
         return moved, visible, confidence * visible
 
     def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
-        flow = self._flow(current, previous)
-        height, width = current.size
-        y, x = np.mgrid[:height, :width].astype(np.float32)
-        return cv2.remap(mask, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR)
+        if not (mask > 0.5).any():
+            return mask
+        crop = Crop.around(mask > 0.5, _CARRY_MARGIN, self._config.carry_size, _CARRY_PAD)
+        before, after, soft = crop.cut(previous.gray), crop.cut(current.gray), crop.cut(mask)
+        came_from = _pixels(after.shape) + self._method.calc(after, before, None)
+        moved, warped = (_look_up(picture, came_from) for picture in (soft, before))
+        difference = cv2.GaussianBlur(cv2.absdiff(after, warped).astype(np.float32), (0, 0), 2)
+        trust = np.exp(-((difference / _EXPLAINED) ** 2))
+        return crop.paste(0.5 + trust * (moved - 0.5), current.size, outside=0.0)
 
-    def _flow(self, start: Frame, end: Frame) -> np.ndarray:
-        """(H, W, 2) float32: where each pixel of `start` went, in pixels. The newest pair's two flows are kept."""
-        key = (start.index, end.index)
-        if key not in self._flows:
-            self._flows = {pair: flow for pair, flow in self._flows.items() if pair == key[::-1]}
-            self._flows[key] = self._method.calc(start.gray, end.gray, None)
-        return self._flows[key]
+    def _scaled(self, frame: Frame) -> np.ndarray:
+        """(h, w) uint8: the frame's luminance at the size that flow is computed at."""
+        size = [max(_SMALLEST, round(length * self._config.scale)) for length in frame.size[::-1]]
+        return cv2.resize(frame.gray, size, interpolation=cv2.INTER_AREA)
 
 
-def _sample(flow: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """(n, 2) float32: the flow at points xy (n, 2), bilinear, edge-clamped."""
-    return cv2.remap(flow, xy[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+_SMALLEST = 16  # pixels a side that the method needs
+
+
+def _sample(flow: np.ndarray, xy: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(n, 2) float32 image pixels: a flow (h, w, 2), computed at `scale` of the image, at points xy (n, 2)."""
+    return _look_up(flow, ((xy + 0.5) * scale - 0.5).astype(np.float32)[None])[0] / scale
+
+
+def _pixels(shape: tuple[int, ...]) -> np.ndarray:
+    """(h, w, 2) float32: the xy of every pixel."""
+    return np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), axis=-1).astype(np.float32)
+
+
+def _look_up(picture: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The picture at xy `at`, (h, w, 2) float32: bilinear, edge-clamped."""
+    return cv2.remap(picture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -9,22 +9,38 @@ from sampt_ros.config import LucasKanadeConfig
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
 from sampt_ros.structures import Frame
 
+_CORNERS = 100  # that a mask is carried by
+_FEWEST = 4
+_REPROJECTION = 3.0  # pixels that a corner may be off the common motion
+
 
 class LucasKanade(FrameToFrameTracker):
-    """Moves all points by one call forward and one back; a point that does not come back is not visible."""
+    """Moves all points by one call forward and one back; a mask by the common motion of the corners in it."""
 
     def __init__(self, config: LucasKanadeConfig | None = None) -> None:
         self._config = config or LucasKanadeConfig()
         super().__init__()
 
     def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        window, levels = (self._config.window,) * 2, self._config.levels
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(
-            previous.gray, current.gray, xy, None, winSize=window, maxLevel=levels
-        )
-        back, returned, _ = cv2.calcOpticalFlowPyrLK(
-            current.gray, previous.gray, moved, None, winSize=window, maxLevel=levels
-        )
-        visible, confidence = round_trip_visibility(xy, back, self._config.max_error)
+        options = {"winSize": (self._config.window,) * 2, "maxLevel": self._config.levels}
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(previous.gray, current.gray, xy, None, **options)
+        back, returned, _ = cv2.calcOpticalFlowPyrLK(current.gray, previous.gray, moved, None, **options)
+        visible, confidence = round_trip_visibility(xy, moved, back, self._config.max_error)
         visible &= inside(moved, current) & (found.ravel() > 0) & (returned.ravel() > 0)
         return moved, visible, confidence * visible
+
+    def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
+        """By the similarity that most corners in the mask agree on; where they do not agree it stays."""
+        within = (mask > 0.5).view(np.uint8)
+        corners = cv2.goodFeaturesToTrack(previous.gray, _CORNERS, 0.01, 5, mask=within)
+        if corners is None or len(corners) < _FEWEST:
+            return mask
+        start = corners[:, 0]
+        moved, visible, _ = self.move(start, previous, current)
+        if np.count_nonzero(visible) < _FEWEST:
+            return mask
+        cv2.setRNGSeed(0)  # RANSAC draws from OpenCV's global generator
+        motion, _ = cv2.estimateAffinePartial2D(
+            start[visible], moved[visible], method=cv2.RANSAC, ransacReprojThreshold=_REPROJECTION
+        )
+        return mask if motion is None else cv2.warpAffine(mask, motion, mask.shape[::-1])

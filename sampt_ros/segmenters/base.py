@@ -24,16 +24,23 @@ class Prompts:
             The segmenter's own array type where they come from `Decoded.boxes`.
     logits  (B, h, w) mask prompts as `Decoded.logits` or `Segmenter.mask_prompt` gives them, NaN where an
             object has none; None: no mask prompts
+    memories  what the segmenter remembers of each object, as `Segmenter.remember` gave it, or None
     """
 
     xy: np.ndarray
     labels: np.ndarray
     boxes: Any = None
     logits: Any = None
+    memories: Sequence[Any] = ()
 
     @classmethod
     def pack(
-        cls, positive: Sequence[np.ndarray], negative: Sequence[np.ndarray], boxes: Any = None, logits: Any = None
+        cls,
+        positive: Sequence[np.ndarray],
+        negative: Sequence[np.ndarray],
+        boxes: Any = None,
+        logits: Any = None,
+        memories: Sequence[Any] = (),
     ) -> Prompts:
         """Prompts from B arrays (n, 2) of positive points and as many of negative ones."""
         points = [np.concatenate(pair) for pair in zip(positive, negative)]
@@ -44,7 +51,7 @@ class Prompts:
             xy[row, : len(own)] = own
             labels[row, : len(inside)] = POSITIVE
             labels[row, len(inside) : len(own)] = NEGATIVE
-        return cls(xy, labels, boxes, logits)
+        return cls(xy, labels, boxes, logits, memories)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -76,7 +83,12 @@ class Decoded(ABC):
 
 
 class Segmenter(ABC):
-    """Promptable segmentation of one frame at a time."""
+    """Promptable segmentation of one frame at a time.
+
+    remembers  whether `remember` does anything; what it returns comes back in `Prompts.memories`
+    """
+
+    remembers = False
 
     @abstractmethod
     def encode(self, frame: Frame) -> Any:
@@ -92,3 +104,7 @@ class Segmenter(ABC):
     @abstractmethod
     def mask_prompt(self, embedding: Any, masks: Sequence[np.ndarray | None]) -> Any:
         """Full-resolution masks (H, W) float32 0..1 as mask prompts (B, h, w), NaN where None is given."""
+
+    def remember(self, embedding: Any, mask: np.ndarray, memory: Any) -> Any:
+        """What is known of an object with one more accepted mask (H, W) bool; `memory` is None for its first."""
+        return None

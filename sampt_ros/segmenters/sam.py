@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,11 +121,7 @@ class Sam(Segmenter):
                 f"segmenter sam needs the segment-anything package with torchvision: {error}"
             ) from None
         model = sam_model_registry[config.model]()
-        weights = _read_weights(config, model.state_dict().keys())
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise CheckpointError(f"{config.checkpoint} does not hold {config.model}: {error}") from None
+        model.load_state_dict(_read_weights(config, model.state_dict()))
         return cls(model, device)
 
     @torch.inference_mode()
@@ -176,8 +172,8 @@ class Sam(Segmenter):
         return prompts
 
 
-def _read_weights(config: SamConfig, expected: Any) -> dict[str, Tensor]:
-    """The state dict in a checkpoint file; raises CheckpointError saying what is wrong with the file."""
+def _read_weights(config: SamConfig, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict in a checkpoint file; raises CheckpointError unless it has the names and shapes of `expected`."""
     path = Path(config.checkpoint).expanduser()
     if not config.checkpoint or not path.is_file():
         raise CheckpointError(
@@ -186,7 +182,10 @@ def _read_weights(config: SamConfig, expected: Any) -> dict[str, Tensor]:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        raise CheckpointError(f"{path} is not a readable checkpoint (truncated or corrupt?): {error}") from None
+        # torch's own message would advise to load it unsafely
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint: truncated, corrupt, or of more than tensors ({type(error).__name__})"
+        ) from None
     if not isinstance(weights, dict):
         raise CheckpointError(f"{path}: expected a state dict of {config.model}, got {type(weights).__name__}")
     missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected), key=str)
@@ -194,5 +193,10 @@ def _read_weights(config: SamConfig, expected: Any) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} does not hold {config.model}: {len(missing)} tensors missing (first: {missing[:1]}), "
             f"{len(extra)} unknown (first: {extra[:1]})"
+        )
+    other = [name for name, tensor in expected.items() if getattr(weights[name], "shape", None) != tensor.shape]
+    if other:
+        raise CheckpointError(
+            f"{path} does not hold {config.model}: {len(other)} tensors of another shape (first: {other[:1]})"
         )
     return weights

@@ -142,7 +142,7 @@ def click(labels: np.ndarray, object_id: int) -> dict[str, object]:
 def camera_matrix() -> list[list[float]]:
     """Return K in pixels, pixel centres at whole numbers."""
     focal = 0.5 * HEIGHT / np.tan(np.radians(scene.FOVY) / 2)
-    focal = round(focal, 4)
+    focal = round(float(focal), 4)
     return [[focal, 0.0, (WIDTH - 1) / 2], [0.0, focal, (HEIGHT - 1) / 2], [0.0, 0.0, 1.0]]
 
 

@@ -22,7 +22,6 @@ import rclpy
 import yaml
 from rclpy.executors import ExternalShutdownException, ShutdownException
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
 from sampt_ros.msg import QueryPoint, QueryPoints, TrackedObject, TrackedObjects
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -51,7 +50,7 @@ class Recorder(Node):
         self.sheet = ContactSheet()
         self.video: cv2.VideoWriter | None = None
         self.query = self.create_publisher(QueryPoints, "/sampt/query_points", 10)
-        self.create_subscription(Image, IMAGE, self.on_image, qos_profile_sensor_data)
+        self.create_subscription(Image, IMAGE, self.on_image, 10)  # reliable: the first image is frame 0
         self.create_subscription(Image, "/sampt/labels", self.on_labels, 10)
         self.create_subscription(TrackedObjects, "/sampt/points", self.on_points, 10)
         self.create_subscription(Image, "/sampt/overlay", self.on_overlay, 10)
@@ -77,6 +76,8 @@ class Recorder(Node):
         self.tracked[stamp_ns(message.header)] = states.count(TrackedObject.TRACKING)
 
     def on_overlay(self, message: Image) -> None:
+        if not self.images:
+            return  # it overtook its own image
         picture = rgb_from_image(message)
         if self.video is None:
             size = (message.width, message.height)
@@ -139,7 +140,9 @@ def wait_for_node(recorder: Recorder, node: subprocess.Popen[bytes]) -> None:
 
 def play(recorder: Recorder) -> None:
     """Play the video as a camera and record until its images stop."""
-    camera = start("sampt_ros.video_publisher", "--ros-args", "-p", f"source:={HERE / 'tabletop.mp4'}")
+    camera = start(
+        "sampt_ros.video_publisher", "--ros-args", "-p", f"source:={HERE / 'tabletop.mp4'}", "-p", "wait_for:=2"
+    )
     try:
         while recorder.silence < END_SILENCE:
             if not recorder.images and camera.poll() is not None:
