@@ -151,7 +151,7 @@ class GrabCutConfig(Section):
     contour_sigma: float = option(
         0.06, "How uncertain the carried contour is", unit="share of the size", minimum=0.001, maximum=1
     )
-    color_weight: float = option(0.5, "Weight of colour against the carried shape", minimum=0, maximum=10)
+    color_weight: float = option(0.7, "Weight of colour against the carried shape", minimum=0, maximum=10)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class LucasKanadeConfig(Section):
 class DisFlowConfig(Section):
     """Dense inverse search optical flow (tracker `dis_flow`)."""
 
-    preset: str = option("medium", "Speed against accuracy", choices=("ultrafast", "fast", "medium"))
+    preset: str = option("fast", "Speed against accuracy", choices=("ultrafast", "fast", "medium"))
     scale: float = option(
         0.5, "Size at which flow is computed for the points", unit="share of the image", minimum=0.05, maximum=1
     )
@@ -227,6 +227,42 @@ class NodeConfig(Section):
     tf_timeout: float = option(
         0.2, "How long a click waits for its transform", unit="seconds", minimum=0, maximum=5, live=True
     )
+
+
+@dataclass(frozen=True)
+class VideoPublisherConfig(Section):
+    """The node `video_publisher`; all fixed at start."""
+
+    source: str = option("", "Path of a video file or an image folder", fixed=True)
+    rate: float = option(0.0, "Rate; 0: the video's own", unit="frames/s", minimum=0, maximum=1000, fixed=True)
+    loop: bool = option(False, "Start again after the last frame", fixed=True)
+    frame_id: str = option("camera_optical_frame", "Frame of the images and the CameraInfo", fixed=True)
+    fov: float = option(
+        60.0,
+        "Horizontal field of view, for the CameraInfo where no camera_matrix is given",
+        unit="degrees",
+        minimum=1,
+        maximum=179,
+        fixed=True,
+    )
+    camera_matrix: tuple = option((), "The 9 numbers of K, row by row; empty: made from fov", unit="pixels", fixed=True)
+    wait_for: int = option(
+        1,
+        "Start when the images have so many subscribers, so that none misses a frame",
+        minimum=0,
+        maximum=100,
+        fixed=True,
+    )
+    image_transport: str = option(
+        "raw", "raw, or compressed for JPEG on <image>/compressed", choices=("raw", "compressed"), fixed=True
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        matrix = self.camera_matrix
+        numbers = all(isinstance(value, float | int) for value in matrix)
+        if matrix and not (len(matrix) == 9 and numbers and matrix[0] > 0 and matrix[4] > 0):
+            raise ConfigError(f"camera_matrix: expected 9 numbers with focal lengths above 0; got {list(matrix)}")
 
 
 def walk(config: Section, prefix: str = "") -> Iterator[tuple[str, Any, Option]]:

@@ -13,7 +13,7 @@ import time
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import cv2
@@ -29,7 +29,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from sampt_ros.config import Section, option
+from sampt_ros.config import VideoPublisherConfig
 from sampt_ros.conversions import bytes_for_message, image_from_array, parameter_descriptor, time_from_ns
 from sampt_ros.dds import enlarge_shared_memory
 from sampt_ros.errors import ConfigError, SamPtError
@@ -42,44 +42,6 @@ _POLL_S = 0.05  # how often we look for subscribers
 _LINGER_S = 0.5  # how long the last frame may take to arrive
 
 
-@dataclass(frozen=True)
-class VideoPublisherConfig(Section):
-    """The node's parameters, all fixed at start. Raises ConfigError for a bad value."""
-
-    source: str = option("", "Path of a video file or an image folder", fixed=True)
-    rate: float = option(0.0, "Rate; 0: the video's own", unit="frames/s", minimum=0, maximum=1000, fixed=True)
-    loop: bool = option(False, "Start again after the last frame", fixed=True)
-    frame_id: str = option("camera_optical_frame", "Frame of the images and the CameraInfo", fixed=True)
-    fov: float = option(
-        60.0,
-        "Horizontal field of view, for the CameraInfo where no camera_matrix is given",
-        unit="degrees",
-        minimum=1,
-        maximum=179,
-        fixed=True,
-    )
-    camera_matrix: tuple = option((), "The 9 numbers of K, row by row; empty: made from fov", unit="pixels", fixed=True)
-    wait_for: int = option(
-        1,
-        "Start when the images have so many subscribers, so that none misses a frame",
-        minimum=0,
-        maximum=100,
-        fixed=True,
-    )
-    image_transport: str = option(
-        "raw", "raw, or compressed for JPEG on <image>/compressed", choices=("raw", "compressed"), fixed=True
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.source:
-            raise ConfigError("source: expected the path of a video file or an image folder; got none")
-        matrix = self.camera_matrix
-        numbers = all(isinstance(value, float | int) for value in matrix)
-        if matrix and not (len(matrix) == 9 and numbers and matrix[0] > 0 and matrix[4] > 0):
-            raise ConfigError(f"camera_matrix: expected 9 numbers with focal lengths above 0; got {list(matrix)}")
-
-
 class VideoPublisher(Node):
     """Frame k is stamped `start + k / rate` and leaves at that moment; late ones follow at once, none is dropped."""
 
@@ -87,6 +49,8 @@ class VideoPublisher(Node):
         """Raises ConfigError or SourceError; the node is then of no use."""
         super().__init__("video_publisher", namespace="/camera")
         self._config = self._declared_config()
+        if not self._config.source:
+            raise ConfigError("source: expected the path of a video file or an image folder; got none")
         self._source = open_source(self._config.source)
         self._rate = self._config.rate or self._source.fps
         self._info = camera_info(self._source.size, self._config)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sampt_ros.config import NodeConfig, load_preset, walk
+from sampt_ros.config import NodeConfig, Section, VideoPublisherConfig, load_preset, walk
 from sampt_ros.interface import ENDPOINTS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -28,10 +28,10 @@ def topics() -> str:
     return table(["", "name", "type", "what"], rows)
 
 
-def parameters() -> str:
-    """Every parameter of the node; the defaults are those of the default preset."""
+def parameters(*configs: Section) -> str:
+    """Every parameter of some configurations, with the values that they have there as defaults."""
     rows = []
-    for config in (NodeConfig(), load_preset()):
+    for config in configs:
         for name, value, option in walk(config):
             change = "live" if option.live else "at start" if option.fixed else "when configured"
             allowed = ", ".join(filter(None, [option.unit, option.range()]))
@@ -47,7 +47,12 @@ def shown(value: Any) -> str:
 
 def filled(text: str) -> str:
     """The README with current tables between its markers."""
-    for name, content in (("topics", topics()), ("parameters", parameters())):
+    tables = {
+        "topics": topics(),
+        "parameters": parameters(NodeConfig(), load_preset()),
+        "video_publisher": parameters(VideoPublisherConfig()),
+    }
+    for name, content in tables.items():
         pattern = rf"(<!-- {name}: made by scripts/readme_tables.py -->\n).*?(<!-- end -->)"
         text, count = re.subn(pattern, lambda found: f"{found[1]}{content}\n{found[2]}", text, flags=re.DOTALL)  # noqa: B023
         if count != 1:

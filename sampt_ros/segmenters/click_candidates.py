@@ -21,8 +21,8 @@ def find_object(image: np.ndarray, on: np.ndarray, off: np.ndarray, box: np.ndar
     """The object that points and box name in an image (H, W, 3) uint8 RGB.
 
     on, off  (n, 2), (m, 2) float32 pixel xy; box (4,) x_min, y_min, x_max, y_max or None; on or box is given
-    Returns logits (H, W) float32, negative everywhere if nothing is found, and a score 0..1: how well the contour lies on
-    edges, and how far a neighbouring size leads to the same mask.
+    Returns logits (H, W) float32, negative everywhere if nothing is found, and a score 0..1: how well the contour lies
+    on edges, and how far a neighbouring size leads to the same mask.
     """
     candidates = []
     for crop, trimap in _trimaps(image.shape[:2], on, off, box):
@@ -44,7 +44,7 @@ def _agreement(masks: list[np.ndarray]) -> list[float]:
     """The larger IoU of each mask with the one before and the one after; 1 for a mask alone."""
     if len(masks) == 1:
         return [1.0]
-    pairs = [np.count_nonzero(a & b) / max(1, np.count_nonzero(a | b)) for a, b in pairwise(masks)]
+    pairs = [float(np.count_nonzero(a & b)) / float(np.count_nonzero(a | b)) for a, b in pairwise(masks)]
     return [max(before, after) for before, after in zip([0.0, *pairs], [*pairs, 0.0])]
 
 

@@ -63,8 +63,7 @@ def smooth_profile(points: Sequence[tuple[float, float]], count: int = 48) -> np
     where = np.linspace(0, len(points) - 1 - 1e-9, count)
     i, t = where.astype(int), (where % 1)[:, None]
     p0, p1, p2, p3 = (knots[i + k] for k in range(4))
-    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2
-                   + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
+    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
     return np.maximum(curve, [0.0, -np.inf])
 
 
@@ -96,7 +95,10 @@ def turned(*strips: Profile, segments: int = 96) -> Mesh:
 
 
 def tube(
-    path: np.ndarray, radii: np.ndarray, aspect: float = 1.0, segments: int = 24,
+    path: np.ndarray,
+    radii: np.ndarray,
+    aspect: float = 1.0,
+    segments: int = 24,
     v_range: tuple[float, float] = (0.0, 1.0),
 ) -> Mesh:
     """Sweep an ellipse along an (N, 3) path in the x-z plane.
@@ -112,8 +114,12 @@ def tube(
     vertices = path[:, None] + offset
     normals = _unit(across + along / aspect)
     u, v = np.meshgrid(np.linspace(0, 1, segments + 1), np.linspace(*v_range, len(path)))
-    return Mesh(vertices.reshape(-1, 3), normals.reshape(-1, 3), np.stack([u, v], -1).reshape(-1, 2),
-                _grid_faces(len(path), segments + 1)[:, ::-1])
+    return Mesh(
+        vertices.reshape(-1, 3),
+        normals.reshape(-1, 3),
+        np.stack([u, v], -1).reshape(-1, 2),
+        _grid_faces(len(path), segments + 1)[:, ::-1],
+    )
 
 
 def rounded_box(half: tuple[float, float, float], radius: float, inner: int = 8) -> Mesh:
@@ -122,25 +128,38 @@ def rounded_box(half: tuple[float, float, float], radius: float, inner: int = 8)
     Its texture is a 3 x 2 atlas of faces, each seen from outside: front (-y), right (+x), back (+y) over
     left (-x), top (+z), bottom (-z).
     """
-    frames = [([1, 0, 0], [0, 0, 1]), ([0, 1, 0], [0, 0, 1]), ([-1, 0, 0], [0, 0, 1]),
-              ([0, -1, 0], [0, 0, 1]), ([1, 0, 0], [0, 1, 0]), ([1, 0, 0], [0, -1, 0])]
+    frames = [
+        ([1, 0, 0], [0, 0, 1]),
+        ([0, 1, 0], [0, 0, 1]),
+        ([-1, 0, 0], [0, 0, 1]),
+        ([0, -1, 0], [0, 0, 1]),
+        ([1, 0, 0], [0, 1, 0]),
+        ([1, 0, 0], [0, -1, 0]),
+    ]
     half_sizes, core = np.array(half), np.array(half) - radius
     meshes = []
     for cell, (right, up) in enumerate(np.array(frames, dtype=float)):
         outward = np.cross(right, up)
         width, height = np.abs(right) @ half_sizes, np.abs(up) @ half_sizes
-        a, b = (np.concatenate([-h + radius * (1 - np.cos(np.linspace(0, np.pi / 2, 5))),
-                                np.linspace(radius - h, h - radius, inner)[1:-1],
-                                h - radius * (1 - np.cos(np.linspace(np.pi / 2, 0, 5)))])
-                for h in (width, height))
+        a, b = (
+            np.concatenate(
+                [
+                    -h + radius * (1 - np.cos(np.linspace(0, np.pi / 2, 5))),
+                    np.linspace(radius - h, h - radius, inner)[1:-1],
+                    h - radius * (1 - np.cos(np.linspace(np.pi / 2, 0, 5))),
+                ]
+            )
+            for h in (width, height)
+        )
         grid_a, grid_b = np.meshgrid(a, b)
         points = (grid_a[..., None] * right + grid_b[..., None] * up + outward * half_sizes).reshape(-1, 3)
         inside = np.clip(points, -core, core)
         normals = _unit(points - inside)
         u = (cell % 3 + 0.5 + grid_a / width * 0.495) / 3
         v = (cell // 3 + 0.5 - grid_b / height * 0.495) / 2
-        meshes.append(Mesh(inside + radius * normals, normals, np.stack([u, v], -1).reshape(-1, 2),
-                           _grid_faces(len(b), len(a))))
+        meshes.append(
+            Mesh(inside + radius * normals, normals, np.stack([u, v], -1).reshape(-1, 2), _grid_faces(len(b), len(a)))
+        )
     return merge(*meshes)
 
 

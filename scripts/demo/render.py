@@ -127,7 +127,7 @@ def develop(picture: np.ndarray) -> np.ndarray:
     value = 1.62 * picture / 255
     value = np.where(value > 0.75, 0.75 + 0.25 * np.tanh((value - 0.75) / 0.25), value)
     value = value + 0.10 * value * (1 - value) * (2 * value - 1)
-    y, x = np.mgrid[-1:1:HEIGHT * 1j, -1:1:WIDTH * 1j]
+    y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
     value = value * (1 - 0.07 * (x**2 + y**2))[..., None]
     return np.clip(255 * value + 0.5, 0, 255).astype(np.uint8)
 
@@ -149,8 +149,15 @@ def camera_matrix() -> list[list[float]]:
 def write_video(path: Path, frames: Iterator[np.ndarray], crf: int) -> None:
     """Encode (H, W, 3) uint8 RGB frames as H.264."""
     options = ["-crf", str(crf), "-preset", "veryslow", "-movflags", "+faststart"]
-    writer = imageio_ffmpeg.write_frames(str(path), (WIDTH, HEIGHT), fps=FPS, codec="libx264", quality=None,
-                                         output_params=options, ffmpeg_log_level="error")
+    writer = imageio_ffmpeg.write_frames(
+        str(path),
+        (WIDTH, HEIGHT),
+        fps=FPS,
+        codec="libx264",
+        quality=None,
+        output_params=options,
+        ffmpeg_log_level="error",
+    )
     writer.send(None)
     for frame in frames:
         writer.send(np.ascontiguousarray(frame))
@@ -166,8 +173,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--crf", type=int, default=21, help="H.264 quality, lower is better and larger")
     parser.add_argument("--depth", action="store_true", help="also write depth, uint16 millimetres")
     parser.add_argument("--twin", action="store_true", help="add a second, identical can: a distractor")
-    parser.add_argument("--full-occlusion", type=float, default=0.0, metavar="SECONDS",
-                        help="at the end, hide the moved can behind a card for so long")
+    parser.add_argument(
+        "--full-occlusion",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="at the end, hide the moved can behind a card for so long",
+    )
     parser.add_argument("--stills", type=int, default=0, metavar="N", help="write only N pictures, PNG")
     return parser.parse_args()
 

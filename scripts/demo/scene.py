@@ -11,13 +11,25 @@ from meshes import Mesh, lathe, leaf, rounded_box, smooth_profile, tube, turned
 from motion import CAN_HEIGHT, CAN_RADIUS
 
 OBJECTS = {
-    1: "soup_can", 2: "mug", 3: "cereal_box", 4: "baseball", 5: "pear", 6: "mustard_bottle", 7: "screwdriver",
+    1: "soup_can",
+    2: "mug",
+    3: "cereal_box",
+    4: "baseball",
+    5: "pear",
+    6: "mustard_bottle",
+    7: "screwdriver",
 }
 TWIN = {8: "soup_can_twin"}
 MOVED, STATIC = 1, 2
 FOVY = 38.0
 SHINE = {
-    "glaze": 0.5, "steel": 0.7, "lid": 0.6, "soup": 0.25, "mustard": 0.35, "shell": 0.3, "cap": 0.3,
+    "glaze": 0.5,
+    "steel": 0.7,
+    "lid": 0.6,
+    "soup": 0.25,
+    "mustard": 0.35,
+    "shell": 0.3,
+    "cap": 0.3,
     "pear": 0.12,
 }
 
@@ -28,11 +40,16 @@ def _pictures(rng: np.random.Generator) -> dict[str, np.ndarray]:
         "table": textures.wood(1024, 1536, 6, (112, 76, 48), (188, 142, 96), rng),
         "board": textures.wood(384, 768, 2, (86, 52, 32), (138, 90, 56), rng),
         "wall": textures.tiles(768, 1536, 8, 10, rng),
-        "soup": textures.soup_label(rng), "glaze": textures.glaze(rng), "carton": textures.carton(rng),
-        "ball": textures.baseball(rng), "pear": textures.pear_skin(rng),
-        "mustard": textures.mustard_label(rng), "handle": textures.screwdriver_handle(rng),
+        "soup": textures.soup_label(rng),
+        "glaze": textures.glaze(rng),
+        "carton": textures.carton(rng),
+        "ball": textures.baseball(rng),
+        "pear": textures.pear_skin(rng),
+        "mustard": textures.mustard_label(rng),
+        "handle": textures.screwdriver_handle(rng),
         "leaf": textures.leaf_skin(rng),
-        "steel": textures.mottled((178, 180, 184), 3, 20, rng), "lid": textures.lid(rng),
+        "steel": textures.mottled((178, 180, 184), 3, 20, rng),
+        "lid": textures.lid(rng),
         "terracotta": textures.mottled((172, 100, 70), 7, 16, rng),
         "soil": textures.mottled((62, 46, 36), 16, 6, rng),
         "shell": textures.mottled((206, 207, 206), 1.5, 60, rng),
@@ -51,21 +68,56 @@ def _object_shapes() -> dict[str, Mesh]:
     foot, bead_above = [(0.0, 0.001), (r - 0.0012, 0.0005)], [(q, h - z) for q, z in reversed(bead)]
     step = [(r - 0.0016, h - 0.0002), (r - 0.0024, h - 0.003)]
     lid = np.linspace((r - 0.0024, h - 0.003), (0.0, h - 0.003), 12)
-    mug = [(0.030, 0.0), (0.0355, 0.002), (0.0375, 0.012), (0.040, 0.050), (0.0405, 0.092), (0.0395, 0.0945),
-           (0.0378, 0.0925), (0.0370, 0.050), (0.034, 0.012), (0.022, 0.006), (0.0, 0.0055)]
+    mug = [
+        (0.030, 0.0),
+        (0.0355, 0.002),
+        (0.0375, 0.012),
+        (0.040, 0.050),
+        (0.0405, 0.092),
+        (0.0395, 0.0945),
+        (0.0378, 0.0925),
+        (0.0370, 0.050),
+        (0.034, 0.012),
+        (0.022, 0.006),
+        (0.0, 0.0055),
+    ]
     bow = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 24)
     mug_grip = np.stack([0.038 + 0.030 * np.cos(bow) ** 0.8, 0 * bow, 0.050 + 0.026 * np.sin(bow)], -1)
     arc = np.linspace(-np.pi / 2, np.pi / 2, 60)
-    pear = [(0.0, 0.003), (0.012, 0.0), (0.029, 0.010), (0.035, 0.030), (0.031, 0.050), (0.0205, 0.068),
-            (0.0150, 0.080), (0.009, 0.086), (0.0, 0.0845)]
+    pear = [
+        (0.0, 0.003),
+        (0.012, 0.0),
+        (0.029, 0.010),
+        (0.035, 0.030),
+        (0.031, 0.050),
+        (0.0205, 0.068),
+        (0.0150, 0.080),
+        (0.009, 0.086),
+        (0.0, 0.0845),
+    ]
     s = np.linspace(0, 1, 12)
     stem = np.stack([0.006 * s**2, 0 * s, 0.082 + 0.018 * s], -1)
-    bottle = [(0.020, 0.0), (0.029, 0.002), (0.030, 0.010), (0.0295, 0.060), (0.030, 0.108), (0.026, 0.124),
-              (0.015, 0.133)]
+    bottle = [
+        (0.020, 0.0),
+        (0.029, 0.002),
+        (0.030, 0.010),
+        (0.0295, 0.060),
+        (0.030, 0.108),
+        (0.026, 0.124),
+        (0.015, 0.133),
+    ]
     collar, shoulder = [(0.017, 0.130), (0.017, 0.146)], [(0.017, 0.146), (0.008, 0.149)]
     nozzle, tip = np.linspace((0.008, 0.149), (0.003, 0.176), 8), [(0.003, 0.176), (0, 0.177)]
-    handle = [(0.0, 0.0), (0.010, 0.001), (0.0145, 0.012), (0.0125, 0.040), (0.0150, 0.070), (0.0110, 0.090),
-              (0.0085, 0.096), (0.0, 0.099)]
+    handle = [
+        (0.0, 0.0),
+        (0.010, 0.001),
+        (0.0145, 0.012),
+        (0.0125, 0.040),
+        (0.0150, 0.070),
+        (0.0110, 0.090),
+        (0.0085, 0.096),
+        (0.0, 0.099),
+    ]
     rod, blade = [(0.0032, 0.09), (0.0032, 0.18)], np.linspace((0.0032, 0.18), (0.0012, 0.192), 5)
     return {
         "can_side": lathe(np.linspace((r - 0.0004, 0.003), (r - 0.0004, h - 0.003), 14)),
@@ -115,7 +167,8 @@ def _plant() -> list[str]:
 def _finger(side: str, sign: int) -> str:
     """One finger; its joint is the distance of its pad's surface from the middle."""
     return _body(
-        f"finger_{side}", "",
+        f"finger_{side}",
+        "",
         f'<joint name="finger_{side}" type="slide" axis="{sign} 0 0"/>',
         '<inertial mass="0.1" pos="0 0 0" diaginertia="1e-3 1e-3 1e-3"/>',
         _geom("finger", "dark", f'pos="{sign * 0.0077} 0 0.024"'),
@@ -127,7 +180,8 @@ def _finger(side: str, sign: int) -> str:
 def _gripper() -> str:
     """A wrist, a palm and two fingers that slide along x; the origin lies between the finger tips."""
     return _body(
-        "hand", 'mocap="true"',
+        "hand",
+        'mocap="true"',
         _geom("palm", "shell", 'pos="0 0 0.104"'),
         '<geom type="box" size="0.064 0.0185 0.004" pos="0 0 0.0755" material="dark"/>',
         '<geom type="cylinder" size="0.0265 0.008" pos="0 0 0.138" material="dark"/>',
@@ -135,7 +189,8 @@ def _gripper() -> str:
         '<geom type="cylinder" size="0.030 0.030" pos="0 0 0.178" material="shell"/>',
         '<geom type="sphere" size="0.034" pos="0 0 0.215" material="shell"/>',
         '<geom type="capsule" size="0.030" fromto="0 0 0.215 0.05 0.16 0.46" material="shell"/>',
-        _finger("left", -1), _finger("right", 1),
+        _finger("left", -1),
+        _finger("right", 1),
     )
 
 

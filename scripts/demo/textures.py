@@ -36,8 +36,9 @@ def _blend(low: Color, high: Color, weight: np.ndarray) -> np.ndarray:
     return (1 - weight) * np.array(low, np.float32) + weight * np.array(high, np.float32)
 
 
-def _text(picture: np.ndarray, text: str, center: tuple[float, float], width: float, color: Color,
-          weight: float = 1.0) -> None:
+def _text(
+    picture: np.ndarray, text: str, center: tuple[float, float], width: float, color: Color, weight: float = 1.0
+) -> None:
     """Write `text` centred at (x, y), `width` pixels wide."""
     font = cv2.FONT_HERSHEY_DUPLEX
     scale = width / cv2.getTextSize(text, font, 1.0, 1)[0][0]
@@ -47,9 +48,7 @@ def _text(picture: np.ndarray, text: str, center: tuple[float, float], width: fl
     cv2.putText(picture, text, origin, font, scale, color, thickness, cv2.LINE_AA)
 
 
-def wood(
-    height: int, width: int, planks: int, low: Color, high: Color, rng: np.random.Generator
-) -> np.ndarray:
+def wood(height: int, width: int, planks: int, low: Color, high: Color, rng: np.random.Generator) -> np.ndarray:
     """Planks along the width, each with its own grain and tone."""
     edges = np.linspace(0, height, planks + 1).astype(int)
     rows = []
