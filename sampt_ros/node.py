@@ -16,7 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Point, PointStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.duration import Duration
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -85,10 +85,13 @@ class SamptNode(LifecycleNode):
         """Declare parameters; a bad value given at start fails the configure transition, not the node."""
         for name, value, option in options:
             descriptor = conversions.parameter_descriptor(option, value)
+            descriptor.dynamic_typing = (
+                True  # 2 will do for 2.0; the settings check the types, and say what they expect
+            )
             try:
                 self.declare_parameter(name, value, descriptor)
                 self._settings.change({name: self.get_parameter(name).value})
-            except (InvalidParameterTypeException, InvalidParameterValueException, SamPtError) as error:
+            except (InvalidParameterValueException, SamPtError) as error:
                 self._settings.bad[name] = str(error)
             if not self.has_parameter(name):
                 self.declare_parameter(name, value, descriptor, ignore_override=True)

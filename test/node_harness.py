@@ -237,7 +237,7 @@ class Harness:
         """Unsubscribe, in the thread that may be waiting for this topic, and wait until the node knows."""
         publisher = self.publisher(subscription.topic_name)
         known = publisher.get_subscription_count()
-        self._listener.node.executor.create_task(subscription.destroy)
+        self._listener.node.executor.create_task(self._listener.node.destroy_subscription, subscription)
         wait_for(lambda: publisher.get_subscription_count() < known, "the node believes that somebody still listens")
 
     def publisher(self, topic: str) -> Any:
@@ -285,17 +285,22 @@ class Harness:
         return result
 
     def call(self, kind: type, name: str, request: Any = None) -> Any:
-        """The node's answer to a service call; asks again where DDS loses the first one, as it may."""
-        client = self._listener.node.create_client(kind, f"/sampt/{name}")
-        assert client.wait_for_service(PATIENCE)
-        asked = []
+        """The answer of one of the node's services."""
+        return call(self._listener.node, kind, f"/sampt/{name}", request)
 
-        def answered() -> bool:
-            asked.append(client.call_async(request or kind.Request()))
-            return wait_until(lambda: any(future.done() for future in asked), 1.0)
 
-        wait_for(answered, f"no answer from {name}")
-        return next(future.result() for future in asked if future.done())
+def call(client_node: Any, kind: type, name: str, request: Any = None) -> Any:
+    """The answer to a service call; asks again where DDS loses the first one, as it may when both have just met."""
+    client = client_node.create_client(kind, name)
+    assert client.wait_for_service(PATIENCE)
+    asked: list[Any] = []
+
+    def answered() -> bool:
+        asked.append(client.call_async(request or kind.Request()))
+        return wait_until(lambda: any(future.done() for future in asked), 0.5)
+
+    wait_for(answered, f"no answer from {name}")
+    return next(future.result() for future in asked if future.done())
 
 
 def wait_for(condition: Callable[[], object], otherwise: str | Callable[[], str]) -> None:

@@ -27,6 +27,7 @@ from node_harness import (
     WIDTH,
     Harness,
     as_array,
+    call,
     middle,
     raw_image,
     wait_for,
@@ -450,7 +451,8 @@ def test_an_object_whose_points_are_all_hidden_is_lost_until_they_are_back(sampt
 
 def test_a_refused_mask_is_not_published(sampt):
     sampt.start_object((20, 20))
-    sampt.segmenter.rate = lambda xy: 0.3
+    assert sampt.set_parameter("prompting.iou_threshold", 0.7).successful
+    sampt.segmenter.rate = lambda xy: 0.6
     result = sampt.track()
     assert result.objects[1].state == TrackedObject.UNCERTAIN
     assert not result.mask.any()
@@ -494,7 +496,9 @@ def test_every_parameter_is_declared_with_its_description(start_node):
         ("seed", -1, "at least 0"),
         ("points.positive_method", "magic", "k_medoids, shi_tomasi, random, mixed"),
         ("clicks", "nothing", "new_object, last_object"),
-        ("history", "long", "DOUBLE"),
+        ("history", "long", "history: expected float, got 'long'"),
+        ("points.positive", 2.5, "points.positive: expected int, got 2.5"),
+        ("history", None, "history: expected float, got None"),
     ],
 )
 def test_a_bad_value_is_refused_with_the_allowed_ones(busy, name, value, allowed):
@@ -518,6 +522,12 @@ def test_what_needs_a_restart_is_refused_while_configured(busy, name, value, rea
     result = busy.set_parameter(name, value)
     assert not result.successful
     assert reason in result.reason
+
+
+def test_a_whole_number_will_do_for_a_float(busy):
+    assert busy.set_parameter("history", 2).successful
+    busy.track()
+    assert busy.node._session.history == 2.0
 
 
 def test_a_live_change_takes_effect_on_the_next_frame(sampt):
@@ -598,7 +608,7 @@ def test_a_missing_checkpoint_fails_the_configuration(start_node, tmp_path):
         ("points.positive", 0, 8, "points.positive"),
         ("seed", -1, 0, "seed: expected at least 0, got -1"),
         ("reinit.policy", "magic", "never", "reinit.policy: expected one of never"),
-        ("history", "long", 2.0, "history"),
+        ("history", "long", 2.0, "history: expected float, got 'long'"),
     ],
 )
 def test_a_bad_value_at_start_fails_the_configuration(start_node, name, value, good, reason):
@@ -793,12 +803,19 @@ def test_an_interrupt_during_inference_ends_the_process_cleanly(listener, tmp_pa
 
 
 def test_without_autostart_the_node_waits_for_its_transitions(listener, tmp_path):  # noqa: F811
-    states = listener.node.create_client(GetState, "/sampt/get_state")
     with process(tmp_path, "autostart:=false") as node:
-        assert states.wait_for_service(20)
-        answer = states.call_async(GetState.Request())
-        wait_for(answer.done, "no answer")
+        answer = call(listener.node, GetState, "/sampt/get_state")
         node.send_signal(signal.SIGTERM)
         _, log = node.communicate(timeout=10)
-    assert answer.result().current_state.label == "unconfigured"
+    assert answer.current_state.label == "unconfigured"
+    assert (node.returncode, "Traceback" in log) == (0, False)
+
+
+def test_a_failed_start_is_told_and_the_process_lives(listener, tmp_path):  # noqa: F811
+    with process(tmp_path, "preset:=magic") as node:
+        answer = call(listener.node, GetState, "/sampt/get_state")
+        node.send_signal(signal.SIGINT)
+        _, log = node.communicate(timeout=10)
+    assert answer.current_state.label == "unconfigured"
+    assert "cannot configure: unknown preset 'magic'" in log
     assert (node.returncode, "Traceback" in log) == (0, False)
