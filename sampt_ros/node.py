@@ -85,9 +85,7 @@ class SamptNode(LifecycleNode):
         """Declare parameters; a bad value given at start fails the configure transition, not the node."""
         for name, value, option in options:
             descriptor = conversions.parameter_descriptor(option, value)
-            descriptor.dynamic_typing = (
-                True  # 2 will do for 2.0; the settings check the types, and say what they expect
-            )
+            descriptor.dynamic_typing = True  # 2 will do for 2.0: the settings check the types
             try:
                 self.declare_parameter(name, value, descriptor)
                 self._settings.change({name: self.get_parameter(name).value})
@@ -162,8 +160,8 @@ class SamptNode(LifecycleNode):
         return self.create_publisher(kind, topic, copy(_RELIABLE), qos_overriding_options=_OVERRIDABLE)
 
     def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile = _RELIABLE) -> None:
-        subscription = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=_OVERRIDABLE)
-        self._inputs.append(subscription)
+        heard = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=_OVERRIDABLE)
+        self._inputs.append(heard)
 
     @property
     def _image_topic(self) -> str:
@@ -200,9 +198,8 @@ class SamptNode(LifecycleNode):
         self._statistics.count("frames_received")
         if self._paused:
             return
-        stamp = conversions.stamp_ns(message.header)
-        arrival = Arrival(stamp, message.header, partial(convert, message), time.perf_counter())
-        if not self._mailbox.put_frame(arrival):
+        load, stamp = partial(convert, message), conversions.stamp_ns(message.header)
+        if not self._mailbox.put_frame(Arrival(stamp, message.header, load, time.perf_counter())):
             self._statistics.count("frames_dropped")
 
     def _on_camera_info(self, message: CameraInfo) -> None:
