@@ -152,6 +152,13 @@ class GrabCutConfig(Section):
         0.06, "How uncertain the carried contour is", unit="share of the size", minimum=0.001, maximum=1
     )
     color_weight: float = option(0.7, "Weight of colour against the carried shape", minimum=0, maximum=10)
+    smallest_part: float = option(
+        1.0,
+        "Of a mask in separate parts, those smaller than this are dropped",
+        unit="share of the largest part",
+        minimum=0,
+        maximum=1,
+    )
 
 
 @dataclass(frozen=True)

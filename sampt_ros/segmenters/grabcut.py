@@ -24,6 +24,7 @@ _SMALLEST = 16  # pixels; less is no mask
 _CERTAIN = 6.0  # log odds at most that the shape of the mask prompt gives
 _POINT_ODDS = 3.0  # log odds that a point adds around it
 _POINT_RADIUS = 0.06  # of the square root of the object's area
+_RIVAL_ODDS = 3.0  # log odds that another object's mask prompt takes away
 _LEARNING_RATE = 0.2
 _FIRST_WEIGHT = 0.5
 _CUT_WEIGHT = 20.0
@@ -94,12 +95,22 @@ class GrabCut(Segmenter):
             return find_object(frame.image, on, off, box)
         if np.count_nonzero(prior > 0) < _SMALLEST:
             return np.full(frame.size, -1, np.float32), 0.0
-        return self._refine(frame, prior, on, off, prompts.memories[row] if prompts.memories else None)
+        rivals = [other for other in np.delete(prompts.logits, row, axis=0) if not np.isnan(other[0, 0])]
+        return self._refine(frame, prior, on, off, rivals, prompts.memories[row] if prompts.memories else None)
 
     def _refine(
-        self, frame: Frame, prior: np.ndarray, on: np.ndarray, off: np.ndarray, memory: ColorMemory | None
+        self,
+        frame: Frame,
+        prior: np.ndarray,
+        on: np.ndarray,
+        off: np.ndarray,
+        rivals: Sequence[np.ndarray],
+        memory: ColorMemory | None,
     ) -> tuple[np.ndarray, float]:
-        """The object near a mask prompt; `prior` (H, W) is -1..1, nearer to 0 where it is less sure."""
+        """The object near a mask prompt; `prior` (H, W) is -1..1, nearer to 0 where it is less sure.
+
+        rivals  the other objects' mask prompts: what they cover is less likely this object's
+        """
         crop = Crop.around(prior > 0, self._config.margin, self._config.work_size)
         lab, shape = self._lab(frame, crop), crop.cut(prior)
         inside: np.ndarray = shape > 0
@@ -116,9 +127,11 @@ class GrabCut(Segmenter):
             for x, y in np.rint(crop.to_crop(points)).astype(int).tolist():
                 cv2.circle(pointed_at, (x, y), max(1, int(_POINT_RADIUS * diameter)), odds_there, cv2.FILLED)
         evidence += pointed_at
+        for rival in rivals:
+            evidence -= _RIVAL_ODDS * (crop.cut(rival) > 0)
         evidence[distance < -self._config.band * diameter] = -np.inf
 
-        mask = graph_cut(evidence, lab, _CUT_WEIGHT)
+        mask = _large_parts(graph_cut(evidence, lab, _CUT_WEIGHT), self._config.smallest_part)
         if not mask.any():
             return np.full(frame.size, -1, np.float32), 0.0
         quality = memory.likeness(lab, mask) * float(odds[mask].mean())
@@ -127,6 +140,14 @@ class GrabCut(Segmenter):
 
     def _lab(self, frame: Frame, crop: Crop) -> np.ndarray:
         return cv2.cvtColor(crop.cut(frame.image), cv2.COLOR_RGB2LAB)
+
+
+def _large_parts(mask: np.ndarray, smallest: float) -> np.ndarray:
+    """A mask (h, w) bool without the parts whose area is below `smallest` of the largest one's."""
+    _, parts, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+    areas = statistics[:, cv2.CC_STAT_AREA]
+    areas[0] = 0  # the background
+    return mask & (areas >= smallest * areas.max())[parts]
 
 
 def _signed_distance(inside: np.ndarray) -> np.ndarray:
