@@ -181,8 +181,12 @@ class DisFlowConfig(Section):
     """Dense inverse search optical flow (tracker `dis_flow`)."""
 
     preset: str = option("fast", "Speed against accuracy", choices=("ultrafast", "fast", "medium"))
-    scale: float = option(
-        0.5, "Size at which flow is computed for the points", unit="share of the image", minimum=0.05, maximum=1
+    size: int = option(
+        480,
+        "The image is scaled down to this longest side for the points' flow",
+        unit="pixels",
+        minimum=96,
+        maximum=4000,
     )
     carry_size: int = option(
         240, "Surroundings of a carried mask are scaled down to this side", unit="pixels", minimum=32, maximum=1000

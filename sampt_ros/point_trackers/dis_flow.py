@@ -16,6 +16,8 @@ _PRESETS = {
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
 _CARRY_MARGIN, _CARRY_PAD = 1.0, 16  # around a carried mask: share of its size, and pixels
+# Below these sizes OpenCV's method reads memory that is not its own: results vary, or the process ends.
+_SHORTEST, _LONGEST = 32, 96  # pixels that each side, and the longer one, must have
 _EXPLAINED = 30.0  # grey levels; where motion leaves a larger difference the carried mask is little trusted
 
 
@@ -29,9 +31,9 @@ class DisFlow(FrameToFrameTracker):
 
     def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         before, after = self._scaled(previous), self._scaled(current)
-        scale = np.array(before.shape[::-1], np.float32) / previous.size[::-1]
-        moved = xy + _sample(self._method.calc(before, after, None), xy, scale)
-        back = moved + _sample(self._method.calc(after, before, None), moved, scale)
+        scale = np.array(before.shape[::-1], np.float32) / np.array(previous.size[::-1], np.float32)
+        moved = xy + _sample(self._flow(before, after), xy, scale)
+        back = moved + _sample(self._flow(after, before), moved, scale)
         visible, confidence = round_trip_visibility(xy, moved, back, self._config.max_error)
         visible &= inside(moved, current)
         return moved, visible, confidence * visible
@@ -41,7 +43,7 @@ class DisFlow(FrameToFrameTracker):
             return mask
         crop = Crop.around(mask > 0.5, _CARRY_MARGIN, self._config.carry_size, _CARRY_PAD)
         before, after, soft = crop.cut(previous.gray), crop.cut(current.gray), crop.cut(mask)
-        came_from = _pixels(after.shape) + self._method.calc(after, before, None)
+        came_from = _pixels(after.shape) + self._flow(after, before)
         moved, warped = (_look_up(picture, came_from) for picture in (soft, before))
         difference = cv2.GaussianBlur(cv2.absdiff(after, warped).astype(np.float32), (0, 0), 2)
         trust = np.exp(-((difference / _EXPLAINED) ** 2))
@@ -49,16 +51,22 @@ class DisFlow(FrameToFrameTracker):
 
     def _scaled(self, frame: Frame) -> np.ndarray:
         """(h, w) uint8: the frame's luminance at the size that flow is computed at."""
-        size = [max(_SMALLEST, round(length * self._config.scale)) for length in frame.size[::-1]]
+        scale = min(1.0, self._config.size / max(frame.size))
+        size = [max(1, round(length * scale)) for length in frame.size[::-1]]
         return cv2.resize(frame.gray, size, interpolation=cv2.INTER_AREA)
 
-
-_SMALLEST = 16  # pixels a side that the method needs
+    def _flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """(h, w, 2) float32 pixels: where each pixel of `start` (h, w) uint8 went in `end`."""
+        size = np.maximum(start.shape[::-1], _SHORTEST)
+        size = np.ceil(size * max(1.0, _LONGEST / size.max())).astype(int)
+        enlarged = (cv2.resize(picture, size.tolist()) for picture in (start, end))
+        flow = cv2.resize(self._method.calc(*enlarged, None), start.shape[::-1])
+        return flow * (np.array(start.shape[::-1], np.float32) / size.astype(np.float32))
 
 
 def _sample(flow: np.ndarray, xy: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(n, 2) float32 image pixels: a flow (h, w, 2), computed at `scale` of the image, at points xy (n, 2)."""
-    return _look_up(flow, ((xy + 0.5) * scale - 0.5).astype(np.float32)[None])[0] / scale
+    """(n, 2) float32 image pixels: a flow (h, w, 2), computed at `scale` (2,) of the image, at points xy (n, 2)."""
+    return _look_up(flow, ((xy + 0.5) * scale - 0.5)[None])[0] / scale
 
 
 def _pixels(shape: tuple[int, ...]) -> np.ndarray:

@@ -1,16 +1,16 @@
-"""The object at a click or in a box, by GrabCut: of several sizes the one with its contour on edges, and stable."""
+"""The object at a click or in a box, by GrabCut: of several sizes the one with its contour on edges, and support."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import cv2
 import numpy as np
 
 from sampt_ros.crop import Crop
 
-_RADII = (0.04, 0.06, 0.09, 0.135, 0.2, 0.3)  # of the image's shorter side: how large the object may be
+_RADII = tuple(0.03 * 1.25**step for step in range(12))  # of the image's shorter side: how large the object may be
+_ALIKE = 0.7  # IoU over which two candidates are the same object
 _SURROUNDINGS = 2.2  # radii around the click that are looked at
 _WORK_SIZE = 128
 _ITERATIONS = 3
@@ -22,7 +22,7 @@ def find_object(image: np.ndarray, on: np.ndarray, off: np.ndarray, box: np.ndar
 
     on, off  (n, 2), (m, 2) float32 pixel xy; box (4,) x_min, y_min, x_max, y_max or None; on or box is given
     Returns logits (H, W) float32, negative everywhere if nothing is found, and a score 0..1: how well the contour lies
-    on edges, and how far a neighbouring size leads to the same mask.
+    on edges, and how many of the sizes lead to this mask.
     """
     candidates = []
     for crop, trimap in _trimaps(image.shape[:2], on, off, box):
@@ -34,18 +34,19 @@ def find_object(image: np.ndarray, on: np.ndarray, off: np.ndarray, box: np.ndar
             candidates.append((logits, _contour_rank(lab, mask)))
     if not candidates:
         return np.full(image.shape[:2], -1, np.float32), 0.0
-    agreement = _agreement([logits > 0 for logits, _ in candidates])
-    scores = [rank * np.sqrt(agreed) for (_, rank), agreed in zip(candidates, agreement)]
+    support = _support([logits[::2, ::2] > 0 for logits, _ in candidates])
+    scores = np.array([rank for _, rank in candidates]) * support**0.25
     best = int(np.argmax(scores))
     return candidates[best][0], float(scores[best])
 
 
-def _agreement(masks: list[np.ndarray]) -> list[float]:
-    """The larger IoU of each mask with the one before and the one after; 1 for a mask alone."""
-    if len(masks) == 1:
-        return [1.0]
-    pairs = [float(np.count_nonzero(a & b)) / float(np.count_nonzero(a | b)) for a, b in pairwise(masks)]
-    return [max(before, after) for before, after in zip([0.0, *pairs], [*pairs, 0.0])]
+def _support(masks: list[np.ndarray]) -> np.ndarray:
+    """(n,) float: the share of the masks that are nearly the same as each, itself included."""
+    flat = np.stack([mask.ravel() for mask in masks]).astype(np.float32)
+    both = flat @ flat.T
+    area = both.diagonal()
+    alike = both > _ALIKE * (area[:, None] + area - both)
+    return alike.mean(axis=1)
 
 
 def _trimaps(
@@ -61,13 +62,13 @@ def _trimaps(
         _mark(trimap, crop, on, off, 2)
         yield crop, trimap
         return
-    center = on.mean(axis=0)
+    center = np.clip(on.mean(axis=0), 0, [shape[1] - 1, shape[0] - 1])
     spread = np.linalg.norm(on - center, axis=1).max()
     for radius in (share * min(shape) + spread for share in _RADII):
         looked_at = np.zeros(shape, np.uint8)
         reach = _SURROUNDINGS * radius
-        left, top = np.maximum(center - reach, 0).astype(int)
-        right, bottom = (center + reach).astype(int)
+        left, top = np.floor(np.maximum(center - reach, 0)).astype(int)
+        right, bottom = np.ceil(center + reach).astype(int)
         looked_at[top : bottom + 1, left : right + 1] = 1
         crop = Crop.around(looked_at.astype(bool), 0, _WORK_SIZE)
         middle, scale = crop.to_crop(center[None])[0], crop.size[0] / (crop.window[2] - crop.window[0])
