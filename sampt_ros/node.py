@@ -29,6 +29,7 @@ from std_srvs.srv import SetBool, Trigger
 from sampt_ros import conversions
 from sampt_ros.camera import Pinhole, transform_point
 from sampt_ros.config import Option, SamPtConfig, walk
+from sampt_ros.dds import enlarge_shared_memory
 from sampt_ros.errors import INFERENCE_ERRORS, QueryError, SamPtError
 from sampt_ros.mailbox import Arrival, Mailbox
 from sampt_ros.msg import QueryPoints, TrackedObjects
@@ -310,14 +311,12 @@ class SamptNode(LifecycleNode):
         newest = self._newest  # read once: the worker may exchange it
         objects = newest.objects if newest else ()
         level, message = self._health(len(objects))
-        values = self._statistics.summary() | device_memory()
-        for item in objects:
-            values[f"object {item.id}"] = f"{item.state.name}, score {item.score:.2f}, {item.area} px"
+        states = {f"object {item.id}": f"{item.state.name}, score {item.score:.2f}, {item.area} px" for item in objects}
+        values = self._statistics.summary() | device_memory() | states
         status = conversions.diagnostic_status(f"{self.get_name()}: stream", level, message, values)
         status.hardware_id = self._image_topic
-        report = DiagnosticArray(status=[status])
-        report.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(report)
+        header = conversions.Header(stamp=self.get_clock().now().to_msg())
+        self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
 
     def _health(self, objects: int) -> tuple[bytes, str]:
         """Diagnostic level and one sentence."""
@@ -333,6 +332,7 @@ class SamptNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is interrupted."""
+    enlarge_shared_memory()
     rclpy.init(args=args)
     node = SamptNode()
     try:
