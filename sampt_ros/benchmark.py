@@ -16,10 +16,13 @@ import cv2
 import numpy as np
 
 from sampt_ros.config import updated
+from sampt_ros.errors import SamPtError
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.structures import ObjectState
 
 Size = tuple[int, int]  # (width, height) in pixels, as people say it
+
+_SMALLEST_CELL = 16  # pixels a side that each object of a scene needs
 
 
 class Scene:
@@ -35,6 +38,8 @@ class Scene:
         columns = int(np.ceil(np.sqrt(objects * self._width / self._height)))
         rows = -(-objects // columns)
         cell = min(self._width / columns, self._height / rows)
+        if cell < _SMALLEST_CELL:
+            raise SamPtError(f"expected room for {objects} objects of {_SMALLEST_CELL} pixels; got {size[0]}x{size[1]}")
         self._radius, self._swing = max(2, int(0.28 * cell)), 0.15 * cell
         places = itertools.islice(itertools.product(range(rows), range(columns)), objects)
         self._centers = [((x + 0.5) * self._width / columns, (y + 0.5) * self._height / rows) for y, x in places]

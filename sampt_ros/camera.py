@@ -49,6 +49,14 @@ class Pinhole:
         object.__setattr__(self, "K", matrix)
         object.__setattr__(self, "D", self._coefficients())
 
+    def for_images(self, size: tuple[int, int]) -> Pinhole:
+        """This camera; raises QueryError if its images are not of size (height, width)."""
+        if size != (self.height, self.width):
+            raise QueryError(
+                f"expected the CameraInfo of {size[1]}x{size[0]} images; got one of {self.width}x{self.height}"
+            )
+        return self
+
     def project(self, xyz: np.ndarray) -> np.ndarray:
         """(n, 3) metres in the optical frame -> (n, 2) float64 pixel xy, distorted as the image is.
 

@@ -222,7 +222,7 @@ class SamptNode(LifecycleNode):
             stamp = session.stamp_current_at(conversions.stamp_ns(message.header))
             if self._camera is None:
                 raise QueryError(f"expected CameraInfo on {self.resolve_topic_name('camera_info')} before a 3D click")
-            xy = self._camera.project_point(self._in_camera(message, stamp))
+            xy = self._camera.for_images(session.size).project_point(self._in_camera(message, stamp))
             return session.click(xy, label, self._settings.node.clicks == "last_object", stamp)
 
         self._ask(answer)

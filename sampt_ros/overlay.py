@@ -150,7 +150,7 @@ def contact_sheet(
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     tile_width = (width - gap * (columns - 1)) // columns
-    tile_height = round(images[0].shape[0] * tile_width / images[0].shape[1])
+    tile_height = max(1, round(images[0].shape[0] * tile_width / images[0].shape[1]))
     sheet = np.full((rows * (tile_height + gap) - gap, width, 3), _WHITE, np.uint8)
     for place, image in enumerate(images):
         tile = cv2.resize(image, (tile_width, tile_height), interpolation=cv2.INTER_AREA)

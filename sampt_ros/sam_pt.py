@@ -153,11 +153,11 @@ class SamPt:
         object_id = self._checked_id(object_id)
         started, score = self._first_mask(query, frames[0])
 
+        clicked = self._points.new(query.positive, query.negative)
+        followed = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
         if object_id in self._objects:
             self._points.forget(self._objects[object_id].points)
         self._last_id = max(self._last_id, object_id)
-        clicked = self._points.new(query.positive, query.negative)
-        followed = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
         history = MaskHistory(int(started.sum()), frames[-1].index, deque(maxlen=self._policy.memory))
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros_like(started), followed)
         item = self._objects[object_id] = _Object(object_id, followed, history, started.astype(np.float32), result)
@@ -282,7 +282,7 @@ class SamPt:
 
     def _settle(self, item: _Object, mask: np.ndarray, score: float) -> None:
         """Accept or refuse an object's mask (H, W) bool on the newest frame."""
-        if score < self._config.prompting.iou_threshold or not mask.any():
+        if not (score >= self._config.prompting.iou_threshold and mask.any()):  # a NaN is refused too
             item.result = self._result(item, ObjectState.UNCERTAIN, score)
             return
         item.result = self._result(item, ObjectState.TRACKING, score, mask)
@@ -308,8 +308,9 @@ class SamPt:
         for name, accepted in self._policy.choose(frame.index, histories).items():
             frames = [buffered for buffered in self._frames if buffered.index >= accepted.index]
             item = self._objects[name]
+            fresh = self._points.follow(self._points.draw(accepted.mask, frames[0]), frames)
             self._points.forget(item.points)
-            item.points = self._points.follow(self._points.draw(accepted.mask, frames[0]), frames)
+            item.points = fresh
             item.history.since = frame.index
 
 

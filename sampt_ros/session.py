@@ -159,7 +159,9 @@ class Session:
         if self._kept and self._kept[-1].stamp_ns == kept.stamp_ns:  # a camera that does not stamp its images
             self._kept.pop()
         self._kept.append(kept)
-        while len(self._kept) > 1 and self._kept[0].stamp_ns < kept.stamp_ns - self.history * 1e9:
+        # Counted back from the newest stepped frame, so that this one is kept however many are skipped after it.
+        newest = self.newest_stamp_ns
+        while newest is not None and self._kept[0].stamp_ns < newest - self.history * 1e9:
             self._kept.popleft()
 
     def _index(self, stamp_ns: int) -> int:

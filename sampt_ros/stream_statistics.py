@@ -21,6 +21,7 @@ class StreamStatistics:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
+        self._last_rejected = False
         self._arrivals: deque[float] = deque(maxlen=_RECENT)
         self._departures: deque[float] = deque(maxlen=_RECENT)
         self._stages: dict[str, deque[float]] = {}
@@ -31,6 +32,8 @@ class StreamStatistics:
             self._counts[what] += 1
             if what == "frames_received":
                 self._arrivals.append(time.perf_counter())
+            if what == "frames_rejected":
+                self._last_rejected = True
             if reason:
                 self._reasons[what] = reason
 
@@ -38,6 +41,7 @@ class StreamStatistics:
         """A frame was published, `latency_ms` after it came in."""
         with self._lock:
             self._counts["frames_tracked"] += 1
+            self._last_rejected = False
             self._departures.append(time.perf_counter())
             for stage, spent in {**stages, "latency": latency_ms}.items():
                 self._stages.setdefault(stage, deque(maxlen=_RECENT)).append(spent)
@@ -52,11 +56,13 @@ class StreamStatistics:
             return time.perf_counter() - self._arrivals[-1] if self._arrivals else np.inf
 
     def health(self, topic: str, publishers: int, objects: int) -> tuple[bool, str]:
-        """Whether images come in on `topic`, and one sentence for people."""
+        """Whether usable images come in on `topic`, and one sentence for people."""
         silence = self.silence()
         if silence > _SILENT_AFTER:
             since = "yet" if np.isinf(silence) else f"for {silence:.1f} s"
             return False, f"no image on {topic} {since}; it has {publishers} publishers"
+        if self._last_rejected:
+            return False, f"the last image on {topic} was rejected: {self._reasons.get('frames_rejected', '')}"
         return True, f"tracking {objects} objects" if objects else "waiting for a click"
 
     def summary(self) -> dict[str, str]:
@@ -66,10 +72,14 @@ class StreamStatistics:
             values |= {f"last reason of {name}": reason for name, reason in self._reasons.items()}
             values["rate in (frames/s)"] = f"{_rate(self._arrivals):.1f}"
             values["rate out (frames/s)"] = f"{_rate(self._departures):.1f}"
-            for stage, spent in self._stages.items():
-                median, late = np.percentile(spent, [50, 95])
-                values[f"{stage} (ms, median / p95)"] = f"{median:.1f} / {late:.1f}"
-            return values
+        for stage, (median, late) in self.recent().items():
+            values[f"{stage} (ms, median / p95)"] = f"{median:.1f} / {late:.1f}"
+        return values
+
+    def recent(self) -> dict[str, tuple[float, float]]:
+        """Median and 95th percentile, in ms, of every stage and of the whole latency over the last frames."""
+        with self._lock:
+            return {stage: tuple(np.percentile(spent, [50, 95]).tolist()) for stage, spent in self._stages.items()}
 
 
 def device_memory() -> dict[str, str]:

@@ -13,6 +13,7 @@ import time
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import fields
 from typing import Any
 
@@ -35,7 +36,8 @@ from sampt_ros.dds import enlarge_shared_memory
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.video import open_source
 
-# Reliable, so that reliable and best-effort subscribers both match; deep enough for the burst after a hiccup.
+# Reliable, so that reliable and best-effort subscribers both match; deep enough for the burst after a hiccup. Copied
+# for every topic: an override is written into the profile itself.
 _QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _MATCHING_S = 0.5  # a subscriber that we see may not see us yet
 _POLL_S = 0.05  # how often we look for subscribers
@@ -58,8 +60,8 @@ class VideoPublisher(Node):
         kind, topic = Image, self.resolve_topic_name("image_raw")
         if self._config.image_transport == "compressed":
             kind, topic = CompressedImage, f"{topic}/compressed"
-        self._images = self.create_publisher(kind, topic, _QOS, qos_overriding_options=overridable)
-        self._infos = self.create_publisher(CameraInfo, "camera_info", _QOS, qos_overriding_options=overridable)
+        self._images = self.create_publisher(kind, topic, copy(_QOS), qos_overriding_options=overridable)
+        self._infos = self.create_publisher(CameraInfo, "camera_info", copy(_QOS), qos_overriding_options=overridable)
 
     def play(self) -> None:
         """Publish every frame when it is due, then wait until the last has arrived."""

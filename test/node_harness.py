@@ -149,11 +149,11 @@ class Harness:
         mask, labels = as_array(self.masks[stamp]), as_array(self.labels[stamp])
         return SimpleNamespace(stamp=stamp, mask=mask, labels=labels, objects=objects)
 
-    def send_camera_info(self) -> None:
+    def send_camera_info(self, width: int = WIDTH, height: int = HEIGHT) -> None:
         """Publish the CameraInfo of a camera of 64 pixels focal length, and wait until the node has it."""
-        centre = ((WIDTH - 1) / 2, (HEIGHT - 1) / 2)
+        centre = ((width - 1) / 2, (height - 1) / 2)
         k = [64.0, 0.0, centre[0], 0.0, 64.0, centre[1], 0.0, 0.0, 1.0]
-        self.publish(CAMERA_INFO, CameraInfo(header=Header(frame_id=CAMERA), width=WIDTH, height=HEIGHT, k=k))
+        self.publish(CAMERA_INFO, CameraInfo(header=Header(frame_id=CAMERA), width=width, height=height, k=k))
         wait_for(lambda: self.node._camera is not None, "the node does not see the CameraInfo")
 
     # --- people ---

@@ -6,6 +6,7 @@ from fakes import DriftingTracker, SquareSegmenter
 
 from sampt_ros.benchmark import Case, Scene, machine, measure, table
 from sampt_ros.config import SamPtConfig
+from sampt_ros.errors import SamPtError
 from sampt_ros.sam_pt import SamPt
 
 CASE = Case((160, 120), objects=2, points=5)
@@ -23,6 +24,11 @@ def test_objects_of_a_scene_stay_apart_and_in_view(objects):
         masks = scene.masks(index)
         assert len({int(mask.sum()) for mask in masks}) == 1  # nowhere cut off
         assert np.sum(masks, axis=0).max() == 1
+
+
+def test_a_scene_without_room_is_refused():
+    with pytest.raises(SamPtError, match="expected room for 16 objects of 16 pixels; got 60x60"):
+        Scene((60, 60), 16)
 
 
 def test_a_scene_moves_and_repeats_exactly():

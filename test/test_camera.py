@@ -35,6 +35,13 @@ def pixel_grid(camera: Pinhole) -> np.ndarray:
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
+def test_a_camera_of_another_image_size_is_refused(camera):
+    size = (camera.height, camera.width)
+    assert camera.for_images(size) is camera
+    with pytest.raises(QueryError, match=f"expected the CameraInfo of 320x240 images; got one of {camera.width}x"):
+        camera.for_images((240, 320))
+
+
 def test_projection_by_hand():
     # 500 px per unit of x / z right of 319.5; 510 px per unit of y / z below 239.5
     xy = LENSES["plain"].project([[0, 0, 2], [0.2, -0.4, 2.0], [-1, 1, 10]])

@@ -405,6 +405,13 @@ def test_a_background_click_belongs_to_no_object_at_first(sampt):
     assert "after a click on an object" in sampt.wait_for_count("queries_refused", 1)
 
 
+def test_a_3d_click_with_the_camera_info_of_another_image_is_refused(sampt):
+    sampt.track()
+    sampt.send_camera_info(2 * WIDTH, 2 * HEIGHT)
+    sampt.click_3d((0.0, 0.0, 1.0), CAMERA)
+    assert "expected the CameraInfo of 64x48 images; got one of 128x96" in sampt.wait_for_count("queries_refused", 1)
+
+
 def test_an_uncalibrated_camera_info_is_no_camera(sampt):
     sampt.publish(CAMERA_INFO, CameraInfo(width=WIDTH, height=HEIGHT))
     sampt.send_camera_info()  # the good one after it counts

@@ -93,6 +93,10 @@ def test_a_contact_sheet_is_as_wide_as_asked_and_holds_every_image():
     assert [sheet[y, x, 0] for y in (30, 110, 190) for x in (50, 150)] == [10, 60, 110, 160, 210, 255]
 
 
+def test_a_contact_sheet_shows_an_image_much_wider_than_high():
+    assert contact_sheet([np.zeros((1, 1000, 3), np.uint8)] * 4, width=204).shape == (1, 204, 3)
+
+
 @pytest.mark.parametrize("frames", [1, 5, 12, 13, 500])
 def test_a_gathered_sheet_shows_evenly_spaced_frames(monkeypatch, frames):
     shown = {}

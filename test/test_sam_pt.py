@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -143,6 +144,12 @@ def test_a_mask_under_the_threshold_makes_the_object_uncertain_and_is_not_publis
     assert fixed.state() == ObjectState.TRACKING
 
 
+def test_a_mask_without_a_score_is_not_accepted(fixed):
+    fixed.add()
+    fixed.segmenter.rate = lambda xy: float("nan")
+    assert fixed.state() == ObjectState.UNCERTAIN
+
+
 def test_an_empty_mask_is_not_accepted_however_sure(fixed):
     fixed.add()
     fixed.segmenter.paint = False
@@ -233,6 +240,19 @@ def test_fresh_points_replace_the_old_ones_every_horizon(fixed):
 def test_without_re_initialisation_points_are_kept(never):
     first = never.add()
     assert never.step(3 * HORIZON).objects[0].points.id.tolist() == first.points.id.tolist()
+
+
+def test_a_tracker_that_fails_once_does_not_end_the_stream(fixed, monkeypatch):
+    fixed.add()
+    with monkeypatch.context() as patched:
+        patched.setattr(fixed.tracker, "add", Mock(side_effect=RuntimeError("out of memory")))
+        for query in ({}, {"object_id": 1}):
+            with pytest.raises(RuntimeError):
+                fixed.add(**query)
+        with pytest.raises(RuntimeError):
+            fixed.step(HORIZON)  # fresh points are due
+    assert fixed.state() == ObjectState.TRACKING
+    assert fixed.sam_pt.object_ids == [1]
 
 
 def test_a_refused_mask_never_re_initialises(fixed):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from synthetic import disk, texture
 
-from sampt_ros.config import SamPtConfig
+from sampt_ros.config import GrabCutConfig, SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.evaluation import region_similarity
 from sampt_ros.segmenters import SEGMENTERS, build_segmenter
 from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
+from sampt_ros.segmenters.grabcut import GrabCut
 from sampt_ros.structures import NEGATIVE, POSITIVE, Frame
 
 HEIGHT, WIDTH = 160, 256  # what the small SAM takes without rescaling
@@ -201,6 +202,12 @@ def test_grabcut_draws_a_mask_that_is_a_little_off_to_the_disk():
     )
     found = grabcut.decode(embedding, prompts).masks()[0]
     assert region_similarity(BLUE, found) > max(0.9, region_similarity(BLUE, off))
+
+
+def test_grabcut_learns_nothing_from_a_mask_too_thin_to_see_at_its_scale():
+    grabcut, line, frame = GrabCut(GrabCutConfig(work_size=32)), np.eye(HEIGHT, WIDTH, dtype=bool), scene()
+    assert grabcut.remember(frame, line, None) is None
+    assert grabcut.remember(frame, RED, None) is not None
 
 
 def test_the_configuration_offers_every_segmenter():

@@ -242,6 +242,15 @@ def test_a_jump_back_in_time_drops_the_objects(stream):
     assert stream.ids == [2]
 
 
+def test_a_jump_back_is_seen_however_many_images_were_skipped_before_it(stream):
+    stream.start()
+    for _ in range(15):  # more than the history
+        stream.skip()
+    _, news = stream.session.step(START - 2000 * MS, blank())
+    assert news == "time jumped back by 2.000 s: all objects are dropped"
+    assert stream.session.newest_stamp_ns == START - 2000 * MS
+
+
 def test_images_skipped_after_a_jump_do_not_mix_with_those_before(stream):
     stream.step(20)
     stream.session.remember(START, blank)

@@ -77,6 +77,15 @@ def test_health(clock):
     assert statistics.health("/image", 1, 2) == (False, "no image on /image for 3.0 s; it has 1 publishers")
 
 
+def test_a_stream_is_not_well_while_its_frames_are_rejected():
+    statistics = StreamStatistics()
+    statistics.count("frames_received")
+    statistics.count("frames_rejected", "too small")
+    assert statistics.health("/image", 1, 2) == (False, "the last image on /image was rejected: too small")
+    statistics.frame_done(5.0, {})
+    assert statistics.health("/image", 1, 2) == (True, "tracking 2 objects")
+
+
 def test_no_count_is_lost_between_threads():
     statistics = StreamStatistics()
     threads = [

@@ -76,6 +76,14 @@ def test_every_frame_arrives_in_order_with_a_steady_stamp(folder, listener, qos)
     assert {image.header.frame_id for image in images + infos} == {"camera_optical_frame"}
 
 
+def test_a_qos_override_is_for_its_own_topic(folder, listener):  # noqa: F811
+    images = listener.listen(Image, "/camera/image_raw", BEST_EFFORT)
+    infos = listener.listen(CameraInfo, "/camera/camera_info", RELIABLE)
+    override = {"qos_overrides./camera/image_raw.publisher.reliability": "best_effort"}
+    assert main(arguments(source=folder, rate=50, **override)) == 0
+    assert wait_until(lambda: len(images) == len(infos) == FRAMES)
+
+
 def test_a_video_has_its_own_rate(video, listener):  # noqa: F811
     images = listener.listen(Image, "/camera/image_raw")
     assert main(arguments(source=video)) == 0

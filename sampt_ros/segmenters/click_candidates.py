@@ -45,7 +45,7 @@ def _support(masks: list[np.ndarray]) -> np.ndarray:
     flat = np.stack([mask.ravel() for mask in masks]).astype(np.float32)
     both = flat @ flat.T
     area = both.diagonal()
-    alike = both > _ALIKE * (area[:, None] + area - both)
+    alike = both >= _ALIKE * (area[:, None] + area - both)
     return alike.mean(axis=1)
 
 

@@ -84,6 +84,8 @@ class GrabCut(Segmenter):
             return memory
         crop = Crop.around(mask, self._config.margin, self._config.work_size)
         lab, inside = self._lab(embedding, crop), crop.cut_mask(mask)
+        if not inside.any():  # too thin for the crop's scale
+            return memory
         return ColorMemory.start(lab, inside) if memory is None else memory.learned(lab, inside, _LEARNING_RATE)
 
     def _decode_one(self, frame: Frame, prompts: Prompts, row: int) -> tuple[np.ndarray, float]:
@@ -95,7 +97,7 @@ class GrabCut(Segmenter):
             return find_object(frame.image, on, off, box)
         if np.count_nonzero(prior > 0) < _SMALLEST:
             return np.full(frame.size, -1, np.float32), 0.0
-        rivals = [other for other in np.delete(prompts.logits, row, axis=0) if not np.isnan(other[0, 0])]
+        rivals = [other for i, other in enumerate(prompts.logits) if i != row and not np.isnan(other[0, 0])]
         return self._refine(frame, prior, on, off, rivals, prompts.memories[row] if prompts.memories else None)
 
     def _refine(
@@ -153,5 +155,6 @@ def _large_parts(mask: np.ndarray, smallest: float) -> np.ndarray:
 def _signed_distance(inside: np.ndarray) -> np.ndarray:
     """(h, w) float32 pixels to the contour, positive inside."""
     mask = inside.astype(np.uint8)
-    distance: np.ndarray = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
-    return distance - cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3)
+    far = float(sum(mask.shape))  # OpenCV says 3e38 where there is no contour
+    within, beyond = (np.minimum(cv2.distanceTransform(side, cv2.DIST_L2, 3), far) for side in (mask, 1 - mask))
+    return within - beyond
