@@ -261,7 +261,7 @@ def cv_bridge_backend() -> Backend | None:
         module = importlib.import_module("cv_bridge")
         # Its compiled half, which fails to load beside a numpy that it was not built for.
         importlib.import_module("cv_bridge.boost.cv_bridge_boost")
-    except (ImportError, LookupError, AttributeError, SystemError):
+    except (ImportError, LookupError, AttributeError, OSError, SystemError):
         return None
     if Path(prefix) not in Path(module.__file__ or "").parents:
         return None

@@ -38,5 +38,17 @@ class SourceError(SamPtError, OSError):
     """A video, image folder, camera or annotation is missing, empty or cannot be read."""
 
 
-# What OpenCV, NumPy and torch raise when a computation fails; a stream that meets one drops the frame and goes on.
-INFERENCE_ERRORS = (RuntimeError, ValueError, ArithmeticError, LookupError, MemoryError, cv2.error)
+# What OpenCV, NumPy and torch raise when a computation fails, and mistakes of a plugged-in tracker or segmenter: a
+# stream that meets one drops the frame, tells, and goes on.
+INFERENCE_ERRORS = (
+    cv2.error,
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)

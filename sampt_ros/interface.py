@@ -66,6 +66,6 @@ ENDPOINTS = (
         "diagnostic_msgs/DiagnosticArray",
         "once a second: rates, latency by stage in ms, frames dropped and rejected, queries refused, the last reason",
     ),
-    Endpoint("service", "~/reset", "std_srvs/Trigger", "drop all objects; takes effect between two frames"),
+    Endpoint("service", "~/reset", "std_srvs/Trigger", "drop all objects between two frames; ids begin anew"),
     Endpoint("service", "~/pause", "std_srvs/SetBool", "true: images are ignored and nothing is published"),
 )

@@ -35,7 +35,7 @@ class Batch:
 class Mailbox:
     """Newest frame wins: a frame that nobody took in time is skipped, never queued; requests are never lost."""
 
-    def __init__(self, remembered: int = 256) -> None:
+    def __init__(self, remembered: int = 64) -> None:
         """remembered: how many skipped frames are handed on at most."""
         self._changed = threading.Condition()
         self._newest: Arrival | None = None

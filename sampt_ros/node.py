@@ -54,7 +54,7 @@ class SamptNode(LifecycleNode):
         """build: makes the tracker when the node is configured."""
         super().__init__("sampt", **node_options)
         self._build = build
-        self._statistics = StreamStatistics()
+        self.statistics = StreamStatistics()
         self._trouble = ""  # why the last transition failed
         self._session: Any = None  # a Session, while configured
         self._mailbox = Mailbox()
@@ -126,7 +126,7 @@ class SamptNode(LifecycleNode):
         """Begin to listen and to work."""
         self._mailbox = Mailbox()
         self._apply_settings(self._session)
-        self._worker = Worker(self._mailbox, self._session, self._track, self._statistics, self._warn)
+        self._worker = Worker(self._mailbox, self._session, self._track, self.statistics, self._warn)
         self._subscribe()
         self.get_logger().info(f"waiting for images on {self._image_topic} and clicks on an object")
         return super().on_activate(state)
@@ -196,16 +196,16 @@ class SamptNode(LifecycleNode):
     # --- what comes in; all but the storing is left to the worker ---
 
     def _on_image(self, convert: Callable[[Any], np.ndarray], message: Any) -> None:
-        self._statistics.count("frames_received")
+        self.statistics.count("frames_received")
         if self._paused:
             return
         load, stamp = partial(convert, message), conversions.stamp_ns(message.header)
         if not self._mailbox.put_frame(Arrival(stamp, message.header, load, time.perf_counter())):
-            self._statistics.count("frames_dropped")
+            self.statistics.count("frames_dropped")
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
-            self._camera = conversions.intrinsics_from_camera_info(message)
+            self._camera = conversions.intrinsics_from_camera_info(message, self._settings.node.rectified)
         except SamPtError as error:
             self._warn(f"camera_info ignored: {error}")
 
@@ -257,13 +257,13 @@ class SamptNode(LifecycleNode):
 
         def request(session: Session) -> None:
             self.get_logger().info(answer(session))
-            self._statistics.count("queries_accepted")
+            self.statistics.count("queries_accepted")
 
         self._mailbox.put_request(request)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
-        response.message = "takes effect with the next frame" if response.success else "the node is not active"
+        response.message = "takes effect between two frames" if response.success else "the node is not active"
         self._mailbox.put_request(self._reset)
         return response
 
@@ -283,7 +283,7 @@ class SamptNode(LifecycleNode):
             self._warn(news)
         self._newest, self._frame_id = result, arrival.header.frame_id
         self._publish(arrival.header, image, result)
-        self._statistics.frame_done(1000 * (time.perf_counter() - arrival.arrived), result.stages)
+        self.statistics.frame_done(1000 * (time.perf_counter() - arrival.arrived), result.stages)
 
     def _publish(self, header: Any, image: np.ndarray, result: FrameResult) -> None:
         """Publish what somebody listens to; every message carries the header of the image it belongs to."""
@@ -312,7 +312,7 @@ class SamptNode(LifecycleNode):
         objects = newest.objects if newest else ()
         level, message = self._health(len(objects))
         states = {f"object {item.id}": f"{item.state.name}, score {item.score:.2f}, {item.area} px" for item in objects}
-        values = self._statistics.summary() | device_memory() | states
+        values = self.statistics.summary() | device_memory() | states
         status = conversions.diagnostic_status(f"{self.get_name()}: stream", level, message, values)
         status.hardware_id = self._image_topic
         header = conversions.Header(stamp=self.get_clock().now().to_msg())
@@ -326,7 +326,7 @@ class SamptNode(LifecycleNode):
             return DiagnosticStatus.WARN, "not active"
         if self._paused:
             return DiagnosticStatus.OK, "paused"
-        well, message = self._statistics.health(self._image_topic, self.count_publishers(self._image_topic), objects)
+        well, message = self.statistics.health(self._image_topic, self.count_publishers(self._image_topic), objects)
         return DiagnosticStatus.OK if well else DiagnosticStatus.WARN, message
 
 

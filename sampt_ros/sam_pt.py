@@ -21,6 +21,7 @@ from sampt_ros.stages import StageClock
 from sampt_ros.structures import NEGATIVE, POSITIVE, Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
 from sampt_ros.tracked_points import TrackedPoints
 
+_LEAST_CARRIED = 16  # pixels that a mask must still have to be a prompt
 _MAX_ID = 65535  # the label image is uint16
 
 
@@ -242,6 +243,8 @@ class SamPt:
                     item.carried = None  # left behind, and of no use if the option is switched on later
                 elif item.carried is not None:
                     item.carried = self._points.tracker.carry(item.carried, previous, current)
+            if item.carried is not None and np.count_nonzero(item.carried > 0.5) < _LEAST_CARRIED:
+                item.carried = None  # worn away: from now on the points alone say where the object is
 
     def _first_mask(self, query: Query, frame: Frame) -> tuple[np.ndarray, float]:
         """The mask (H, W) bool that an object starts with, and its predicted IoU."""
@@ -285,7 +288,7 @@ class SamPt:
         if not (score >= self._config.prompting.iou_threshold and mask.any()):  # a NaN is refused too
             item.result = self._result(item, ObjectState.UNCERTAIN, score)
             return
-        item.result = self._result(item, ObjectState.TRACKING, score, mask)
+        item.result = self._result(item, ObjectState.TRACKING, min(score, 1.0), mask)
         item.carried = mask.astype(np.float32)
         self._remember(item, mask, self._frames[-1])
         newest = self._frames[-1].index

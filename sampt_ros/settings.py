@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sampt_ros.config import NodeConfig, SamPtConfig, load_preset, require_live_change, updated, walk
+from sampt_ros.config import SamPtConfig, load_preset, require_live_change, updated, walk
 from sampt_ros.errors import ConfigError
+from sampt_ros.node_config import NodeConfig
 
 
 class Settings:

@@ -60,10 +60,10 @@ class StreamStatistics:
         silence = self.silence()
         if silence > _SILENT_AFTER:
             since = "yet" if np.isinf(silence) else f"for {silence:.1f} s"
-            return False, f"no image on {topic} {since}; it has {publishers} publishers"
+            return False, f"no image on {topic} {since}; its publishers: {publishers}"
         if self._last_rejected:
             return False, f"the last image on {topic} was rejected: {self._reasons.get('frames_rejected', '')}"
-        return True, f"tracking {objects} objects" if objects else "waiting for a click"
+        return True, f"tracking; objects: {objects}" if objects else "waiting for a click"
 
     def summary(self) -> dict[str, str]:
         """All of it in words, in a fixed order."""

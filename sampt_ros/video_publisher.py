@@ -30,10 +30,10 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from sampt_ros.config import VideoPublisherConfig
 from sampt_ros.conversions import bytes_for_message, image_from_array, parameter_descriptor, time_from_ns
 from sampt_ros.dds import enlarge_shared_memory
 from sampt_ros.errors import ConfigError, SamPtError
+from sampt_ros.node_config import VideoPublisherConfig
 from sampt_ros.video import open_source
 
 # Reliable, so that reliable and best-effort subscribers both match; deep enough for the burst after a hiccup. Copied

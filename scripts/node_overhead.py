@@ -14,17 +14,18 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from sampt_ros.msg import QueryPoint, QueryPoints, TrackedObjects
 from sensor_msgs.msg import Image
 
 from sampt_ros.conversions import Header, image_from_array
 from sampt_ros.dds import enlarge_shared_memory
-from sampt_ros.msg import QueryPoint, QueryPoints, TrackedObjects
 from sampt_ros.node import SamptNode
 from sampt_ros.point_trackers.base import FrameToFrameTracker
 from sampt_ros.sam_pt import SamPt
@@ -101,17 +102,16 @@ def measure(width: int, height: int) -> dict[str, tuple[float, float]]:
 
 def spin(executor: SingleThreadedExecutor) -> None:
     """Spin until the executor is shut down."""
-    try:
+    with suppress(ExternalShutdownException):
         executor.spin()
-    except ExternalShutdownException:
-        pass
 
 
 def camera(width: int, height: int) -> None:
     """Publish images, click once, and listen to what the node makes of them."""
     rclpy.init()
     node = rclpy.create_node("overhead_camera")
-    images, queries = node.create_publisher(Image, "/image", 5), node.create_publisher(QueryPoints, "/sampt/query_points", 5)
+    images = node.create_publisher(Image, "/image", 5)
+    queries = node.create_publisher(QueryPoints, "/sampt/query_points", 5)
     heard: list[Any] = []
     for kind, topic in ((Image, "mask"), (Image, "labels"), (TrackedObjects, "points")):
         node.create_subscription(kind, f"/sampt/{topic}", heard.append, 5)

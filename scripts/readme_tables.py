@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sampt_ros.config import NodeConfig, Section, VideoPublisherConfig, load_preset, walk
+from sampt_ros.config import Section, load_preset, walk
 from sampt_ros.interface import ENDPOINTS
+from sampt_ros.node_config import NodeConfig, VideoPublisherConfig
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

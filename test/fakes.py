@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sampt_ros.point_trackers.base import PointTracker, Tracks
-from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
+from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 from sampt_ros.structures import POSITIVE, Frame
 
 SIDE = 9  # of the squares that SquareSegmenter finds
@@ -53,33 +53,6 @@ class DriftingTracker(PointTracker):
         return np.roll(mask, (y, x), (0, 1))
 
 
-@dataclass(frozen=True, eq=False)
-class FakeDecoded(Decoded):
-    """Full-resolution logits (B, H, W) with scores (B,)."""
-
-    logits: np.ndarray
-    iou: np.ndarray
-
-    def boxes(self) -> np.ndarray:
-        boxes = np.full((len(self.logits), 4), np.nan, np.float32)
-        for row, mask in enumerate(self.masks()):
-            if mask.any():
-                y, x = np.nonzero(mask)
-                boxes[row] = x.min(), y.min(), x.max(), y.max()
-        return boxes
-
-    def masks(self) -> np.ndarray:
-        return self.logits > 0
-
-    def scores(self) -> np.ndarray:
-        return self.iou
-
-    def updated(self, rows: Sequence[int], other: Decoded) -> FakeDecoded:
-        logits, iou = self.logits.copy(), self.iou.copy()
-        logits[rows], iou[rows] = other.logits, other.scores()
-        return FakeDecoded(logits, iou)
-
-
 @dataclass(eq=False)
 class SquareSegmenter(Segmenter):
     """Finds a square around the mean of each object's positive points (or the middle of its box).
@@ -99,7 +72,7 @@ class SquareSegmenter(Segmenter):
         self.encoded.append(frame)
         return frame
 
-    def decode(self, embedding: Frame, prompts: Prompts, ambiguous: bool = False) -> FakeDecoded:
+    def decode(self, embedding: Frame, prompts: Prompts, ambiguous: bool = False) -> MaskDecoded:
         self.passes.append((prompts, ambiguous))
         logits = np.full((len(prompts), *embedding.size), -1, np.float32)
         scores = np.zeros(len(prompts), np.float32)
@@ -110,7 +83,7 @@ class SquareSegmenter(Segmenter):
             if self.paint:
                 logits[row, top : top + SIDE, left : left + SIDE] = 1
             scores[row] = self.rate(middle)
-        return FakeDecoded(logits, scores)
+        return MaskDecoded(logits, scores)
 
     def mask_prompt(self, embedding: Frame, masks: Sequence[np.ndarray | None]) -> np.ndarray:
         missing = np.full(embedding.size, np.nan, np.float32)

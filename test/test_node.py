@@ -40,8 +40,9 @@ from std_srvs.srv import SetBool, Trigger
 from synthetic import two_disks
 
 from sampt_ros import node as node_module
-from sampt_ros.config import NodeConfig, load_preset, preset_names, walk
+from sampt_ros.config import load_preset, preset_names, walk
 from sampt_ros.conversions import image_from_array, time_from_ns
+from sampt_ros.node_config import NodeConfig
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.structures import NEGATIVE
 from sampt_ros.video_publisher import compressed_image
@@ -658,14 +659,14 @@ def test_diagnostics_come_by_themselves_and_count_everything(sampt):
         "queries_accepted": 1,
         "queries_refused": 0,
     }
-    assert (values["level"], values["message"]) == ("OK", "tracking 1 objects")
+    assert (values["level"], values["message"]) == ("OK", "tracking; objects: 1")
     assert values["object 1"] == f"TRACKING, score 1.00, {SIDE**2} px"
     assert {f"{stage} (ms, median / p95)" for stage in ("tracking", "encoding", "decoding", "latency")} <= set(values)
 
 
 def test_diagnostics_warn_that_no_image_comes(start_node):
     values = start_node().start().diagnostics()
-    assert (values["level"], values["message"]) == ("WARN", f"no image on {IMAGE} yet; it has 0 publishers")
+    assert (values["level"], values["message"]) == ("WARN", f"no image on {IMAGE} yet; its publishers: 0")
 
 
 # --- while inference is slow ---

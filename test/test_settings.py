@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sampt_ros.config import NodeConfig, load_preset, preset_names, walk
+from sampt_ros.config import load_preset, preset_names, walk
 from sampt_ros.errors import ConfigError
+from sampt_ros.node_config import NodeConfig
 from sampt_ros.settings import Settings
 
 

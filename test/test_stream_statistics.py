@@ -69,12 +69,12 @@ def test_silence(clock):
 
 def test_health(clock):
     statistics = StreamStatistics()
-    assert statistics.health("/image", 0, 0) == (False, "no image on /image yet; it has 0 publishers")
+    assert statistics.health("/image", 0, 0) == (False, "no image on /image yet; its publishers: 0")
     statistics.count("frames_received")
     assert statistics.health("/image", 1, 0) == (True, "waiting for a click")
     assert statistics.health("/image", 1, 2) == (True, "tracking 2 objects")
     clock.now += 3
-    assert statistics.health("/image", 1, 2) == (False, "no image on /image for 3.0 s; it has 1 publishers")
+    assert statistics.health("/image", 1, 2) == (False, "no image on /image for 3.0 s; its publishers: 1")
 
 
 def test_a_stream_is_not_well_while_its_frames_are_rejected():

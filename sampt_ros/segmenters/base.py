@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 
 from sampt_ros.structures import NEGATIVE, POSITIVE, Frame
@@ -80,6 +81,33 @@ class Decoded(ABC):
     @abstractmethod
     def updated(self, rows: Sequence[int], other: Decoded) -> Decoded:
         """A copy in which the objects in `rows` are replaced by those of `other`."""
+
+
+@dataclass(frozen=True, eq=False)
+class MaskDecoded(Decoded):
+    """Masks of B objects as full-resolution logits (B, H, W) float32, with scores (B,)."""
+
+    logits: np.ndarray
+    iou: np.ndarray
+
+    def boxes(self) -> np.ndarray:
+        boxes = np.full((len(self.logits), 4), np.nan, np.float32)
+        for row, mask in enumerate(self.masks()):
+            if mask.any():
+                x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+                boxes[row] = x, y, x + width - 1, y + height - 1
+        return boxes
+
+    def masks(self) -> np.ndarray:
+        return self.logits > 0
+
+    def scores(self) -> np.ndarray:
+        return self.iou
+
+    def updated(self, rows: Sequence[int], other: Decoded) -> MaskDecoded:
+        logits, iou = self.logits.copy(), self.iou.copy()
+        logits[rows], iou[rows] = other.logits, other.scores()
+        return replace(self, logits=logits, iou=iou)
 
 
 class Segmenter(ABC):

@@ -7,14 +7,13 @@ object. Without one it looks for the object at the points or in the box (see cli
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from sampt_ros.config import GrabCutConfig
 from sampt_ros.crop import Crop
-from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
+from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 from sampt_ros.segmenters.click_candidates import find_object
 from sampt_ros.segmenters.color_memory import ColorMemory
 from sampt_ros.segmenters.graph_cut import graph_cut
@@ -30,33 +29,6 @@ _FIRST_WEIGHT = 0.5
 _CUT_WEIGHT = 20.0
 # Predicted IoU from colour likeness times confidence: least squares on DAVIS sequences.
 _SCORE = (1.24, -0.25)
-
-
-@dataclass(frozen=True, eq=False)
-class MaskDecoded(Decoded):
-    """Masks of B objects as full-resolution logits (B, H, W) float32, with scores (B,)."""
-
-    logits: np.ndarray
-    iou: np.ndarray
-
-    def boxes(self) -> np.ndarray:
-        boxes = np.full((len(self.logits), 4), np.nan, np.float32)
-        for row, mask in enumerate(self.masks()):
-            if mask.any():
-                x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-                boxes[row] = x, y, x + width - 1, y + height - 1
-        return boxes
-
-    def masks(self) -> np.ndarray:
-        return self.logits > 0
-
-    def scores(self) -> np.ndarray:
-        return self.iou
-
-    def updated(self, rows: Sequence[int], other: Decoded) -> MaskDecoded:
-        logits, iou = self.logits.copy(), self.iou.copy()
-        logits[rows], iou[rows] = other.logits, other.scores()
-        return replace(self, logits=logits, iou=iou)
 
 
 class GrabCut(Segmenter):
