@@ -494,7 +494,7 @@ def test_a_mask_worn_away_is_no_prompt_any_more():
     fixed.sam_pt.add_object(mask=square(20, 20))
     fixed.tracker.carry = lambda mask, previous, current: np.zeros_like(mask)
     fixed.step()
-    first, _ = fixed.segmenter.passes[-1]
+    first, _ = fixed.segmenter.passes[0]
     assert first.logits is None  # the points alone find it again
 
 

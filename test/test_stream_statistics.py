@@ -72,7 +72,7 @@ def test_health(clock):
     assert statistics.health("/image", 0, 0) == (False, "no image on /image yet; its publishers: 0")
     statistics.count("frames_received")
     assert statistics.health("/image", 1, 0) == (True, "waiting for a click")
-    assert statistics.health("/image", 1, 2) == (True, "tracking 2 objects")
+    assert statistics.health("/image", 1, 2) == (True, "tracking; objects: 2")
     clock.now += 3
     assert statistics.health("/image", 1, 2) == (False, "no image on /image for 3.0 s; its publishers: 1")
 
@@ -83,7 +83,7 @@ def test_a_stream_is_not_well_while_its_frames_are_rejected():
     statistics.count("frames_rejected", "too small")
     assert statistics.health("/image", 1, 2) == (False, "the last image on /image was rejected: too small")
     statistics.frame_done(5.0, {})
-    assert statistics.health("/image", 1, 2) == (True, "tracking 2 objects")
+    assert statistics.health("/image", 1, 2) == (True, "tracking; objects: 2")
 
 
 def test_no_count_is_lost_between_threads():
