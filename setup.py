@@ -14,7 +14,6 @@ setup(
     description=PACKAGE_XML.findtext("description"),
     license="Apache-2.0",
     packages=find_packages(include=["sampt_ros", "sampt_ros.*"]),
-    package_data={"sampt_ros": ["weights/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/sampt_ros"]),
         ("share/sampt_ros", ["package.xml"]),
