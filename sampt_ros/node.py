@@ -115,7 +115,7 @@ class SamptNode(LifecycleNode):
         try:
             self._settings.require_good()
             self._session = Session(self._build(self._settings.core), self._settings.node.history)
-        except (SamPtError, ImportError, *INFERENCE_ERRORS) as error:
+        except (SamPtError, *INFERENCE_ERRORS) as error:
             self._trouble = f"cannot configure: {error}"
             self.get_logger().error(self._trouble)
             return TransitionCallbackReturn.FAILURE
