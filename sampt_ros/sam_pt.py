@@ -100,8 +100,8 @@ class SamPt:
     def step(self, image: np.ndarray) -> FrameResult:
         """Bring every object to the next frame.
 
-        image: (H, W, 3) uint8 RGB, of the same size as the frames before. Raises FrameError otherwise, and then
-        nothing has changed.
+        image: (H, W, 3) uint8 RGB, of the same size as the frames before; it is kept, not copied, so do not write into
+        it afterwards. Raises FrameError otherwise, and then nothing has changed.
         """
         frame = self._next_frame(image)
         objects = list(self._objects.values())
