@@ -180,7 +180,7 @@ class Recorder:
         except OSError as error:
             raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
         video = self.folder / "overlay.mp4"
-        self._video = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"mp4v"), self._fps, (width, height))
+        self._video = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"mp4v"), self._fps, (width, height))
         if not self._video.isOpened():
             raise SourceError(f"cannot write {video}: this OpenCV has no MPEG-4 encoder for {width}x{height}")
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="torch is missing")
+
 import torch
 
 from sampt_ros.config import SamConfig, SamPtConfig

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import torch
 from synthetic import disk, texture
+
+pytest.importorskip("torch", reason="torch is missing")
+
+import torch
 
 from sampt_ros.segmenters.base import Prompts
 from sampt_ros.segmenters.sam import Sam, SamEmbedding

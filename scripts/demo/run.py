@@ -81,7 +81,7 @@ class Recorder(Node):
         picture = rgb_from_image(message)
         if self.video is None:
             size = (message.width, message.height)
-            code = cv2.VideoWriter.fourcc(*"mp4v")
+            code = cv2.VideoWriter_fourcc(*"mp4v")
             self.video = cv2.VideoWriter(str(self.folder / "overlay.mp4"), code, self.scene["fps"], size)
         self.video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         frame = round((stamp_ns(message.header) - min(self.images)) * 1e-9 * self.scene["fps"])
