@@ -32,6 +32,9 @@ ARGUMENTS = [
         "video", default_value="", description="Video file or image folder to play as the camera; empty: a real camera"
     ),
     DeclareLaunchArgument(
+        "loop", default_value="false", choices=["true", "false"], description="Play the video again and again"
+    ),
+    DeclareLaunchArgument(
         "rviz", default_value="false", choices=["true", "false"], description="Start RViz with two click tools"
     ),
 ]
@@ -68,7 +71,13 @@ def nodes(context: LaunchContext) -> list[Node]:
                 executable="video_publisher",
                 name="video_publisher",
                 remappings=[("image_raw", given["image"]), ("camera_info", given["camera_info"])],
-                parameters=[{"source": given["video"], "image_transport": given["image_transport"]}],
+                parameters=[
+                    {
+                        "source": given["video"],
+                        "loop": given["loop"] == "true",
+                        "image_transport": given["image_transport"],
+                    }
+                ],
                 output="screen",
             )
         )

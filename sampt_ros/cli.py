@@ -65,7 +65,7 @@ def _add_track(commands: Any) -> None:
         examples:
           sampt track cups.mp4 --point 320,240
           sampt track cups.mp4 --point 320,240,1,1 --point 500,260,0,1 --box 40,60,180,220,2
-          sampt track frames/ --mask first.png --preset mobile_sam --set reinit.horizon=16
+          sampt track frames/ --mask first.png --set reinit.horizon=16
 
         Written to the --out folder, where an earlier run's files are replaced:
           labels/00000.png   object id per pixel, 0 background

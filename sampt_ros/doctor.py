@@ -149,14 +149,14 @@ def _ros() -> Iterator[Check]:
     yield _module(group, "rclpy", f"{_SOURCE_ROS}, or pip install ros-kilted-rclpy")
     if _is_installed("rclpy"):
         yield _middleware(group)
-    yield _module(group, "sampt_ros.msg", "colcon build, then source install/setup.bash")
+    yield _module(group, "sampt_ros.msg", "make setup, then . install/setup.bash")
     bridge = "cv_bridge" if _is_installed("cv_bridge") else "rosbags.image"
     there = _is_installed(bridge)
     advice = "apt install ros-DISTRO-cv-bridge, or pip install rosbags-image"
     yield Check(group, "cv_bridge or rosbags.image", there, bridge if there else "", advice)
     for module, purpose in (
-        ("tf2_ros", "3D clicks and 3D output"),
-        ("message_filters", "pairing depth with images"),
+        ("tf2_ros", "3D clicks in other frames than the camera's"),
+        ("message_filters", "pairing masks with images"),
         ("launch", "launch files"),
     ):
         package = module.replace("_", "-") + ("-py" if module == "tf2_ros" else "")

@@ -49,6 +49,7 @@ class Recorder(Node):
         self.tracked: dict[int, int] = {}  # objects in state TRACKING
         self.sheet = ContactSheet()
         self.video: cv2.VideoWriter | None = None
+        self.written = 0  # frames in that video
         self.query = self.create_publisher(QueryPoints, "/sampt/query_points", 10)
         self.create_subscription(Image, IMAGE, self.on_image, 10)  # reliable: the first image is frame 0
         self.create_subscription(Image, "/sampt/labels", self.on_labels, 10)
@@ -83,8 +84,10 @@ class Recorder(Node):
             size = (message.width, message.height)
             code = cv2.VideoWriter_fourcc(*"mp4v")
             self.video = cv2.VideoWriter(str(self.folder / "overlay.mp4"), code, self.scene["fps"], size)
-        self.video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         frame = round((stamp_ns(message.header) - min(self.images)) * 1e-9 * self.scene["fps"])
+        while self.written <= frame:  # the picture stands in for frames that the node dropped before it
+            self.video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            self.written += 1
         self.sheet.add(frame, picture)
 
     @property
