@@ -118,7 +118,8 @@ def _track_summary(recorder: Recorder, objects: int, skipped: int) -> str:
     unread = f" ({skipped} unreadable)" if skipped else ""
     return (
         f"{recorder.folder}: labels, tracks, overlay and contact sheet of {recorder.frames} frames{unread}, "
-        f"{objects} object{'s' if objects > 1 else ''}; tracking alone ran at {rate:.1f} frames/s"
+        f"{objects} object{'s' if objects > 1 else ''}; tracking alone ran at {rate:.1f} frames/s; "
+        + ", ".join(f"object {name} has a mask in {count}" for name, count in recorder.masks.items())
     )
 
 

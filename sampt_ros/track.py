@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -130,6 +131,7 @@ class Recorder:
         self.folder = folder
         self.frames = 0
         self.seconds = 0.0  # spent on tracking
+        self.masks: Counter[int] = Counter()  # frames in which each object has a mask
         self._fps = fps
         self._sheet = ContactSheet()
         self._files: list[TextIO] = []
@@ -154,6 +156,7 @@ class Recorder:
             self._tracks.writerows(_track_rows(result.index, item.id, item.points))
             state = (item.state.name, f"{item.score:.4f}")
             self._objects.writerow((result.index, item.id, *state, item.area, *item.box))
+            self.masks[item.id] += item.area > 0
         drawn = draw(image, result)
         self._video.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
         self._sheet.add(result.index, drawn)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-CHOICES = {"image_transport": ["raw", "compressed"], "rviz": ["true", "false"]}
+CHOICES = {"image_transport": ["raw", "compressed"], "loop": ["true", "false"], "rviz": ["true", "false"]}
 DEFAULTS = {
     "image": "/camera/image_raw",
     "camera_info": "/camera/camera_info",
@@ -18,6 +18,7 @@ DEFAULTS = {
     "namespace": "",
     "image_transport": "raw",
     "video": "",
+    "loop": "false",
     "rviz": "false",
 }
 
