@@ -34,3 +34,12 @@ def small_sam(sam_model):
     from sampt_ros.segmenters.sam import Sam
 
     return Sam(sam_model, "cpu")
+
+
+@pytest.fixture(scope="session")
+def pips_network():
+    """The PIPS network whose weights come from their names; not to be changed."""
+    pytest.importorskip("torch", reason="torch is missing", exc_type=ImportError)
+    from named_weights import pips
+
+    return pips()

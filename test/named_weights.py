@@ -40,3 +40,14 @@ def small_sam() -> torch.nn.Module:
     )
     sam = Sam(encoder, PromptEncoder(64, (16, 16), (256, 256), 16), decoder)
     return fill(sam, keep=("pixel_mean", "pixel_std")).eval()
+
+
+def pips() -> torch.nn.Module:
+    """The PIPS network; its steps are small, since such weights know no way."""
+    from sampt_ros.point_trackers.pips_network import Pips
+
+    network = fill(Pips())
+    with torch.no_grad():
+        for tensor in network.delta_block["to_delta"][15].parameters():
+            tensor *= 0.02
+    return network.eval()
