@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,27 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sampt_ros.checkpoints import read_weights, torch_device
 from sampt_ros.config import SamConfig
-from sampt_ros.errors import CheckpointError, ConfigError
+from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
 from sampt_ros.segmenters.sam_decoder import decode_masks, embed_prompts
 from sampt_ros.structures import Frame
 
 _CERTAIN = 10.0  # logit given to a sure pixel of a mask prompt
-
-# what torch.load raises for damaged files
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    struct.error,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +88,7 @@ class Sam(Segmenter):
     def __init__(self, model: Any, device: str = "auto") -> None:
         """model: a `segment_anything.modeling.Sam` or an object of the same parts (image_encoder, prompt_encoder,
         mask_decoder, pixel_mean, pixel_std)."""
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("device: expected cpu or auto, since torch sees no CUDA device; got 'cuda'")
-        self.device = torch.device(device)
+        self.device = torch_device(device)
         self.model = model.to(self.device).eval()
 
     @classmethod
@@ -121,7 +101,7 @@ class Sam(Segmenter):
                 f"segmenter sam needs the segment-anything package with torchvision: {error}"
             ) from None
         model = sam_model_registry[config.model]()
-        model.load_state_dict(_read_weights(config, model.state_dict()))
+        model.load_state_dict(read_weights("sam.checkpoint", config.checkpoint, config.model, model.state_dict()))
         return cls(model, device)
 
     @torch.inference_mode()
@@ -170,33 +150,3 @@ class Sam(Segmenter):
             soft = functional.interpolate(soft, low, mode="bilinear", align_corners=False, antialias=True)
             prompts[row] = (2 * soft[0, 0] - 1) * _CERTAIN
         return prompts
-
-
-def _read_weights(config: SamConfig, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict in a checkpoint file; raises CheckpointError unless it has the names and shapes of `expected`."""
-    path = Path(config.checkpoint).expanduser()
-    if not config.checkpoint or not path.is_file():
-        raise CheckpointError(
-            f"sam.checkpoint: expected the path of a {config.model} checkpoint, got {config.checkpoint!r}, not a file"
-        )
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        # torch's own message would advise to load it unsafely
-        raise CheckpointError(
-            f"{path} is not a readable checkpoint: truncated, corrupt, or of more than tensors ({type(error).__name__})"
-        ) from None
-    if not isinstance(weights, dict):
-        raise CheckpointError(f"{path}: expected a state dict of {config.model}, got {type(weights).__name__}")
-    missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected), key=str)
-    if missing or extra:
-        raise CheckpointError(
-            f"{path} does not hold {config.model}: {len(missing)} tensors missing (first: {missing[:1]}), "
-            f"{len(extra)} unknown (first: {extra[:1]})"
-        )
-    other = [name for name, tensor in expected.items() if getattr(weights[name], "shape", None) != tensor.shape]
-    if other:
-        raise CheckpointError(
-            f"{path} does not hold {config.model}: {len(other)} tensors of another shape (first: {other[:1]})"
-        )
-    return weights

@@ -1,0 +1,74 @@
+"""What every network needs: weights from a file, and a device."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sampt_ros.errors import CheckpointError, ConfigError
+
+# what torch.load raises for damaged files
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+
+
+def read_weights(
+    option: str, checkpoint: str, model: str, expected: Mapping[str, Tensor], entry: str | None = None
+) -> dict[str, Tensor]:
+    """The state dict in the file `checkpoint`, the value of the parameter `option`; `model` is the messages' name.
+
+    entry: the file holds a dict with the state dict under this key. Raises CheckpointError unless the state dict has
+    the names and shapes of `expected`.
+    """
+    path = Path(checkpoint).expanduser()
+    if not checkpoint or not path.is_file():
+        raise CheckpointError(f"{option}: expected the path of a {model} checkpoint, got {checkpoint!r}, not a file")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        # torch's own message would advise to load it unsafely
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint: truncated, corrupt, or of more than tensors ({type(error).__name__})"
+        ) from None
+    if entry is not None:
+        if not isinstance(weights, dict) or entry not in weights:
+            raise CheckpointError(f"{path} does not hold {model}: expected a dict with {entry!r}")
+        weights = weights[entry]
+    if not isinstance(weights, dict):
+        raise CheckpointError(f"{path}: expected a state dict of {model}, got {type(weights).__name__}")
+    missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected), key=str)
+    if missing or extra:
+        raise CheckpointError(
+            f"{path} does not hold {model}: {len(missing)} tensors missing (first: {missing[:1]}), "
+            f"{len(extra)} unknown (first: {extra[:1]})"
+        )
+    other = [name for name, tensor in expected.items() if getattr(weights[name], "shape", None) != tensor.shape]
+    if other:
+        raise CheckpointError(
+            f"{path} does not hold {model}: {len(other)} tensors of another shape (first: {other[:1]})"
+        )
+    return weights
+
+
+def torch_device(name: str) -> torch.device:
+    """The device that `auto`, `cpu` or `cuda` means here; raises ConfigError if there is none."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: expected cpu or auto, since torch sees no CUDA device; got 'cuda'")
+    return torch.device(name)
