@@ -201,11 +201,19 @@ class DisFlowConfig(Section):
 
 
 @dataclass(frozen=True)
+class PipsConfig(Section):
+    """Persistent independent particles (tracker `pips`)."""
+
+    checkpoint: str = option("", "Path of the checkpoint file (.pth)")
+    iterations: int = option(6, "Times that a window's trajectory is refined", minimum=1, maximum=20)
+
+
+@dataclass(frozen=True)
 class SamPtConfig(Section):
     """The whole core; the defaults are the paper's SAM-PT settings."""
 
     segmenter: str = option("sam", "What turns points into masks", choices=("sam", "grabcut"))
-    point_tracker: str = option("lucas_kanade", "What carries points", choices=("lucas_kanade", "dis_flow"))
+    point_tracker: str = option("lucas_kanade", "What carries points", choices=("lucas_kanade", "dis_flow", "pips"))
     device: str = option("auto", "Where networks run; auto is cuda where there is one", choices=("auto", "cpu", "cuda"))
     seed: int = option(0, "Seed of the drawn points: a run repeats exactly", minimum=0)
     max_objects: int = option(16, "A query for one more is refused", minimum=1, maximum=1000, live=True)
@@ -217,6 +225,7 @@ class SamPtConfig(Section):
     grabcut: GrabCutConfig = field(default_factory=GrabCutConfig)
     lucas_kanade: LucasKanadeConfig = field(default_factory=LucasKanadeConfig)
     dis_flow: DisFlowConfig = field(default_factory=DisFlowConfig)
+    pips: PipsConfig = field(default_factory=PipsConfig)
 
 
 def walk(config: Section, prefix: str = "") -> Iterator[tuple[str, Any, Option]]:

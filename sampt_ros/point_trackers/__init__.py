@@ -21,14 +21,24 @@ def _dis_flow(config: SamPtConfig) -> PointTracker:
     return DisFlow(config.dis_flow)
 
 
+def _pips(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.pips import PipsTracker
+
+    return PipsTracker.from_checkpoint(config.pips, config.device)
+
+
 POINT_TRACKERS: dict[str, Callable[[SamPtConfig], PointTracker]] = {
     "lucas_kanade": _lucas_kanade,
     "dis_flow": _dis_flow,
+    "pips": _pips,
 }
 
 
 def build_point_tracker(config: SamPtConfig) -> PointTracker:
-    """The tracker that `config.point_tracker` names; raises ConfigError with the choices."""
+    """The tracker that `config.point_tracker` names.
+
+    Raises ConfigError with the choices, CheckpointError if its weights cannot be loaded.
+    """
     if config.point_tracker not in POINT_TRACKERS:
         raise ConfigError(f"point_tracker: expected one of {', '.join(POINT_TRACKERS)}, got {config.point_tracker!r}")
     return POINT_TRACKERS[config.point_tracker](config)
