@@ -23,6 +23,7 @@ setup(
     install_requires=["numpy", "opencv-python", "pillow", "pyyaml", "tqdm"],
     extras_require={
         "sam": ["torch>=2", "torchvision", "segment-anything"],
+        "pips": ["torch>=2"],
         "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["sampt = sampt_ros.cli:main"]},
