@@ -50,7 +50,8 @@ def segment(
     first = _pack(segmenter, embedding, [_positive_only(p) if len(p.own_negative) else p for p in objects])
     decoded = segmenter.decode(embedding, first, ambiguous)
 
-    # Full pass: all points, and the first pass's mask.
+    # Full pass: all points, and the first pass's mask. The carried masks have done their part.
+    objects = [replace(prompt, mask=None) for prompt in objects]
     if twice:
         full = replace(_pack(segmenter, embedding, [objects[row] for row in twice]), logits=decoded.logits[twice])
         decoded = decoded.updated(twice, segmenter.decode(embedding, full))

@@ -112,7 +112,7 @@ class SamPt:
             for item, points in zip(objects, self._points.update([item.points for item in objects], frame)):
                 item.points = points
 
-        # The last accepted masks move along, where dense motion is known.
+        # The last accepted masks move along, if the tracker can carry them.
         with clock("carrying"):
             self._carry_masks(objects, list(self._frames)[-2:])
 
