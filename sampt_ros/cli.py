@@ -12,14 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from tqdm import tqdm
 
-from sampt_ros import benchmark, doctor, overlay
+from sampt_ros import benchmark, doctor, overlay, stills
 from sampt_ros.config import SamPtConfig, load_preset
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.evaluation import Score, Watcher, davis_sequences, evaluate_sequence
 from sampt_ros.sam_pt import SamPt
+from sampt_ros.structures import FrameResult
 from sampt_ros.track import Recorder, parse_starts, track
 from sampt_ros.video import open_source, write_image
 
@@ -128,33 +130,44 @@ def _add_evaluate(commands: Any) -> None:
         commands,
         "evaluate",
         _evaluate,
-        "measure mask quality on a folder in the DAVIS layout",
+        "measure mask quality on videos or single pictures with true masks",
         """
-        Frames are FOLDER/JPEGImages/480p/SEQUENCE/*.jpg, annotations FOLDER/Annotations/480p/SEQUENCE/*.png: 0/255
-        for one object, or object ids (grey or palette; 255 is void). All objects of the first frame are tracked.
+        Videos, if there is FOLDER/JPEGImages/480p (DAVIS): frames are FOLDER/JPEGImages/480p/SEQUENCE/*.jpg,
+        annotations FOLDER/Annotations/480p/SEQUENCE/*.png: 0/255 for one object, or object ids (grey or palette; 255
+        is void). All objects of the first frame are tracked.
 
         J is region similarity, F boundary accuracy, J&F their mean, 0 to 1. The first and the last frame are not
         scored, as in the DAVIS benchmark. A sequence has the mean of its objects; the last row is the mean of the
         sequences. Frames/s count tracking alone, not the reading of files nor the scoring.
+
+        Stills, if there are FOLDER/OBJECT/*_mask.png: pictures are FOLDER/OBJECT/NN.jpg, masks
+        FOLDER/OBJECT/NN_mask.png, nonzero on the object. Each picture is segmented by itself, from clicks. A row is an
+        object's mean IoU with the true masks after 1, 2, ... clicks, where a refused mask counts as empty; the last
+        row is the mean of the objects' means. Below it: Pearson's correlation of the predicted IoU (the score) and
+        the true one, over all pictures and clicks that brought a mask.
         """,
     )
     add = parser.add_argument
-    add("folder", type=Path, metavar="FOLDER", help="a folder in the DAVIS layout")
-    add("--sequences", type=_words, default=[], metavar="A,B", help="only these (default: all)")
+    add("folder", type=Path, metavar="FOLDER", help="a folder in the DAVIS layout, or of stills")
+    add("--sequences", type=_words, default=[], metavar="A,B", help="only these sequences or objects (default: all)")
     add(
         "--clicks",
         type=_count,
-        default=0,
         metavar="N",
         help="start from N clicks on the first frame: the most interior point of the true mask, then the middle of the "
-        "largest error each time, on the object or off it (default: start from the true mask)",
+        "largest error each time, on the object or off it (default: start from the true mask; for stills "
+        f"{stills.DEFAULT_CLICKS} clicks)",
     )
     add("--json", type=Path, metavar="FILE", help="write the scores there too")
-    add("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence there")
+    add("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence or object there")
     _add_config(parser)
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
+    return (_evaluate_stills if stills.is_stills_folder(parsed.folder) else _evaluate_sequences)(parsed)
+
+
+def _evaluate_sequences(parsed: argparse.Namespace) -> int:
     sequences = davis_sequences(parsed.folder, parsed.sequences)
     sam_pt = SamPt(_config(parsed))
     width = max(len("sequence"), *(len(sequence.name) for sequence in sequences))
@@ -163,7 +176,7 @@ def _evaluate(parsed: argparse.Namespace) -> int:
     for sequence in tqdm(sequences, unit="sequence", leave=False, disable=None):
         sheet = overlay.ContactSheet()
         scores[sequence.name] = evaluate_sequence(
-            sam_pt, sequence, parsed.clicks, _drawing_on(sheet) if parsed.pictures else None
+            sam_pt, sequence, parsed.clicks or 0, _drawing_on(sheet) if parsed.pictures else None
         )
         tqdm.write(_score_row(sequence.name, scores[sequence.name], width))
         if parsed.pictures:
@@ -176,8 +189,12 @@ def _evaluate(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _drawing_on(sheet: overlay.ContactSheet) -> Watcher:
-    return lambda image, result: sheet.add(result.index, overlay.draw(image, result))
+def _drawing_on(sheet: overlay.ContactSheet, captions: Sequence[str] = ()) -> Watcher:
+    def draw(image: np.ndarray, result: FrameResult) -> None:
+        caption = captions[result.index] if captions else ""
+        sheet.add(result.index, overlay.draw(image, result), caption)
+
+    return draw
 
 
 def _score_row(name: str, score: Score, width: int) -> str:
@@ -186,6 +203,30 @@ def _score_row(name: str, score: Score, width: int) -> str:
 
 def _score_fields(score: Score) -> dict[str, float]:
     return {"j": score.j, "f": score.f, "jf": score.jf, "fps": score.fps}
+
+
+def _evaluate_stills(parsed: argparse.Namespace) -> int:
+    objects = stills.stills_objects(parsed.folder, parsed.sequences)
+    sam_pt = SamPt(_config(parsed))
+    clicks = parsed.clicks or stills.DEFAULT_CLICKS
+    width = max(len("object"), *(len(item.name) for item in objects))
+    print(f"{'object':{width}}  {stills.table_head(clicks)}")
+    scores: dict[str, stills.StillsScore] = {}
+    for item in tqdm(objects, unit="object", leave=False, disable=None):
+        sheet = overlay.ContactSheet(len(item.pictures))
+        watch = _drawing_on(sheet, [path.stem for path in item.pictures]) if parsed.pictures else None
+        scores[item.name] = stills.evaluate_stills(sam_pt, item, clicks, watch)
+        tqdm.write(f"{item.name:{width}}  {scores[item.name].row()}")
+        if parsed.pictures:
+            write_image(parsed.pictures / f"{item.name}.png", sheet.image())
+    mean = stills.StillsScore.mean(list(scores.values()))
+    print(f"{'mean':{width}}  {mean.row()}")
+    correlation = "none, too few or equal values" if mean.correlation is None else f"{mean.correlation:.3f}"
+    print(f"correlation of predicted and true IoU: {correlation} ({len(mean.ratings)} masks)")
+    if parsed.json:
+        rows = {name: score.fields() for name, score in scores.items()}
+        _write_json(parsed.json, {"objects": rows, "mean": mean.fields()})
+    return 0
 
 
 def _add_benchmark(commands: Any) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from sampt_ros.errors import QueryError, SourceError
 from sampt_ros.label_images import read_labels
 from sampt_ros.sam_pt import SamPt
-from sampt_ros.structures import NEGATIVE, POSITIVE, FrameResult
+from sampt_ros.structures import NEGATIVE, POSITIVE, FrameResult, ObjectResult
 from sampt_ros.video import image_files, read_image
 
 _TOLERANCE = 0.008  # of the image diagonal, within which two boundaries count as one
@@ -97,7 +97,10 @@ def davis_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSe
     """
     images, annotations = folder / "JPEGImages/480p", folder / "Annotations/480p"
     if not (images.is_dir() and annotations.is_dir()):
-        raise SourceError(f"expected JPEGImages/480p and Annotations/480p in {str(folder)!r}")
+        raise SourceError(
+            f"expected JPEGImages/480p and Annotations/480p in {str(folder)!r} (DAVIS), "
+            "or a folder per object with NN.jpg and NN_mask.png (stills)"
+        )
     there = sorted(path.name for path in images.iterdir() if path.is_dir())
     if not there:
         raise SourceError(f"expected a folder per sequence in {str(images)!r}; got none")
@@ -185,31 +188,56 @@ def _accuracy(truth: Annotation, result: FrameResult, object_ids: Sequence[int])
 
 
 def click_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
-    """Start the objects of the newest frame with so many clicks each, as a careful person would.
+    """Start the objects of the newest frame with so many clicks each (see `click_object`), where they have a mask."""
+    for object_id, mask in truth.masks.items():
+        if mask.any():
+            click_object(sam_pt, object_id, mask, truth.void, clicks)
+
+
+@dataclass(frozen=True, eq=False)
+class Click:
+    """A click on an object of the newest frame.
+
+    xy      pixel it is on
+    label   POSITIVE or NEGATIVE
+    answer  the object after it, or None where the segmenter finds nothing
+    """
+
+    xy: tuple[int, int]
+    label: int
+    answer: ObjectResult | None
+
+
+def click_object(sam_pt: SamPt, object_id: int, mask: np.ndarray, void: np.ndarray, clicks: int) -> list[Click]:
+    """Start an object of the newest frame with at most so many clicks, as a careful person would, and return them.
 
     The first is the most interior point of the true mask; each next one is the middle of the largest region where the
-    mask so far is wrong, positive or negative. An object that the segmenter does not find is not tracked.
+    mask so far is wrong, positive or negative. They end early where nothing is wrong any more. An object that the
+    segmenter does not find is not tracked.
+
+    mask  (H, W) bool: the true mask, not empty
+    void  (H, W) bool: pixels that count neither way
     """
-    for object_id, mask in truth.masks.items():
-        if not mask.any():
-            continue
-        found = np.zeros_like(mask)
-        points: list[tuple[int, int]] = []
-        labels: list[int] = []
-        for _ in range(clicks):
-            error = _largest_region((mask ^ found) & ~truth.void)
-            if not error.any():
-                break
-            x, y = most_interior_point(error if points else mask)
-            points.append((x, y))
-            labels.append(POSITIVE if mask[y, x] else NEGATIVE)
-            try:
-                if object_id in sam_pt.object_ids:
-                    found = sam_pt.add_points(object_id, points[-1:], labels[-1:]).mask
-                else:
-                    found = sam_pt.add_object(points, labels, object_id=object_id).mask
-            except QueryError:
-                found = np.zeros_like(mask)
+    made: list[Click] = []
+    found = np.zeros_like(mask)
+    for _ in range(clicks):
+        error = _largest_region((mask ^ found) & ~void)
+        if not error.any():
+            break
+        x, y = most_interior_point(error if made else mask)
+        label = POSITIVE if mask[y, x] else NEGATIVE
+        answer = None
+        try:
+            if object_id in sam_pt.object_ids:
+                answer = sam_pt.add_points(object_id, [(x, y)], [label])
+            else:
+                points, labels = [click.xy for click in made], [click.label for click in made]
+                answer = sam_pt.add_object([*points, (x, y)], [*labels, label], object_id=object_id)
+        except QueryError:
+            pass
+        found = answer.mask if answer else np.zeros_like(mask)
+        made.append(Click((x, y), label, answer))
+    return made
 
 
 def _largest_region(mask: np.ndarray) -> np.ndarray:

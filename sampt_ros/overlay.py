@@ -174,21 +174,23 @@ class ContactSheet:
     def __init__(self, count: int = 12, width: int = 1920) -> None:
         self._count, self._width = count, width
         self._stride = 1
-        self._kept: list[tuple[int, np.ndarray]] = []
+        self._kept: list[tuple[str, np.ndarray]] = []
 
-    def add(self, index: int, image: np.ndarray) -> None:
-        """Take in frame `index`; image: (H, W, 3) uint8 RGB."""
+    def add(self, index: int, image: np.ndarray, caption: str = "") -> None:
+        """Take in frame `index`; image: (H, W, 3) uint8 RGB; caption: the word in its corner (default: the index)."""
         if index % self._stride:
             return
         width = min(self._width // _COLUMNS, image.shape[1])
         height = max(1, round(image.shape[0] * width / image.shape[1]))
-        self._kept.append((index, cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)))
+        self._kept.append((caption or str(index), cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)))
         if len(self._kept) == 8 * self._count:
             self._kept = self._kept[::2]
             self._stride *= 2
 
     def image(self) -> np.ndarray:
-        """The sheet (h, w, 3) uint8 RGB of at least one frame, each with its number."""
+        """The sheet (h, w, 3) uint8 RGB of at least one frame, each with its caption."""
         chosen = np.linspace(0, len(self._kept) - 1, min(self._count, len(self._kept))).round().astype(int)
         frames = [self._kept[place] for place in chosen]
-        return contact_sheet([image for _, image in frames], width=self._width, captions=[str(i) for i, _ in frames])
+        return contact_sheet(
+            [image for _, image in frames], width=self._width, captions=[caption for caption, _ in frames]
+        )

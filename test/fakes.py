@@ -1,4 +1,4 @@
-"""A tracker and a segmenter that do exactly what a test tells them to."""
+"""A tracker, a segmenter and a SamPt that do exactly what a test tells them to."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from sampt_ros.errors import QueryError
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
-from sampt_ros.structures import POSITIVE, Frame
+from sampt_ros.structures import POSITIVE, Frame, ObjectResult, ObjectState, Points
 
 SIDE = 9  # of the squares that SquareSegmenter finds
 
@@ -88,3 +89,33 @@ class SquareSegmenter(Segmenter):
     def mask_prompt(self, embedding: Frame, masks: Sequence[np.ndarray | None]) -> np.ndarray:
         missing = np.full(embedding.size, np.nan, np.float32)
         return np.stack([missing if mask is None else 2 * mask - 1 for mask in masks])
+
+
+class Scripted:
+    """A SamPt that answers each query with the next of some masks, or a QueryError for None; scores are 1."""
+
+    def __init__(self, *masks):
+        self._masks = iter(masks)
+        self.object_ids = []
+        self.queries = []
+
+    def reset(self):
+        self.object_ids = []
+
+    def step(self, image):
+        pass
+
+    def add_object(self, points, labels, object_id):
+        self.queries.append(("new", points[:], labels[:]))
+        return self._answer(object_id)
+
+    def add_points(self, object_id, points, labels):
+        self.queries.append(("more", points[:], labels[:]))
+        return self._answer(object_id)
+
+    def _answer(self, object_id):
+        mask = next(self._masks)
+        if mask is None:
+            raise QueryError("expected prompts on an object")
+        self.object_ids = [object_id]
+        return ObjectResult(object_id, ObjectState.TRACKING, 1.0, mask, Points.none())

@@ -97,8 +97,9 @@ def test_an_interrupted_track_keeps_what_it_has(fakes, folder, tmp_path, capsys,
         (["track", "FOLDER", "--point", "9,9", "--preset", "magic"], "unknown preset 'magic'"),
         (["track", "FOLDER", "--point", "9,9", "--set", "reinit.horzion=3"], "unknown parameter reinit.horzion"),
         (["track", "FOLDER", "--point", "9,9", "--set", "reinit.horizon=soon"], "reinit.horizon: expected int"),
-        # not in the DAVIS layout
-        (["evaluate", "FOLDER"], "expected JPEGImages/480p"),
+        # neither videos in the DAVIS layout nor stills
+        (["evaluate", "FOLDER"], "expected JPEGImages/480p and Annotations/480p"),
+        (["evaluate", "FOLDER"], "a folder per object with NN.jpg and NN_mask.png"),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_line(fakes, folder, tmp_path, capsys, arguments, complaint):
@@ -151,6 +152,40 @@ def test_evaluate_prints_a_table_and_writes_json(fakes, davis, tmp_path, capsys)
 def test_evaluate_takes_some_sequences_and_clicks(fakes, davis, capsys):
     assert run("evaluate", davis, "--sequences", "two", "--clicks", 2) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["sequence", "two", "mean"]
+
+
+@pytest.fixture
+def stills(tmp_path):
+    for name in ("cup", "pan"):
+        for index in range(2):
+            write_image(tmp_path / f"stills/{name}/{index:02d}.jpg", blank())
+            mask = np.zeros((48, 64), np.uint8)
+            mask[16:25, 16 + index : 25 + index] = 255
+            write_labels(tmp_path / f"stills/{name}/{index:02d}_mask.png", mask)
+    return tmp_path / "stills"
+
+
+def test_evaluate_measures_stills_too(fakes, stills, tmp_path, capsys):
+    assert run("evaluate", stills, "--json", tmp_path / "scores.json", "--pictures", tmp_path / "sheets") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["object", "pictures", "IoU@1", "IoU@2", "IoU@3"]
+    assert [line.split() for line in lines[1:4]] == [
+        ["cup", "2", "1.000", "1.000", "1.000"],
+        ["pan", "2", "1.000", "1.000", "1.000"],
+        ["mean", "4", "1.000", "1.000", "1.000"],
+    ]
+    assert lines[4:] == ["correlation of predicted and true IoU: none, too few or equal values (4 masks)"]
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores["objects"]) == {"cup", "pan"}
+    assert scores["mean"] == {"pictures": 4, "iou": [1, 1, 1], "ratings": 4, "correlation": None}
+    assert {path.name for path in (tmp_path / "sheets").iterdir()} == {"cup.png", "pan.png"}
+
+
+def test_evaluate_takes_some_stills_and_clicks(fakes, stills, capsys):
+    assert run("evaluate", stills, "--sequences", "pan", "--clicks", 1) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["object", "pictures", "IoU@1"]
+    assert [line.split()[0] for line in lines[1:3]] == ["pan", "mean"]
 
 
 def test_benchmark_prints_a_table_and_writes_json(fakes, tmp_path, capsys):

@@ -112,3 +112,15 @@ def test_a_gathered_sheet_shows_evenly_spaced_frames(monkeypatch, frames):
     assert len(numbers) == min(frames, 12)
     assert numbers[0] == 0
     assert frames < 3 or (steps.max() <= 2 * steps.min() and numbers[-1] >= 0.9 * (frames - 1))
+
+
+def test_a_gathered_sheet_shows_captions_where_there_are_any(monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        "sampt_ros.overlay.contact_sheet", lambda images, width, captions: shown.update(captions=captions)
+    )
+    sheet = ContactSheet()
+    sheet.add(0, IMAGE, "cup")
+    sheet.add(1, IMAGE)
+    sheet.image()
+    assert shown["captions"] == ["cup", "1"]
