@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -27,18 +27,28 @@ _MAX_ID = 65535  # the label image is uint16
 
 @dataclass(eq=False)
 class _Object:
-    """An object between two frames; `carried` (H, W) float32 is its last accepted mask, moved to the newest frame."""
+    """An object between two frames.
+
+    carried  (H, W) float32: its last accepted mask, moved to the newest frame
+    clicked  ids of those of its points that the user gave; the others were drawn from a mask
+    """
 
     id: int
     points: Points
     history: MaskHistory
     carried: np.ndarray | None
     result: ObjectResult
+    clicked: frozenset[int] = frozenset()
     memory: Any = None  # the segmenter's own
 
     @property
     def seen(self) -> bool:
         return len(self.points.visible_xy(POSITIVE)) > 0
+
+    @property
+    def clicks(self) -> Points:
+        """Its points that the user gave."""
+        return self.points.at(np.isin(self.points.id, list(self.clicked)))
 
 
 class SamPt:
@@ -161,7 +171,8 @@ class SamPt:
         self._last_id = max(self._last_id, object_id)
         history = MaskHistory(int(started.sum()), frames[-1].index, deque(maxlen=self._policy.memory))
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros_like(started), followed)
-        item = self._objects[object_id] = _Object(object_id, followed, history, started.astype(np.float32), result)
+        carried, given = started.astype(np.float32), frozenset(clicked.id.tolist())
+        item = self._objects[object_id] = _Object(object_id, followed, history, carried, result, given)
         if len(frames) == 1:
             self._settle(item, started, score)
         else:
@@ -179,14 +190,21 @@ class SamPt:
     ) -> ObjectResult:
         """Correct a tracked object with more points and return it as it is on the newest frame.
 
+        Where a carried mask says what the object was until now, the clicks alone correct it, not the points drawn from
+        the mask that was wrong. From the corrected mask, if it is accepted, points are drawn anew.
+
         points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), and then nothing
         has changed.
         """
         item = self._known(object_id)
         frames = self._frames_since(past)
         query = Query.checked(frames[0].size, points, labels)
-        item.points = item.points + self._points.follow(self._points.new(query.positive, query.negative), frames)
-        self._segment([item], self._encode(frames[-1]))
+        added = self._points.follow(self._points.new(query.positive, query.negative), frames)
+        item.points, item.clicked = item.points + added, item.clicked | frozenset(added.id.tolist())
+        self._segment([item], self._encode(frames[-1]), correcting=True)
+        if item.result.state == ObjectState.TRACKING:
+            self._redraw(item, item.result.mask, frames[-1:], keep=item.clicks)
+            item.result = replace(item.result, points=item.points)
         return item.result
 
     def remove_object(self, object_id: int) -> None:
@@ -260,26 +278,28 @@ class SamPt:
             raise QueryError("expected prompts on an object; the segmenter finds nothing there")
         return mask, float(decoded.scores()[0])
 
-    def _segment(self, objects: Sequence[_Object], embedding: Any) -> None:
-        """Give each of these objects its result on the newest frame."""
+    def _segment(self, objects: Sequence[_Object], embedding: Any, correcting: bool = False) -> None:
+        """Give each of these objects its result on the newest frame; `correcting`: clicks were just added."""
         seen = [item for item in objects if item.seen]
         for item in objects:
             if not item.seen:
                 item.result = self._result(item, ObjectState.LOST, 0.0)
         if not seen:
             return
-        prompts = [self._prompt(item) for item in seen]
+        prompts = [self._prompt(item, correcting) for item in seen]
         decoded = segment(self._segmenter, embedding, prompts, self._config.prompting.refinements)
         for item, mask, score in zip(seen, decoded.masks(), decoded.scores()):
             self._settle(item, mask, float(score))
 
-    def _prompt(self, item: _Object) -> ObjectPrompt:
+    def _prompt(self, item: _Object, correcting: bool) -> ObjectPrompt:
+        carried = item.carried if self._config.prompting.carry_mask else None
+        points = item.clicks if correcting and carried is not None else item.points
         others = [other.points.visible_xy(POSITIVE) for other in self._objects.values() if other is not item]
         return ObjectPrompt(
-            item.points.visible_xy(POSITIVE),
-            item.points.visible_xy(NEGATIVE),
+            points.visible_xy(POSITIVE),
+            points.visible_xy(NEGATIVE),
             np.concatenate(others) if others else np.zeros((0, 2), np.float32),
-            item.carried if self._config.prompting.carry_mask else None,
+            carried,
             memory=item.memory,
         )
 
@@ -311,10 +331,15 @@ class SamPt:
         for name, accepted in self._policy.choose(frame.index, histories).items():
             frames = [buffered for buffered in self._frames if buffered.index >= accepted.index]
             item = self._objects[name]
-            fresh = self._points.follow(self._points.draw(accepted.mask, frames[0]), frames)
-            self._points.forget(item.points)
-            item.points = fresh
+            self._redraw(item, accepted.mask, frames)
             item.history.since = frame.index
+
+    def _redraw(self, item: _Object, mask: np.ndarray, frames: Sequence[Frame], keep: Points | None = None) -> None:
+        """Replace an object's points, but those to `keep`, by fresh ones from its mask (H, W) bool on frames[0]."""
+        keep = Points.none() if keep is None else keep
+        fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)
+        self._points.forget(item.points.at(~np.isin(item.points.id, keep.id)))
+        item.points, item.clicked = keep + fresh, frozenset(keep.id.tolist())
 
 
 def _wxh(image: np.ndarray) -> str:

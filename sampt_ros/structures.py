@@ -104,6 +104,10 @@ class Points:
         pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
         return Points(*(np.concatenate(pair) for pair in pairs))
 
+    def at(self, rows: np.ndarray) -> Points:
+        """Some of the points: rows (n,) int, or (N,) bool."""
+        return Points(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
     def moved(self, xy: np.ndarray, visible: np.ndarray, confidence: np.ndarray) -> Points:
         """The same points on another frame."""
         return replace(self, xy=xy, visible=visible, confidence=confidence)

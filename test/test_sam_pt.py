@@ -334,9 +334,29 @@ def test_reset_begins_ids_anew(fixed):
 def test_more_points_correct_an_object(fixed):
     item = fixed.add()
     corrected = fixed.sam_pt.add_points(item.id, [(22, 20), (40, 40)], [POSITIVE, NEGATIVE])
-    assert corrected.points.id.tolist() == [*item.points.id.tolist(), 7, 8]
-    assert corrected.points.label[-2:].tolist() == [POSITIVE, NEGATIVE]
+    clicks, drawn = corrected.points.id[:3].tolist(), corrected.points.id[3:].tolist()
+    assert clicks == [1, 7, 8]
+    assert corrected.points.label[:3].tolist() == [POSITIVE, POSITIVE, NEGATIVE]
+    # the corrected mask has points of its own, those of the wrong one are gone
+    assert len(drawn) == len(item.points) - 1
+    assert not set(drawn) & set(item.points.id.tolist())
     assert fixed.step().objects[0].points.id.tolist() == corrected.points.id.tolist()
+
+
+def test_clicks_alone_correct_a_carried_mask():
+    fixed = Fixed(prompting__carry_mask=True, points__negative=0)
+    item = fixed.add()
+    fixed.sam_pt.add_points(item.id, [(24, 20)])
+    prompts, _ = fixed.segmenter.passes[-1]
+    assert prompts.xy[0].tolist() == [[20, 20], [24, 20]]
+
+
+def test_a_refused_correction_changes_no_points(fixed):
+    item = fixed.add()
+    fixed.segmenter.rate = lambda xy: 0.0
+    refused = fixed.sam_pt.add_points(item.id, [(22, 20)])
+    assert refused.state == ObjectState.UNCERTAIN
+    assert refused.points.id.tolist() == [*item.points.id.tolist(), 7]
 
 
 def test_a_lost_object_is_found_by_more_points(never):
@@ -362,7 +382,7 @@ def test_points_on_a_past_image_catch_up_too(never):
     item = never.add()
     never.step(2)
     corrected = never.sam_pt.add_points(item.id, [(21, 19)], past=[blank()] * 2)
-    assert corrected.points.xy[-1].tolist() == [23, 19]
+    assert corrected.points.xy[1].tolist() == [23, 19]  # after the first click, before the drawn points
 
 
 BAD_QUERIES: dict[str, Callable[[SamPt], object]] = {
