@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -18,37 +18,12 @@ from sampt_ros.queries import Query
 from sampt_ros.reinit import AcceptedMask, MaskHistory, build_reinit_policy
 from sampt_ros.segmenters import Segmenter, build_segmenter
 from sampt_ros.stages import StageClock
-from sampt_ros.structures import NEGATIVE, POSITIVE, Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
+from sampt_ros.structures import POSITIVE, Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
+from sampt_ros.tracked_object import TrackedObject
 from sampt_ros.tracked_points import TrackedPoints
 
 _LEAST_CARRIED = 16  # pixels that a mask must still have to be a prompt
 _MAX_ID = 65535  # the label image is uint16
-
-
-@dataclass(eq=False)
-class _Object:
-    """An object between two frames.
-
-    carried  (H, W) float32: its last accepted mask, moved to the newest frame
-    clicked  ids of those of its points that the user gave; the others were drawn from a mask
-    """
-
-    id: int
-    points: Points
-    history: MaskHistory
-    carried: np.ndarray | None
-    result: ObjectResult
-    clicked: frozenset[int] = frozenset()
-    memory: Any = None  # the segmenter's own
-
-    @property
-    def seen(self) -> bool:
-        return len(self.points.visible_xy(POSITIVE)) > 0
-
-    @property
-    def clicks(self) -> Points:
-        """Its points that the user gave."""
-        return self.points.at(np.isin(self.points.id, list(self.clicked)))
 
 
 class SamPt:
@@ -87,7 +62,7 @@ class SamPt:
 
     def forget(self) -> None:
         """Forget all objects and frames, as for another camera; ids go on, so that none means two things."""
-        self._objects: dict[int, _Object] = {}
+        self._objects: dict[int, TrackedObject] = {}
         self._frames: deque[Frame] = deque(maxlen=max(2, self._policy.memory))
         self._embedding: tuple[Frame, Any] | None = None
         self._points.forget_all()
@@ -172,7 +147,7 @@ class SamPt:
         history = MaskHistory(int(started.sum()), frames[-1].index, deque(maxlen=self._policy.memory))
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros_like(started), followed)
         carried, given = started.astype(np.float32), frozenset(clicked.id.tolist())
-        item = self._objects[object_id] = _Object(object_id, followed, history, carried, result, given)
+        item = self._objects[object_id] = TrackedObject(object_id, followed, history, carried, result, given)
         if len(frames) == 1:
             self._settle(item, started, score)
         else:
@@ -191,7 +166,8 @@ class SamPt:
         """Correct a tracked object with more points and return it as it is on the newest frame.
 
         Where a carried mask says what the object was until now, the clicks alone correct it, not the points drawn from
-        the mask that was wrong. From the corrected mask, if it is accepted, points are drawn anew.
+        the mask that was wrong; where they cannot, the object starts anew from them. From the corrected mask, if it is
+        accepted, points are drawn anew.
 
         points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), and then nothing
         has changed.
@@ -201,7 +177,7 @@ class SamPt:
         query = Query.checked(frames[0].size, points, labels)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
         item.points, item.clicked = item.points + added, item.clicked | frozenset(added.id.tolist())
-        self._segment([item], self._encode(frames[-1]), correcting=True)
+        self._correct(item, self._encode(frames[-1]))
         if item.result.state == ObjectState.TRACKING:
             self._redraw(item, item.result.mask, frames[-1:], keep=item.clicks)
             item.result = replace(item.result, points=item.points)
@@ -212,7 +188,7 @@ class SamPt:
         self._points.forget(self._known(object_id).points)
         del self._objects[object_id]
 
-    def _known(self, object_id: int) -> _Object:
+    def _known(self, object_id: int) -> TrackedObject:
         if object_id not in self._objects:
             tracked = ", ".join(map(str, self._objects)) or "none"
             raise UnknownObjectError(f"expected the id of a tracked object ({tracked}); got {object_id}")
@@ -253,7 +229,7 @@ class SamPt:
             self._embedding = (frame, self._segmenter.encode(frame))
         return self._embedding[1]
 
-    def _carry_masks(self, objects: Iterable[_Object], frames: Sequence[Frame]) -> None:
+    def _carry_masks(self, objects: Iterable[TrackedObject], frames: Sequence[Frame]) -> None:
         """Move the last accepted masks from frames[0] to frames[-1]."""
         for item in objects:
             for previous, current in pairwise(frames):
@@ -270,40 +246,52 @@ class SamPt:
             return query.mask, 1.0
         single_click = len(query.xy) == 1 and query.box is None
         prompt = ObjectPrompt(query.positive, query.negative, box=query.box)
-        decoded = segment(
-            self._segmenter, self._encode(frame), [prompt], self._config.prompting.refinements, single_click
-        )
-        mask = decoded.masks()[0]
+        mask, score = self._one_mask(prompt, self._encode(frame), single_click)
         if not mask.any():
             raise QueryError("expected prompts on an object; the segmenter finds nothing there")
-        return mask, float(decoded.scores()[0])
+        return mask, score
 
-    def _segment(self, objects: Sequence[_Object], embedding: Any, correcting: bool = False) -> None:
-        """Give each of these objects its result on the newest frame; `correcting`: clicks were just added."""
+    def _segment(self, objects: Sequence[TrackedObject], embedding: Any) -> None:
+        """Give each of these objects its result on the newest frame."""
         seen = [item for item in objects if item.seen]
         for item in objects:
             if not item.seen:
                 item.result = self._result(item, ObjectState.LOST, 0.0)
         if not seen:
             return
-        prompts = [self._prompt(item, correcting) for item in seen]
+        prompts = [item.prompt(self._others(item), self._prior(item)) for item in seen]
         decoded = segment(self._segmenter, embedding, prompts, self._config.prompting.refinements)
         for item, mask, score in zip(seen, decoded.masks(), decoded.scores()):
             self._settle(item, mask, float(score))
 
-    def _prompt(self, item: _Object, correcting: bool) -> ObjectPrompt:
-        carried = item.carried if self._config.prompting.carry_mask else None
-        points = item.clicks if correcting and carried is not None else item.points
-        others = [other.points.visible_xy(POSITIVE) for other in self._objects.values() if other is not item]
-        return ObjectPrompt(
-            points.visible_xy(POSITIVE),
-            points.visible_xy(NEGATIVE),
-            np.concatenate(others) if others else np.zeros((0, 2), np.float32),
-            carried,
-            memory=item.memory,
-        )
+    def _correct(self, item: TrackedObject, embedding: Any) -> None:
+        """Give an object with new clicks its result on the newest frame."""
+        prior = self._prior(item)
+        if prior is None or not item.seen:
+            self._segment([item], embedding)
+            return
+        prompt = item.prompt(self._others(item), prior, clicks_alone=True)
+        mask, score = self._one_mask(prompt, embedding)
+        if item.disobeyed(mask) and len(prompt.positive):
+            anew, rating = self._one_mask(replace(prompt, mask=None, memory=None), embedding)
+            if item.disobeyed(anew) < item.disobeyed(mask):
+                mask, score, item.memory = anew, rating, None
+        self._settle(item, mask, score)
 
-    def _settle(self, item: _Object, mask: np.ndarray, score: float) -> None:
+    def _one_mask(self, prompt: ObjectPrompt, embedding: Any, ambiguous: bool = False) -> tuple[np.ndarray, float]:
+        """The mask (H, W) bool of one object, and its predicted IoU."""
+        decoded = segment(self._segmenter, embedding, [prompt], self._config.prompting.refinements, ambiguous)
+        return decoded.masks()[0], float(decoded.scores()[0])
+
+    def _others(self, item: TrackedObject) -> np.ndarray:
+        """(k, 2) the visible positive points of all objects but this one."""
+        others = [other.points.visible_xy(POSITIVE) for other in self._objects.values() if other is not item]
+        return np.concatenate(others) if others else np.zeros((0, 2), np.float32)
+
+    def _prior(self, item: TrackedObject) -> np.ndarray | None:
+        return item.carried if self._config.prompting.carry_mask else None
+
+    def _settle(self, item: TrackedObject, mask: np.ndarray, score: float) -> None:
         """Accept or refuse an object's mask (H, W) bool on the newest frame."""
         if not (score >= self._config.prompting.iou_threshold and mask.any()):  # a NaN is refused too
             item.result = self._result(item, ObjectState.UNCERTAIN, score)
@@ -316,11 +304,13 @@ class SamPt:
             item.history.accepted.pop()
         item.history.accepted.append(AcceptedMask(newest, mask, item.result.area))
 
-    def _remember(self, item: _Object, mask: np.ndarray, frame: Frame) -> None:
+    def _remember(self, item: TrackedObject, mask: np.ndarray, frame: Frame) -> None:
         if self._segmenter.remembers:
             item.memory = self._segmenter.remember(self._encode(frame), mask, item.memory)
 
-    def _result(self, item: _Object, state: ObjectState, score: float, mask: np.ndarray | None = None) -> ObjectResult:
+    def _result(
+        self, item: TrackedObject, state: ObjectState, score: float, mask: np.ndarray | None = None
+    ) -> ObjectResult:
         if mask is None:
             mask = np.zeros(self._frames[-1].size, bool)
         return ObjectResult(item.id, state, score, mask, item.points)
@@ -334,7 +324,9 @@ class SamPt:
             self._redraw(item, accepted.mask, frames)
             item.history.since = frame.index
 
-    def _redraw(self, item: _Object, mask: np.ndarray, frames: Sequence[Frame], keep: Points | None = None) -> None:
+    def _redraw(
+        self, item: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points | None = None
+    ) -> None:
         """Replace an object's points, but those to `keep`, by fresh ones from its mask (H, W) bool on frames[0]."""
         keep = Points.none() if keep is None else keep
         fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)

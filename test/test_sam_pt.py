@@ -351,6 +351,17 @@ def test_clicks_alone_correct_a_carried_mask():
     assert prompts.xy[0].tolist() == [[20, 20], [24, 20]]
 
 
+def test_a_mask_that_clicks_cannot_put_right_is_given_up():
+    fixed = Fixed(prompting__carry_mask=True, prompting__refinements=0, points__negative=0)
+    item = fixed.add(20, 20)
+    # the square around the mean of both clicks is at odds with them, with the carried mask and without
+    fixed.sam_pt.add_points(item.id, [(50, 20)])
+    (with_mask, _), (anew, _) = fixed.segmenter.passes[-2:]
+    assert np.isfinite(with_mask.logits).any()
+    assert anew.logits is None
+    assert anew.xy[0].tolist() == [[20, 20], [50, 20]]
+
+
 def test_a_refused_correction_changes_no_points(fixed):
     item = fixed.add()
     fixed.segmenter.rate = lambda xy: 0.0
