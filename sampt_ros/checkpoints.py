@@ -6,10 +6,14 @@ import pickle
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
+from sampt_ros import models
 from sampt_ros.errors import CheckpointError, ConfigError
 
 # what torch.load raises for damaged files
@@ -30,14 +34,13 @@ _UNREADABLE = (
 def read_weights(
     option: str, checkpoint: str, model: str, expected: Mapping[str, Tensor], entry: str | None = None
 ) -> dict[str, Tensor]:
-    """The state dict in the file `checkpoint`, the value of the parameter `option`; `model` is the messages' name.
+    """The state dict in the file `checkpoint`, the value of the parameter `option`; empty: the published file of the
+    architecture `model`, if it is in the cache (see `models`).
 
-    entry: the file holds a dict with the state dict under this key. Raises CheckpointError unless the state dict has
-    the names and shapes of `expected`.
+    entry: the file holds a dict with the state dict under this key. Raises CheckpointError unless there is a file, and
+    the state dict in it has the names and shapes of `expected`.
     """
-    path = Path(checkpoint).expanduser()
-    if not checkpoint or not path.is_file():
-        raise CheckpointError(f"{option}: expected the path of a {model} checkpoint, got {checkpoint!r}, not a file")
+    path = _file(option, checkpoint, model)
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
@@ -51,6 +54,43 @@ def read_weights(
         weights = weights[entry]
     if not isinstance(weights, dict):
         raise CheckpointError(f"{path}: expected a state dict of {model}, got {type(weights).__name__}")
+    _check(weights, path, model, expected)
+    return weights
+
+
+def read_safetensors(option: str, checkpoint: str, model: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """As `read_weights`, from a .safetensors file; half-precision weights become those of `expected`'s precision."""
+    path = _file(option, checkpoint, model)
+    try:
+        weights = load_file(path)
+    except (SafetensorError, *_UNREADABLE) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from None
+    _check(weights, path, model, expected)
+    return {name: weights[name].to(tensor.dtype) for name, tensor in expected.items()}
+
+
+def _file(option: str, checkpoint: str, model: str) -> Path:
+    """The given file; for an empty `checkpoint` the published one, if it was fetched: nothing is downloaded here."""
+    expected = f"{option}: expected the path of a {model} checkpoint"
+    if checkpoint:
+        path = Path(checkpoint).expanduser()
+        if not path.is_file():
+            raise CheckpointError(f"{expected}, got {checkpoint!r}, not a file")
+        return path
+    published = models.for_option(option, model)
+    if published is None:
+        raise CheckpointError(f"{expected}, got ''")
+    path = models.path(published)
+    if not path.is_file():
+        raise CheckpointError(
+            f"{expected}, got '', and {path} is missing; get it with: {models.advice(published)}, or give a path"
+        )
+    models.check(published)
+    return path
+
+
+def _check(weights: Mapping[str, Any], path: Path, model: str, expected: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError unless the names and shapes are the expected ones."""
     missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected), key=str)
     if missing or extra:
         raise CheckpointError(
@@ -62,7 +102,6 @@ def read_weights(
         raise CheckpointError(
             f"{path} does not hold {model}: {len(other)} tensors of another shape (first: {other[:1]})"
         )
-    return weights
 
 
 def torch_device(name: str) -> torch.device:

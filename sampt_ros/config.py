@@ -15,61 +15,7 @@ from typing import Any
 import yaml
 
 from sampt_ros.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Option:
-    """What may be said about one parameter besides its default."""
-
-    description: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    unit: str = ""
-    live: bool = False  # may change while running
-    fixed: bool = False  # may be set at start only
-
-    def check(self, name: str, value: Any, kind: type) -> Any:
-        """Return `value` as `kind`; raise ConfigError with what is allowed if it cannot be."""
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not kind:
-            raise ConfigError(f"{name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})")
-        if self.choices and value not in self.choices:
-            raise ConfigError(f"{name}: expected one of {', '.join(self.choices)}, got {value!r}")
-        number: Any = value
-        below = self.minimum is not None and not number >= self.minimum  # NaN too
-        above = self.maximum is not None and not number <= self.maximum
-        if below or above:
-            raise ConfigError(f"{name}: expected {self.range()}, got {value!r}")
-        return value
-
-    def range(self) -> str:
-        """The allowed values in words, empty if anything goes."""
-        if self.choices:
-            return ", ".join(self.choices)
-        low = "" if self.minimum is None else f"{self.minimum:g}"
-        high = "" if self.maximum is None else f"{self.maximum:g}"
-        if low and high:
-            return f"{low} to {high}"
-        return f"at least {low}" if low else f"at most {high}" if high else ""
-
-
-def option(default: Any, description: str, **limits: Any) -> Any:
-    """A dataclass field that knows its own description and bounds (see Option)."""
-    return field(default=default, metadata={"option": Option(description, **limits)})
-
-
-class Section:
-    """Base of all groups of options: checks every value when it is made."""
-
-    def __post_init__(self) -> None:
-        for item in fields(self):  # type: ignore[arg-type]
-            limits = item.metadata.get("option")
-            if limits is not None:
-                value = limits.check(item.name, getattr(self, item.name), type(item.default))
-                object.__setattr__(self, item.name, value)  # an int given for a float
-
+from sampt_ros.options import Option, Section, option
 
 SELECTION = ("k_medoids", "shi_tomasi", "random", "mixed")
 
@@ -134,7 +80,44 @@ class SamConfig(Section):
     """Segment Anything (segmenter `sam`)."""
 
     model: str = option("vit_b", "Architecture of the checkpoint", choices=("vit_b", "vit_l", "vit_h"))
-    checkpoint: str = option("", "Path of the checkpoint file (.pth)")
+    checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
+
+
+@dataclass(frozen=True)
+class MobileSamConfig(Section):
+    """MobileSAM (segmenter `mobile_sam`)."""
+
+    checkpoint: str = option("", "Path of the checkpoint file (.pt); empty: the fetched one")
+
+
+@dataclass(frozen=True)
+class SamHqConfig(Section):
+    """Segment Anything in High Quality (segmenter `sam_hq`)."""
+
+    model: str = option("vit_h", "Architecture of the checkpoint", choices=("vit_b", "vit_l", "vit_h"))
+    checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
+
+
+@dataclass(frozen=True)
+class NanoConfig(Section):
+    """The small network whose weights are in the package (segmenter `nano`)."""
+
+    checkpoint: str = option("", "Path of other weights (.safetensors); empty: the package's own")
+    window: int = option(
+        256,
+        "The object's surroundings are scaled to this side, a multiple of 32",
+        unit="pixels",
+        minimum=96,
+        maximum=1024,
+    )
+    margin: float = option(1.6, "Side of the surroundings", unit="times the mask's longer side", minimum=1, maximum=4)
+    memories: int = option(4, "Frames in which it remembers an object, the first one among them", minimum=1, maximum=32)
+    memory_gap: int = option(5, "A frame is remembered every so many frames", unit="frames", minimum=1, maximum=1000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window % 32:
+            raise ConfigError(f"window: expected a multiple of 32, got {self.window}")
 
 
 @dataclass(frozen=True)
@@ -201,10 +184,36 @@ class DisFlowConfig(Section):
 
 
 @dataclass(frozen=True)
+class RaftConfig(Section):
+    """Recurrent all-pairs field transforms, dense optical flow by a network (tracker `raft`)."""
+
+    model: str = option("small", "Architecture of the checkpoint", choices=("small", "large"))
+    checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
+    iterations: int = option(12, "Times that the flow is refined", minimum=1, maximum=50)
+    size: int = option(
+        512,
+        "The image is scaled down to this longest side for the points' flow",
+        unit="pixels",
+        minimum=128,
+        maximum=4000,
+    )
+    carry_size: int = option(
+        256, "Surroundings of a carried mask are scaled down to this side", unit="pixels", minimum=32, maximum=1000
+    )
+    max_error: float = option(
+        3.0,
+        "A point that does not come back this near its start is not visible",
+        unit="pixels",
+        minimum=0.01,
+        maximum=100,
+    )
+
+
+@dataclass(frozen=True)
 class PipsConfig(Section):
     """Persistent independent particles (tracker `pips`)."""
 
-    checkpoint: str = option("", "Path of the checkpoint file (.pth)")
+    checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
     iterations: int = option(6, "Times that a window's trajectory is refined", minimum=1, maximum=20)
 
 
@@ -212,8 +221,12 @@ class PipsConfig(Section):
 class SamPtConfig(Section):
     """The whole core; the defaults are the paper's SAM-PT settings."""
 
-    segmenter: str = option("sam", "What turns points into masks", choices=("sam", "grabcut"))
-    point_tracker: str = option("lucas_kanade", "What carries points", choices=("lucas_kanade", "dis_flow", "pips"))
+    segmenter: str = option(
+        "sam", "What turns points into masks", choices=("sam", "sam_hq", "mobile_sam", "nano", "grabcut")
+    )
+    point_tracker: str = option(
+        "lucas_kanade", "What carries points", choices=("lucas_kanade", "dis_flow", "raft", "pips")
+    )
     device: str = option("auto", "Where networks run; auto is cuda where there is one", choices=("auto", "cpu", "cuda"))
     seed: int = option(0, "Seed of the drawn points: a run repeats exactly", minimum=0)
     max_objects: int = option(16, "A query for one more is refused", minimum=1, maximum=1000, live=True)
@@ -222,9 +235,13 @@ class SamPtConfig(Section):
     prompting: PromptingConfig = field(default_factory=PromptingConfig)
     reinit: ReinitConfig = field(default_factory=ReinitConfig)
     sam: SamConfig = field(default_factory=SamConfig)
+    sam_hq: SamHqConfig = field(default_factory=SamHqConfig)
+    mobile_sam: MobileSamConfig = field(default_factory=MobileSamConfig)
+    nano: NanoConfig = field(default_factory=NanoConfig)
     grabcut: GrabCutConfig = field(default_factory=GrabCutConfig)
     lucas_kanade: LucasKanadeConfig = field(default_factory=LucasKanadeConfig)
     dis_flow: DisFlowConfig = field(default_factory=DisFlowConfig)
+    raft: RaftConfig = field(default_factory=RaftConfig)
     pips: PipsConfig = field(default_factory=PipsConfig)
 
 

