@@ -43,7 +43,15 @@ def _pips(request) -> PointTracker:
     return PipsTracker(network, PipsConfig(iterations=2), "cpu")
 
 
-FROM_NAMES = {"pips": _pips}  # trackers whose real weights are a download
+def _raft(request) -> PointTracker:
+    network = request.getfixturevalue("raft_network")
+    from sampt_ros.config import RaftConfig
+    from sampt_ros.point_trackers.raft import Raft
+
+    return Raft(network, RaftConfig(iterations=2), "cpu")
+
+
+FROM_NAMES = {"pips": _pips, "raft": _raft}  # trackers whose real weights are a download
 
 
 def run(tracker: PointTracker, frames: Sequence[Frame], ids: np.ndarray = IDS, xy: np.ndarray = XY) -> Tracks:
@@ -158,17 +166,29 @@ def test_tracks_are_of_the_stated_types(tracker):
     assert (tracks.confidence <= 1).all()
 
 
-def test_a_carried_mask_moves_with_the_image(tracker):
+def test_a_carried_mask_moves_with_the_image(accurate_tracker):
     previous, current = moving_texture(2, (4, -3))
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[40:80, 50:100] = 1
-    run(tracker, [previous, current])
-    carried = tracker.carry(mask, previous, current)
+    run(accurate_tracker, [previous, current])
+    carried = accurate_tracker.carry(mask, previous, current)
     if carried is None:
         pytest.skip("this tracker knows no dense motion")
-    assert (carried.shape, carried.dtype) == (mask.shape, np.float32)
     moved, expected = carried > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0
     assert (moved & expected).sum() > 0.95 * (moved | expected).sum()
+
+
+def test_a_carried_mask_is_a_mask(tracker):
+    previous, current = moving_texture(2, (4, -3))
+    mask = np.zeros((HEIGHT, WIDTH), np.float32)
+    mask[5:20, 50:100] = 1
+    for given in (mask, np.zeros_like(mask)):
+        carried = tracker.carry(given, previous, current)
+        if carried is None:
+            pytest.skip("this tracker knows no dense motion")
+        assert (carried.shape, carried.dtype) == (mask.shape, np.float32)
+        assert (carried >= 0).all()
+        assert (carried <= 1).all()
 
 
 def test_the_configuration_offers_every_tracker():

@@ -31,10 +31,14 @@ def scene(red: np.ndarray = RED, blue: np.ndarray = BLUE) -> Frame:
     return Frame(0, image)
 
 
+# segmenters whose real weights are a download, and fixtures with weights made from names
+FROM_NAMES = {"sam": "small_sam", "sam_hq": "small_sam_hq", "mobile_sam": "small_mobile_sam"}
+
+
 @pytest.fixture(params=SEGMENTERS)
 def segmenter(request) -> Segmenter:
-    if request.param == "sam":  # its weights are no part of the package
-        return request.getfixturevalue("small_sam")
+    if request.param in FROM_NAMES:
+        return request.getfixturevalue(FROM_NAMES[request.param])
     return SEGMENTERS[request.param](SamPtConfig())
 
 

@@ -21,6 +21,12 @@ def _dis_flow(config: SamPtConfig) -> PointTracker:
     return DisFlow(config.dis_flow)
 
 
+def _raft(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.raft import Raft
+
+    return Raft.from_checkpoint(config.raft, config.device)
+
+
 def _pips(config: SamPtConfig) -> PointTracker:
     from sampt_ros.point_trackers.pips import PipsTracker
 
@@ -30,6 +36,7 @@ def _pips(config: SamPtConfig) -> PointTracker:
 POINT_TRACKERS: dict[str, Callable[[SamPtConfig], PointTracker]] = {
     "lucas_kanade": _lucas_kanade,
     "dis_flow": _dis_flow,
+    "raft": _raft,
     "pips": _pips,
 }
 

@@ -15,6 +15,24 @@ def _sam(config: SamPtConfig) -> Segmenter:
     return Sam.from_checkpoint(config.sam, config.device)
 
 
+def _sam_hq(config: SamPtConfig) -> Segmenter:
+    from sampt_ros.segmenters.sam_hq import SamHq
+
+    return SamHq.from_checkpoint(config.sam_hq, config.device)
+
+
+def _mobile_sam(config: SamPtConfig) -> Segmenter:
+    from sampt_ros.segmenters.mobile_sam import MobileSam
+
+    return MobileSam.from_checkpoint(config.mobile_sam, config.device)
+
+
+def _nano(config: SamPtConfig) -> Segmenter:
+    from sampt_ros.segmenters.nano import Nano
+
+    return Nano(config.nano, config.device)
+
+
 def _grabcut(config: SamPtConfig) -> Segmenter:
     from sampt_ros.segmenters.grabcut import GrabCut
 
@@ -23,6 +41,9 @@ def _grabcut(config: SamPtConfig) -> Segmenter:
 
 SEGMENTERS: dict[str, Callable[[SamPtConfig], Segmenter]] = {
     "sam": _sam,
+    "sam_hq": _sam_hq,
+    "mobile_sam": _mobile_sam,
+    "nano": _nano,
     "grabcut": _grabcut,
 }
 

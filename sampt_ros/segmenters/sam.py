@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +20,7 @@ from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
 from sampt_ros.segmenters.sam_decoder import decode_masks, embed_prompts
 from sampt_ros.structures import Frame
 
+_PACKAGE = ("segment_anything", "segment-anything torchvision")
 _CERTAIN = 10.0  # logit given to a sure pixel of a mask prompt
 
 
@@ -94,13 +97,7 @@ class Sam(Segmenter):
     @classmethod
     def from_checkpoint(cls, config: SamConfig, device: str = "auto") -> Sam:
         """The model `config.model` with the weights of `config.checkpoint`; raises CheckpointError."""
-        try:
-            from segment_anything import sam_model_registry
-        except ImportError as error:
-            raise CheckpointError(
-                f"segmenter sam needs the segment-anything package with torchvision: {error}"
-            ) from None
-        model = sam_model_registry[config.model]()
+        model = architectures("sam", *_PACKAGE)[config.model]()
         model.load_state_dict(read_weights("sam.checkpoint", config.checkpoint, config.model, model.state_dict()))
         return cls(model, device)
 
@@ -114,7 +111,11 @@ class Sam(Segmenter):
             image = functional.interpolate(image, resized, mode="bilinear", align_corners=False, antialias=True).round()
         image = (image - self.model.pixel_mean) / self.model.pixel_std
         image = functional.pad(image, (0, size - resized[1], 0, size - resized[0]))
-        return SamEmbedding(self.model.image_encoder(image), frame.size, resized, size)
+        return self.embed(image, frame.size, resized)
+
+    def embed(self, image: Tensor, image_size: tuple[int, int], resized: tuple[int, int]) -> SamEmbedding:
+        """The embedding of an image (1, 3, size, size), normalized and padded as the model takes it."""
+        return SamEmbedding(self.model.image_encoder(image), image_size, resized, image.shape[-1])
 
     @torch.inference_mode()
     def decode(self, embedding: SamEmbedding, prompts: Prompts, ambiguous: bool = False) -> SamDecoded:
@@ -129,12 +130,18 @@ class Sam(Segmenter):
             boxes,
             prompts.logits,
         )
-        positions = self.model.prompt_encoder.get_dense_pe()
-        logits, iou = decode_masks(self.model.mask_decoder, embedding.features, positions, tokens, valid, dense)
+        logits, iou = self.candidates(embedding, tokens, valid, dense)
         # the first output is for clear prompts, the others are the nested candidates for ambiguous ones
         best = iou[:, 1:].argmax(1) + 1 if ambiguous else torch.zeros(len(iou), dtype=torch.long, device=self.device)
         rows = torch.arange(len(iou), device=self.device)
         return SamDecoded(logits[rows, best], iou[rows, best], embedding)
+
+    def candidates(
+        self, embedding: SamEmbedding, tokens: Tensor, valid: Tensor, dense: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, M, h, w) and predicted IoU (B, M) of embedded prompts, as `decode_masks` gives them."""
+        positions = self.model.prompt_encoder.get_dense_pe()
+        return decode_masks(self.model.mask_decoder, embedding.features, positions, tokens, valid, dense)
 
     @torch.inference_mode()
     def mask_prompt(self, embedding: SamEmbedding, masks: Sequence[np.ndarray | None]) -> Tensor:
@@ -150,3 +157,18 @@ class Sam(Segmenter):
             soft = functional.interpolate(soft, low, mode="bilinear", align_corners=False, antialias=True)
             prompts[row] = (2 * soft[0, 0] - 1) * _CERTAIN
         return prompts
+
+
+def architectures(segmenter: str, package: str, install: str) -> Mapping[str, Callable[[], Any]]:
+    """What builds the models of a package made as segment_anything is, by name.
+
+    install: what pip calls the package and what it needs. Raises CheckpointError if they are missing.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # SAM's relatives use old names of other packages
+            return importlib.import_module(package).sam_model_registry
+    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
+        raise CheckpointError(
+            f"segmenter {segmenter} needs the package {package} (pip install {install}): {error}"
+        ) from None

@@ -1,4 +1,4 @@
-"""SAM's prompt encoder and mask decoder for objects with different numbers of points in one batch.
+"""The prompt encoder and mask decoder of SAM and its kin for objects with different numbers of points in one batch.
 
 A padding point would take part in the attention and change the mask. Here padded tokens are left out of every
 softmax instead, so each object gets exactly the mask that it would get alone.
@@ -6,6 +6,7 @@ softmax instead, so each object gets exactly the mask that it would get alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -60,17 +61,30 @@ def decode_masks(
     Returns logits (B, M, 4h, 4w) and predicted IoU (B, M); the first of M is for unambiguous prompts.
     """
     outputs = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens, image = decode_tokens(decoder, outputs, features, positions, prompts, valid, dense)
+    return masks_of(decoder.output_hypernetworks_mlps, tokens[:, 1:], image), decoder.iou_prediction_head(tokens[:, 0])
+
+
+def decode_tokens(
+    decoder: Any, outputs: Tensor, features: Tensor, positions: Tensor, prompts: Tensor, valid: Tensor, dense: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What a mask decoder's transformer makes of its output tokens (O, C) and of the image; the rest as `decode_masks`.
+
+    Returns the output tokens (B, O, C) and the enlarged image (B, C / 8, 4h, 4w).
+    """
     batch, (_, channels, height, width) = len(prompts), features.shape
     tokens = torch.cat([outputs.expand(batch, -1, -1), prompts], 1)
     valid = torch.cat([valid.new_ones(batch, len(outputs)), valid], 1)
     image = (features + dense).flatten(2).transpose(1, 2)
     tokens, image = _two_way(decoder.transformer, image, positions.flatten(2).transpose(1, 2), tokens, valid)
-
-    iou = decoder.iou_prediction_head(tokens[:, 0])
     image = decoder.output_upscaling(image.transpose(1, 2).reshape(batch, channels, height, width))
-    heads = decoder.output_hypernetworks_mlps
-    weights = torch.stack([head(tokens[:, 1 + i]) for i, head in enumerate(heads)], 1)
-    return torch.einsum("bmc,bchw->bmhw", weights, image), iou
+    return tokens[:, : len(outputs)], image
+
+
+def masks_of(heads: Iterable[Any], tokens: Tensor, image: Tensor) -> Tensor:
+    """Logits (B, M, H, W): each of M tokens (B, M, C) through its own head, against the image (B, c, H, W)."""
+    weights = torch.stack([head(tokens[:, index]) for index, head in enumerate(heads)], 1)
+    return torch.einsum("bmc,bchw->bmhw", weights, image)
 
 
 def _two_way(
