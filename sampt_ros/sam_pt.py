@@ -270,10 +270,11 @@ class SamPt:
         if prior is None or not item.seen:
             self._segment([item], embedding)
             return
-        prompt = item.prompt(self._others(item), prior, clicks_alone=True)
+        # What is remembered may be of the mask that is wrong.
+        prompt = replace(item.prompt(self._others(item), prior, clicks_alone=True), memory=None)
         mask, score = self._one_mask(prompt, embedding)
         if item.disobeyed(mask) and len(prompt.positive):
-            anew, rating = self._one_mask(replace(prompt, mask=None, memory=None), embedding)
+            anew, rating = self._one_mask(replace(prompt, mask=None), embedding)
             if item.disobeyed(anew) < item.disobeyed(mask):
                 mask, score, item.memory = anew, rating, None
         self._settle(item, mask, score)
