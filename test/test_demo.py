@@ -26,7 +26,7 @@ def test_the_demo_tracks_both_objects_through_the_node(tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["frames_in"] == 180
     assert report["frames_tracked"] > 20  # a slow machine drops frames, and goes on
-    assert report["j_mean"] >= 0.85  # 0.94 where it was measured, with three frames of four dropped
+    assert report["j_mean"] >= 0.75  # 0.90 to 0.94 in four runs with 44 to 56 frames tracked
     with open_source(str(tmp_path / "overlay.mp4")) as overlay:
         assert overlay.size == (480, 640)
     assert cv2.imread(str(tmp_path / "contact_sheet.png")) is not None
