@@ -144,19 +144,30 @@ class GrabCutConfig(Section):
     )
 
 
+def _max_error(default: float) -> Any:
+    """For trackers that follow each point there and back."""
+    description = "A point that does not come back this near its start is not visible"
+    return option(default, description, unit="pixels", minimum=0.01, maximum=100)
+
+
+def _flow_size(default: int, minimum: int) -> Any:
+    """For trackers by dense flow, as is `_carry_size`."""
+    description = "The image is scaled down to this longest side for the points' flow"
+    return option(default, description, unit="pixels", minimum=minimum, maximum=4000)
+
+
+def _carry_size(default: int) -> Any:
+    description = "Surroundings of a carried mask are scaled down to this side"
+    return option(default, description, unit="pixels", minimum=32, maximum=1000)
+
+
 @dataclass(frozen=True)
 class LucasKanadeConfig(Section):
     """Pyramidal Lucas-Kanade (tracker `lucas_kanade`)."""
 
     window: int = option(21, "Side of the matched window", unit="pixels", minimum=5, maximum=101)
     levels: int = option(4, "Pyramid levels above full resolution", minimum=0, maximum=8)
-    max_error: float = option(
-        1.5,
-        "A point that does not come back this near its start is not visible",
-        unit="pixels",
-        minimum=0.01,
-        maximum=100,
-    )
+    max_error: float = _max_error(1.5)
 
 
 @dataclass(frozen=True)
@@ -164,23 +175,9 @@ class DisFlowConfig(Section):
     """Dense inverse search optical flow (tracker `dis_flow`)."""
 
     preset: str = option("fast", "Speed against accuracy", choices=("ultrafast", "fast", "medium"))
-    size: int = option(
-        480,
-        "The image is scaled down to this longest side for the points' flow",
-        unit="pixels",
-        minimum=96,
-        maximum=4000,
-    )
-    carry_size: int = option(
-        240, "Surroundings of a carried mask are scaled down to this side", unit="pixels", minimum=32, maximum=1000
-    )
-    max_error: float = option(
-        3.0,
-        "A point that does not come back this near its start is not visible",
-        unit="pixels",
-        minimum=0.01,
-        maximum=100,
-    )
+    size: int = _flow_size(480, minimum=96)
+    carry_size: int = _carry_size(240)
+    max_error: float = _max_error(3.0)
 
 
 @dataclass(frozen=True)
@@ -190,23 +187,9 @@ class RaftConfig(Section):
     model: str = option("small", "Architecture of the checkpoint", choices=("small", "large"))
     checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
     iterations: int = option(12, "Times that the flow is refined", minimum=1, maximum=50)
-    size: int = option(
-        512,
-        "The image is scaled down to this longest side for the points' flow",
-        unit="pixels",
-        minimum=128,
-        maximum=4000,
-    )
-    carry_size: int = option(
-        256, "Surroundings of a carried mask are scaled down to this side", unit="pixels", minimum=32, maximum=1000
-    )
-    max_error: float = option(
-        3.0,
-        "A point that does not come back this near its start is not visible",
-        unit="pixels",
-        minimum=0.01,
-        maximum=100,
-    )
+    size: int = _flow_size(512, minimum=128)
+    carry_size: int = _carry_size(256)
+    max_error: float = _max_error(3.0)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Our own small promptable segmenter, whose weights are in the package.
 
 It looks at a square window around each object, so a small object in a large image keeps its detail. The window comes
-from the mask prompt; without one it is searched for around the click (`find_window`). It remembers each object's looks.
+from the mask prompt; without one it is searched for around the click. It remembers each object's looks.
 """
 
 from __future__ import annotations
