@@ -32,8 +32,8 @@ _LIMITS = """## Limits
   masks. The other pictures are composed or rendered, which is not what a camera gives.
 - A click stands for the whole thing rather than for a part of it: the true masks in training are of whole things. For a
   part, give a box, or more clicks, on it and off it.
-- Thin structures (cables, stems, spokes): masks are made with {cells} x {cells} pixels a window, so what is thinner
-  than one of these is easily lost.
+- Thin structures (cables, stems, spokes): masks are made with at most {cells} x {cells} pixels a window, so what is
+  thinner than one of these is easily lost. The smaller windows that many objects at once are given see less.
 - Motion blur: that in training is at most {blur} pixels long, and frames that the teacher was unsure of were left out.
 - Nothing was gathered for pictures other than ordinary colour ones (thermal, depth, X-ray, microscopes, from the air).
   Translucent cut-outs were left out, so glass, smoke and liquids are rare in the data.
@@ -53,16 +53,16 @@ def write_card(measured: Path, card: Path) -> None:
 def model_card(measured: Mapping[str, Any]) -> str:
     """The card of what `measure` found, as Markdown."""
     training, data, masks = measured["training"], measured["data"], measured["masks"]
-    size = training["recipe"]["size"]
+    sizes = [size for size, _ in training["recipe"]["sizes"]]
     sections = [
         _HEAD,
         _weights(measured["weights"]),
-        _interface(size),
+        _interface(sizes),
         _data(data),
         _teacher(),
         _training(training),
         _quality(masks),
-        _LIMITS.format(videos=data["clips"]["teacher"], cells=size // 2, blur=_BLUR),
+        _LIMITS.format(videos=data["clips"]["teacher"], cells=max(sizes) // 2, blur=_BLUR),
     ]
     return "\n\n".join(sections)
 
@@ -82,17 +82,17 @@ def _weights(weights: Mapping[str, Any]) -> str:
     return "## Weights\n\n" + table(("", ""), rows)
 
 
-def _interface(size: int) -> str:
-    cells, half = size // PROMPT_STRIDE, size // 2
+def _interface(sizes: Sequence[int]) -> str:
+    trained = f"RGB, 0 to 255; S is a multiple of 32, trained from {min(sizes)} to {max(sizes)}"
     rows = [
-        ("window", f"3 x {size} x {size}", "RGB, 0 to 255; other multiples of 32 are taken, but were not trained"),
+        ("window", "3 x S x S", trained),
         (
             "prompts",
-            f"{PROMPT_CHANNELS} x {cells} x {cells}",
+            f"{PROMPT_CHANNELS} x S / {PROMPT_STRIDE} x S / {PROMPT_STRIDE}",
             "points on, points off, box, earlier mask, whether there is one, masks of other objects",
         ),
         ("memory", "of earlier windows", "their features at stride 16 and the object's mask in them; may be empty"),
-        ("mask, out", f"{half} x {half}", "logits; above 0 is the object"),
+        ("mask, out", "S / 2 x S / 2", "logits; above 0 is the object"),
         ("predicted IoU, out", "1", "a logit; its sigmoid is the `score`"),
     ]
     text = "An object without a mask yet is looked for in windows of several sizes about the click; the best counts."
@@ -141,7 +141,7 @@ def _training(training: Mapping[str, Any]) -> str:
     rows = [
         ("steps", f"{training['step']} of {recipe['steps']}"),
         ("batch", f"{recipe['batch']} samples"),
-        ("window", f"{recipe['size']} pixels"),
+        ("window", ", ".join(f"{size} pixels ({share:.0%} of the batches)" for size, share in recipe["sizes"])),
         ("seed", f"{recipe['seed']}"),
         ("rates", f"AdamW, {rates}; {training['warm_up']} steps of warm-up, then a cosine to 0"),
         ("weights kept", f"exponential average over the steps, {training['average']}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -52,9 +52,13 @@ class Library:
             },
         }
 
-    def batch(self, seed: int, number: int, count: int, size: int) -> list[Sample]:
-        """The batch with this number: always the same."""
+    def batch(self, seed: int, number: int, count: int, sizes: Mapping[int, float]) -> list[Sample]:
+        """The batch with this number: always the same.
+
+        sizes: of windows in pixels, each with the share of batches that have it
+        """
         rng = np.random.default_rng([seed, number])
+        size = int(rng.choice(list(sizes), p=list(sizes.values())))
         kinds, shares = list(MIXTURE), [share for share, _ in MIXTURE.values()]
         samples: list[Sample] = []
         while len(samples) < count:
@@ -78,14 +82,14 @@ class Library:
 class Samples(IterableDataset):
     """Batches of samples `first` .. `last`, shared among the workers."""
 
-    def __init__(self, library: Library, seed: int, batches: range, batch: int, size: int) -> None:
-        self._library, self._seed, self._batches, self._batch, self._size = library, seed, batches, batch, size
+    def __init__(self, library: Library, seed: int, batches: range, batch: int, sizes: Mapping[int, float]) -> None:
+        self._library, self._seed, self._batches, self._batch, self._sizes = library, seed, batches, batch, sizes
 
     def __iter__(self) -> Iterator[list[torch.Tensor]]:
         worker = get_worker_info()
         mine = self._batches if worker is None else self._batches[worker.id :: worker.num_workers]
         for number in mine:
-            samples = self._library.batch(self._seed, number, self._batch, self._size)
+            samples = self._library.batch(self._seed, number, self._batch, self._sizes)
             yield [torch.from_numpy(np.stack([np.asarray(value) for value in values])) for values in zip(*samples)]
 
 

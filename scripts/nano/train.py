@@ -41,9 +41,10 @@ RATES = {"encoder": 1.5e-4, "rest": 6e-4}
 class Recipe:
     """Everything that the weights depend on besides the data."""
 
-    steps: int = 4600
+    steps: int = 7000
     batch: int = 8
-    size: int = 256
+    # Windows shrink where there are many objects, so every size is seen: (pixels, how often).
+    sizes: tuple[tuple[int, float], ...] = ((128, 0.1), (160, 0.2), (192, 0.2), (224, 0.15), (256, 0.35))
     seed: int = 0
 
 
@@ -69,8 +70,8 @@ class Training:
 
     def run(self, library: Library, workers: int, stop_at: float = math.inf) -> None:
         """Train to the last step, or until time.time() passes `stop_at`; saved every so often and at the end."""
-        batches = range(self.step, self.recipe.steps)
-        samples = Samples(library, self.recipe.seed, batches, self.recipe.batch, self.recipe.size)
+        recipe, batches = self.recipe, range(self.step, self.recipe.steps)
+        samples = Samples(library, recipe.seed, batches, recipe.batch, dict(recipe.sizes))
         loader = DataLoader(samples, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
         started, first = time.time(), self.step
         sums = np.zeros(4)
@@ -148,7 +149,7 @@ class Training:
         with torch.no_grad():
             features = self.network.encode(remembered[there].permute(0, 3, 1, 2))
         known = self.network.memorize(features, masks[there][:, None])
-        positions = (self.recipe.size // 16) ** 2
+        positions = (masks.shape[-1] // 16) ** 2
         rows = len(there)
         joined = []
         for value in (known.keys, known.values, known.inside, known.valid):
