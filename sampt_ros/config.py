@@ -110,6 +110,12 @@ class NanoConfig(Section):
         minimum=96,
         maximum=1024,
     )
+    budget: int = option(
+        131_072,
+        "Where the objects' surroundings would have more in all, they are scaled to 224, 192, 160 or 128 instead",
+        unit="pixels a frame",
+        minimum=9216,
+    )
     margin: float = option(1.6, "Side of the surroundings", unit="times the mask's longer side", minimum=1, maximum=4)
     memories: int = option(4, "Frames in which it remembers an object, the first one among them", minimum=1, maximum=32)
     memory_gap: int = option(5, "A frame is remembered every so many frames", unit="frames", minimum=1, maximum=1000)

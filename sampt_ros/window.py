@@ -49,12 +49,16 @@ class Window:
     def paste(self, values: np.ndarray, image_size: tuple[int, int], outside: float) -> np.ndarray:
         """A map (n, n) float32 of the window as one of the image (height, width); `outside` elsewhere."""
         full = np.full(image_size, outside, np.float32)
+        self.paste_into(full, values)
+        return full
+
+    def paste_into(self, image: np.ndarray, values: np.ndarray) -> None:
+        """Write a map (n, n) float32 of the window over its part of a map (H, W) float32 of the image."""
         left, top = max(self.left, 0), max(self.top, 0)
         scaled = cv2.resize(values, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
-        part = full[top : self.top + self.side, left : self.left + self.side]
+        part = image[top : self.top + self.side, left : self.left + self.side]
         height, width = part.shape
         part[:] = scaled[top - self.top :, left - self.left :][:height, :width]
-        return full
 
     def to_window(self, xy: np.ndarray, size: int | None = None) -> np.ndarray:
         """Image pixels (n, 2) as pixels of the window scaled to `size`."""

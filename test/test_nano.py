@@ -16,6 +16,7 @@ pytest.importorskip("safetensors", reason="safetensors is missing, which reads t
 import torch
 from safetensors.torch import load_file, save_file
 
+from sampt_ros.benchmark import Scene
 from sampt_ros.config import NanoConfig, SamPtConfig, load_preset, updated
 from sampt_ros.errors import CheckpointError, ConfigError
 from sampt_ros.evaluation import Annotation, davis_sequences, most_interior_point, region_similarity
@@ -174,20 +175,45 @@ def test_what_others_remember_changes_nothing(nano):
 
 
 def test_memories_are_joined_with_padding_that_is_not_valid():
-    def seen(count):
-        return ObjectMemory(
-            tuple(range(count)),
-            tuple(
-                Memory(torch.ones(1, 4, 3), torch.ones(1, 4, 2), torch.ones(1, 4), torch.ones(1, 4, dtype=torch.bool))
-                for _ in range(count)
-            ),
+    def seen(*positions):
+        parts = (
+            Memory(torch.ones(1, n, 3), torch.ones(1, n, 2), torch.ones(1, n), torch.ones(1, n, dtype=torch.bool))
+            for n in positions
         )
+        return ObjectMemory(tuple(range(len(positions))), tuple(parts))
 
     assert joined([None, None]) is None
-    memory = joined([seen(1), None, seen(3)])
-    assert memory.keys.shape == (3, 12, 3)
-    assert memory.values.shape == (3, 12, 2)
-    assert memory.valid.sum(1).tolist() == [4, 0, 12]
+    memory = joined([seen(4), None, seen(4, 4, 9)])  # the last one from a larger window
+    assert memory.keys.shape == (3, 17, 3)
+    assert memory.values.shape == (3, 17, 2)
+    assert memory.valid.sum(1).tolist() == [4, 0, 17]
+
+
+# Many objects
+
+
+def followed(nano: Nano, embedding, masks: list[np.ndarray]) -> Prompts:
+    """A point and the carried mask of every object."""
+    prompts = Prompts.pack([click(mask) for mask in masks], [NO_POINTS] * len(masks))
+    return replace(prompts, logits=nano.mask_prompt(embedding, [mask.astype(np.float32) for mask in masks]))
+
+
+@pytest.mark.parametrize(("objects", "side"), [(2, 256), (3, 192), (5, 160), (8, 128), (20, 128)], ids=str)
+def test_windows_are_smaller_where_there_are_many(nano, objects, side):
+    disks = Scene((640, 480), objects)
+    masks = disks.masks(0)
+    embedding = nano.encode(Frame(0, disks.image(0)))
+    decoded = nano.decode(embedding, followed(nano, embedding, masks))
+    assert {window.size for window in embedding.features} == {side}
+    assert min(map(region_similarity, masks, decoded.masks())) > 0.7
+
+
+def test_windows_stay_as_large_as_the_budget_allows():
+    disks = Scene((640, 480), 6)
+    nano = Nano(NanoConfig(window=192, budget=6 * 192**2))
+    embedding = nano.encode(Frame(0, disks.image(0)))
+    nano.decode(embedding, followed(nano, embedding, disks.masks(0)))
+    assert {window.size for window in embedding.features} == {192}
 
 
 # The network

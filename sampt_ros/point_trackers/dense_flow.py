@@ -45,13 +45,16 @@ class DenseFlowTracker(FrameToFrameTracker):
         return moved, visible, confidence * visible
 
     def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
-        if not (mask > 0.5).any():
+        on = mask > 0.5
+        if not on.any():
             return mask
-        crop = Crop.around(mask > 0.5, _CARRY_MARGIN, self._carry_size, _CARRY_PAD)
+        crop = Crop.around(on, _CARRY_MARGIN, self._carry_size, _CARRY_PAD)
         before, after = (crop.cut(self.picture(frame)) for frame in (previous, current))
-        came_from = _pixels(after.shape) + self.flow(after, before)
+        came_from = _destinations(self.flow(after, before))
         moved, warped = (_look_up(picture, came_from) for picture in (crop.cut(mask), before))
-        difference = cv2.absdiff(after, warped).astype(np.float32).reshape(*after.shape[:2], -1).mean(2)
+        difference = cv2.absdiff(after, warped).astype(np.float32)
+        if difference.ndim == 3:
+            difference = difference.mean(2)
         trust = np.exp(-((cv2.GaussianBlur(difference, (0, 0), 2) / _EXPLAINED) ** 2))
         return crop.paste(0.5 + trust * (moved - 0.5), current.size, outside=0.0)
 
@@ -67,9 +70,11 @@ def _sample(flow: np.ndarray, xy: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return _look_up(flow, ((xy + 0.5) * scale - 0.5)[None])[0] / scale
 
 
-def _pixels(shape: tuple[int, ...]) -> np.ndarray:
-    """(h, w, 2) float32: the xy of every pixel."""
-    return np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), axis=-1).astype(np.float32)
+def _destinations(flow: np.ndarray) -> np.ndarray:
+    """(h, w, 2) float32: the xy to which a flow (h, w, 2) takes every pixel."""
+    height, width = flow.shape[:2]
+    across, down = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    return np.stack([flow[..., 0] + across, flow[..., 1] + down[:, None]], axis=-1)
 
 
 def _look_up(picture: np.ndarray, at: np.ndarray) -> np.ndarray:

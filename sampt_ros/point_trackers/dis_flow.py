@@ -30,8 +30,11 @@ class DisFlow(DenseFlowTracker):
         return frame.gray
 
     def flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        size = np.maximum(start.shape[::-1], _SHORTEST)
+        width, height = start.shape[::-1]
+        if min(width, height) >= _SHORTEST and max(width, height) >= _LONGEST:
+            return self._method.calc(start, end, None)
+        size = np.maximum((width, height), _SHORTEST)
         size = np.ceil(size * max(1.0, _LONGEST / size.max())).astype(int)
         enlarged = (cv2.resize(picture, size.tolist()) for picture in (start, end))
-        flow = cv2.resize(self._method.calc(*enlarged, None), start.shape[::-1])
-        return flow * (np.array(start.shape[::-1], np.float32) / size.astype(np.float32))
+        flow = cv2.resize(self._method.calc(*enlarged, None), (width, height))
+        return flow * (np.array((width, height), np.float32) / size.astype(np.float32))

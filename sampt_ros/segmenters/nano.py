@@ -6,8 +6,10 @@ from the mask prompt; without one it is searched for around the click. It rememb
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,8 @@ from sampt_ros.window import Window, box_of, draw_box, draw_points
 
 WEIGHTS = Path(__file__).with_name("nano.safetensors")
 
+_STEP = 32  # pixels that the side of a scaled window is a multiple of
+_LEAST_SCALED = 128  # pixels a side, that many objects cannot make a scaled window smaller than
 _SMALLEST = 16  # pixels; less is no mask
 _CERTAIN = 3.0  # logit given to a sure pixel of a mask prompt
 _NOTHING = -10.0  # logit outside the window
@@ -67,22 +71,24 @@ class Nano(Segmenter):
         """Masks of B objects; `logits` (B, H, W) float32."""
         size = embedding.frame.size
         asked = [_Asked.of(prompts, row) for row in range(len(prompts))]
+        scaled = self._scaled_size(len(asked))
         logits = np.full((len(asked), *size), _NOTHING, np.float32)
         scores = np.zeros(len(asked), np.float32)
         rivals = _rivals(asked, size)
         windows: dict[int, Window] = {}
         for row, one in enumerate(asked):
             if one.prior is None:
-                windows[row], one.prior = self._find(embedding, one)
-            elif np.count_nonzero(one.prior > 0) >= _SMALLEST:
-                windows[row] = self._reaching(self._around(one.prior > 0), one, size)
+                windows[row], prior = self._find(embedding, one, scaled)
+                asked[row] = replace(one, prior=prior)
+            elif np.count_nonzero(one.mask) >= _SMALLEST:
+                windows[row] = self._reaching(self._around(one.mask, scaled), one, size)
         if not windows:
             return MaskDecoded(logits, scores)
         rows = list(windows)
         chosen = [asked[row] for row in rows]
         found, rated = self._decode(embedding, list(windows.values()), chosen, rivals)
         for row, window, values, score in zip(rows, windows.values(), found, rated):
-            logits[row] = window.paste(values, size, _NOTHING)
+            window.paste_into(logits[row], values)
             scores[row] = score
         return MaskDecoded(logits, scores)
 
@@ -103,15 +109,20 @@ class Nano(Segmenter):
         seen = self._network.memorize(features, inside)
         return memory.learned(embedding.frame.index, seen, self._config.memories)
 
-    def _window(self, box: np.ndarray, size: tuple[int, int]) -> Window:
-        return Window.around(box, self._config.margin, size, self._config.window)
+    def _scaled_size(self, objects: int) -> int:
+        """The side that the windows of so many objects are scaled to: smaller where they are many."""
+        affordable = math.isqrt(self._config.budget // objects) // _STEP * _STEP
+        return min(max(affordable, _LEAST_SCALED), self._config.window)
 
-    def _around(self, mask: np.ndarray) -> Window:
-        return self._window(box_of(mask), mask.shape)
+    def _window(self, box: np.ndarray, size: tuple[int, int], scaled: int) -> Window:
+        return Window.around(box, self._config.margin, size, scaled)
+
+    def _around(self, mask: np.ndarray, scaled: int) -> Window:
+        return self._window(box_of(mask), mask.shape, scaled)
 
     def _seen_in(self, embedding: NanoEmbedding, mask: np.ndarray) -> Window:
         """The window that a mask was found in, if its size suits: it is encoded already. Else one around the mask."""
-        wanted = self._around(mask)
+        wanted = self._around(mask, self._config.window)
         off = {
             window: abs(window.left - wanted.left) + abs(window.top - wanted.top)
             for window in embedding.features
@@ -126,14 +137,17 @@ class Nano(Segmenter):
         beyond = one.on[((at < -0.5) | (at > 0.5)).any(1)]  # the window is one pixel then, and ends half of it away
         if not len(beyond):
             return window
-        corners = np.concatenate([beyond, box_of(one.prior > 0).reshape(2, 2)])  # type: ignore[operator, arg-type]
-        return self._window(np.concatenate([corners.min(0), corners.max(0)]), size)
+        corners = np.concatenate([beyond, box_of(one.mask).reshape(2, 2)])
+        return self._window(np.concatenate([corners.min(0), corners.max(0)]), size, window.size)
 
-    def _find(self, embedding: NanoEmbedding, one: _Asked) -> tuple[Window, np.ndarray | None]:
-        """The window around what the click or box means, and its logits (H, W) if they were found on the way."""
+    def _find(self, embedding: NanoEmbedding, one: _Asked, scaled: int) -> tuple[Window, np.ndarray | None]:
+        """The window around what the click or box means, and its logits (H, W) if they were found on the way.
+
+        scaled: the side that this window, though not those of the search, is scaled to
+        """
         size = embedding.frame.size
         if one.box is not None:
-            return self._window(one.box, size), None
+            return self._window(one.box, size, scaled), None
         points = one.on if len(one.on) else one.off
         centre, reach = (points.min(0) + points.max(0)) / 2, _REACH * float(np.ptp(points, axis=0).max())
         sides = {round(max(share * max(size), reach, _LEAST_SEARCHED)) for share in _SHARES}
@@ -146,8 +160,8 @@ class Nano(Segmenter):
         best = int(np.argmax(worth))
         logits = windows[best].paste(found[best], size, _NOTHING)
         if np.count_nonzero(logits > 0) < _SMALLEST:
-            return windows[best], None
-        return self._around(logits > 0), logits
+            return replace(windows[best], size=scaled), None
+        return self._around(logits > 0, scaled), logits
 
     def _decode(
         self, embedding: NanoEmbedding, windows: Sequence[Window], asked: Sequence[_Asked], rivals: np.ndarray | None
@@ -182,6 +196,11 @@ class _Asked:
     prior: np.ndarray | None
     memory: ObjectMemory | None
 
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, of a prior that is there."""
+        return self.prior > 0  # type: ignore[operator]
+
     @classmethod
     def of(cls, prompts: Prompts, row: int) -> _Asked:
         on, off = (prompts.xy[row][prompts.labels[row] == label] for label in (POSITIVE, NEGATIVE))
@@ -201,19 +220,19 @@ class _Asked:
             maps[network.MASK] = np.tanh(window.cut(self.prior, cells) / 2)
             maps[network.HAS_MASK] = 1
         if rivals is not None:
-            others = rivals if self.prior is None else rivals - (self.prior > 0)
-            maps[network.RIVALS] = window.cut((others > 0).astype(np.float32), cells)
+            others = rivals > (0 if self.prior is None else self.mask)
+            maps[network.RIVALS] = window.cut(others.astype(np.float32), cells)
         return maps
 
 
 def _rivals(asked: Sequence[_Asked], size: tuple[int, int]) -> np.ndarray | None:
     """(H, W) uint8: how many of the mask prompts cover a pixel, or None if none can rival another."""
-    priors = [one.prior for one in asked if one.prior is not None]
-    if len(asked) < 2 or not priors:
+    masks = [one.mask for one in asked if one.prior is not None]
+    if len(asked) < 2 or not masks:
         return None
     count = np.zeros(size, np.uint8)
-    for prior in priors:
-        count += prior > 0
+    for mask in masks:
+        count += mask
     return count
 
 

@@ -36,22 +36,27 @@ class ObjectMemory:
 def joined(memories: Sequence[ObjectMemory | None]) -> Memory | None:
     """The memories of several objects as one batch; None if nobody remembers anything."""
     seen = [memory.seen if memory else () for memory in memories]
-    longest = max(map(len, seen))
+    longest = max(map(_positions, seen))
     if longest == 0:
         return None
-    like = next(parts[0] for parts in seen if parts)
-    rows = [_row(parts, longest, like) for parts in seen]
+    nothing = _nothing(next(parts[0] for parts in seen if parts))
+    rows = [_row(parts or (nothing,), longest) for parts in seen]
     return Memory(*(torch.cat(values) for values in zip(*rows)))
 
 
-def _row(parts: Sequence[Memory], longest: int, like: Memory) -> tuple[torch.Tensor, ...]:
-    """One object's memories end to end, padded to `longest` with what is not valid."""
-    positions = like.keys.shape[1]
-    padding = (longest - len(parts)) * positions
-    if not parts:
-        parts, padding = [Memory(*(torch.zeros_like(value) for value in _values(like)))], padding - positions
-    values = [torch.cat(each, 1) for each in zip(*map(_values, parts))]
-    return tuple(_padded(value, padding) for value in values)
+def _positions(parts: Sequence[Memory]) -> int:
+    """How many there are in all; windows of different sizes have different numbers of them."""
+    return sum(part.keys.shape[1] for part in parts)
+
+
+def _nothing(like: Memory) -> Memory:
+    return Memory(*(value[:, :0] for value in _values(like)))
+
+
+def _row(parts: Sequence[Memory], longest: int) -> tuple[torch.Tensor, ...]:
+    """One object's memories end to end, padded to `longest` positions with what is not valid."""
+    padding = longest - _positions(parts)
+    return tuple(_padded(torch.cat(each, 1), padding) for each in zip(*map(_values, parts)))
 
 
 def _values(memory: Memory) -> tuple[torch.Tensor, ...]:
