@@ -17,6 +17,7 @@ import numpy as np
 
 from sampt_ros.config import updated
 from sampt_ros.errors import SamPtError
+from sampt_ros.oracle import OracleSegmenter, OracleTracker
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.structures import ObjectState
 
@@ -67,12 +68,15 @@ class Scene:
             masks.append(mask)
         return masks
 
+    def centers(self, index: int) -> np.ndarray:
+        """(n, 2) xy pixels, whole numbers: the middle of every object in frame `index`."""
+        angles = self._phases + 0.06 * index
+        swing = self._swing * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        return np.floor(np.array(self._centers) + swing)
+
     def _windows(self, index: int) -> Iterator[tuple[slice, slice]]:
-        for (x, y), phase in zip(self._centers, self._phases):
-            angle = phase + 0.06 * index
-            left = int(x + self._swing * np.cos(angle)) - self._radius
-            top = int(y + self._swing * np.sin(angle)) - self._radius
-            side = 2 * self._radius + 1
+        side = 2 * self._radius + 1
+        for left, top in self.centers(index).astype(int) - self._radius:
             yield slice(top, top + side), slice(left, left + side)
 
 
@@ -120,11 +124,18 @@ class Measurement:
         }
 
 
-def measure(sam_pt: SamPt, case: Case, frames: int, warmup: int) -> Measurement:
-    """Track a case's scene from its true masks for `warmup` frames, which do not count, and then `frames`."""
+def measure(
+    sam_pt: SamPt, case: Case, frames: int, warmup: int, oracles: Sequence[OracleSegmenter | OracleTracker] = ()
+) -> Measurement:
+    """Track a case's scene from its true masks for `warmup` frames, which do not count, and then `frames`.
+
+    oracles: those of `sam_pt`'s parts that are to be told the truth
+    """
+    scene = Scene(case.size, case.objects)
+    for oracle in oracles:
+        oracle.truth = scene
     sam_pt.reset()
     sam_pt.config = updated(sam_pt.config, {"points.positive": case.points, "max_objects": max(case.objects, 16)})
-    scene = Scene(case.size, case.objects)
     sam_pt.step(scene.image(0))
     for mask in scene.masks(0):
         sam_pt.add_object(mask=mask)

@@ -254,6 +254,21 @@ def test_benchmark_prints_a_table_and_writes_json(fakes, tmp_path, capsys):
     assert cases[0]["stages_ms"]["total"].keys() == {"median", "p95"}
 
 
+def test_benchmark_measures_a_preset_without_its_weights(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("torch", reason="torch is missing, which runs the networks")
+    monkeypatch.setenv("SAMPT_CACHE", str(tmp_path))
+    preset = tmp_path / "slow.yaml"
+    preset.write_text("segmenter: nano\npoint_tracker: pips\nnano: {window: 96}\npips: {iterations: 1}\n")
+    short = ["--preset", preset, "--frames", 2, "--warmup", 1, "--objects", "2", "--sizes", "96x64"]
+    assert run("benchmark", *short) == 2
+    assert "pips.checkpoint" in capsys.readouterr().err
+    assert run("benchmark", *short, "--random-weights", "--json", tmp_path / "times.json") == 0
+    first, _, row = capsys.readouterr().out.splitlines()
+    assert first.endswith("slow.yaml, random weights")
+    assert "100%" in row
+    assert json.loads((tmp_path / "times.json").read_text())["random_weights"] is True
+
+
 @pytest.mark.parametrize("bad", [["--objects", "1,0"], ["--sizes", "640"], ["--frames", "many"]], ids=" ".join)
 def test_bad_numbers_are_refused_with_what_was_expected(capsys, bad):
     with pytest.raises(SystemExit) as stop:

@@ -12,7 +12,10 @@ from tqdm import tqdm
 
 from sampt_ros import benchmark
 from sampt_ros.commands import common
+from sampt_ros.oracle import OracleSegmenter, OracleTracker
+from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.sam_pt import SamPt
+from sampt_ros.segmenters import build_segmenter
 
 
 def add(commands: Any) -> None:
@@ -25,7 +28,8 @@ def add(commands: Any) -> None:
         """
         Tracks disks through a made-up scene, for every combination of sizes, objects and points. Times are milliseconds
         per frame, "median / 95th percentile"; memory is the peak of the whole process up to there. Where "tracked" is
-        not near 100%, objects were lost on the way and the times are too good.
+        not near 100%, objects were lost on the way and the times are too good. With --random-weights no checkpoint is
+        needed: networks compute as ever, and the scene's truth then stands in for their answers.
         """,
     )
     argument = parser.add_argument
@@ -37,24 +41,33 @@ def add(commands: Any) -> None:
     argument("--sizes", type=_sizes, default=sizes, metavar="WxH,WxH", help="image sizes (default: 640x480,1280x720)")
     argument("--frames", type=common.count, default=60, metavar="N", help="frames measured (default: 60)")
     argument("--warmup", type=common.count, default=10, metavar="N", help="frames before that (default: 10)")
+    argument("--random-weights", action="store_true", help="measure a preset whose weights are not there")
     argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     common.add_config(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    sam_pt = SamPt(common.config(parsed))
+    sam_pt, oracles = _with_random_weights(parsed) if parsed.random_weights else (SamPt(common.config(parsed)), ())
     machine = benchmark.machine()
-    print(f"{machine}; preset {parsed.preset}")
+    print(f"{machine}; preset {parsed.preset}{', random weights' if parsed.random_weights else ''}")
     cases = [benchmark.Case(*case) for case in itertools.product(parsed.sizes, parsed.objects, parsed.points)]
     progress = tqdm(cases, unit="case", leave=False, disable=None)
-    measurements = [benchmark.measure(sam_pt, case, parsed.frames, parsed.warmup) for case in progress]
+    measurements = [benchmark.measure(sam_pt, case, parsed.frames, parsed.warmup, oracles) for case in progress]
     print(benchmark.table(measurements))
     if parsed.json:
         rows = [measurement.fields() for measurement in measurements]
-        common.write_json(
-            parsed.json, {"machine": machine, "preset": parsed.preset, "frames": parsed.frames, "cases": rows}
-        )
+        settings = {"preset": parsed.preset, "random_weights": parsed.random_weights, "frames": parsed.frames}
+        common.write_json(parsed.json, {"machine": machine, **settings, "cases": rows})
     return 0
+
+
+def _with_random_weights(parsed: argparse.Namespace) -> tuple[SamPt, tuple[OracleSegmenter, OracleTracker]]:
+    from sampt_ros.checkpoints import random_weights  # torch
+
+    config = common.config(parsed)
+    with random_weights():
+        oracles = OracleSegmenter(build_segmenter(config)), OracleTracker(build_point_tracker(config))
+    return SamPt(config, *oracles), oracles
 
 
 def _sizes(text: str) -> list[benchmark.Size]:

@@ -199,7 +199,7 @@ class _Asked:
     @cached_property
     def mask(self) -> np.ndarray:
         """(H, W) bool, of a prior that is there."""
-        return self.prior > 0  # type: ignore[operator]
+        return np.greater(self.prior, 0)  # type: ignore[arg-type]
 
     @classmethod
     def of(cls, prompts: Prompts, row: int) -> _Asked:
