@@ -1,4 +1,4 @@
-"""What every network needs: weights from a file, and a device."""
+"""Weights from files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sampt_ros import models
-from sampt_ros.errors import CheckpointError, ConfigError
+from sampt_ros.errors import CheckpointError
 
 # what torch.load raises for damaged files
 _UNREADABLE = (
@@ -121,12 +121,3 @@ def _check(weights: Mapping[str, Any], path: Path, model: str, expected: Mapping
         raise CheckpointError(
             f"{path} does not hold {model}: {len(other)} tensors of another shape (first: {other[:1]})"
         )
-
-
-def torch_device(name: str) -> torch.device:
-    """The device that `auto`, `cpu` or `cuda` means here; raises ConfigError if there is none."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: expected cpu or auto, since torch sees no CUDA device; got 'cuda'")
-    return torch.device(name)

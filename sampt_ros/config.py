@@ -75,12 +75,21 @@ class ReinitConfig(Section):
     horizon: int = option(8, "Fresh points are drawn every so many frames", unit="frames", minimum=1, maximum=256)
 
 
+def _precision() -> str:
+    return option(
+        "auto",
+        "Numbers of the image encoder; auto: bfloat16 on a GPU that has it, else float32",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+
+
 @dataclass(frozen=True)
 class SamConfig(Section):
     """Segment Anything (segmenter `sam`)."""
 
     model: str = option("vit_b", "Architecture of the checkpoint", choices=("vit_b", "vit_l", "vit_h"))
     checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
+    precision: str = _precision()
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,7 @@ class MobileSamConfig(Section):
     """MobileSAM (segmenter `mobile_sam`)."""
 
     checkpoint: str = option("", "Path of the checkpoint file (.pt); empty: the fetched one")
+    precision: str = _precision()
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,7 @@ class SamHqConfig(Section):
 
     model: str = option("vit_h", "Architecture of the checkpoint", choices=("vit_b", "vit_l", "vit_h"))
     checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
+    precision: str = _precision()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,10 @@ class FrameError(SamPtError, ValueError):
     """An image cannot be used: it is dropped and counted, tracking goes on."""
 
 
+class OutOfMemoryError(SamPtError, MemoryError):
+    """Memory, the GPU's or the machine's, did not suffice: the frame or query is dropped, tracking goes on."""
+
+
 class QueryError(SamPtError, ValueError):
     """A query (points, box, mask) is refused; objects already tracked are untouched."""
 

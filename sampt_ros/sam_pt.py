@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from sampt_ros.config import SamPtConfig, load_preset, require_live_change
-from sampt_ros.errors import FrameError, QueryError, UnknownObjectError
+from sampt_ros.errors import INFERENCE_ERRORS, FrameError, QueryError, UnknownObjectError
+from sampt_ros.frame_segmenter import FrameSegmenter
 from sampt_ros.point_trackers import PointTracker, build_point_tracker
-from sampt_ros.prompting import ObjectPrompt, segment
+from sampt_ros.prompting import ObjectPrompt
 from sampt_ros.queries import Query
 from sampt_ros.reinit import AcceptedMask, MaskHistory, build_reinit_policy
 from sampt_ros.segmenters import Segmenter, build_segmenter
@@ -48,7 +48,7 @@ class SamPt:
         Raises ConfigError, or CheckpointError if weights cannot be loaded.
         """
         self._config = config or load_preset()
-        self._segmenter = segmenter or build_segmenter(self._config)
+        self._segmenter = FrameSegmenter(segmenter or build_segmenter(self._config))
         self._points = TrackedPoints(self._config, point_tracker or build_point_tracker(self._config))
         self._policy = build_reinit_policy(self._config.reinit)
         self.reset()
@@ -64,7 +64,7 @@ class SamPt:
         """Forget all objects and frames, as for another camera; ids go on, so that none means two things."""
         self._objects: dict[int, TrackedObject] = {}
         self._frames: deque[Frame] = deque(maxlen=max(2, self._policy.memory))
-        self._embedding: tuple[Frame, Any] | None = None
+        self._segmenter.forget()
         self._points.forget_all()
 
     @property
@@ -87,25 +87,28 @@ class SamPt:
 
         image: (H, W, 3) uint8 RGB, of the same size as the frames before; it is kept, not copied, so do not write into
         it afterwards. Raises FrameError otherwise, and then nothing has changed.
+
+        Where a computation fails, its error is raised, and OutOfMemoryError where memory ran out: then less of it is
+        used from now on. No object has a mask on this frame then, and the next one can come.
         """
-        frame = self._next_frame(image)
-        objects = list(self._objects.values())
         clock = StageClock()
+        frame = self._move_points(image, clock)
+        objects = list(self._objects.values())
+        try:
+            # The last accepted masks move along, if the tracker can carry them.
+            with clock("carrying"):
+                self._carry_masks(objects, list(self._frames)[-2:])
 
-        # The tracker moves all points of all objects in one batch.
-        with clock("tracking"):
-            for item, points in zip(objects, self._points.update([item.points for item in objects], frame)):
-                item.points = points
-
-        # The last accepted masks move along, if the tracker can carry them.
-        with clock("carrying"):
-            self._carry_masks(objects, list(self._frames)[-2:])
-
-        # The image is encoded once; all objects that are still seen become masks in one batch.
-        with clock("encoding"):
-            embedding = self._encode(frame) if any(item.seen for item in objects) else None
-        with clock("decoding"):
-            self._segment(objects, embedding)
+            # The image is encoded once; all objects that are still seen become masks in one batch.
+            with clock("encoding"):
+                if any(item.seen for item in objects):
+                    self._segmenter.encode(frame)
+            with clock("decoding"):
+                self._segment(objects, frame)
+        except INFERENCE_ERRORS:
+            for item in objects:
+                item.result = self._result(item, ObjectState.UNCERTAIN, 0.0)
+            raise
         result = FrameResult(frame.index, frame.size, tuple(item.result for item in objects), clock.stages)
 
         # Good masks yield fresh points, which count from the next frame on.
@@ -151,9 +154,9 @@ class SamPt:
         if len(frames) == 1:
             self._settle(item, started, score)
         else:
-            self._remember(item, started, frames[0])
+            item.memory = self._segmenter.remember(frames[0], started, item.memory)
             self._carry_masks([item], frames)
-            self._segment([item], self._encode(frames[-1]))
+            self._segment([item], frames[-1])
         return item.result
 
     def add_points(
@@ -177,7 +180,7 @@ class SamPt:
         query = Query.checked(frames[0].size, points, labels)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
         item.points, item.clicked = item.points + added, item.clicked | frozenset(added.id.tolist())
-        self._correct(item, self._encode(frames[-1]))
+        self._correct(item, frames[-1])
         if item.result.state == ObjectState.TRACKING:
             self._redraw(item, item.result.mask, frames[-1:], keep=item.clicks)
             item.result = replace(item.result, points=item.points)
@@ -204,6 +207,21 @@ class SamPt:
             raise QueryError(f"expected at most max_objects = {self._config.max_objects} objects; got one more")
         return object_id
 
+    def _move_points(self, image: np.ndarray, clock: StageClock) -> Frame:
+        """The next frame, all points of all objects moved to it in one batch; if that fails, nothing has changed."""
+        before = self._frames.copy()
+        frame = self._next_frame(image)
+        objects = list(self._objects.values())
+        try:
+            with clock("tracking"), self._segmenter.saving_memory():
+                moved = self._points.update([item.points for item in objects], frame)
+        except INFERENCE_ERRORS:
+            self._frames = before
+            raise
+        for item, points in zip(objects, moved):
+            item.points = points
+        return frame
+
     def _next_frame(self, image: np.ndarray) -> Frame:
         check_image(image)
         newest = self._frames[-1] if self._frames else None
@@ -223,12 +241,6 @@ class SamPt:
         self._late_frames += len(past)
         return [*(Frame(back - self._late_frames, image) for back, image in enumerate(past)), newest]
 
-    def _encode(self, frame: Frame) -> Any:
-        """The frame's embedding; the last one is kept, for queries that come after the step."""
-        if self._embedding is None or self._embedding[0] is not frame:
-            self._embedding = (frame, self._segmenter.encode(frame))
-        return self._embedding[1]
-
     def _carry_masks(self, objects: Iterable[TrackedObject], frames: Sequence[Frame]) -> None:
         """Move the last accepted masks from frames[0] to frames[-1]."""
         for item in objects:
@@ -246,12 +258,12 @@ class SamPt:
             return query.mask, 1.0
         single_click = len(query.xy) == 1 and query.box is None
         prompt = ObjectPrompt(query.positive, query.negative, box=query.box)
-        mask, score = self._one_mask(prompt, self._encode(frame), single_click)
+        mask, score = self._one_mask(prompt, frame, single_click)
         if not mask.any():
             raise QueryError("expected prompts on an object; the segmenter finds nothing there")
         return mask, score
 
-    def _segment(self, objects: Sequence[TrackedObject], embedding: Any) -> None:
+    def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Give each of these objects its result on the newest frame."""
         seen = [item for item in objects if item.seen]
         for item in objects:
@@ -260,29 +272,27 @@ class SamPt:
         if not seen:
             return
         prompts = [item.prompt(self._others(item), self._prior(item)) for item in seen]
-        decoded = segment(self._segmenter, embedding, prompts, self._config.prompting.refinements)
-        for item, mask, score in zip(seen, decoded.masks(), decoded.scores()):
-            self._settle(item, mask, float(score))
+        for item, found in zip(seen, self._segmenter.masks(frame, prompts, self._config.prompting.refinements)):
+            self._settle(item, *found)
 
-    def _correct(self, item: TrackedObject, embedding: Any) -> None:
+    def _correct(self, item: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
         prior = self._prior(item)
         if prior is None or not item.seen:
-            self._segment([item], embedding)
+            self._segment([item], frame)
             return
         # What is remembered may be of the mask that is wrong.
         prompt = replace(item.prompt(self._others(item), prior, clicks_alone=True), memory=None)
-        mask, score = self._one_mask(prompt, embedding)
+        mask, score = self._one_mask(prompt, frame)
         if item.disobeyed(mask) and len(prompt.positive):
-            anew, rating = self._one_mask(replace(prompt, mask=None), embedding)
+            anew, rating = self._one_mask(replace(prompt, mask=None), frame)
             if item.disobeyed(anew) < item.disobeyed(mask):
                 mask, score, item.memory = anew, rating, None
         self._settle(item, mask, score)
 
-    def _one_mask(self, prompt: ObjectPrompt, embedding: Any, ambiguous: bool = False) -> tuple[np.ndarray, float]:
+    def _one_mask(self, prompt: ObjectPrompt, frame: Frame, ambiguous: bool = False) -> tuple[np.ndarray, float]:
         """The mask (H, W) bool of one object, and its predicted IoU."""
-        decoded = segment(self._segmenter, embedding, [prompt], self._config.prompting.refinements, ambiguous)
-        return decoded.masks()[0], float(decoded.scores()[0])
+        return self._segmenter.masks(frame, [prompt], self._config.prompting.refinements, ambiguous)[0]
 
     def _others(self, item: TrackedObject) -> np.ndarray:
         """(k, 2) the visible positive points of all objects but this one."""
@@ -299,15 +309,11 @@ class SamPt:
             return
         item.result = self._result(item, ObjectState.TRACKING, min(score, 1.0), mask)
         item.carried = mask.astype(np.float32)
-        self._remember(item, mask, self._frames[-1])
+        item.memory = self._segmenter.remember(self._frames[-1], mask, item.memory)
         newest = self._frames[-1].index
         if item.history.accepted and item.history.accepted[-1].index == newest:  # corrected on the same frame
             item.history.accepted.pop()
         item.history.accepted.append(AcceptedMask(newest, mask, item.result.area))
-
-    def _remember(self, item: TrackedObject, mask: np.ndarray, frame: Frame) -> None:
-        if self._segmenter.remembers:
-            item.memory = self._segmenter.remember(self._encode(frame), mask, item.memory)
 
     def _result(
         self, item: TrackedObject, state: ObjectState, score: float, mask: np.ndarray | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,14 @@ from typing import Any, TextIO
 import cv2
 import numpy as np
 
-from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.errors import OutOfMemoryError, QueryError, SourceError
 from sampt_ros.label_images import read_labels, write_labels
 from sampt_ros.overlay import ContactSheet, draw
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.structures import POSITIVE, FrameResult, Points
 from sampt_ros.video import write_image
+
+_log = logging.getLogger(__name__)
 
 _FIRST_OBJECT = 1  # the object that prompts without a number belong to
 
@@ -98,11 +101,16 @@ def track(
 ) -> Iterator[tuple[np.ndarray, FrameResult]]:
     """Start objects on the first image and follow them: yields every image (H, W, 3) uint8 RGB and its result.
 
-    Raises QueryError if an object cannot be started, FrameError for an image of another size.
+    A frame that memory did not suffice for has no objects. Raises QueryError if an object cannot be started, FrameError
+    for an image of another size.
     """
-    for image in images:
-        result = sam_pt.step(image)
-        if result.index == 0:
+    for number, image in enumerate(images):
+        try:
+            result = replace(sam_pt.step(image), index=number)
+        except OutOfMemoryError as error:
+            _log.warning("frame %d has no masks: %s", number, error)
+            result = FrameResult(number, image.shape[:2])
+        if number == 0:
             started = [sam_pt.add_object(**vars(start), object_id=name) for name, start in starts.items()]
             result = replace(result, objects=tuple(started))
         yield image, result

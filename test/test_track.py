@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -87,6 +88,16 @@ def test_the_first_frame_has_the_started_objects(sam_pt):
     results = [result for _, result in track(sam_pt, [blank()] * 3, parse_starts(["20,20", "40,30,1,4"], [], []))]
     assert [[item.id for item in result.objects] for result in results] == [[1, 4]] * 3
     assert all(item.state == ObjectState.TRACKING for result in results for item in result.objects)
+
+
+def test_a_frame_without_memory_for_it_has_no_objects_and_keeps_its_number(sam_pt, monkeypatch, caplog):
+    starts, move = parse_starts(["20,20"], [], []), sam_pt._points.tracker.update
+    moves = iter([move, move, Mock(side_effect=MemoryError), move])
+    monkeypatch.setattr(sam_pt._points.tracker, "update", lambda frame: next(moves)(frame))
+    results = [result for _, result in track(sam_pt, [blank()] * 4, starts)]
+    assert [result.index for result in results] == [0, 1, 2, 3]
+    assert [len(result.objects) for result in results] == [1, 1, 0, 1]
+    assert "frame 2 has no masks: out of memory" in caplog.text
 
 
 def test_an_object_outside_the_image_is_refused(sam_pt):

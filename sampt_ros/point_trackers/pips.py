@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sampt_ros.checkpoints import read_weights, torch_device
+from sampt_ros.checkpoints import read_weights
 from sampt_ros.config import PipsConfig
+from sampt_ros.devices import torch_device, uploaded
 from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
 from sampt_ros.point_trackers.pips_network import Pips, Pyramid
 from sampt_ros.structures import Frame
@@ -213,7 +214,7 @@ class _Maps:
         """The maps of some frames, in this order."""
         for number in numbers:
             if number not in self._maps:
-                image = torch.tensor(np.ascontiguousarray(self._frames[number].image), device=self._device)
+                image = uploaded(self._frames[number].image, self._device)
                 self._maps[number] = self._network.encode(image[None])
         return tuple(torch.cat(level) for level in zip(*(self._maps[number] for number in numbers)))
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sampt_ros.checkpoints import read_weights, torch_device
+from sampt_ros.checkpoints import read_weights
 from sampt_ros.config import RaftConfig
+from sampt_ros.devices import torch_device, uploaded
 from sampt_ros.errors import CheckpointError
 from sampt_ros.point_trackers.dense_flow import DenseFlowTracker
 from sampt_ros.structures import Frame
@@ -56,6 +57,6 @@ class Raft(DenseFlowTracker):
 
     def _prepared(self, picture: np.ndarray) -> Tensor:
         """(1, 3, h, w) float32 -1..1 of (H, W, 3) uint8, its right and lower edges repeated to a size RAFT takes."""
-        image = torch.tensor(picture, device=self._device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        image = uploaded(picture, self._device).permute(2, 0, 1)[None].float() / 127.5 - 1
         bottom, right = (max(_SMALLEST, -(-length // _STRIDE) * _STRIDE) - length for length in picture.shape[:2])
         return functional.pad(image, (0, right, 0, bottom), mode="replicate")

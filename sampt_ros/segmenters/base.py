@@ -136,3 +136,7 @@ class Segmenter(ABC):
     def remember(self, embedding: Any, mask: np.ndarray, memory: Any) -> Any:
         """What is known of an object with one more accepted mask (H, W) bool; `memory` is None for its first."""
         return None
+
+    def economize(self) -> str:
+        """Need less memory from now on, since it ran out. Returns in words what has changed, "" if nothing can."""
+        return ""

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sampt_ros.checkpoints import read_safetensors, torch_device
+from sampt_ros.checkpoints import read_safetensors
 from sampt_ros.config import NanoConfig
+from sampt_ros.devices import torch_device, uploaded
 from sampt_ros.segmenters import nano_network as network
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 from sampt_ros.segmenters.nano_memory import ObjectMemory, joined
@@ -105,7 +106,7 @@ class Nano(Segmenter):
             return memory
         window = self._seen_in(embedding, mask)
         features = self._features(embedding, [window])
-        inside = torch.from_numpy(window.cut(mask.astype(np.float32)))[None, None].to(self._device)
+        inside = uploaded(window.cut(mask.astype(np.float32)), self._device)[None, None]
         seen = self._network.memorize(features, inside)
         return memory.learned(embedding.frame.index, seen, self._config.memories)
 
@@ -170,7 +171,7 @@ class Nano(Segmenter):
         prompts = np.stack([one.drawn(window, rivals) for one, window in zip(asked, windows)])
         features = self._features(embedding, windows)
         memory = joined([one.memory for one in asked])
-        logits, rating = self._network.decode(features, torch.from_numpy(prompts).to(self._device), memory)
+        logits, rating = self._network.decode(features, uploaded(prompts, self._device), memory)
         return logits.float().cpu().numpy(), torch.sigmoid(rating).float().cpu().numpy()
 
     def _features(self, embedding: NanoEmbedding, windows: Sequence[Window]) -> Features:
@@ -179,7 +180,7 @@ class Nano(Segmenter):
         new = [window for window in dict.fromkeys(windows) if window not in known]
         if new:
             images = np.stack([window.cut(embedding.frame.image) for window in new])
-            encoded = self._network.encode(torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2))
+            encoded = self._network.encode(uploaded(images, self._device).permute(0, 3, 1, 2))
             known.update((window, encoded.select(slice(row, row + 1))) for row, window in enumerate(new))
             if new == list(windows):
                 return encoded

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sampt_ros.checkpoints import read_weights, torch_device
+from sampt_ros.checkpoints import read_weights
 from sampt_ros.config import SamConfig
+from sampt_ros.devices import torch_device, uploaded
 from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
 from sampt_ros.segmenters.sam_decoder import decode_masks, embed_prompts
@@ -88,25 +89,26 @@ def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
 class Sam(Segmenter):
     """A SAM model behind the batched prompting interface; all objects share one decoder call."""
 
-    def __init__(self, model: Any, device: str = "auto") -> None:
+    def __init__(self, model: Any, device: str = "auto", precision: str = "auto") -> None:
         """model: a `segment_anything.modeling.Sam` or an object of the same parts (image_encoder, prompt_encoder,
-        mask_decoder, pixel_mean, pixel_std)."""
+        mask_decoder, pixel_mean, pixel_std); precision: of the image encoder, see SamConfig."""
         self.device = torch_device(device)
         self.model = model.to(self.device).eval()
+        self._lower_precision(_precision(precision, self.device))
 
     @classmethod
     def from_checkpoint(cls, config: SamConfig, device: str = "auto") -> Sam:
         """The model `config.model` with the weights of `config.checkpoint`; raises CheckpointError."""
         model = architectures("sam", *_PACKAGE)[config.model]()
         model.load_state_dict(read_weights("sam.checkpoint", config.checkpoint, config.model, model.state_dict()))
-        return cls(model, device)
+        return cls(model, device, config.precision)
 
     @torch.inference_mode()
     def encode(self, frame: Frame) -> SamEmbedding:
         size = self.model.image_encoder.img_size
         ratio = size / max(frame.size)
         resized = (int(frame.size[0] * ratio + 0.5), int(frame.size[1] * ratio + 0.5))
-        image = torch.tensor(np.ascontiguousarray(frame.image), device=self.device).permute(2, 0, 1)[None].float()
+        image = uploaded(frame.image, self.device).permute(2, 0, 1)[None].float()
         if resized != frame.size:
             image = functional.interpolate(image, resized, mode="bilinear", align_corners=False, antialias=True).round()
         image = (image - self.model.pixel_mean) / self.model.pixel_std
@@ -115,7 +117,8 @@ class Sam(Segmenter):
 
     def embed(self, image: Tensor, image_size: tuple[int, int], resized: tuple[int, int]) -> SamEmbedding:
         """The embedding of an image (1, 3, size, size), normalized and padded as the model takes it."""
-        return SamEmbedding(self.model.image_encoder(image), image_size, resized, image.shape[-1])
+        features = self.model.image_encoder(image.to(self._precision))
+        return SamEmbedding(features.float(), image_size, resized, image.shape[-1])
 
     @torch.inference_mode()
     def decode(self, embedding: SamEmbedding, prompts: Prompts, ambiguous: bool = False) -> SamDecoded:
@@ -157,6 +160,24 @@ class Sam(Segmenter):
             soft = functional.interpolate(soft, low, mode="bilinear", align_corners=False, antialias=True)
             prompts[row] = (2 * soft[0, 0] - 1) * _CERTAIN
         return prompts
+
+    def economize(self) -> str:
+        if self._precision != torch.float32:
+            return ""
+        self._lower_precision(torch.bfloat16)
+        return "from now on the image encoder computes in bfloat16"
+
+    def _lower_precision(self, precision: torch.dtype) -> None:
+        """Give the encoder its numbers; what decodes keeps float32, since logits are thresholded."""
+        self._precision = precision
+        self.model.image_encoder.to(precision).eval()  # MobileSAM's derives numbers from its weights here
+
+
+def _precision(name: str, device: torch.device) -> torch.dtype:
+    """What a `precision` parameter means on a device."""
+    if name == "auto":
+        name = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
 def architectures(segmenter: str, package: str, install: str) -> Mapping[str, Callable[[], Any]]:

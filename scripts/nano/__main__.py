@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sampt_ros.benchmark import machine
-from sampt_ros.checkpoints import torch_device
+from sampt_ros.devices import torch_device
 from sampt_ros.segmenters.nano import WEIGHTS
 from scripts.nano.card import write_card
 from scripts.nano.cutouts import make_backgrounds, make_cutouts, make_photographs
