@@ -87,6 +87,8 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "pooch", "pip install pooch")
     yield _module(group, "torchvision", "pip install torchvision")
     yield _module(group, "segment_anything", "pip install segment-anything")
+    yield _module(group, "mobile_sam", "pip install mobilesam-mirror timm")
+    yield _module(group, "segment_anything_hq", "pip install segment-anything-hq timm")
 
 
 def _gpu(group: str) -> Check:
