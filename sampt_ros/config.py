@@ -83,6 +83,10 @@ def _precision() -> str:
     )
 
 
+def _compile() -> bool:
+    return option(False, "Compile the image encoder with torch.compile when configured: a slow start, faster frames")
+
+
 @dataclass(frozen=True)
 class SamConfig(Section):
     """Segment Anything (segmenter `sam`)."""
@@ -90,6 +94,7 @@ class SamConfig(Section):
     model: str = option("vit_b", "Architecture of the checkpoint", choices=("vit_b", "vit_l", "vit_h"))
     checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
     precision: str = _precision()
+    compile: bool = _compile()
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ class MobileSamConfig(Section):
 
     checkpoint: str = option("", "Path of the checkpoint file (.pt); empty: the fetched one")
     precision: str = _precision()
+    compile: bool = _compile()
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,7 @@ class SamHqConfig(Section):
     model: str = option("vit_h", "Architecture of the checkpoint", choices=("vit_b", "vit_l", "vit_h"))
     checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
     precision: str = _precision()
+    compile: bool = _compile()
 
 
 @dataclass(frozen=True)

@@ -19,4 +19,4 @@ class MobileSam(Sam):
         model.load_state_dict(
             read_weights("mobile_sam.checkpoint", config.checkpoint, "mobile_sam", model.state_dict())
         )
-        return cls(model, device, config.precision)
+        return cls(model, device, config.precision, config.compile)

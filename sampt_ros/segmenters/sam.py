@@ -16,7 +16,7 @@ from torch.nn import functional
 from sampt_ros.checkpoints import read_weights
 from sampt_ros.config import SamConfig
 from sampt_ros.devices import torch_device, uploaded
-from sampt_ros.errors import CheckpointError
+from sampt_ros.errors import CheckpointError, ConfigError
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
 from sampt_ros.segmenters.sam_decoder import decode_masks, embed_prompts
 from sampt_ros.structures import Frame
@@ -89,19 +89,25 @@ def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
 class Sam(Segmenter):
     """A SAM model behind the batched prompting interface; all objects share one decoder call."""
 
-    def __init__(self, model: Any, device: str = "auto", precision: str = "auto") -> None:
-        """model: a `segment_anything.modeling.Sam` or an object of the same parts (image_encoder, prompt_encoder,
-        mask_decoder, pixel_mean, pixel_std); precision: of the image encoder, see SamConfig."""
+    def __init__(self, model: Any, device: str = "auto", precision: str = "auto", compiled: bool = False) -> None:
+        """Raises ConfigError if the image encoder is to be compiled and cannot be.
+
+        model: a `segment_anything.modeling.Sam` or an object of the same parts (image_encoder, prompt_encoder,
+        mask_decoder, pixel_mean, pixel_std); precision, compiled: of the image encoder, see SamConfig
+        """
         self.device = torch_device(device)
         self.model = model.to(self.device).eval()
+        self._encoder = self.model.image_encoder
         self._lower_precision(_precision(precision, self.device))
+        if compiled:
+            self._compile()
 
     @classmethod
     def from_checkpoint(cls, config: SamConfig, device: str = "auto") -> Sam:
         """The model `config.model` with the weights of `config.checkpoint`; raises CheckpointError."""
         model = architectures("sam", *_PACKAGE)[config.model]()
         model.load_state_dict(read_weights("sam.checkpoint", config.checkpoint, config.model, model.state_dict()))
-        return cls(model, device, config.precision)
+        return cls(model, device, config.precision, config.compile)
 
     @torch.inference_mode()
     def encode(self, frame: Frame) -> SamEmbedding:
@@ -117,7 +123,7 @@ class Sam(Segmenter):
 
     def embed(self, image: Tensor, image_size: tuple[int, int], resized: tuple[int, int]) -> SamEmbedding:
         """The embedding of an image (1, 3, size, size), normalized and padded as the model takes it."""
-        features = self.model.image_encoder(image.to(self._precision))
+        features = self._encoder(image.to(self._precision))
         return SamEmbedding(features.float(), image_size, resized, image.shape[-1])
 
     @torch.inference_mode()
@@ -171,6 +177,18 @@ class Sam(Segmenter):
         """Give the encoder its numbers; what decodes keeps float32, since logits are thresholded."""
         self._precision = precision
         self.model.image_encoder.to(precision).eval()  # MobileSAM's derives numbers from its weights here
+
+
+    @torch.inference_mode()
+    def _compile(self) -> None:
+        """Compile the encoder, and run it once: the first image shall not wait for it."""
+        self._encoder = torch.compile(self.model.image_encoder, dynamic=False)
+        size = self.model.image_encoder.img_size
+        try:
+            self.embed(torch.zeros(1, 3, size, size, device=self.device), (size, size), (size, size))
+        except RuntimeError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ConfigError(f"compile: expected what torch.compile needs on {self.device}: {reason}") from None
 
 
 def _precision(name: str, device: torch.device) -> torch.dtype:

@@ -30,10 +30,10 @@ class SamHq(Sam):
         """The model `config.model` with the weights of `config.checkpoint`, as published; raises CheckpointError."""
         model = architectures("sam_hq", *_PACKAGE)[config.model]()
         model.load_state_dict(read_weights("sam_hq.checkpoint", config.checkpoint, config.model, model.state_dict()))
-        return cls(model, device, config.precision)
+        return cls(model, device, config.precision, config.compile)
 
     def embed(self, image: Tensor, image_size: tuple[int, int], resized: tuple[int, int]) -> SamHqEmbedding:
-        features, intermediate = self.model.image_encoder(image.to(self._precision))
+        features, intermediate = self._encoder(image.to(self._precision))
         decoder, features = self.model.mask_decoder, features.float()
         early = intermediate[0].float().permute(0, 3, 1, 2)  # after the encoder's first global attention
         details = decoder.embedding_encoder(features) + decoder.compress_vit_feat(early)
