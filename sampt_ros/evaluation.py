@@ -139,6 +139,19 @@ class Score:
         """The mean of at least one score."""
         return cls(*(fmean(getattr(score, name) for score in scores) for name in ("j", "f", "fps")))
 
+    @staticmethod
+    def head() -> str:
+        """The line above the rows."""
+        return "    J      F    J&F  frames/s"
+
+    def row(self) -> str:
+        """The score as a row of a table."""
+        return f"{self.j:.3f}  {self.f:.3f}  {self.jf:.3f}  {self.fps:8.1f}"
+
+    def fields(self) -> dict[str, float]:
+        """The score as JSON takes it."""
+        return {"j": self.j, "f": self.f, "jf": self.jf, "fps": self.fps}
+
 
 Watcher = Callable[[np.ndarray, FrameResult], None]
 

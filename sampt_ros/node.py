@@ -313,7 +313,8 @@ class SamptNode(LifecycleNode):
         level, message = self._health(len(objects))
         states = {f"object {item.id}": f"{item.state.name}, score {item.score:.2f}, {item.area} px" for item in objects}
         values = self.statistics.summary() | device_memory() | states
-        status = conversions.diagnostic_status(f"{self.get_name()}: stream", level, message, values)
+        name = self.get_fully_qualified_name().strip("/")  # that of another camera's node is another one
+        status = conversions.diagnostic_status(f"{name}: stream", level, message, values)
         status.hardware_id = self._image_topic
         header = conversions.Header(stamp=self.get_clock().now().to_msg())
         self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))

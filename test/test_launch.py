@@ -23,9 +23,8 @@ DEFAULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def track():
-    """The launch file as a module."""
+def load(name: str):
+    """A launch file as a module."""
     for needed in ("launch", "launch_ros"):
         pytest.importorskip(needed, reason=f"needs ROS 2's {needed}")
     packages = pytest.importorskip("ament_index_python.packages", reason="needs ROS 2 (ament_index_python)")
@@ -33,10 +32,20 @@ def track():
         packages.get_package_share_directory("sampt_ros")
     except packages.PackageNotFoundError:
         pytest.skip("needs the built package (make setup)")
-    spec = importlib.util.spec_from_file_location("track_launch", ROOT / "launch/track.launch.py")
+    spec = importlib.util.spec_from_file_location(f"{name}_launch", ROOT / f"launch/{name}.launch.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def track():
+    return load("track")
+
+
+@pytest.fixture(scope="module")
+def cameras():
+    return load("cameras")
 
 
 def started(track, **arguments: str) -> dict:
@@ -86,6 +95,37 @@ def test_rviz_opens_our_configuration(track):
     nodes = started(track, rviz="true")
     assert list(nodes) == ["sampt_node", "rviz2"]
     assert nodes["rviz2"].cmd[2][0].text == str(track.SHARE / "config/track.rviz")  # after the program and -d
+
+
+def included(cameras, **arguments: str) -> list[dict[str, str]]:
+    """The arguments that track.launch.py gets for every camera."""
+    from launch import LaunchContext
+    from launch.utilities import perform_substitutions
+
+    context = LaunchContext()
+    context.launch_configurations.update(
+        {
+            argument.name: perform_substitutions(context, argument.default_value)
+            for argument in cameras.generate_launch_description().get_launch_arguments()
+        }
+        | arguments
+    )
+    return [dict(include.launch_arguments) for include in cameras.cameras(context)]
+
+
+def test_every_camera_has_a_namespace_and_topics_of_its_own(cameras):
+    both = included(cameras, cameras="front, wrist/left", preset="grabcut")
+    assert [item["namespace"] for item in both] == ["front", "wrist/left"]
+    assert [item["image"] for item in both] == ["/front/image_raw", "/wrist/left/image_raw"]
+    assert [item["camera_info"] for item in both] == ["/front/camera_info", "/wrist/left/camera_info"]
+    assert {item["preset"] for item in both} == {"grabcut"}
+    assert set(both[0]) <= set(DEFAULTS)
+
+
+@pytest.mark.parametrize("names", ["", "left,", "left,left"])
+def test_cameras_without_a_name_of_their_own_are_refused(cameras, names):
+    with pytest.raises(ValueError, match="cameras: expected different namespaces"):
+        included(cameras, cameras=names)
 
 
 def test_rviz_has_a_tool_for_each_kind_of_click():

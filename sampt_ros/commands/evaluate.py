@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -13,12 +15,14 @@ from tqdm import tqdm
 from sampt_ros import overlay, point_accuracy, stills
 from sampt_ros.commands import common
 from sampt_ros.errors import SamPtError
-from sampt_ros.evaluation import Score, Watcher, davis_sequences, evaluate_sequence
+from sampt_ros.evaluation import AnnotatedSequence, Score, Watcher, davis_sequences, evaluate_sequence
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.rgbd import Recording, is_rgbd_folder
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.structures import FrameResult
 from sampt_ros.video import write_image
+
+_Score = TypeVar("_Score", Score, stills.StillsScore, point_accuracy.JointScore)
 
 
 def add(commands: Any) -> None:
@@ -87,65 +91,63 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _evaluate_sequences(parsed: argparse.Namespace) -> int:
-    sequences = davis_sequences(parsed.folder, parsed.sequences)
+    sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
     sam_pt = SamPt(common.config(parsed))
-    width = max(len("sequence"), *(len(sequence.name) for sequence in sequences))
-    print(f"{'sequence':{width}}      J      F    J&F  frames/s")
-    scores: dict[str, Score] = {}
-    for sequence in tqdm(sequences, unit="sequence", leave=False, disable=None):
-        sheet = overlay.ContactSheet()
-        scores[sequence.name] = evaluate_sequence(
-            sam_pt, sequence, parsed.clicks or 0, _drawing_on(sheet) if parsed.pictures else None
-        )
-        tqdm.write(_score_row(sequence.name, scores[sequence.name], width))
-        if parsed.pictures:
-            write_image(parsed.pictures / f"{sequence.name}.png", sheet.image())
-    mean = Score.mean(list(scores.values()))
-    print(_score_row("mean", mean, width))
-    if parsed.json:
-        rows = {name: _score_fields(score) for name, score in scores.items()}
-        common.write_json(parsed.json, {"sequences": rows, "mean": _score_fields(mean)})
+
+    def evaluate(sequence: AnnotatedSequence) -> Score:
+        with _pictures(parsed, sequence.name) as watch:
+            return evaluate_sequence(sam_pt, sequence, parsed.clicks or 0, watch)
+
+    _evaluate_each("sequence", sequences, evaluate, Score.head(), parsed.json)
     return 0
-
-
-def _drawing_on(sheet: overlay.ContactSheet, captions: Sequence[str] = ()) -> Watcher:
-    def draw(image: np.ndarray, result: FrameResult) -> None:
-        caption = captions[result.index] if captions else ""
-        sheet.add(result.index, overlay.draw(image, result), caption)
-
-    return draw
-
-
-def _score_row(name: str, score: Score, width: int) -> str:
-    return f"{name:{width}}  {score.j:.3f}  {score.f:.3f}  {score.jf:.3f}  {score.fps:8.1f}"
-
-
-def _score_fields(score: Score) -> dict[str, float]:
-    return {"j": score.j, "f": score.f, "jf": score.jf, "fps": score.fps}
 
 
 def _evaluate_stills(parsed: argparse.Namespace) -> int:
-    objects = stills.stills_objects(parsed.folder, parsed.sequences)
+    objects = {item.name: item for item in stills.stills_objects(parsed.folder, parsed.sequences)}
     sam_pt = SamPt(common.config(parsed))
     clicks = parsed.clicks or stills.DEFAULT_CLICKS
-    width = max(len("object"), *(len(item.name) for item in objects))
-    print(f"{'object':{width}}  {stills.table_head(clicks)}")
-    scores: dict[str, stills.StillsScore] = {}
-    for item in tqdm(objects, unit="object", leave=False, disable=None):
-        sheet = overlay.ContactSheet(len(item.pictures))
-        watch = _drawing_on(sheet, [path.stem for path in item.pictures]) if parsed.pictures else None
-        scores[item.name] = stills.evaluate_stills(sam_pt, item, clicks, watch)
-        tqdm.write(f"{item.name:{width}}  {scores[item.name].row()}")
-        if parsed.pictures:
-            write_image(parsed.pictures / f"{item.name}.png", sheet.image())
-    mean = stills.StillsScore.mean(list(scores.values()))
-    print(f"{'mean':{width}}  {mean.row()}")
+
+    def evaluate(item: stills.Stills) -> stills.StillsScore:
+        with _pictures(parsed, item.name, [path.stem for path in item.pictures]) as watch:
+            return stills.evaluate_stills(sam_pt, item, clicks, watch)
+
+    mean = _evaluate_each("object", objects, evaluate, stills.table_head(clicks), parsed.json)
     correlation = "none, too few or equal values" if mean.correlation is None else f"{mean.correlation:.3f}"
     print(f"correlation of predicted and true IoU: {correlation} ({len(mean.ratings)} masks)")
-    if parsed.json:
-        rows = {name: score.fields() for name, score in scores.items()}
-        common.write_json(parsed.json, {"objects": rows, "mean": mean.fields()})
     return 0
+
+
+def _evaluate_each(
+    noun: str, items: Mapping[str, Any], evaluate: Callable[[Any], _Score], head: str, file: Path | None
+) -> _Score:
+    """Evaluate items by name, print a row for each and one for their mean, write JSON; returns the mean."""
+    width = max(len(noun), *map(len, items))
+    print(f"{noun:{width}}  {head}")
+    scores: dict[str, _Score] = {}
+    for name, item in tqdm(items.items(), unit=noun, leave=False, disable=None):
+        scores[name] = evaluate(item)
+        tqdm.write(f"{name:{width}}  {scores[name].row()}")
+    mean = type(scores[name]).mean(list(scores.values()))
+    print(f"{'mean':{width}}  {mean.row()}")
+    if file:
+        rows = {name: score.fields() for name, score in scores.items()}
+        common.write_json(file, {f"{noun}s": rows, "mean": mean.fields()})
+    return mean
+
+
+@contextmanager
+def _pictures(parsed: argparse.Namespace, name: str, captions: Sequence[str] = ()) -> Iterator[Watcher | None]:
+    """What draws the frames of a sequence or object, if pictures are wanted; written when they are complete."""
+    if not parsed.pictures:
+        yield None
+        return
+    sheet = overlay.ContactSheet(len(captions)) if captions else overlay.ContactSheet()
+
+    def draw(image: np.ndarray, result: FrameResult) -> None:
+        sheet.add(result.index, overlay.draw(image, result), captions[result.index] if captions else "")
+
+    yield draw
+    write_image(parsed.pictures / f"{name}.png", sheet.image())
 
 
 def _evaluate_points(parsed: argparse.Namespace) -> int:
@@ -158,20 +160,10 @@ def _evaluate_points(parsed: argparse.Namespace) -> int:
 
 
 def _evaluate_joints(parsed: argparse.Namespace) -> int:
-    sequences = point_accuracy.joint_sequences(parsed.folder, parsed.sequences)
-    tracker = build_point_tracker(common.config(parsed))
-    width = max(len("sequence"), *(len(joints.sequence.name) for joints in sequences))
-    print(f"{'sequence':{width}}  {point_accuracy.JointScore.head()}")
-    scores: dict[str, point_accuracy.JointScore] = {}
-    for joints in tqdm(sequences, unit="sequence", leave=False, disable=None):
-        name = joints.sequence.name
-        scores[name] = point_accuracy.evaluate_joints(tracker, joints)
-        tqdm.write(f"{name:{width}}  {scores[name].row()}")
-    mean = point_accuracy.JointScore.mean(list(scores.values()))
-    print(f"{'mean':{width}}  {mean.row()}")
-    if parsed.json:
-        rows = {name: score.fields() for name, score in scores.items()}
-        common.write_json(parsed.json, {"sequences": rows, "mean": mean.fields()})
+    found = point_accuracy.joint_sequences(parsed.folder, parsed.sequences)
+    sequences = {joints.sequence.name: joints for joints in found}
+    evaluate = partial(point_accuracy.evaluate_joints, build_point_tracker(common.config(parsed)))
+    _evaluate_each("sequence", sequences, evaluate, point_accuracy.JointScore.head(), parsed.json)
     return 0
 
 

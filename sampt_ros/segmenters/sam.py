@@ -178,7 +178,6 @@ class Sam(Segmenter):
         self._precision = precision
         self.model.image_encoder.to(precision).eval()  # MobileSAM's derives numbers from its weights here
 
-
     @torch.inference_mode()
     def _compile(self) -> None:
         """Compile the encoder, and run it once: the first image shall not wait for it."""
