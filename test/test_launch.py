@@ -97,7 +97,7 @@ def test_rviz_opens_our_configuration(track):
     assert nodes["rviz2"].cmd[2][0].text == str(track.SHARE / "config/track.rviz")  # after the program and -d
 
 
-def included(cameras, **arguments: str) -> list[dict[str, str]]:
+def included(cameras, /, **arguments: str) -> list[dict[str, str]]:
     """The arguments that track.launch.py gets for every camera."""
     from launch import LaunchContext
     from launch.utilities import perform_substitutions
