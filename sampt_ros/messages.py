@@ -87,7 +87,7 @@ def _tracked_object(item: ObjectResult, classes: MessageClasses) -> Any:
         id=item.id,
         state=int(item.state),
         score=float(item.score),
-        box=classes.RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height, do_rotate=False),
+        box=classes.RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height, do_rectify=False),
         area=item.area,
         points=[
             classes.TrackedPoint(id=id_, x=x, y=y, label=label, visible=visible, confidence=confidence)
