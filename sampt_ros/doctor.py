@@ -40,7 +40,7 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything."""
-    return [*_core(), *_networks(), *_presets(), *_ros()]
+    return [*_core(), *_networks(), *_bags(), *_presets(), *_ros()]
 
 
 def is_healthy(checks: Sequence[Check]) -> bool:
@@ -87,6 +87,12 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "pooch", "pip install pooch")
     yield _module(group, "torchvision", "pip install torchvision")
     yield _module(group, "segment_anything", "pip install segment-anything")
+
+
+def _bags() -> Iterator[Check]:
+    group = "Recordings (sampt bag)"
+    yield _module(group, "rosbags.rosbag2", "pip install rosbags")
+    yield _module(group, "mcap", "pip install mcap")
 
 
 def _gpu(group: str) -> Check:
