@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 PACKAGE_XML = ElementTree.parse(Path(__file__).with_name("package.xml"))
 CONFIG_FILES = sorted(str(path) for path in Path("config").iterdir())
+MESSAGE_FILES = sorted(str(path) for path in Path("msg").iterdir())  # `sampt bag` writes them into bags
 
 setup(
     name="sampt_ros",
@@ -19,6 +20,7 @@ setup(
         ("share/ament_index/resource_index/packages", ["resource/sampt_ros"]),
         ("share/sampt_ros", ["package.xml"]),
         ("share/sampt_ros/config", CONFIG_FILES),
+        ("share/sampt_ros/msg", MESSAGE_FILES),
     ],
     python_requires=">=3.10",
     install_requires=["numpy", "opencv-python", "pillow", "pooch", "pyyaml", "safetensors", "torch>=2", "tqdm"],
@@ -27,6 +29,7 @@ setup(
         "sam_hq": ["torchvision", "segment-anything-hq", "timm"],
         "mobile_sam": ["torchvision", "mobilesam-mirror", "timm"],
         "raft": ["torchvision"],
+        "bag": ["mcap", "rosbags", "rosbags-image"],
         "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["sampt = sampt_ros.cli:main"]},

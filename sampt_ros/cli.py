@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sampt_ros.commands import benchmark, doctor, evaluate, models, track
+from sampt_ros.commands import bag, benchmark, doctor, evaluate, models, track
 from sampt_ros.errors import SamPtError
 
 _ERROR, _INTERRUPTED = 2, 130  # exit statuses
@@ -33,6 +33,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="sampt", description="Point at an object, get its mask in every frame of a video. No ROS needed."
     )
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
-    for command in (track, evaluate, benchmark, models, doctor):
+    for command in (track, bag, evaluate, benchmark, models, doctor):
         command.add(commands)
     return parser

@@ -40,7 +40,7 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything."""
-    return [*_core(), *_networks(), *_presets(), *_ros()]
+    return [*_core(), *_networks(), *_bags(), *_presets(), *_ros()]
 
 
 def is_healthy(checks: Sequence[Check]) -> bool:
@@ -89,6 +89,12 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "segment_anything", "pip install segment-anything")
     yield _module(group, "mobile_sam", "pip install mobilesam-mirror timm")
     yield _module(group, "segment_anything_hq", "pip install segment-anything-hq timm")
+
+
+def _bags() -> Iterator[Check]:
+    group = "Recordings (sampt bag)"
+    yield _module(group, "rosbags.rosbag2", "pip install rosbags")
+    yield _module(group, "mcap", "pip install mcap")
 
 
 def _gpu(group: str) -> Check:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -118,6 +119,12 @@ class Session:
             return "corrected " + self._noted(self.sam_pt.add_points(name, request.points, request.labels, past))
         started = self.sam_pt.add_object(request.points, request.labels, request.box, request.mask, name or None, past)
         return "started " + self._noted(started)
+
+    def start(self, object_id: int, **prompts: Any) -> ObjectResult:
+        """Start an object on the newest image from what SamPt.add_object takes; raises QueryError."""
+        started = self.sam_pt.add_object(**prompts, object_id=object_id)
+        self._noted(started)
+        return started
 
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> str:
         """A single click at pixel xy; returns what was done, or raises QueryError.

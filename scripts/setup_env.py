@@ -57,6 +57,8 @@ MODULES = {
     "safetensors": "safetensors",
     "tqdm": "tqdm",
     "rosbags.image": "rosbags-image",
+    "rosbags.rosbag2": "rosbags",
+    "mcap": "mcap",
 }
 # SAM and its kin: pure Python, installed without what they name, of which they need torch and torchvision alone.
 SAM_PACKAGES = ["segment-anything", "segment-anything-hq", "mobilesam-mirror", "timm"]

@@ -50,7 +50,9 @@ def run(*arguments):
 MODELS = [["models"], ["models", "list"], ["models", "fetch"], ["models", "verify"]]
 
 
-@pytest.mark.parametrize("command", [[], ["track"], ["evaluate"], ["benchmark"], ["doctor"], *MODELS], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [[], ["track"], ["bag"], ["evaluate"], ["benchmark"], ["doctor"], *MODELS], ids=" ".join
+)
 def test_every_command_has_help(capsys, command):
     with pytest.raises(SystemExit) as stop:
         run(*command, "--help")

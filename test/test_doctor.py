@@ -19,7 +19,17 @@ def test_here_everything_required_is_there(checks):
 
 
 def test_every_part_is_looked_at(checks):
-    looked_at = {"Python", "cv2", "torch", "segment_anything", "distribution", "rclpy", "sampt_ros.msg", "tf2_ros"}
+    looked_at = {
+        "Python",
+        "cv2",
+        "torch",
+        "segment_anything",
+        "mcap",
+        "distribution",
+        "rclpy",
+        "sampt_ros.msg",
+        "tf2_ros",
+    }
     assert looked_at | {"cv_bridge or rosbags.image", "message_filters", "launch", "folder"} <= set(checks)
 
 

@@ -39,6 +39,30 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_prompts(parser: argparse.ArgumentParser) -> None:
+    """Add --point, --box and --mask, as parse_starts takes them."""
+    argument = parser.add_argument
+    argument(
+        "--point", action="append", default=[], metavar="X,Y[,LABEL][,OBJECT]", help="LABEL 1: on the object, 0: off it"
+    )
+    argument(
+        "--box", action="append", default=[], metavar="X_MIN,Y_MIN,X_MAX,Y_MAX[,OBJECT]", help="a box around an object"
+    )
+    argument(
+        "--mask",
+        action="append",
+        default=[],
+        metavar="FILE[,OBJECT]",
+        help="PNG, nonzero on the object; with several labels and no OBJECT, each is an object",
+    )
+
+
+def tracked(frames: int, seconds: float, masks: Mapping[int, int]) -> str:
+    """What tracking came to, in words: its rate, and in how many frames each object has a mask."""
+    counts = [f"object {name} has a mask in {count}" for name, count in masks.items()]
+    return "; ".join([f"tracking alone ran at {frames / max(seconds, 1e-9):.1f} frames/s", ", ".join(counts)])
+
+
 def config(parsed: argparse.Namespace) -> SamPtConfig:
     """What --preset and --set say; raises ConfigError."""
     return load_preset(parsed.preset, settings(parsed.set))

@@ -42,19 +42,7 @@ def add(commands: Any) -> None:
     )
     argument = parser.add_argument
     argument("source", metavar="SOURCE", help="video file, image folder, or camera number")
-    argument(
-        "--point", action="append", default=[], metavar="X,Y[,LABEL][,OBJECT]", help="LABEL 1: on the object, 0: off it"
-    )
-    argument(
-        "--box", action="append", default=[], metavar="X_MIN,Y_MIN,X_MAX,Y_MAX[,OBJECT]", help="a box around an object"
-    )
-    argument(
-        "--mask",
-        action="append",
-        default=[],
-        metavar="FILE[,OBJECT]",
-        help="PNG, nonzero on the object; with several labels and no OBJECT, each is an object",
-    )
+    common.add_prompts(parser)
     argument(
         "--out", type=Path, default=Path("sampt_out"), metavar="FOLDER", help="where results go (default: sampt_out)"
     )
@@ -82,10 +70,9 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _track_summary(recorder: Recorder, objects: int, skipped: int) -> str:
-    rate = recorder.frames / max(recorder.seconds, 1e-9)
+    tracked = common.tracked(recorder.frames, recorder.seconds, recorder.masks)
     unread = f" ({skipped} unreadable)" if skipped else ""
     return (
         f"{recorder.folder}: labels, tracks, overlay and contact sheet of {recorder.frames} frames{unread}, "
-        f"{objects} object{'s' if objects > 1 else ''}; tracking alone ran at {rate:.1f} frames/s; "
-        + ", ".join(f"object {name} has a mask in {count}" for name, count in recorder.masks.items())
+        f"{objects} object{'s' if objects > 1 else ''}; {tracked}"
     )

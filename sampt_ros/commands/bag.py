@@ -1,0 +1,97 @@
+"""`sampt bag`: objects through the images of a ROS 2 bag, with the node's messages written to another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from sampt_ros.commands import common
+from sampt_ros.errors import QueryError, SamPtError, SourceError
+from sampt_ros.sam_pt import SamPt
+from sampt_ros.track import parse_starts
+
+if TYPE_CHECKING:
+    from sampt_ros.bag import BagRecorder, BagTracker
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = common.add_command(
+        commands,
+        "bag",
+        _run,
+        "track objects through a ROS 2 bag, as the node would; no ROS needed",
+        """
+        Every image of the bag is tracked, as fast as it goes. What to track comes from the bag (sampt_ros/QueryPoints,
+        and 3D clicks on /clicked_point and /sampt/clicked_background in the images' own frame), or from --point, --box
+        and --mask, in pixels of the first image; see `sampt track --help`.
+
+        examples:
+          sampt bag recording/ tracked/ --point 320,240
+          sampt bag recording.mcap tracked/ --image /camera/color/image_raw --overlay
+          sampt bag recording/ tracked/ --queries /my/query_points --storage sqlite3
+
+        Written to OUT, with the header and the recording time of the image that each belongs to; the topics of IN are
+        not copied:
+          /sampt/mask      sensor_msgs/Image mono8, 255 on every object
+          /sampt/labels    sensor_msgs/Image mono16, object id per pixel
+          /sampt/points    sampt_ros/TrackedObjects
+          /sampt/overlay   sensor_msgs/Image rgb8, with --overlay
+        Ctrl-C ends the run; OUT is then a whole bag of what was tracked until then. An image that is damaged has no
+        messages, one that memory did not suffice for has an empty mask. A damaged IN is read up to the damage.
+        """,
+    )
+    argument = parser.add_argument
+    argument("bag", type=Path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or a .mcap or .db3 file")
+    argument("out", type=Path, metavar="OUT", help="the new bag's folder")
+    argument("--image", default="", metavar="TOPIC", help="raw or compressed; needed where there are several")
+    argument("--camera-info", default="", metavar="TOPIC", help="for 3D clicks (default: the one beside the images)")
+    argument("--queries", default="", metavar="TOPIC", help="sampt_ros/QueryPoints; needed where there are several")
+    argument("--storage", choices=("mcap", "sqlite3"), help="of OUT (default: as IN)")
+    argument("--overlay", action="store_true", help="also write masks and points drawn over the images")
+    common.add_prompts(parser)
+    common.add_config(parser)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    try:
+        from sampt_ros.bag import BagRecorder, BagTracker
+        from sampt_ros.bag_reader import BagReader
+        from sampt_ros.bag_topics import choose_inputs
+    except ImportError as error:  # of what no other command needs
+        raise SamPtError(
+            f"expected rosbags and mcap, which read bags: pip install rosbags mcap; got: {error}"
+        ) from None
+    prompts = (parsed.point, parsed.box, parsed.mask)
+    starts = parse_starts(*prompts) if any(prompts) else {}
+    config = common.config(parsed)
+    with BagReader(parsed.bag) as bag:
+        inputs = choose_inputs(bag.topics, parsed.image, parsed.queries, parsed.camera_info)
+        if not (starts or inputs.queries or inputs.clicks):
+            raise QueryError("expected what to track: --point, --box, --mask, or sampt_ros/QueryPoints in the bag")
+        recorder = BagRecorder(parsed.out, parsed.storage or bag.storage, parsed.overlay)
+        tracker = BagTracker(SamPt(config), inputs, starts)
+        try:
+            with recorder, tqdm(total=inputs.image.count, unit="frame", disable=None) as progress:
+                for tracked in tracker.track(bag):
+                    if tracked is not None:
+                        recorder.add(tracked)
+                    progress.update()
+        finally:
+            if recorder.frames:
+                print(_summary(recorder, tracker))
+    if not recorder.frames:
+        raise SourceError(f"expected at least one image on {inputs.image.name}; got {tracker.dropped} that are damaged")
+    return 0
+
+
+def _summary(recorder: BagRecorder, tracker: BagTracker) -> str:
+    dropped = f" ({tracker.dropped} dropped)" if tracker.dropped else ""
+    refused = f", {tracker.refused} queries refused" if tracker.refused else ""
+    return (
+        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{refused}; "
+        + common.tracked(recorder.frames, recorder.seconds, recorder.masks)
+    )

@@ -1,0 +1,96 @@
+"""What is in the messages that are no images, whoever's classes they are made of: ROS's or rosbags'. No ROS in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sampt_ros.camera import Pinhole
+from sampt_ros.errors import QueryError
+from sampt_ros.image_messages import mask_from_image
+from sampt_ros.session import Action, Request
+from sampt_ros.structures import FrameResult, ObjectResult
+
+
+@dataclass(frozen=True)
+class MessageClasses:
+    """What a TrackedObjects message is made of."""
+
+    TrackedObjects: Any
+    TrackedObject: Any
+    TrackedPoint: Any
+    RegionOfInterest: Any
+
+
+def stamp_ns(stamped: Any) -> int:
+    """Nanoseconds of a Time, or of a Header's stamp."""
+    stamp = getattr(stamped, "stamp", stamped)
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def tracked_objects(result: FrameResult, header: Any, classes: MessageClasses) -> Any:
+    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's."""
+    return classes.TrackedObjects(header=header, objects=[_tracked_object(item, classes) for item in result.objects])
+
+
+def request_from_message(msg: Any) -> Request:
+    """A sampt_ros/QueryPoints message as a Request; raises QueryError for an unknown action or a bad mask."""
+    actions = {int(action): action for action in Action}
+    if msg.action not in actions:
+        known = ", ".join(f"{action.name} {action.value}" for action in Action)
+        raise QueryError(f"expected an action of {known}; got {msg.action}")
+    left, top, width, height = msg.box.x_offset, msg.box.y_offset, msg.box.width, msg.box.height
+    return Request(
+        actions[msg.action],
+        msg.object_id,
+        np.array([(point.x, point.y) for point in msg.points], np.float32).reshape(-1, 2),
+        np.array([point.label for point in msg.points], np.uint8),
+        (left, top, left + width - 1, top + height - 1) if width or height else None,
+        mask_from_image(msg.mask),
+        stamp_ns(msg.header),
+    )
+
+
+def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:
+    """The camera of the images that come with this CameraInfo: its region of interest cut out, its binning applied.
+
+    Raw images have the matrix K and the distortion D. With `rectified` (topics such as image_rect) they have the left
+    3x3 of P and no distortion; the points to project are then in the rectified camera's frame.
+
+    Raises QueryError if the camera is uncalibrated or the distortion model is unknown.
+    """
+    matrix = np.reshape(msg.p, (3, 4))[:, :3] if rectified else np.reshape(msg.k, (3, 3))
+    if matrix[0, 0] == 0:
+        raise QueryError(f"expected a calibrated CameraInfo; got {'P' if rectified else 'K'}[0] = 0")
+    binning = (max(1, msg.binning_x), max(1, msg.binning_y))
+    matrix = np.array(matrix, np.float64)
+    matrix[0, 2] -= msg.roi.x_offset
+    matrix[1, 2] -= msg.roi.y_offset
+    matrix[0] /= binning[0]
+    matrix[1] /= binning[1]
+    return Pinhole(
+        matrix,
+        np.zeros(0) if rectified else np.array(msg.d, np.float64),
+        "" if rectified else msg.distortion_model,
+        (msg.roi.width or msg.width) // binning[0],
+        (msg.roi.height or msg.height) // binning[1],
+    )
+
+
+def _tracked_object(item: ObjectResult, classes: MessageClasses) -> Any:
+    x, y, width, height = item.box
+    points = item.points
+    columns = (points.id, *points.xy.T, points.label, points.visible, points.confidence)
+    return classes.TrackedObject(
+        id=item.id,
+        state=int(item.state),
+        score=float(item.score),
+        box=classes.RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height, do_rectify=False),
+        area=item.area,
+        points=[
+            classes.TrackedPoint(id=id_, x=x, y=y, label=label, visible=visible, confidence=confidence)
+            for id_, x, y, label, visible, confidence in zip(*(column.tolist() for column in columns))
+        ],
+    )
