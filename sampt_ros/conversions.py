@@ -6,12 +6,9 @@ where that works, else through rosbags-image.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from array import array as byte_array
-from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,12 +21,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from sampt_ros.camera import Pinhole
+from sampt_ros.color_backends import color_backend
 from sampt_ros.config import Option
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.session import Action, Request
 from sampt_ros.structures import FrameResult, ObjectResult
-
-Backend = Callable[[Any], np.ndarray]
 
 _BAYER = [f"bayer_{order}{depth}" for order in ("rggb", "bggr", "gbrg", "grbg") for depth in (8, 16)]
 
@@ -236,46 +232,6 @@ def intrinsics_from_camera_info(msg: CameraInfo, rectified: bool = False) -> Pin
         (msg.roi.width or msg.width) // binning[0],
         (msg.roi.height or msg.height) // binning[1],
     )
-
-
-@cache
-def color_backend() -> Backend:
-    """What converts an unpadded image message to RGB: ROS's cv_bridge, else rosbags-image.
-
-    Raises FrameError if there is neither.
-    """
-    for find in (cv_bridge_backend, rosbags_backend):
-        backend = find()
-        if backend is not None:
-            return backend
-    raise FrameError(
-        "expected cv_bridge (apt install ros-$ROS_DISTRO-cv-bridge) or rosbags-image (pip install rosbags-image) "
-        f"for encodings other than rgb8, {', '.join(_OWN_CONVERSIONS)}; got neither"
-    )
-
-
-def cv_bridge_backend() -> Backend | None:
-    """ROS 2's cv_bridge, or None: not the package of that name on PyPI, which is ROS 1's and gets encodings wrong."""
-    try:
-        prefix = importlib.import_module("ament_index_python.packages").get_package_prefix("cv_bridge")
-        module = importlib.import_module("cv_bridge")
-        # Its compiled half, which fails to load beside a numpy that it was not built for.
-        importlib.import_module("cv_bridge.boost.cv_bridge_boost")
-    except (ImportError, LookupError, AttributeError, OSError, SystemError):
-        return None
-    if Path(prefix) not in Path(module.__file__ or "").parents:
-        return None
-    bridge = module.CvBridge()
-    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
-
-
-def rosbags_backend() -> Backend | None:
-    """rosbags-image, or None."""
-    try:
-        module = importlib.import_module("rosbags.image")
-    except ImportError:
-        return None
-    return lambda image: module.image_to_cvimage(image, "rgb8")
 
 
 def _pixels(msg: Image, encoding: str) -> np.ndarray:

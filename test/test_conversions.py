@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from sampt_ros import conversions
+from sampt_ros import color_backends, conversions
 from sampt_ros.config import option
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.structures import FrameResult, ObjectResult, ObjectState, Points
@@ -28,7 +28,7 @@ GREY = RGB[..., 0]
 @pytest.fixture(params=["cv_bridge", "rosbags"])
 def backend(request, monkeypatch):
     """Both libraries that may convert; cv_bridge where ROS has installed it."""
-    found = getattr(conversions, f"{request.param}_backend")()
+    found = getattr(color_backends, f"{request.param}_backend")()
     if found is None:
         pytest.skip(f"needs {'the cv_bridge of ROS 2' if request.param == 'cv_bridge' else 'rosbags-image'}")
     monkeypatch.setattr(conversions, "color_backend", lambda: found)
@@ -179,8 +179,8 @@ def test_images_that_do_not_agree_with_themselves_are_refused(change, error):
 
 def test_without_any_backend_the_error_says_what_to_install(monkeypatch):
     for name in ("cv_bridge_backend", "rosbags_backend"):
-        monkeypatch.setattr(conversions, name, lambda: None)
-    monkeypatch.setattr(conversions, "color_backend", conversions.color_backend.__wrapped__)
+        monkeypatch.setattr(color_backends, name, lambda: None)
+    monkeypatch.setattr(conversions, "color_backend", color_backends.color_backend.__wrapped__)
     conversions.rgb_from_image(message(RGB, "bgr8"))  # needs none
     with pytest.raises(FrameError, match=r"pip install rosbags-image.*got neither"):
         conversions.rgb_from_image(message(wide(GREY), "mono16"))
@@ -196,7 +196,7 @@ def test_a_cv_bridge_outside_the_ros_install_is_not_used(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("cv_bridge", "cv_bridge.boost", "cv_bridge.boost.cv_bridge_boost"):
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
-    assert conversions.cv_bridge_backend() is None
+    assert color_backends.cv_bridge_backend() is None
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
