@@ -6,6 +6,7 @@ where that works, else through rosbags-image.
 
 from __future__ import annotations
 
+import math
 import sys
 from array import array as byte_array
 from collections.abc import Mapping
@@ -16,13 +17,15 @@ import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, Transform, TransformStamped, Vector3
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField, RegionOfInterest
 from std_msgs.msg import Header
 
 from sampt_ros.camera import Pinhole
 from sampt_ros.color_backends import color_backend
 from sampt_ros.config import Option
+from sampt_ros.depth import CLOUD, Solid
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.session import Action, Request
 from sampt_ros.structures import FrameResult, ObjectResult
@@ -46,17 +49,14 @@ _OWN_CONVERSIONS = {
     "nv12": cv2.COLOR_YUV2RGB_NV12,
     "nv21": cv2.COLOR_YUV2RGB_NV21,
 }
-_MASK_TYPES = {  # encodings of one channel, as numpy names their numbers
-    "mono8": "u1",
-    "8UC1": "u1",
-    "8SC1": "i1",
-    "mono16": "u2",
-    "16UC1": "u2",
-    "16SC1": "i2",
-    "32SC1": "i4",
-    "32FC1": "f4",
-    "64FC1": "f8",
-}
+# Encodings of one channel, as numpy names their numbers.
+_DEPTH_TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
+_MASK_TYPES = _DEPTH_TYPES | {"mono8": "u1", "8UC1": "u1", "8SC1": "i1", "16SC1": "i2", "32SC1": "i4", "64FC1": "f8"}
+_CLOUD_TYPES = {"object_id": PointField.UINT32}  # all others, rgb's bits too, are float32 by name
+_CLOUD_FIELDS = [
+    PointField(name=name, offset=offset, datatype=_CLOUD_TYPES.get(name, PointField.FLOAT32), count=1)
+    for name, (_, offset, *_) in (CLOUD.fields or {}).items()
+]
 _PUBLISHED = {"mono8": (np.uint8, 1), "mono16": (np.uint16, 1), "rgb8": (np.uint8, 3)}
 
 
@@ -108,12 +108,21 @@ def mask_from_image(msg: Image) -> np.ndarray | None:
         return None
     if msg.encoding not in _MASK_TYPES:
         raise QueryError(f"expected a mask encoded as one of {', '.join(_MASK_TYPES)}; got {msg.encoding!r}")
-    kind = np.dtype(_MASK_TYPES[msg.encoding]).newbyteorder(">" if msg.is_bigendian else "<")
     try:
-        rows = _rows(msg, msg.height, msg.width * kind.itemsize)
+        return _plane(msg, _MASK_TYPES[msg.encoding]) > 0
     except FrameError as error:
         raise QueryError(f"mask: {error}") from None
-    return np.ascontiguousarray(rows).view(kind) > 0
+
+
+def depth_from_image(msg: Image) -> np.ndarray:
+    """Depth as REP 118 has it: (H, W) uint16 millimetres or float32 metres, in this machine's byte order.
+
+    Raises FrameError for another encoding, and for a size, step and data that do not agree.
+    """
+    if msg.encoding not in _DEPTH_TYPES:
+        raise FrameError(f"expected depth encoded as one of {', '.join(_DEPTH_TYPES)}; got {msg.encoding!r}")
+    plane = _plane(msg, _DEPTH_TYPES[msg.encoding])
+    return plane.astype(plane.dtype.newbyteorder("="), copy=False)
 
 
 def image_from_array(array: np.ndarray, encoding: str, header: Header) -> Image:
@@ -160,11 +169,40 @@ def time_from_ns(ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def tracked_objects(result: FrameResult, header: Header) -> Any:
-    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's."""
+def tracked_objects(result: FrameResult, header: Header, found: Mapping[int, Solid] | None = None) -> Any:
+    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's, `found` what depth shows."""
     from sampt_ros.msg import TrackedObjects  # not at the top: images convert without our own messages
 
-    return TrackedObjects(header=header, objects=[_tracked_object(item) for item in result.objects])
+    found = found or {}
+    return TrackedObjects(header=header, objects=[_tracked_object(item, found.get(item.id)) for item in result.objects])
+
+
+def object_poses(found: Mapping[int, Solid], header: Header) -> PoseArray:
+    """The poses of the objects that have one, in the order of TrackedObjects."""
+    return PoseArray(header=header, poses=[_pose(solid) for solid in found.values() if solid.has_pose])
+
+
+def object_transforms(found: Mapping[int, Solid], header: Header, prefix: str) -> list[TransformStamped]:
+    """The same as transforms from the camera's frame to PREFIX/object_ID."""
+    return [
+        TransformStamped(header=header, child_frame_id=f"{prefix}/object_{name}", transform=_transform(solid))
+        for name, solid in found.items()
+        if solid.has_pose
+    ]
+
+
+def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
+    """(n,) records `depth.CLOUD` as an unordered cloud."""
+    return PointCloud2(
+        header=header,
+        height=1,
+        width=len(points),
+        fields=_CLOUD_FIELDS,
+        point_step=points.itemsize,
+        row_step=points.nbytes,
+        data=bytes_for_message(points),
+        is_dense=True,
+    )
 
 
 def request_from_message(msg: Any) -> Request:
@@ -251,6 +289,12 @@ def _pixels(msg: Image, encoding: str) -> np.ndarray:
     return packed if channels == 1 else packed.reshape(rows, msg.width, channels)
 
 
+def _plane(msg: Image, kind: str) -> np.ndarray:
+    """(H, W) numbers of one channel, C-contiguous, in the message's byte order; kind: as numpy names them."""
+    number = np.dtype(kind).newbyteorder(">" if msg.is_bigendian else "<")
+    return np.ascontiguousarray(_rows(msg, msg.height, msg.width * number.itemsize)).view(number)
+
+
 def _rows(msg: Image, rows: int, row_bytes: int) -> np.ndarray:
     """(rows, row_bytes) uint8: the message's data without the padding, not copied."""
     if msg.width == 0 or msg.height == 0:
@@ -265,20 +309,41 @@ def _rows(msg: Image, rows: int, row_bytes: int) -> np.ndarray:
     return data[: rows * msg.step].reshape(rows, msg.step)[:, :row_bytes]
 
 
-def _tracked_object(item: ObjectResult) -> Any:
+def _tracked_object(item: ObjectResult, solid: Solid | None) -> Any:
     from sampt_ros.msg import TrackedObject, TrackedPoint
 
     x, y, width, height = item.box
     points = item.points
     columns = (points.id, *points.xy.T, points.label, points.visible, points.confidence)
+    places = [_NOWHERE] * len(points) if solid is None else [_point(xyz) for xyz in solid.points.tolist()]
     return TrackedObject(
         id=item.id,
         state=int(item.state),
         score=float(item.score),
         box=RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height),
         area=item.area,
+        pose=_NO_POSE if solid is None else _pose(solid),
         points=[
-            TrackedPoint(id=id_, x=x, y=y, label=label, visible=visible, confidence=confidence)
-            for id_, x, y, label, visible, confidence in zip(*(column.tolist() for column in columns))
+            TrackedPoint(id=id_, x=x, y=y, label=label, visible=visible, confidence=confidence, position=place)
+            for id_, x, y, label, visible, confidence, place in zip(*(column.tolist() for column in columns), places)
         ],
     )
+
+
+def _pose(solid: Solid) -> Pose:
+    x, y, z, w = solid.quaternion.tolist()
+    return Pose(position=_point(solid.centre.tolist()), orientation=Quaternion(x=x, y=y, z=z, w=w))
+
+
+def _transform(solid: Solid) -> Transform:
+    x, y, z = solid.centre.tolist()
+    return Transform(translation=Vector3(x=x, y=y, z=z), rotation=_pose(solid).orientation)
+
+
+def _point(xyz: list[float]) -> Point:
+    x, y, z = xyz
+    return Point(x=x, y=y, z=z)
+
+
+_NOWHERE = _point([math.nan] * 3)
+_NO_POSE = Pose(position=_NOWHERE, orientation=Quaternion(x=math.nan, y=math.nan, z=math.nan, w=math.nan))

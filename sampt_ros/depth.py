@@ -15,6 +15,9 @@ from sampt_ros.camera import Pinhole
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.structures import FrameResult, ObjectResult, Points
 
+# A coloured point and its object, little-endian; rgb is 0x00RRGGBB, in the bits that PCL takes for a float32.
+CLOUD = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("object_id", "<u4")])
+
 _UNKNOWN = 65535  # millimetres that say, as 0 does, that there is no depth
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 _STEP = 0.03  # share of its depth that a surface may change by from pixel to pixel
@@ -107,6 +110,24 @@ def surface(item: ObjectResult, depth: np.ndarray) -> np.ndarray:
     areas[0] = 0  # what is not kept
     rows, columns = np.nonzero((areas > _PART * areas.max())[parts])
     return np.column_stack([columns + left, rows + top])
+
+
+def cloud(result: FrameResult, found: dict[int, Solid], image: np.ndarray) -> np.ndarray:
+    """(n,) records CLOUD: the believed pixels of all objects of a frame, each that of the object `labels` gives it to.
+
+    found: what `solids` made of it; image: (H, W, 3) uint8 RGB.
+    """
+    parts = [np.zeros(0, CLOUD)]
+    for name, solid in found.items():
+        x, y = solid.xy.T
+        ours = result.labels[y, x] == name
+        part = np.empty(np.count_nonzero(ours), CLOUD)
+        part["x"], part["y"], part["z"] = solid.xyz[ours].T
+        red, green, blue = image[y[ours], x[ours]].astype(np.uint32).T
+        part["rgb"] = red << 16 | green << 8 | blue
+        part["object_id"] = name
+        parts.append(part)
+    return np.concatenate(parts)
 
 
 def pose(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
