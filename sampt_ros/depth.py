@@ -20,9 +20,9 @@ CLOUD = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("ob
 
 _UNKNOWN = 65535  # millimetres that say, as 0 does, that there is no depth
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
-_STEP = 0.03  # share of its depth that a surface may change by from pixel to pixel
+_STEP = 0.02  # share of its depth that a surface may change by from pixel to pixel
 _BORDER = 2  # pixels at a mask's border that may show what is beside the object
-_PART = 0.1  # share of the largest part: smaller parts of an object beyond a depth edge are not believed
+_PART = 0.25  # share of the largest part: smaller parts of an object beyond a depth edge are not believed
 _ENOUGH = 10  # points that make a pose
 _NEARER = (0.03, 0.02)  # metres, and share of the depth: what is nearer by more than both together hides a point
 
@@ -113,7 +113,7 @@ def surface(item: ObjectResult, depth: np.ndarray) -> np.ndarray:
 
 
 def cloud(result: FrameResult, found: dict[int, Solid], image: np.ndarray) -> np.ndarray:
-    """(n,) records CLOUD: the believed pixels of all objects of a frame, each that of the object `labels` gives it to.
+    """(n,) records CLOUD: the believed pixels of all objects of a frame; where masks overlap, the surer object's.
 
     found: what `solids` made of it; image: (H, W, 3) uint8 RGB.
     """

