@@ -85,7 +85,7 @@ def test_topics_and_namespace_reach_the_node(track):
 def test_a_depth_topic_turns_3d_output_on(track):
     node = started(track, depth="/front/depth", broadcast_tf="true")["sampt_node"]
     assert ("depth", "/front/depth") in node.expanded_remapping_rules
-    words = [part[0].text for part in node.cmd]
+    words = [getattr(part[0], "text", "") for part in node.cmd]
     files = [after for word, after in pairwise(words) if word == "--params-file"]
     given = "".join(Path(file).read_text() for file in files)
     assert "use_depth: true" in given and "broadcast_tf: true" in given
