@@ -15,7 +15,18 @@ PRESETS = ", ".join(sorted(path.stem for path in (SHARE / "config").glob("*.yaml
 ARGUMENTS = [
     DeclareLaunchArgument("image", default_value="/camera/image_raw", description="Image topic to track in"),
     DeclareLaunchArgument(
-        "camera_info", default_value="/camera/camera_info", description="CameraInfo topic, needed for 3D clicks"
+        "camera_info",
+        default_value="/camera/camera_info",
+        description="CameraInfo topic, needed for 3D clicks and output",
+    ),
+    DeclareLaunchArgument(
+        "depth", default_value="", description="Topic of depth registered to the images, for 3D output; empty: 2D only"
+    ),
+    DeclareLaunchArgument(
+        "broadcast_tf",
+        default_value="false",
+        choices=["true", "false"],
+        description="With depth: broadcast every object on TF as sampt/object_ID",
     ),
     DeclareLaunchArgument(
         "preset", default_value="default", description=f"Segmenter and tracker: {PRESETS}, or the path of a .yaml file"
@@ -44,6 +55,10 @@ def nodes(context: LaunchContext) -> list[Node]:
     """The nodes that the arguments ask for."""
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
     topics = [("image", given["image"]), ("camera_info", given["camera_info"])]
+    in_3d = {}
+    if given["depth"]:
+        topics.append(("depth", given["depth"]))
+        in_3d = {"use_depth": True, "broadcast_tf": given["broadcast_tf"] == "true"}
     started = [
         Node(
             package="sampt_ros",
@@ -52,7 +67,7 @@ def nodes(context: LaunchContext) -> list[Node]:
             namespace=given["namespace"],
             remappings=topics,
             parameters=[
-                {"preset": given["preset"], "image_transport": given["image_transport"]},
+                {"preset": given["preset"], "image_transport": given["image_transport"], **in_3d},
                 *([given["params_file"]] if given["params_file"] else []),
             ],
             output="screen",

@@ -51,4 +51,7 @@ def classes() -> MessageClasses:
         TrackedObject=known["sampt_ros/msg/TrackedObject"],
         TrackedPoint=known["sampt_ros/msg/TrackedPoint"],
         RegionOfInterest=known["sensor_msgs/msg/RegionOfInterest"],
+        Pose=known["geometry_msgs/msg/Pose"],
+        Point=known["geometry_msgs/msg/Point"],
+        Quaternion=known["geometry_msgs/msg/Quaternion"],
     )

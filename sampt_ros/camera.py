@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -93,10 +94,25 @@ class Pinhole:
         rays = np.ones((len(pixels), 3))
         if len(pixels) == 0:
             return rays
+        if self.model != _FISHEYE and not self.D.any():
+            rays[:, :2] = (pixels - self.K[:2, 2]) / self.K.diagonal()[:2]
+            return rays
         rays[:, :2] = self._undistorted(pixels)
         missed = ~(np.abs(self._distorted(rays) - pixels).max(axis=1) <= _PIXEL_TOLERANCE)
         rays[missed] = np.nan
         return rays
+
+    @cached_property
+    def rays(self) -> np.ndarray:
+        """(height, width, 3) float32: `ray` of every pixel."""
+        y, x = np.mgrid[: self.height, : self.width]
+        rays = self.ray(np.stack([x, y], axis=-1).reshape(-1, 2))
+        return rays.reshape(self.height, self.width, 3).astype(np.float32)
+
+    def is_like(self, other: Pinhole) -> bool:
+        """Whether this camera sees every point where the other one does."""
+        same = (self.model, self.width, self.height) == (other.model, other.width, other.height)
+        return same and np.array_equal(self.K, other.K) and np.array_equal(self.D, other.D)
 
     def contains(self, xy: np.ndarray) -> np.ndarray:
         """(n,) bool: which of the (n, 2) pixels are in the image; NaN is not."""

@@ -7,35 +7,54 @@ from __future__ import annotations
 
 from array import array as byte_array
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, Transform, TransformStamped, Vector3
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from sensor_msgs.msg import Image, RegionOfInterest
+from sensor_msgs.msg import Image, PointCloud2, PointField, RegionOfInterest
 from std_msgs.msg import Header
 
 from sampt_ros import messages
 from sampt_ros.config import Option
-from sampt_ros.image_messages import image_fields, mask_from_image, rgb_from_compressed, rgb_from_image
+from sampt_ros.depth import CLOUD, Solid
+from sampt_ros.image_messages import (
+    depth_from_image,
+    image_fields,
+    mask_from_image,
+    rgb_from_compressed,
+    rgb_from_image,
+)
 from sampt_ros.messages import MessageClasses, intrinsics_from_camera_info, request_from_message, stamp_ns
 from sampt_ros.structures import FrameResult
 
 __all__ = [
     "Header",
     "bytes_for_message",
+    "depth_from_image",
     "diagnostic_status",
     "image_from_array",
     "intrinsics_from_camera_info",
     "mask_from_image",
+    "object_poses",
+    "object_transforms",
     "parameter_descriptor",
+    "point_cloud",
     "request_from_message",
     "rgb_from_compressed",
     "rgb_from_image",
     "stamp_ns",
     "time_from_ns",
     "tracked_objects",
+]
+
+_CLOUD_TYPES = {"object_id": PointField.UINT32}  # all others, rgb's bits too, are float32 by name
+_CLOUD_FIELDS = [
+    PointField(name=name, offset=offset, datatype=_CLOUD_TYPES.get(name, PointField.FLOAT32), count=1)
+    for name, (_, offset, *_) in (CLOUD.fields or {}).items()
 ]
 
 
@@ -61,12 +80,38 @@ def time_from_ns(ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def tracked_objects(result: FrameResult, header: Header) -> Any:
-    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's."""
-    from sampt_ros import msg  # not at the top: images convert without our own messages
+def tracked_objects(result: FrameResult, header: Header, found: Mapping[int, Solid] | None = None) -> Any:
+    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's, `found` what depth shows."""
+    return messages.tracked_objects(result, header, _classes(), found)
 
-    classes = MessageClasses(msg.TrackedObjects, msg.TrackedObject, msg.TrackedPoint, RegionOfInterest)
-    return messages.tracked_objects(result, header, classes)
+
+def object_poses(found: Mapping[int, Solid], header: Header) -> PoseArray:
+    """The poses of the objects that have one, in the order of TrackedObjects."""
+    poses = [messages.pose(solid, _classes()) for solid in found.values() if solid.has_pose]
+    return PoseArray(header=header, poses=poses)
+
+
+def object_transforms(found: Mapping[int, Solid], header: Header, prefix: str) -> list[TransformStamped]:
+    """The same as transforms from the camera's frame to PREFIX/object_ID."""
+    return [
+        TransformStamped(header=header, child_frame_id=f"{prefix}/object_{name}", transform=_transform(solid))
+        for name, solid in found.items()
+        if solid.has_pose
+    ]
+
+
+def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
+    """(n,) records `depth.CLOUD` as an unordered cloud."""
+    return PointCloud2(
+        header=header,
+        height=1,
+        width=len(points),
+        fields=_CLOUD_FIELDS,
+        point_step=points.itemsize,
+        row_step=points.nbytes,
+        data=bytes_for_message(points),
+        is_dense=True,
+    )
 
 
 def diagnostic_status(name: str, level: bytes, message: str, values: Mapping[str, Any]) -> DiagnosticStatus:
@@ -90,3 +135,17 @@ def parameter_descriptor(option: Option, value: Any) -> ParameterDescriptor:
             bounds = FloatingPointRange(from_value=float(option.minimum), to_value=float(option.maximum))
             descriptor.floating_point_range = [bounds]
     return descriptor
+
+
+@cache
+def _classes() -> MessageClasses:
+    from sampt_ros import msg  # not at the top: images convert without our own messages
+
+    return MessageClasses(
+        msg.TrackedObjects, msg.TrackedObject, msg.TrackedPoint, RegionOfInterest, Pose, Point, Quaternion
+    )
+
+
+def _transform(solid: Solid) -> Transform:
+    x, y, z = solid.centre.tolist()
+    return Transform(translation=Vector3(x=x, y=y, z=z), rotation=messages.pose(solid, _classes()).orientation)

@@ -6,20 +6,15 @@ where that works, else through rosbags-image.
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 
+from sampt_ros.color_backends import color_backend
 from sampt_ros.errors import FrameError, QueryError
-
-Backend = Callable[[Any], np.ndarray]
 
 _BAYER = [f"bayer_{order}{depth}" for order in ("rggb", "bggr", "gbrg", "grbg") for depth in (8, 16)]
 
@@ -40,17 +35,9 @@ _OWN_CONVERSIONS = {
     "nv12": cv2.COLOR_YUV2RGB_NV12,
     "nv21": cv2.COLOR_YUV2RGB_NV21,
 }
-_MASK_TYPES = {  # encodings of one channel, as numpy names their numbers
-    "mono8": "u1",
-    "8UC1": "u1",
-    "8SC1": "i1",
-    "mono16": "u2",
-    "16UC1": "u2",
-    "16SC1": "i2",
-    "32SC1": "i4",
-    "32FC1": "f4",
-    "64FC1": "f8",
-}
+# Encodings of one channel, as numpy names their numbers.
+_DEPTH_TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
+_MASK_TYPES = _DEPTH_TYPES | {"mono8": "u1", "8UC1": "u1", "8SC1": "i1", "16SC1": "i2", "32SC1": "i4", "64FC1": "f8"}
 _PUBLISHED = {"mono8": (np.uint8, 1), "mono16": (np.uint16, 1), "rgb8": (np.uint8, 3)}
 
 
@@ -102,12 +89,21 @@ def mask_from_image(msg: Any) -> np.ndarray | None:
         return None
     if msg.encoding not in _MASK_TYPES:
         raise QueryError(f"expected a mask encoded as one of {', '.join(_MASK_TYPES)}; got {msg.encoding!r}")
-    kind = np.dtype(_MASK_TYPES[msg.encoding]).newbyteorder(">" if msg.is_bigendian else "<")
     try:
-        rows = _rows(msg, msg.height, msg.width * kind.itemsize)
+        return _plane(msg, _MASK_TYPES[msg.encoding]) > 0
     except FrameError as error:
         raise QueryError(f"mask: {error}") from None
-    return np.ascontiguousarray(rows).view(kind) > 0
+
+
+def depth_from_image(msg: Any) -> np.ndarray:
+    """Depth as REP 118 has it: (H, W) uint16 millimetres or float32 metres, in this machine's byte order.
+
+    Raises FrameError for another encoding, and for a size, step and data that do not agree.
+    """
+    if msg.encoding not in _DEPTH_TYPES:
+        raise FrameError(f"expected depth encoded as one of {', '.join(_DEPTH_TYPES)}; got {msg.encoding!r}")
+    plane = _plane(msg, _DEPTH_TYPES[msg.encoding])
+    return plane.astype(plane.dtype.newbyteorder("="), copy=False)
 
 
 def image_fields(array: np.ndarray, encoding: str) -> dict[str, Any]:
@@ -134,46 +130,6 @@ def image_fields(array: np.ndarray, encoding: str) -> dict[str, Any]:
     }
 
 
-@cache
-def color_backend() -> Backend:
-    """What converts an unpadded image message to RGB: ROS's cv_bridge, else rosbags-image.
-
-    Raises FrameError if there is neither.
-    """
-    for find in (cv_bridge_backend, rosbags_backend):
-        backend = find()
-        if backend is not None:
-            return backend
-    raise FrameError(
-        "expected cv_bridge (apt install ros-$ROS_DISTRO-cv-bridge) or rosbags-image (pip install rosbags-image) "
-        f"for encodings other than rgb8, {', '.join(_OWN_CONVERSIONS)}; got neither"
-    )
-
-
-def cv_bridge_backend() -> Backend | None:
-    """ROS 2's cv_bridge, or None: not the package of that name on PyPI, which is ROS 1's and gets encodings wrong."""
-    try:
-        prefix = importlib.import_module("ament_index_python.packages").get_package_prefix("cv_bridge")
-        module = importlib.import_module("cv_bridge")
-        # Its compiled half, which fails to load beside a numpy that it was not built for.
-        importlib.import_module("cv_bridge.boost.cv_bridge_boost")
-    except (ImportError, LookupError, AttributeError, OSError, SystemError):
-        return None
-    if Path(prefix) not in Path(module.__file__ or "").parents:
-        return None
-    bridge = module.CvBridge()
-    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
-
-
-def rosbags_backend() -> Backend | None:
-    """rosbags-image, or None."""
-    try:
-        module = importlib.import_module("rosbags.image")
-    except ImportError:
-        return None
-    return lambda image: module.image_to_cvimage(image, "rgb8")
-
-
 def _pixels(msg: Any, encoding: str) -> np.ndarray:
     """(rows, W) or (rows, W, channels) uint8 or uint16, C-contiguous, in this machine's byte order."""
     channels = _CHANNELS[encoding]
@@ -189,6 +145,12 @@ def _pixels(msg: Any, encoding: str) -> np.ndarray:
     if kind.itemsize > 1 and bool(msg.is_bigendian) != (sys.byteorder == "big"):
         packed = packed.byteswap()
     return packed if channels == 1 else packed.reshape(rows, msg.width, channels)
+
+
+def _plane(msg: Any, kind: str) -> np.ndarray:
+    """(H, W) numbers of one channel, C-contiguous, in the message's byte order; kind: as numpy names them."""
+    number = np.dtype(kind).newbyteorder(">" if msg.is_bigendian else "<")
+    return np.ascontiguousarray(_rows(msg, msg.height, msg.width * number.itemsize)).view(number)
 
 
 def _rows(msg: Any, rows: int, row_bytes: int) -> np.ndarray:

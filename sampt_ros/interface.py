@@ -23,7 +23,16 @@ ENDPOINTS = (
         "the camera; with `image_transport: compressed` a sensor_msgs/CompressedImage on `image/compressed`. Best "
         "effort, depth 1: a frame that comes while another is worked on is replaced by the next one, never queued",
     ),
-    Endpoint("in", "camera_info", "sensor_msgs/CameraInfo", "intrinsics of that camera; needed for 3D clicks only"),
+    Endpoint(
+        "in", "camera_info", "sensor_msgs/CameraInfo", "intrinsics of that camera; needed for 3D clicks and output"
+    ),
+    Endpoint(
+        "in",
+        "depth",
+        "sensor_msgs/Image",
+        "with `use_depth`: 16UC1 (millimetres) or 32FC1 (metres) as in REP 118, registered to the images and of their "
+        "size; paired with them by message_filters, at most `depth_slop` apart",
+    ),
     Endpoint(
         "in",
         "~/query_points",
@@ -55,16 +64,38 @@ ENDPOINTS = (
         "out",
         "~/points",
         "sampt_ros/TrackedObjects",
-        "per object its id, state (TRACKING, UNCERTAIN, LOST), score, box, area and tracked points; same header",
+        "per object its id, state (TRACKING, UNCERTAIN, LOST), score, box, area, pose and tracked points with their 3D "
+        "positions (NaN without depth); same header",
     ),
     Endpoint(
         "out", "~/overlay", "sensor_msgs/Image", "rgb8, for people; drawn only while somebody subscribes; same header"
     ),
     Endpoint(
         "out",
+        "~/object_poses",
+        "geometry_msgs/PoseArray",
+        "where depth shows them, in the order of `~/points`: centres (median by axis), metres, in the camera's optical "
+        "frame, x along the longest extent, z along the shortest, to the camera; same header; silent without depth",
+    ),
+    Endpoint(
+        "out",
+        "~/cloud",
+        "sensor_msgs/PointCloud2",
+        "the objects' pixels whose depth is believed: x, y, z (float32), rgb, object_id (uint32); same header; silent "
+        "without depth",
+    ),
+    Endpoint(
+        "out",
+        "/tf",
+        "tf2_msgs/TFMessage",
+        "with `broadcast_tf`: the same poses as frames `sampt/object_ID` of the camera's optical frame",
+    ),
+    Endpoint(
+        "out",
         "/diagnostics",
         "diagnostic_msgs/DiagnosticArray",
-        "once a second: rates, latency by stage in ms, frames dropped and rejected, queries refused, the last reason",
+        "once a second: rates, latency by stage in ms, frames dropped and rejected, queries refused, the last reason, "
+        "whether depth comes",
     ),
     Endpoint("service", "~/reset", "std_srvs/Trigger", "drop all objects between two frames; ids begin anew"),
     Endpoint("service", "~/pause", "std_srvs/SetBool", "true: images are ignored and nothing is published"),

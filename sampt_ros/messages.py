@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sampt_ros.camera import Pinhole
+from sampt_ros.depth import Solid
 from sampt_ros.errors import QueryError
 from sampt_ros.image_messages import mask_from_image
 from sampt_ros.session import Action, Request
 from sampt_ros.structures import FrameResult, ObjectResult
+
+_NOWHERE = [math.nan] * 3
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,9 @@ class MessageClasses:
     TrackedObject: Any
     TrackedPoint: Any
     RegionOfInterest: Any
+    Pose: Any
+    Point: Any
+    Quaternion: Any
 
 
 def stamp_ns(stamped: Any) -> int:
@@ -30,9 +38,13 @@ def stamp_ns(stamped: Any) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
-def tracked_objects(result: FrameResult, header: Any, classes: MessageClasses) -> Any:
-    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's."""
-    return classes.TrackedObjects(header=header, objects=[_tracked_object(item, classes) for item in result.objects])
+def tracked_objects(
+    result: FrameResult, header: Any, classes: MessageClasses, found: Mapping[int, Solid] | None = None
+) -> Any:
+    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's, `found` what depth shows."""
+    found = found or {}
+    objects = [_tracked_object(item, found.get(item.id), classes) for item in result.objects]
+    return classes.TrackedObjects(header=header, objects=objects)
 
 
 def request_from_message(msg: Any) -> Request:
@@ -79,18 +91,33 @@ def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:
     )
 
 
-def _tracked_object(item: ObjectResult, classes: MessageClasses) -> Any:
+def pose(solid: Solid | None, classes: MessageClasses) -> Any:
+    """The pose of an object's visible surface; NaN where it has none."""
+    centre = _NOWHERE if solid is None else solid.centre.tolist()
+    x, y, z, w = [math.nan] * 4 if solid is None else solid.quaternion.tolist()
+    return classes.Pose(position=_point(centre, classes), orientation=classes.Quaternion(x=x, y=y, z=z, w=w))
+
+
+def _tracked_object(item: ObjectResult, solid: Solid | None, classes: MessageClasses) -> Any:
     x, y, width, height = item.box
     points = item.points
     columns = (points.id, *points.xy.T, points.label, points.visible, points.confidence)
+    nowhere = _point(_NOWHERE, classes)
+    places = [nowhere] * len(points) if solid is None else [_point(xyz, classes) for xyz in solid.points.tolist()]
     return classes.TrackedObject(
         id=item.id,
         state=int(item.state),
         score=float(item.score),
         box=classes.RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height, do_rectify=False),
         area=item.area,
+        pose=pose(solid, classes),
         points=[
-            classes.TrackedPoint(id=id_, x=x, y=y, label=label, visible=visible, confidence=confidence)
-            for id_, x, y, label, visible, confidence in zip(*(column.tolist() for column in columns))
+            classes.TrackedPoint(id=id_, x=x, y=y, label=label, visible=visible, confidence=confidence, position=place)
+            for id_, x, y, label, visible, confidence, place in zip(*(column.tolist() for column in columns), places)
         ],
     )
+
+
+def _point(xyz: list[float], classes: MessageClasses) -> Any:
+    x, y, z = xyz
+    return classes.Point(x=x, y=y, z=z)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import Point, PointStamped
+from geometry_msgs.msg import Point, PointStamped, PoseArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidParameterValueException
@@ -23,14 +22,16 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import SetBool, Trigger
 
 from sampt_ros import conversions
-from sampt_ros.camera import Pinhole, transform_point
+from sampt_ros.clicks import Clicks
 from sampt_ros.config import Option, SamPtConfig, walk
 from sampt_ros.dds import enlarge_shared_memory
-from sampt_ros.errors import INFERENCE_ERRORS, QueryError, SamPtError
+from sampt_ros.depth import Solid, cloud
+from sampt_ros.depth_stream import DepthStream, Tracked
+from sampt_ros.errors import INFERENCE_ERRORS, ConfigError, QueryError, SamPtError
 from sampt_ros.mailbox import Arrival, Mailbox
 from sampt_ros.msg import QueryPoints, TrackedObjects
 from sampt_ros.overlay import draw
@@ -39,6 +40,7 @@ from sampt_ros.session import Session
 from sampt_ros.settings import Settings
 from sampt_ros.stream_statistics import StreamStatistics, device_memory
 from sampt_ros.structures import NEGATIVE, POSITIVE, FrameResult
+from sampt_ros.transforms import Transforms
 from sampt_ros.worker import Worker
 
 _OVERRIDABLE = QoSOverridingOptions.with_default_policies()
@@ -62,10 +64,14 @@ class SamptNode(LifecycleNode):
         self._inputs: list[Any] = []
         self._paused = False
         self._newest: FrameResult | None = None
-        self._frame_id = ""
-        self._camera: Pinhole | None = None
-        self._tf: Any = None
+        self._depth = DepthStream(
+            self._publish_points,
+            lambda: self._mailbox.put_request(lambda session: self._depth.release()),
+            conversions.depth_from_image,
+            conversions.stamp_ns,
+        )
         self._settings = Settings()
+        self._clicks = Clicks(self._settings, self._depth, self.resolve_topic_name("camera_info"))
         self._declare(walk(self._settings.node))
         self._settings.load_preset()
         self._declare(walk(self._settings.core))
@@ -75,6 +81,8 @@ class SamptNode(LifecycleNode):
         self._labels = self._output(Image, "~/labels")
         self._points = self._output(TrackedObjects, "~/points")
         self._overlay = self._output(Image, "~/overlay")
+        self._poses = self._output(PoseArray, "~/object_poses")
+        self._cloud = self._output(PointCloud2, "~/cloud")
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
@@ -106,7 +114,8 @@ class SamptNode(LifecycleNode):
 
     def _apply_settings(self, session: Session) -> None:
         session.sam_pt.config = self._settings.core
-        session.history = self._settings.node.history
+        session.history = self._depth.history = self._settings.node.history
+        self._depth.timeout = self._settings.node.depth_timeout
 
     # --- lifecycle ---
 
@@ -154,6 +163,7 @@ class SamptNode(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        self._depth.stop()
 
     # --- topics ---
 
@@ -180,18 +190,17 @@ class SamptNode(LifecycleNode):
         self._input(PointStamped, "/clicked_point", partial(self._on_click, POSITIVE))
         self._input(PointStamped, "~/clicked_background", partial(self._on_click, NEGATIVE))
         self._input(Point, f"{self.resolve_topic_name('image')}_mouse_left", self._on_mouse)
-        if self._tf is None:
-            self._listen_to_tf()
-
-    def _listen_to_tf(self) -> None:
-        try:
-            tf2_ros = importlib.import_module("tf2_ros")
-        except ImportError:
-            self.get_logger().info("tf2_ros is not installed: 3D clicks count in the camera's own frame only")
-            return
-        self._tf_error = tf2_ros.TransformException
-        self._tf = tf2_ros.Buffer()
-        self._tf_listener = tf2_ros.TransformListener(self._tf, self)
+        if self._settings.node.use_depth:
+            try:
+                self._depth.start(self._settings.node.depth_slop)
+                self._input(Image, "depth", self._depth.hear, qos_profile_sensor_data)
+            except ConfigError as error:
+                self.get_logger().warning(str(error))
+        if self._clicks.transforms is None:
+            try:
+                self._clicks.transforms = Transforms(self, Time, Duration)
+            except ImportError:
+                self.get_logger().info("tf2_ros is not installed: 3D clicks in the camera's frame only, no broadcasts")
 
     # --- what comes in; all but the storing is left to the worker ---
 
@@ -205,52 +214,24 @@ class SamptNode(LifecycleNode):
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:
-            self._camera = conversions.intrinsics_from_camera_info(message, self._settings.node.rectified)
+            self._depth.see(conversions.intrinsics_from_camera_info(message, self._settings.node.rectified))
         except SamPtError as error:
             self._warn(f"camera_info ignored: {error}")
 
     def _on_query_points(self, message: QueryPoints) -> None:
         def answer(session: Session) -> str:
-            if self._newest is not None and message.header.frame_id not in ("", self._frame_id):
-                raise QueryError(f"expected frame_id {self._frame_id!r}; got {message.header.frame_id!r}")
+            if self._newest is not None and message.header.frame_id not in ("", self._clicks.frame_id):
+                raise QueryError(f"expected frame_id {self._clicks.frame_id!r}; got {message.header.frame_id!r}")
             return session.answer(conversions.request_from_message(message))
 
         self._ask(answer)
 
     def _on_click(self, label: int, message: PointStamped) -> None:
-        def answer(session: Session) -> str:
-            stamp = session.stamp_current_at(conversions.stamp_ns(message.header))
-            if self._camera is None:
-                raise QueryError(f"expected CameraInfo on {self.resolve_topic_name('camera_info')} before a 3D click")
-            xy = self._camera.for_images(session.size).project_point(self._in_camera(message, stamp))
-            return session.click(xy, label, self._settings.node.clicks == "last_object", stamp)
-
-        self._ask(answer)
+        xyz, stamp = np.array([message.point.x, message.point.y, message.point.z]), conversions.stamp_ns(message.header)
+        self._ask(lambda session: self._clicks.in_space(session, label, xyz, message.header.frame_id, stamp))
 
     def _on_mouse(self, message: Point) -> None:
-        def answer(session: Session) -> str:
-            height, width = session.size
-            # rqt_image_view may send x = width at the right border
-            x, y = (at - 1 if at == end else at for at, end in ((message.x, width), (message.y, height)))
-            return session.click((x, y), POSITIVE, self._settings.node.clicks == "last_object")
-
-        self._ask(answer)
-
-    def _in_camera(self, message: PointStamped, stamp_ns: int) -> np.ndarray:
-        """(3,) metres: the clicked point in the camera's optical frame at the time of the image."""
-        xyz = np.array([message.point.x, message.point.y, message.point.z])
-        source = message.header.frame_id
-        if source in ("", self._frame_id):
-            return xyz
-        if self._tf is None:
-            raise QueryError(f"expected a click in frame {self._frame_id!r}, as tf2_ros is missing; got {source!r}")
-        timeout = Duration(seconds=self._settings.node.tf_timeout)
-        try:
-            found = self._tf.lookup_transform(self._frame_id, source, Time(nanoseconds=stamp_ns), timeout)
-        except self._tf_error as error:
-            raise QueryError(f"expected a transform from {source!r} to {self._frame_id!r}: {error}") from None
-        move, turn = found.transform.translation, found.transform.rotation
-        return transform_point(xyz, (move.x, move.y, move.z), (turn.x, turn.y, turn.z, turn.w))
+        self._ask(lambda session: self._clicks.in_view(session, message.x, message.y))
 
     def _ask(self, answer: Callable[[Session], str]) -> None:
         """Let the worker answer a query between two frames."""
@@ -277,24 +258,39 @@ class SamptNode(LifecycleNode):
     def _track(self, session: Session, arrival: Arrival) -> None:
         if self._paused:
             return
+        self._depth.expect(arrival.header)
         image = arrival.load()
         result, news = session.step(arrival.stamp_ns, image)
         if news:
             self._warn(news)
-        self._newest, self._frame_id = result, arrival.header.frame_id
-        self._publish(arrival.header, image, result)
+        self._newest, self._clicks.frame_id = result, arrival.header.frame_id
+        self._publish(Tracked(arrival.stamp_ns, arrival.header, image, result))
         self.statistics.frame_done(1000 * (time.perf_counter() - arrival.arrived), result.stages)
 
-    def _publish(self, header: Any, image: np.ndarray, result: FrameResult) -> None:
+    def _publish(self, frame: Tracked) -> None:
+        """Publish what needs no depth; the rest follows once the frame has its depth, or will not get any."""
+        header, result = frame.header, frame.result
+        self._send(self._mask, lambda: conversions.image_from_array(result.mask, "mono8", header))
+        self._send(self._labels, lambda: conversions.image_from_array(result.labels, "mono16", header))
+        self._send(self._overlay, lambda: conversions.image_from_array(draw(frame.image, result), "rgb8", header))
+        self._depth.add(frame)
+
+    def _publish_points(self, frame: Tracked, found: dict[int, Solid] | None) -> None:
+        """Publish the tracked points, and what depth shows; without depth the 3D topics are silent."""
+        header = frame.header
+        self._send(self._points, lambda: conversions.tracked_objects(frame.result, header, found))
+        if found is None:
+            return
+        self._send(self._poses, lambda: conversions.object_poses(found, header))
+        self._send(self._cloud, lambda: conversions.point_cloud(cloud(frame.result, found, frame.image), header))
+        if self._clicks.transforms is not None and self._settings.node.broadcast_tf:
+            prefix = self.get_fully_qualified_name().lstrip("/")
+            self._clicks.transforms.broadcast(conversions.object_transforms(found, header, prefix))
+
+    def _send(self, publisher: Any, make: Callable[[], Any]) -> None:
         """Publish what somebody listens to; every message carries the header of the image it belongs to."""
-        for publisher, make in (
-            (self._mask, lambda: conversions.image_from_array(result.mask, "mono8", header)),
-            (self._points, lambda: conversions.tracked_objects(result, header)),
-            (self._labels, lambda: conversions.image_from_array(result.labels, "mono16", header)),
-            (self._overlay, lambda: conversions.image_from_array(draw(image, result), "rgb8", header)),
-        ):
-            if publisher.get_subscription_count() > 0:
-                publisher.publish(make())
+        if publisher.get_subscription_count() > 0:
+            publisher.publish(make())
 
     def _reset(self, session: Session) -> None:
         session.reset()
@@ -308,11 +304,12 @@ class SamptNode(LifecycleNode):
             self.get_logger().warning(text, throttle_duration_sec=1.0)
 
     def _publish_diagnostics(self) -> None:
+        self._depth.wake_if_waiting()
         newest = self._newest  # read once: the worker may exchange it
         objects = newest.objects if newest else ()
         level, message = self._health(len(objects))
         states = {f"object {item.id}": f"{item.state.name}, score {item.score:.2f}, {item.area} px" for item in objects}
-        values = self.statistics.summary() | device_memory() | states
+        values = self.statistics.summary() | self._depth.summary() | device_memory() | states
         name = self.get_fully_qualified_name().strip("/")  # that of another camera's node is another one
         status = conversions.diagnostic_status(f"{name}: stream", level, message, values)
         status.hardware_id = self._image_topic
@@ -328,6 +325,8 @@ class SamptNode(LifecycleNode):
         if self._paused:
             return DiagnosticStatus.OK, "paused"
         well, message = self.statistics.health(self._image_topic, self.count_publishers(self._image_topic), objects)
+        if well and (trouble := self._depth.trouble(*map(self.resolve_topic_name, ("depth", "camera_info")))):
+            well, message = False, f"{message}; {trouble}"
         return DiagnosticStatus.OK if well else DiagnosticStatus.WARN, message
 
 

@@ -32,6 +32,16 @@ class NodeConfig(Section):
     tf_timeout: float = option(
         0.2, "How long a click waits for its transform", unit="seconds", minimum=0, maximum=5, live=True
     )
+    use_depth: bool = option(
+        False, "Listen to `depth`, registered to the images: 3D positions, poses and a cloud; hidden clicks are refused"
+    )
+    depth_slop: float = option(
+        0.02, "An image and its depth may be this far apart", unit="seconds", minimum=0.001, maximum=1
+    )
+    depth_timeout: float = option(
+        1.0, "After this long without depth nothing waits for it", unit="seconds", minimum=0.05, maximum=60, live=True
+    )
+    broadcast_tf: bool = option(False, "Broadcast every object's pose on TF as sampt/object_ID", live=True)
 
 
 @dataclass(frozen=True)

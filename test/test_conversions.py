@@ -11,11 +11,12 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 import cv2
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointField, RegionOfInterest
 from std_msgs.msg import Header
 
-from sampt_ros import conversions, image_messages
+from sampt_ros import color_backends, conversions, image_messages
 from sampt_ros.config import option
+from sampt_ros.depth import CLOUD, Solid
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.structures import FrameResult, ObjectResult, ObjectState, Points
 
@@ -28,7 +29,7 @@ GREY = RGB[..., 0]
 @pytest.fixture(params=["cv_bridge", "rosbags"])
 def backend(request, monkeypatch):
     """Both libraries that may convert; cv_bridge where ROS has installed it."""
-    found = getattr(image_messages, f"{request.param}_backend")()
+    found = getattr(color_backends, f"{request.param}_backend")()
     if found is None:
         pytest.skip(f"needs {'the cv_bridge of ROS 2' if request.param == 'cv_bridge' else 'rosbags-image'}")
     monkeypatch.setattr(image_messages, "color_backend", lambda: found)
@@ -179,8 +180,8 @@ def test_images_that_do_not_agree_with_themselves_are_refused(change, error):
 
 def test_without_any_backend_the_error_says_what_to_install(monkeypatch):
     for name in ("cv_bridge_backend", "rosbags_backend"):
-        monkeypatch.setattr(image_messages, name, lambda: None)
-    monkeypatch.setattr(image_messages, "color_backend", image_messages.color_backend.__wrapped__)
+        monkeypatch.setattr(color_backends, name, lambda: None)
+    monkeypatch.setattr(image_messages, "color_backend", color_backends.color_backend.__wrapped__)
     conversions.rgb_from_image(message(RGB, "bgr8"))  # needs none
     with pytest.raises(FrameError, match=r"pip install rosbags-image.*got neither"):
         conversions.rgb_from_image(message(wide(GREY), "mono16"))
@@ -196,7 +197,7 @@ def test_a_cv_bridge_outside_the_ros_install_is_not_used(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("cv_bridge", "cv_bridge.boost", "cv_bridge.boost.cv_bridge_boost"):
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
-    assert image_messages.cv_bridge_backend() is None
+    assert color_backends.cv_bridge_backend() is None
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -399,3 +400,78 @@ def test_uncalibrated_cameras_are_refused(rectified):
 def test_unknown_distortion_is_refused():
     with pytest.raises(QueryError, match="got 'fov'"):
         conversions.intrinsics_from_camera_info(camera_info(distortion_model="fov"))
+
+
+# --- depth and 3D ---
+
+SOLID = Solid(
+    np.array([[1, 2]]),
+    np.array([[0.1, 0.2, 1.5]], np.float32),
+    np.array([0.1, 0.2, 1.5]),
+    np.array([0.0, 0.6, 0.0, 0.8]),
+    np.array([[0.3, 0.4, 2.0], [np.nan] * 3], np.float32),
+)
+NOWHERE = Solid(SOLID.xy[:0], SOLID.xyz[:0], np.full(3, np.nan), np.full(4, np.nan), SOLID.points * np.nan)
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["little-endian", "big-endian"])
+@pytest.mark.parametrize(("kind", "encoding"), [(np.uint16, "16UC1"), (np.uint16, "mono16"), (np.float32, "32FC1")])
+def test_depth_images(kind, encoding, big):
+    depth = (np.arange(WIDTH * HEIGHT).reshape(HEIGHT, WIDTH) * 260.5).astype(kind)
+    found = conversions.depth_from_image(message(depth, encoding, padding=8, big=big))
+    assert found.dtype == kind
+    np.testing.assert_array_equal(found, depth)
+
+
+def test_other_depth_images_are_refused():
+    with pytest.raises(FrameError, match="one of 16UC1, mono16, 32FC1; got 'rgb8'"):
+        conversions.depth_from_image(message(RGB, "rgb8"))
+    short = message(GREY.astype(np.uint16), "16UC1")
+    short.data = short.data[:-1]
+    with pytest.raises(FrameError, match="in all; got"):
+        conversions.depth_from_image(short)
+
+
+def test_poses_and_transforms_of_the_objects_that_have_one():
+    found = {4: NOWHERE, 7: SOLID}
+    poses = conversions.object_poses(found, HEADER)
+    (transform,) = conversions.object_transforms(found, HEADER, "front/sampt")
+    assert poses.header == transform.header == HEADER
+    (pose,) = poses.poses
+    assert (pose.position.x, pose.position.y, pose.position.z) == (0.1, 0.2, 1.5)
+    assert (pose.orientation.y, pose.orientation.w) == (0.6, 0.8)
+    assert transform.child_frame_id == "front/sampt/object_7"
+    assert (transform.transform.translation.z, transform.transform.rotation) == (1.5, pose.orientation)
+
+
+def test_tracked_objects_have_poses_and_positions_where_depth_shows_them():
+    pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
+    points = Points.start(np.array([5, 6]), np.zeros((2, 2)), np.ones(2))
+    item = ObjectResult(7, ObjectState.TRACKING, 0.9, np.zeros((HEIGHT, WIDTH), bool), points)
+    result = FrameResult(0, (HEIGHT, WIDTH), (item,))
+    (shown,) = conversions.tracked_objects(result, HEADER, {7: SOLID}).objects
+    assert shown.pose.position.z == 1.5
+    assert [point.position.z for point in shown.points] == [2.0, pytest.approx(np.nan, nan_ok=True)]
+    for found in (None, {}, {7: NOWHERE}):
+        (hidden,) = conversions.tracked_objects(result, HEADER, found).objects
+        assert np.isnan([hidden.pose.position.x, hidden.pose.orientation.w, hidden.points[0].position.y]).all()
+
+
+def test_a_cloud_is_laid_out_as_its_fields_say():
+    points = np.zeros(3, CLOUD)
+    points["z"], points["rgb"], points["object_id"] = [1, 2, 3], 0x0102FF, 70_000
+    cloud = conversions.point_cloud(points, HEADER)
+    assert (cloud.header, cloud.height, cloud.width, cloud.is_dense, cloud.is_bigendian) == (HEADER, 1, 3, True, False)
+    assert (cloud.point_step, cloud.row_step, len(cloud.data)) == (20, 60, 60)
+    fields = {field.name: (field.offset, field.datatype, field.count) for field in cloud.fields}
+    float32, uint32 = PointField.FLOAT32, PointField.UINT32
+    assert fields == {
+        "x": (0, float32, 1),
+        "y": (4, float32, 1),
+        "z": (8, float32, 1),
+        "rgb": (12, float32, 1),
+        "object_id": (16, uint32, 1),
+    }
+    np.testing.assert_array_equal(np.frombuffer(cloud.data, CLOUD), points)
+    assert list(cloud.data[12:16]) == [0xFF, 0x02, 0x01, 0]  # blue first, as PCL has it
+    assert conversions.point_cloud(points[:0], HEADER).width == 0

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-CHOICES = {"image_transport": ["raw", "compressed"], "loop": ["true", "false"], "rviz": ["true", "false"]}
+CHOICES = {
+    "image_transport": ["raw", "compressed"],
+    "broadcast_tf": ["true", "false"],
+    "loop": ["true", "false"],
+    "rviz": ["true", "false"],
+}
 DEFAULTS = {
     "image": "/camera/image_raw",
     "camera_info": "/camera/camera_info",
+    "depth": "",
+    "broadcast_tf": "false",
     "preset": "default",
     "params_file": "",
     "namespace": "",
@@ -81,6 +89,15 @@ def test_topics_and_namespace_reach_the_node(track):
     node = started(track, image="/front/image", camera_info="/front/info", namespace="front")["sampt_node"]
     assert node.node_name == "/front/sampt"
     assert node.expanded_remapping_rules == [("image", "/front/image"), ("camera_info", "/front/info")]
+
+
+def test_a_depth_topic_turns_3d_output_on(track):
+    node = started(track, depth="/front/depth", broadcast_tf="true")["sampt_node"]
+    assert ("depth", "/front/depth") in node.expanded_remapping_rules
+    words = [getattr(part[0], "text", "") for part in node.cmd]
+    files = [after for word, after in pairwise(words) if word == "--params-file"]
+    given = "".join(Path(file).read_text() for file in files)
+    assert "use_depth: true" in given and "broadcast_tf: true" in given
 
 
 def test_a_video_plays_on_the_cameras_topics(track):

@@ -21,6 +21,6 @@ def test_every_file_that_the_readme_points_to_is_there():
 
 def test_the_python_examples_compile():
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         compile(example, "README.md", "exec")
