@@ -20,5 +20,5 @@ def torch_device(name: str) -> torch.device:
 
 def uploaded(picture: np.ndarray, device: torch.device) -> Tensor:
     """A copy of an array on a device; to a GPU by way of pinned memory, so that the CPU need not wait."""
-    tensor = torch.from_numpy(np.ascontiguousarray(picture))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.clone()
+    copy = torch.tensor(np.ascontiguousarray(picture))  # from_numpy would share it, and refuses read-only ones
+    return copy.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else copy

@@ -37,7 +37,7 @@ _OWN_CONVERSIONS = {
 }
 # Encodings of one channel, as numpy names their numbers.
 _DEPTH_TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
-_MASK_TYPES = _DEPTH_TYPES | {"mono8": "u1", "8UC1": "u1", "8SC1": "i1", "16SC1": "i2", "32SC1": "i4", "64FC1": "f8"}
+_MASK_TYPES = {"mono8": "u1", "8UC1": "u1", "8SC1": "i1", "16SC1": "i2", "32SC1": "i4", "64FC1": "f8"} | _DEPTH_TYPES
 _PUBLISHED = {"mono8": (np.uint8, 1), "mono16": (np.uint16, 1), "rgb8": (np.uint8, 3)}
 
 
