@@ -37,6 +37,11 @@ def image(index: int, pixels: np.ndarray):
     return IMAGES, make("sensor_msgs/Image", header=header(index), **image_fields(pixels, "rgb8"))
 
 
+def images(count: int, size: tuple[int, int] = (48, 64)):
+    """So many black ones."""
+    return [image(index, np.zeros((*size, 3), np.uint8)) for index in range(count)]
+
+
 def compressed(index: int, pixels: np.ndarray, suffix: str = ".png"):
     data = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
     return f"{IMAGES}/compressed", make("sensor_msgs/CompressedImage", header=header(index), format="png", data=data)
