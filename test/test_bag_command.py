@@ -121,8 +121,16 @@ def test_an_interrupted_run_leaves_a_whole_bag(fakes, source, tmp_path, capsys, 
     assert {len(messages) for messages in bags.read(tmp_path / "out").values()} == {3}
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C counts, even where these tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("storage", STORAGES)
-def test_ctrl_c_waits_until_an_image_is_written(fakes, source, tmp_path, monkeypatch, storage):
+def test_ctrl_c_waits_until_an_image_is_written(fakes, source, heard, tmp_path, monkeypatch, storage):
     write, written = Writer.write, []
 
     def interrupted(self, connection, timestamp, data):
