@@ -16,6 +16,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from sampt_ros import bag_types
 from sampt_ros.errors import SourceError
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _FOREVER = QosTime(9223372036, 854775807)
 # As the node publishes, so that `ros2 bag play` does.
 _RELIABLE = Qos(
@@ -34,8 +35,8 @@ _RELIABLE = Qos(
 class BagWriter:
     """A new bag with these topics, (name, type); a folder, as `ros2 bag record` leaves it.
 
-    Ctrl-C waits until a message is written, so that after `close` it is a whole bag whatever ended it. Raises
-    SourceError where it cannot be written.
+    Ctrl-C and SIGTERM wait until a message is written, so that after `close` it is a whole bag whatever ended it.
+    Raises SourceError where it cannot be written.
     """
 
     def __init__(self, path: Path, storage: str, topics: dict[str, str]) -> None:
@@ -75,15 +76,16 @@ class BagWriter:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until this is done: half a message would make the rest unreadable."""
+    """Hold Ctrl-C and SIGTERM back until this is done: half a message would make the rest unreadable."""
     if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
         yield
         return
-    held: list[Any] = []
-    before = signal.signal(signal.SIGINT, lambda *what: held.append(what))
+    held: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: held.append(number)) for number in _ENDING}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if held and callable(before):
-            before(*held[0])
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in held[:1]:
+            signal.raise_signal(number)

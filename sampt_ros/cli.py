@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from sampt_ros.commands import bag, benchmark, doctor, evaluate, models, track
 from sampt_ros.errors import SamPtError
 
-_ERROR, _INTERRUPTED = 2, 130  # exit statuses
+_ERROR, _INTERRUPTED, _TERMINATED = 2, 130, 143  # exit statuses
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: what ends well on Ctrl-C ends as well on it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `sampt` with these arguments (default: the command line's) and return its exit status."""
     parsed = _parser().parse_args(arguments)
     try:
-        return parsed.run(parsed)
+        with _terminable():
+            return parsed.run(parsed)
     except SamPtError as error:
         print(f"sampt: error: {' '.join(str(error).split())}", file=sys.stderr)
         return _ERROR
     except ImportError as error:  # what only some presets need
         print(f"sampt: error: {error}; `sampt doctor` says what to install", file=sys.stderr)
         return _ERROR
-    except KeyboardInterrupt:
-        print("sampt: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, _Terminated)
+        print(f"sampt: {'terminated' if terminated else 'interrupted'}", file=sys.stderr)
+        return _TERMINATED if terminated else _INTERRUPTED
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises _Terminated inside, where this is the thread that hears it."""
+
+    def end(*_: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -130,17 +130,22 @@ def heard():
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-def test_ctrl_c_waits_until_an_image_is_written(fakes, source, heard, tmp_path, monkeypatch, storage):
+@pytest.mark.parametrize("ending, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_waits_until_an_image_is_written(
+    fakes, source, heard, tmp_path, monkeypatch, storage, ending, status
+):
     write, written = Writer.write, []
 
     def interrupted(self, connection, timestamp, data):
         written.append(connection.topic)
         if len(written) in (4, 5):
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(ending)
         write(self, connection, timestamp, data)
 
     monkeypatch.setattr(Writer, "write", interrupted)
-    assert run("bag", source, tmp_path / "out", "--point", "20,20", "--storage", storage) == 130
+    before = signal.getsignal(signal.SIGTERM)
+    assert run("bag", source, tmp_path / "out", "--point", "20,20", "--storage", storage) == status
+    assert signal.getsignal(signal.SIGTERM) == before
     assert {len(messages) for messages in bags.read(tmp_path / "out").values()} == {2}
 
 

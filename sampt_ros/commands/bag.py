@@ -40,8 +40,9 @@ def add(commands: Any) -> None:
           /sampt/labels    sensor_msgs/Image mono16, object id per pixel
           /sampt/points    sampt_ros/TrackedObjects
           /sampt/overlay   sensor_msgs/Image rgb8, with --overlay
-        Ctrl-C ends the run; OUT is then a whole bag of what was tracked until then. An image that is damaged has no
-        messages, one that memory did not suffice for has an empty mask. A damaged IN is read up to the damage.
+        Ctrl-C or SIGTERM ends the run; OUT is then a whole bag of what was tracked until then. An image that is
+        damaged has no messages, one that memory did not suffice for has an empty mask. A damaged IN is read up to the
+        damage.
         """,
     )
     argument = parser.add_argument
