@@ -81,11 +81,11 @@ def _uninterrupted() -> Iterator[None]:
         yield
         return
     held: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: held.append(number)) for number in _ENDING}
+    before = {ending: signal.signal(ending, lambda number, _: held.append(number)) for ending in _ENDING}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
         for number in held[:1]:
             signal.raise_signal(number)
