@@ -75,6 +75,41 @@ class ReinitConfig(Section):
     horizon: int = option(8, "Fresh points are drawn every so many frames", unit="frames", minimum=1, maximum=256)
 
 
+@dataclass(frozen=True)
+class ReacquireConfig(Section):
+    """How lost objects are found again."""
+
+    enabled: bool = option(True, "Lost objects are looked for in the whole image, by what they looked like")
+    exemplars: int = option(6, "Frames in which an object's looks are remembered", minimum=2, maximum=32)
+    gap: int = option(
+        16, "Looks are remembered every so many frames, at first more often", unit="frames", minimum=1, maximum=1000
+    )
+    drift: float = option(
+        0.25,
+        "A mask that resembles the object less has drifted onto something else: the object is lost",
+        unit="share of what its own masks do",
+        minimum=0,
+        maximum=1,
+    )
+    resemblance: float = option(
+        0.5,
+        "What resembles a lost object less is not it",
+        unit="share of what its own masks do",
+        minimum=0,
+        maximum=1,
+    )
+    size_change: float = option(
+        3.0, "A mask that is so much larger or smaller than the object's were is not it", minimum=1, maximum=100
+    )
+    patience: int = option(
+        3,
+        "An object whose masks are refused is looked for after so many frames",
+        unit="frames",
+        minimum=1,
+        maximum=1000,
+    )
+
+
 def _precision() -> str:
     return option(
         "auto",
@@ -241,6 +276,7 @@ class SamPtConfig(Section):
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
     prompting: PromptingConfig = field(default_factory=PromptingConfig)
     reinit: ReinitConfig = field(default_factory=ReinitConfig)
+    reacquire: ReacquireConfig = field(default_factory=ReacquireConfig)
     sam: SamConfig = field(default_factory=SamConfig)
     sam_hq: SamHqConfig = field(default_factory=SamHqConfig)
     mobile_sam: MobileSamConfig = field(default_factory=MobileSamConfig)

@@ -26,6 +26,7 @@ class FrameSegmenter:
     def forget(self) -> None:
         """Forget the last frame."""
         self._embedding: tuple[Frame, Any] | None = None
+        self._places: tuple[Frame, np.ndarray] | None = None
 
     def encode(self, frame: Frame) -> Any:
         """The frame's embedding; the last one is kept, for queries that come after the step.
@@ -55,6 +56,14 @@ class FrameSegmenter:
     def remember(self, frame: Frame, mask: np.ndarray, memory: Any) -> Any:
         """What the segmenter knows of an object with one more accepted mask: see Segmenter.remember."""
         return self._segmenter.remember(self.encode(frame), mask, memory) if self._segmenter.remembers else memory
+
+    def describe(self, frame: Frame) -> np.ndarray:
+        """(h, w, C) what the frame's places look like: see Segmenter.describe."""
+        embedding = self.encode(frame)
+        if self._places is None or self._places[0] is not frame:
+            with self.saving_memory():
+                self._places = (frame, self._segmenter.describe(frame, embedding))
+        return self._places[1]
 
     @contextmanager
     def saving_memory(self, objects: int = 1) -> Iterator[None]:

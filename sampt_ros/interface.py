@@ -64,8 +64,8 @@ ENDPOINTS = (
         "out",
         "~/points",
         "sampt_ros/TrackedObjects",
-        "per object its id, state (TRACKING, UNCERTAIN, LOST), score, box, area, pose and tracked points with their 3D "
-        "positions (NaN without depth); same header",
+        "per object its id, state (TRACKING, UNCERTAIN, LOST, REACQUIRED), score, box, area, pose, and tracked points "
+        "with their 3D positions (NaN without depth); same header",
     ),
     Endpoint(
         "out", "~/overlay", "sensor_msgs/Image", "rgb8, for people; drawn only while somebody subscribes; same header"

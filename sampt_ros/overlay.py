@@ -116,7 +116,7 @@ def _draw_tag(canvas: np.ndarray, item: ObjectResult, anchor: Box | None, row: i
     for word, word_width in zip(words, widths):
         if word is not words[0]:  # a dot between two words: OpenCV's fonts have none
             _circle(canvas, np.array([left - gap / 2, middle]), 2 * scale, _GREY)
-        color = _WHITE if item.state == ObjectState.TRACKING else _AMBER
+        color = _WHITE if item.state.has_mask else _AMBER
         cv2.putText(canvas, word, (left, middle + round(10 * font)), _FONT, font, color, weight, cv2.LINE_AA)
         left += word_width + gap
 
@@ -125,7 +125,7 @@ def _state_words(item: ObjectResult) -> list[str]:
     if item.state == ObjectState.LOST:
         return ["LOST"]
     score = f"{item.score:.2f}"
-    return [score] if item.state == ObjectState.TRACKING else ["UNCERTAIN", score]
+    return [score] if item.state.has_mask else ["UNCERTAIN", score]
 
 
 def _tag_corner(anchor: Box | None, image: tuple[int, int], tag: tuple[int, int], row: int) -> tuple[int, int]:

@@ -15,7 +15,9 @@ from sampt_ros.frame_segmenter import FrameSegmenter
 from sampt_ros.point_trackers import PointTracker, build_point_tracker
 from sampt_ros.prompting import ObjectPrompt
 from sampt_ros.queries import Query
+from sampt_ros.reacquisition import Reacquisition
 from sampt_ros.reinit import AcceptedMask, MaskHistory, build_reinit_policy
+from sampt_ros.scene_change import SceneChange
 from sampt_ros.segmenters import Segmenter, build_segmenter
 from sampt_ros.stages import StageClock
 from sampt_ros.structures import POSITIVE, Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
@@ -51,6 +53,8 @@ class SamPt:
         self._segmenter = FrameSegmenter(segmenter or build_segmenter(self._config))
         self._points = TrackedPoints(self._config, point_tracker or build_point_tracker(self._config))
         self._policy = build_reinit_policy(self._config.reinit)
+        self._reacquisition = Reacquisition(self._config.reacquire)
+        self._scene = SceneChange()
         self.reset()
 
     def reset(self) -> None:
@@ -66,6 +70,7 @@ class SamPt:
         self._frames: deque[Frame] = deque(maxlen=max(2, self._policy.memory))
         self._segmenter.forget()
         self._points.forget_all()
+        self._scene.reset()
 
     @property
     def config(self) -> SamPtConfig:
@@ -105,6 +110,12 @@ class SamPt:
                     self._segmenter.encode(frame)
             with clock("decoding"):
                 self._segment(objects, frame)
+
+            # What has become something else is lost; what is lost is looked for in the whole image.
+            with clock("reacquiring"):
+                if self._config.reacquire.enabled:
+                    self._check_looks(objects, frame)
+                    self._look_for(objects, frame)
         except INFERENCE_ERRORS:
             for item in objects:
                 item.result = self._result(item, ObjectState.UNCERTAIN, 0.0)
@@ -181,7 +192,7 @@ class SamPt:
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
         item.points, item.clicked = item.points + added, item.clicked | frozenset(added.id.tolist())
         self._correct(item, frames[-1])
-        if item.result.state == ObjectState.TRACKING:
+        if item.result.state.has_mask:
             self._redraw(item, item.result.mask, frames[-1:], keep=item.clicks)
             item.result = replace(item.result, points=item.points)
         return item.result
@@ -277,6 +288,7 @@ class SamPt:
 
     def _correct(self, item: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
+        item.looks = None  # learned from masks that were wrong
         prior = self._prior(item)
         if prior is None or not item.seen:
             self._segment([item], frame)
@@ -314,6 +326,57 @@ class SamPt:
         if item.history.accepted and item.history.accepted[-1].index == newest:  # corrected on the same frame
             item.history.accepted.pop()
         item.history.accepted.append(AcceptedMask(newest, mask, item.result.area))
+
+    def _check_looks(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
+        """Now and then, and after a cut: is what the masks cover still the objects? Then it is learned from."""
+        cut = self._scene.update(frame)
+        for item in objects:
+            due = item.looks is None or frame.index >= item.looks.due
+            if not item.result.state.has_mask or not (cut or due):
+                continue
+            places = self._segmenter.describe(frame)
+            if item.looks and self._reacquisition.has_drifted(item.looks, places, item.result.mask):
+                self._lose(item)
+            elif due:
+                item.looks = self._reacquisition.learn(item.looks, frame.index, places, item.result.mask)
+
+    def _look_for(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
+        """Find lost objects again, each by a click where the frame looks most like it."""
+        for item in objects:
+            looks, state = item.looks, item.result.state
+            if looks is None:
+                continue
+            looks.missed = 0 if state.has_mask else looks.missed + 1
+            if state.has_mask or (state == ObjectState.UNCERTAIN and looks.missed < self._config.reacquire.patience):
+                continue
+            places = self._segmenter.describe(frame)
+            taken = np.zeros(frame.size, bool)
+            for other in objects:
+                taken |= other.result.mask
+            place = self._reacquisition.place(looks, frame.index, places, taken)
+            if place is None:
+                continue
+            scale = np.array(frame.size[::-1], np.float32) / places.shape[1::-1]
+            click = ObjectPrompt(((place + 0.5) * scale - 0.5)[None].astype(np.float32), memory=item.memory)
+            mask, score = self._one_mask(click, frame, ambiguous=True)
+            if not score >= self._config.prompting.iou_threshold:
+                mask = np.zeros_like(mask)
+            if self._reacquisition.confirms(looks, frame.index, places, place, mask):
+                self._restart(item, mask, score, frame)
+
+    def _lose(self, item: TrackedObject) -> None:
+        """Forget where an object was, but not what it looked like."""
+        self._points.forget(item.points)
+        item.points, item.clicked, item.carried = Points.none(), frozenset(), None
+        item.history.accepted.clear()
+        item.result = self._result(item, ObjectState.LOST, 0.0)
+
+    def _restart(self, item: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
+        """Go on with an object that was found again, under its old id."""
+        self._settle(item, mask, score)
+        self._redraw(item, mask, [frame])
+        item.history.since = frame.index
+        item.result = replace(item.result, state=ObjectState.REACQUIRED, points=item.points)
 
     def _result(
         self, item: TrackedObject, state: ObjectState, score: float, mask: np.ndarray | None = None

@@ -23,7 +23,13 @@ class ObjectState(IntEnum):
 
     TRACKING = 1  # the mask is accepted
     UNCERTAIN = 2  # points are visible, but the mask was refused
-    LOST = 3  # no positive point is visible
+    LOST = 3  # no positive point is visible, or what they are on is something else
+    REACQUIRED = 4  # the mask is accepted, of an object that was lost until this frame
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the mask is accepted."""
+        return self in (ObjectState.TRACKING, ObjectState.REACQUIRED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +127,7 @@ class Points:
 class ObjectResult:
     """One object in one frame.
 
-    mask   (H, W) bool; all False unless the state is TRACKING
+    mask   (H, W) bool; all False unless the state is TRACKING or REACQUIRED
     score  predicted IoU of the mask, 0..1, also where the mask was refused
     """
 

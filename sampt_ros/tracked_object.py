@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sampt_ros.prompting import ObjectPrompt
+from sampt_ros.reacquisition import Looks
 from sampt_ros.reinit import MaskHistory
 from sampt_ros.structures import NEGATIVE, POSITIVE, ObjectResult, Points
 
@@ -20,6 +21,7 @@ class TrackedObject:
     carried  (H, W) float32: its last accepted mask, moved to the newest frame, or None
     clicked  ids of those of its points that the user gave; the others were drawn from a mask
     memory   the segmenter's own
+    looks    how to find it again, once it was seen
     """
 
     id: int
@@ -29,6 +31,7 @@ class TrackedObject:
     result: ObjectResult
     clicked: frozenset[int] = frozenset()
     memory: Any = None
+    looks: Looks | None = None
 
     @property
     def seen(self) -> bool:

@@ -60,12 +60,14 @@ class SquareSegmenter(Segmenter):
 
     rate    its score, from that (x, y)
     paint   whether there is anything to find
+    side    of the square, pixels
     passes  every decode call: its prompts, and whether it was ambiguous
     encoded the frames it encoded
     """
 
     rate: Callable[[np.ndarray], float] = lambda xy: 1.0
     paint: bool = True
+    side: int = SIDE
     passes: list[tuple[Prompts, bool]] = field(default_factory=list)
     encoded: list[Frame] = field(default_factory=list)
 
@@ -80,9 +82,9 @@ class SquareSegmenter(Segmenter):
         for row, (xy, labels) in enumerate(zip(prompts.xy, prompts.labels)):
             inside = xy[labels == POSITIVE] if (labels == POSITIVE).any() else prompts.boxes[row].reshape(2, 2)
             middle = inside.mean(axis=0)
-            left, top = np.maximum(np.rint(middle).astype(int) - SIDE // 2, 0)
+            left, top = np.maximum(np.rint(middle).astype(int) - self.side // 2, 0)
             if self.paint:
-                logits[row, top : top + SIDE, left : left + SIDE] = 1
+                logits[row, top : top + self.side, left : left + self.side] = 1
             scores[row] = self.rate(middle)
         return MaskDecoded(logits, scores)
 

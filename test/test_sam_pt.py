@@ -213,7 +213,7 @@ def test_points_near_the_border_do_not_count():
 
 
 def test_points_on_other_colours_do_not_count_if_the_patch_filter_is_on():
-    fixed = Fixed(visibility__patch_similarity=True, reinit__policy="never")
+    fixed = Fixed(visibility__patch_similarity=True, reinit__policy="never", reacquire__enabled=False)
     fixed.add()
     assert fixed.state() == ObjectState.TRACKING
     (item,) = fixed.sam_pt.step(blank() + np.uint8(200)).objects

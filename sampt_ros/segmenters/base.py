@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sampt_ros.descriptors import colors_and_gradients
 from sampt_ros.structures import NEGATIVE, POSITIVE, Frame
 
 PADDING = -1
@@ -136,6 +137,14 @@ class Segmenter(ABC):
     def remember(self, embedding: Any, mask: np.ndarray, memory: Any) -> Any:
         """What is known of an object with one more accepted mask (H, W) bool; `memory` is None for its first."""
         return None
+
+    def describe(self, frame: Frame, embedding: Any) -> np.ndarray:
+        """(h, w, C) float32, each of length 1: what the places of a whole frame look like, for finding objects again.
+
+        The place (x, y) is the part of the image from x / w, y / h on. This one knows only colours and gradients; a
+        segmenter with features of its own gives those.
+        """
+        return colors_and_gradients(frame.image)
 
     def economize(self) -> str:
         """Need less memory from now on, since it ran out. Returns in words what has changed, "" if nothing can."""

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from torch.nn import functional
 
 from sampt_ros.checkpoints import read_safetensors
 from sampt_ros.config import NanoConfig
@@ -38,6 +40,8 @@ _SUITS = (0.8, 1.35)  # sides of a window, as shares of the wanted one's, that d
 _NEAR = 0.3  # likewise, how far its corner may be off
 _REACH = 1.5  # times the distance between the clicks
 _DISOBEYED = 0.5  # a mask is worth so much less for each click that it is at odds with
+_DESCRIBED = 480  # pixels that the longest side of a whole image is scaled to, to be described
+_DESCRIBING = 3  # the map of stride 16
 _CUT_OFF = 0.7  # a mask that ends with its window, not with the image, is worth so much
 
 
@@ -109,6 +113,14 @@ class Nano(Segmenter):
         inside = uploaded(window.cut(mask.astype(np.float32)), self._device)[None, None]
         seen = self._network.memorize(features, inside)
         return memory.learned(embedding.frame.index, seen, self._config.memories)
+
+    @torch.inference_mode()
+    def describe(self, frame: Frame, embedding: NanoEmbedding) -> np.ndarray:
+        scale = _DESCRIBED / max(frame.size)
+        size = [max(1, round(length * scale / _STEP)) * _STEP for length in frame.size[::-1]]
+        image = uploaded(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), self._device)
+        features = self._network.encode(image.permute(2, 0, 1)[None]).maps[_DESCRIBING]
+        return functional.normalize(features[0], dim=0).permute(1, 2, 0).float().cpu().numpy()
 
     def _scaled_size(self, objects: int) -> int:
         """The side that the windows of so many objects are scaled to: smaller where they are many."""

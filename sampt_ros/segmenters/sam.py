@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -166,6 +167,13 @@ class Sam(Segmenter):
             soft = functional.interpolate(soft, low, mode="bilinear", align_corners=False, antialias=True)
             prompts[row] = (2 * soft[0, 0] - 1) * _CERTAIN
         return prompts
+
+    @torch.inference_mode()
+    def describe(self, frame: Frame, embedding: SamEmbedding) -> np.ndarray:
+        cells = embedding.features.shape[-1]
+        height, width = (math.ceil(length * cells / embedding.model_size) for length in embedding.resized)
+        places = functional.normalize(embedding.features[0, :, :height, :width], dim=0)
+        return places.permute(1, 2, 0).float().cpu().numpy()
 
     def economize(self) -> str:
         if self._precision != torch.float32:

@@ -73,8 +73,8 @@ class Recorder(Node):
         self.labels[stamp] = np.frombuffer(message.data, "<u2").reshape(message.height, message.width).astype(np.uint8)
 
     def on_points(self, message: TrackedObjects) -> None:
-        states = [item.state for item in message.objects]
-        self.tracked[stamp_ns(message.header)] = states.count(TrackedObject.TRACKING)
+        with_mask = [item.state in (TrackedObject.TRACKING, TrackedObject.REACQUIRED) for item in message.objects]
+        self.tracked[stamp_ns(message.header)] = sum(with_mask)
 
     def on_overlay(self, message: Image) -> None:
         if not self.images:

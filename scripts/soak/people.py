@@ -140,7 +140,6 @@ class People:
         if self.random.random() < 0.5:
             self.robot.stamp_ns -= int(self.random.uniform(30, 300) * 1e9)
             self.robot.settle(2.0)
-            self.robot.sent.clear()  # these stamps are used again
 
     def pause_and_go_on(self) -> None:
         self.pause.call_async(SetBool.Request(data=True))

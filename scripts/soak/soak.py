@@ -52,7 +52,8 @@ def run(robot: Robot, people: People, node: subprocess.Popen[bytes], seconds: fl
             people.act()
             next_act = now + people.random.expovariate(1.0)
         if now >= next_look:
-            robot.found.memory.append((now - start, resident(node.pid)))
+            if robot.found.counts["masks"]:  # before the first one the models are not all there
+                robot.found.memory.append((now - start, resident(node.pid)))
             next_look = now + 2
         rclpy.spin_once(robot, timeout_sec=max(0.0, min(next_image, next_act) - time.monotonic()))
     if node.poll() is not None:
@@ -62,7 +63,7 @@ def run(robot: Robot, people: People, node: subprocess.Popen[bytes], seconds: fl
 def judged(found: Findings) -> dict[str, Any]:
     """The report; what is wrong is listed in it."""
     wrong = list(found.wrong)
-    memory = np.array([held for _, held in found.memory])
+    memory = np.array([held for _, held in found.memory] or [0.0])
     early, late = (
         float(np.median(part)) for part in (memory[len(memory) // 4 : len(memory) // 2], memory[-len(memory) // 4 :])
     )

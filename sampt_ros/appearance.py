@@ -1,0 +1,149 @@
+"""What an object looks like, learned against everything around it.
+
+Two measures that must both hold. The response is a ridge regression (Hoerl and Kennard, 1970) from the features of the
+image's places to the object's share of each, on a few frames in which the object was surely seen: it finds what tells
+this object from these surroundings, but answers to what is merely unlike them. The likeness is the cosine to the
+object's mean features in those frames, as in PerSAM (Zhang et al., arXiv 2305.03048).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_RIDGE = 1e-3  # for features of length 1
+_JUDGED = 8  # masks whose measures are the measure for the next ones
+_SMALLEST = 0.05  # share of a place; an object that fills no place more is too small to be learned
+
+
+@dataclass(frozen=True, eq=False)
+class _Exemplar:
+    """A frame's places: features (n, C) float16, the object's share (n,) float32 of each; the mask's area in pixels."""
+
+    index: int
+    features: np.ndarray
+    share: np.ndarray
+    area: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """What was learned from all exemplars.
+
+    weights  (C + 1,) of the regression, the bias last
+    means    (k, C) the object's mean features in each, of length 1
+    around   mean likeness of the background
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    around: float
+
+
+class Appearance:
+    """How one object looked in at most `most` frames, spread over the time since its start."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._exemplars: list[_Exemplar] = []
+        self._judged: deque[tuple[float, float]] = deque(maxlen=_JUDGED)  # response and likeness of its own masks
+        self._model: _Model | None = None
+
+    @property
+    def learned(self) -> int:
+        """Frames that are remembered."""
+        return len(self._exemplars)
+
+    @property
+    def level(self) -> float:
+        """The usual mean response under the object's own masks; 0 before it is known."""
+        return self._usual()[0]
+
+    @property
+    def areas(self) -> tuple[int, int]:
+        """Pixels of the smallest and the largest of its masks; zeros before any is known."""
+        areas = [exemplar.area for exemplar in self._exemplars] or [0]
+        return min(areas), max(areas)
+
+    def learn(self, index: int, places: np.ndarray, mask: np.ndarray) -> None:
+        """Remember frame `index`, its places (h, w, C) float32 and the object's mask (H, W) bool in it."""
+        share = share_of(places, mask)
+        if share.max() < _SMALLEST:
+            return
+        judged = self._measures(places, share) if self._exemplars else None
+        features = places.reshape(-1, places.shape[2]).astype(np.float16)
+        kept = [exemplar for exemplar in self._exemplars if exemplar.index != index]
+        self._exemplars = [*kept, _Exemplar(index, features, share.ravel(), int(np.count_nonzero(mask)))]
+        if len(self._exemplars) > self._most:
+            del self._exemplars[self._most_crowded()]
+        self._model = None
+        self._judged.append(judged or self._measures(places, share))  # the first one only after it was learned
+
+    def response(self, places: np.ndarray) -> np.ndarray:
+        """(h, w) float32: near 1 where places (h, w, C) look like the object, near 0 elsewhere."""
+        weights = self._fitted().weights
+        return (places @ weights[:-1] + weights[-1]).astype(np.float32)
+
+    def resemblance(self, places: np.ndarray, mask: np.ndarray) -> float:
+        """How much what a mask (H, W) bool covers looks like the object: about 1 for its own masks, 0 for others."""
+        share = share_of(places, mask)
+        if not share.any():
+            return 0.0
+        (response, likeness), (own_response, own_likeness) = self._measures(places, share), self._usual()
+        around = self._fitted().around
+        return min(response / max(own_response, 1e-6), (likeness - around) / max(own_likeness - around, 1e-6))
+
+    def _usual(self) -> tuple[float, float]:
+        """Response and likeness of the object's own masks."""
+        if not self._judged:
+            return 0.0, 0.0
+        response, likeness = np.median(self._judged, axis=0).tolist()
+        return response, likeness
+
+    def _measures(self, places: np.ndarray, share: np.ndarray) -> tuple[float, float]:
+        """Mean response under a mask's share (h, w) of the places, and the likeness of their mean features."""
+        response = float((self.response(places) * share).sum() / share.sum())
+        mean = _mean(places.reshape(-1, places.shape[2]), share.ravel())
+        return response, float((self._fitted().means @ mean).max())
+
+    def _most_crowded(self) -> int:
+        """The exemplar, but the first and the last, whose neighbours are nearest in time."""
+        times = [exemplar.index for exemplar in self._exemplars]
+        return min(range(1, len(times) - 1), key=lambda row: times[row + 1] - times[row - 1], default=0)
+
+    def _fitted(self) -> _Model:
+        if self._model is None:
+            features = np.concatenate([exemplar.features for exemplar in self._exemplars]).astype(np.float32)
+            share = np.concatenate([exemplar.share for exemplar in self._exemplars])
+            means = np.stack([_mean(one.features.astype(np.float32), one.share) for one in self._exemplars])
+            background = features[share == 0]
+            around = float((background @ means.T).max(1).mean()) if len(background) else 0.0
+            self._model = _Model(_regression(features, share), means, around)
+        return self._model
+
+
+def share_of(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(h, w) float32 0..1: how much of each place a mask (H, W) bool covers."""
+    height, width = places.shape[:2]
+    return cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _regression(features: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(C + 1,) weights, the bias last, from features (n, C) to the share (n,) of the object.
+
+    Object and background count alike, however large they are.
+    """
+    features = np.concatenate([features, np.ones((len(features), 1), np.float32)], 1)
+    weight = share / share.sum() + (1 - share) / max(float((1 - share).sum()), 1.0)
+    weighted = features * (weight / 2)[:, None]
+    normal = weighted.T @ features + _RIDGE * np.eye(features.shape[1], dtype=np.float32)
+    return np.linalg.solve(normal, weighted.T @ share)
+
+
+def _mean(features: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(C,) of length 1: the mean of features (n, C), weighted by the object's share (n,)."""
+    mean = share @ features
+    return mean / max(float(np.linalg.norm(mean)), 1e-6)

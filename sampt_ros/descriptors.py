@@ -1,0 +1,47 @@
+"""What places of an image look like without a network: colours and gradients."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+_CELL = 16  # pixels a place's side, in an image scaled to the longest side below
+_LONGEST = 640
+_DIRECTIONS = 8
+_FLAT = 4.0  # magnitude of the gradient, which a place without any has in a bin of its own
+_BINS = 6  # of each of the three colour channels
+
+
+def colors_and_gradients(image: np.ndarray) -> np.ndarray:
+    """(h, w, 27) float32, of length 1 each: soft histograms of L*a*b* colours and of gradient directions.
+
+    image: (H, W, 3) uint8 RGB. The gradients are weighted by their magnitude, as in histograms of oriented gradients
+    (Dalal and Triggs, CVPR 2005).
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, _LONGEST / max(height, width))
+    cells = [max(1, round(length * scale / _CELL)) for length in (width, height)]
+    scaled = cv2.resize(image, [count * _CELL for count in cells], interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).astype(np.float32)
+    light = cv2.GaussianBlur(lab[..., 0], (0, 0), 1)
+    across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+    angle = (np.arctan2(down, across) / np.pi % 1) * _DIRECTIONS
+    gradients = _soft_bins(angle, _DIRECTIONS, circular=True) * np.hypot(across, down)[..., None]
+    gradients = np.concatenate([gradients, np.full((*light.shape, 1), _FLAT, np.float32)], 2)
+    colors = [_soft_bins(lab[..., channel] / 255 * (_BINS - 1), _BINS) for channel in range(3)]
+    return np.concatenate([_pooled(np.concatenate(colors, 2), cells), _pooled(gradients, cells)], 2) / np.sqrt(2)
+
+
+def _soft_bins(values: np.ndarray, bins: int, circular: bool = False) -> np.ndarray:
+    """(H, W, bins) float32: each value, in units of bins, shared between its two nearest ones."""
+    distance = np.abs(values[..., None] - np.arange(bins, dtype=np.float32))
+    if circular:
+        distance = np.minimum(distance, bins - distance)
+    return np.maximum(0, 1 - distance)
+
+
+def _pooled(maps: np.ndarray, cells: list[int]) -> np.ndarray:
+    """(h, w, C): means over places, square roots of them, of length 1 (Arandjelovic and Zisserman, CVPR 2012)."""
+    pooled = maps.reshape(cells[1], _CELL, cells[0], _CELL, -1).mean((1, 3))
+    pooled = np.sqrt(pooled / np.maximum(pooled.sum(2, keepdims=True), 1e-6))
+    return pooled.astype(np.float32)
