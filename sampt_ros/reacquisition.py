@@ -87,17 +87,27 @@ class Reacquisition:
 
     def confirms(self, looks: Looks, index: int, places: np.ndarray, place: np.ndarray, mask: np.ndarray) -> bool:
         """Whether a mask (H, W) bool found at a place is the object, as one near it was on the frame before."""
-        area = int(np.count_nonzero(mask))
-        smallest, largest = looks.appearance.areas
-        is_of_its_size = smallest / self._config.size_change <= area <= largest * self._config.size_change
-        if not is_of_its_size or looks.appearance.resemblance(places, mask) < self._config.resemblance:
+        if not self._may_be(looks, index, places, place, mask):
             looks.elsewhere.append(_Elsewhere(place, index + _PAUSE))
             looks.sighting = None
             return False
         y, x = np.nonzero(mask)
+        area = len(y)
         before, now = looks.sighting, _Sighting(index, np.array([x.mean(), y.mean()]), area**0.5)
         looks.sighting = now
         return before is not None and float(np.linalg.norm(now.centre - before.centre)) < max(now.size, before.size)
+
+    def _may_be(self, looks: Looks, index: int, places: np.ndarray, place: np.ndarray, mask: np.ndarray) -> bool:
+        """Whether a mask has the object's size and looks, and covers the place it was looked for at, but no double."""
+        area = int(np.count_nonzero(mask))
+        smallest, largest = looks.appearance.areas
+        if not smallest / self._config.size_change <= area <= largest * self._config.size_change:
+            return False
+        share = share_of(places, mask)
+        doubles = [other.xy for other in looks.elsewhere if other.until - index > _PAUSE]
+        if share[place[1], place[0]] == 0 or any(share[y, x] > _TAKEN for x, y in doubles):
+            return False
+        return looks.appearance.resemblance(places, mask) >= self._config.resemblance
 
     def _floor(self, looks: Looks) -> float:
         return self._config.resemblance * looks.appearance.level
