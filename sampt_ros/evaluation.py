@@ -169,11 +169,7 @@ def evaluate_sequence(
     sam_pt.reset()
     first = Annotation.read(sequence.annotations[0])
     sam_pt.step(read_image(sequence.frames[0]))
-    if clicks:
-        click_objects(sam_pt, first, clicks)
-    else:
-        for object_id, mask in first.masks.items():
-            sam_pt.add_object(mask=mask, object_id=object_id)
+    start_objects(sam_pt, first, clicks)
 
     seconds = 0.0
     accuracy: list[tuple[float, float]] = []
@@ -198,6 +194,15 @@ def _accuracy(truth: Annotation, result: FrameResult, object_ids: Sequence[int])
     nothing = np.zeros(result.size, bool)
     pairs = [(truth.masks.get(name, nothing), (result.labels == name) & ~truth.void) for name in object_ids]
     return fmean(region_similarity(*pair) for pair in pairs), fmean(boundary_accuracy(*pair) for pair in pairs)
+
+
+def start_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
+    """Start the objects of the newest frame from their true masks, or from so many clicks each if not 0."""
+    if clicks:
+        click_objects(sam_pt, truth, clicks)
+        return
+    for object_id, mask in truth.masks.items():
+        sam_pt.add_object(mask=mask, object_id=object_id)
 
 
 def click_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:

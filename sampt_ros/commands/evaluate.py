@@ -17,12 +17,13 @@ from sampt_ros.commands import common
 from sampt_ros.errors import SamPtError
 from sampt_ros.evaluation import AnnotatedSequence, Score, Watcher, davis_sequences, evaluate_sequence
 from sampt_ros.point_trackers import build_point_tracker
+from sampt_ros.return_accuracy import Interruption, ReturnScore, evaluate_return
 from sampt_ros.rgbd import Recording, is_rgbd_folder
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.structures import FrameResult
 from sampt_ros.video import write_image
 
-_Score = TypeVar("_Score", Score, stills.StillsScore, point_accuracy.JointScore)
+_Score = TypeVar("_Score", Score, ReturnScore, stills.StillsScore, point_accuracy.JointScore)
 
 
 def add(commands: Any) -> None:
@@ -40,6 +41,10 @@ def add(commands: Any) -> None:
         J is region similarity, F boundary accuracy, J&F their mean, 0 to 1. The first and the last frame are not
         scored, as in the DAVIS benchmark. A sequence has the mean of its objects; the last row is the mean of the
         sequences. Frames/s count tracking alone, not the reading of files nor the scoring.
+
+        With --blank N or --cut N, N frames from the middle of each video on are grey, or not there. A row then has the
+        share of objects regained (J >= 0.5 within 10 frames after it), the frames that it took, the frames since the
+        interruption with a mask on something else (J < 0.1), and the mean J of all frames after it.
 
         Stills, if there are FOLDER/OBJECT/*_mask.png: pictures are FOLDER/OBJECT/NN.jpg, masks
         FOLDER/OBJECT/NN_mask.png, nonzero on the object. Each picture is segmented by itself, from clicks. A row is an
@@ -79,6 +84,9 @@ def add(commands: Any) -> None:
         "largest error each time, on the object or off it (default: start from the true mask; for stills "
         f"{stills.DEFAULT_CLICKS} clicks)",
     )
+    interruption = parser.add_mutually_exclusive_group()
+    interruption.add_argument("--blank", type=common.count, metavar="N", help="measure the return after N grey frames")
+    interruption.add_argument("--cut", type=common.count, metavar="N", help="measure the return after N missing frames")
     argument("--json", type=Path, metavar="FILE", help="write the scores there too")
     argument("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence or object there")
     common.add_config(parser)
@@ -87,6 +95,8 @@ def add(commands: Any) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     if parsed.points:
         return _evaluate_points(parsed)
+    if parsed.blank or parsed.cut:
+        return _evaluate_returns(parsed)
     return (_evaluate_stills if stills.is_stills_folder(parsed.folder) else _evaluate_sequences)(parsed)
 
 
@@ -99,6 +109,20 @@ def _evaluate_sequences(parsed: argparse.Namespace) -> int:
             return evaluate_sequence(sam_pt, sequence, parsed.clicks or 0, watch)
 
     _evaluate_each("sequence", sequences, evaluate, Score.head(), parsed.json)
+    return 0
+
+
+def _evaluate_returns(parsed: argparse.Namespace) -> int:
+    if parsed.pictures:
+        raise SamPtError("expected --blank or --cut without --pictures")
+    sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
+    interruption = Interruption(parsed.blank or parsed.cut, blank=bool(parsed.blank))
+    sam_pt = SamPt(common.config(parsed))
+
+    def evaluate(sequence: AnnotatedSequence) -> ReturnScore:
+        return evaluate_return(sam_pt, sequence, interruption, parsed.clicks or 0)
+
+    _evaluate_each("sequence", sequences, evaluate, ReturnScore.head(), parsed.json)
     return 0
 
 
@@ -152,7 +176,13 @@ def _pictures(parsed: argparse.Namespace, name: str, captions: Sequence[str] = (
 
 def _evaluate_points(parsed: argparse.Namespace) -> int:
     recorded = is_rgbd_folder(parsed.folder)
-    given = {"--clicks": parsed.clicks, "--pictures": parsed.pictures, "--sequences": recorded and parsed.sequences}
+    given = {
+        "--clicks": parsed.clicks,
+        "--blank": parsed.blank,
+        "--cut": parsed.cut,
+        "--pictures": parsed.pictures,
+        "--sequences": recorded and parsed.sequences,
+    }
     useless = [name for name, value in given.items() if value]
     if useless:
         raise SamPtError(f"expected --points without {', '.join(useless)} on {str(parsed.folder)!r}")
