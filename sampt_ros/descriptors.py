@@ -29,7 +29,8 @@ def colors_and_gradients(image: np.ndarray) -> np.ndarray:
     gradients = _soft_bins(angle, _DIRECTIONS, circular=True) * np.hypot(across, down)[..., None]
     gradients = np.concatenate([gradients, np.full((*light.shape, 1), _FLAT, np.float32)], 2)
     colors = [_soft_bins(lab[..., channel] / 255 * (_BINS - 1), _BINS) for channel in range(3)]
-    return np.concatenate([_pooled(np.concatenate(colors, 2), cells), _pooled(gradients, cells)], 2) / np.sqrt(2)
+    both = np.concatenate([_pooled(np.concatenate(colors, 2), cells), _pooled(gradients, cells)], 2)
+    return both * np.float32(0.5**0.5)
 
 
 def _soft_bins(values: np.ndarray, bins: int, circular: bool = False) -> np.ndarray:

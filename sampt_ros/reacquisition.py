@@ -13,6 +13,7 @@ from sampt_ros.config import ReacquireConfig
 _FIRST_GAP = 4  # frames between the first two that are learned from; the gaps grow by as much
 _LEAST = 0.02  # response of a place that something may be at
 _FOLLOWED = 2.0  # places that something may move from one frame to the next
+_CHANGED = 1.5  # times the response
 _KEPT = 30  # frames that something similar is known for after it was last seen
 _PAUSE = 4  # frames that a refused place is not tried again
 _TAKEN = 0.5  # share of a place covered by another object, which then is not this one's
@@ -20,10 +21,11 @@ _TAKEN = 0.5  # share of a place covered by another object, which then is not th
 
 @dataclass(frozen=True, eq=False)
 class _Elsewhere:
-    """A place (x, y) that looks like the object and is not it, until a frame."""
+    """A place (x, y) that looks like the object and is not it, until a frame; its response when it was first seen."""
 
     xy: np.ndarray
     until: int
+    response: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +41,14 @@ class _Sighting:
 class Looks:
     """What is known of one object's looks, and of the search for it.
 
-    due     the frame in which it is to be learned from next
-    missed  frames in a row without a mask
+    due      the frame in which it is to be learned from next
+    doubted  there was a cut, and its mask was not judged since
+    missed   frames in a row without a mask
     """
 
     appearance: Appearance
     due: int = 0
+    doubted: bool = False
     missed: int = 0
     elsewhere: list[_Elsewhere] = field(default_factory=list)
     sighting: _Sighting | None = None
@@ -60,12 +64,17 @@ class Reacquisition:
         """The object's looks with one more frame: its places (h, w, C), the object's mask (H, W) bool."""
         looks = looks or Looks(Appearance(self._config.exemplars))
         looks.appearance.learn(index, places, mask)
+        looks.doubted = False
         looks.due = index + min(self._config.gap, _FIRST_GAP * looks.appearance.learned)
         response = looks.appearance.response(places)
         near = cv2.dilate((share_of(places, mask) > 0).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
         similar = _peaks(np.where(near, -np.inf, response), self._floor(looks))
-        looks.elsewhere = [_Elsewhere(xy, index + _KEPT) for xy in similar]
+        looks.elsewhere = [_Elsewhere(xy, index + _KEPT, float(response[xy[1], xy[0]])) for xy in similar]
         return looks
+
+    def cut(self, looks: Looks) -> None:
+        """After a cut a mask is doubted, and what was known of other places is worth nothing."""
+        looks.doubted, looks.elsewhere, looks.sighting = True, [], None
 
     def has_drifted(self, looks: Looks, places: np.ndarray, mask: np.ndarray) -> bool:
         """Whether a tracked object's mask (H, W) bool is on something else by now."""
@@ -79,7 +88,7 @@ class Reacquisition:
         response = looks.appearance.response(places)
         response = np.where(share_of(places, taken) > _TAKEN, -np.inf, response)
         peaks = _peaks(response, self._floor(looks))
-        looks.elsewhere = _followed(looks.elsewhere, peaks, index)
+        looks.elsewhere = _followed(looks.elsewhere, peaks, response, index)
         for xy in peaks:
             if all(np.abs(xy - other.xy).max() > 1 for other in looks.elsewhere):
                 return xy
@@ -88,7 +97,7 @@ class Reacquisition:
     def confirms(self, looks: Looks, index: int, places: np.ndarray, place: np.ndarray, mask: np.ndarray) -> bool:
         """Whether a mask (H, W) bool found at a place is the object, as one near it was on the frame before."""
         if not self._may_be(looks, index, places, place, mask):
-            looks.elsewhere.append(_Elsewhere(place, index + _PAUSE))
+            looks.elsewhere.append(_Elsewhere(place, index + _PAUSE, np.inf))
             looks.sighting = None
             return False
         y, x = np.nonzero(mask)
@@ -129,15 +138,17 @@ def _peaks(response: np.ndarray, floor: float) -> list[np.ndarray]:
     return list(np.stack([x, y], 1)[order])
 
 
-def _followed(known: list[_Elsewhere], peaks: list[np.ndarray], index: int) -> list[_Elsewhere]:
+def _followed(known: list[_Elsewhere], peaks: list[np.ndarray], response: np.ndarray, index: int) -> list[_Elsewhere]:
     """What is known to be something else, where it is now; forgotten when it was not seen for long."""
     followed = []
     for other in known:
         if other.until < index:
             continue
-        distances = [float(np.abs(xy - other.xy).max()) for xy in peaks]
-        if distances and min(distances) <= _FOLLOWED:
-            nearest = peaks[int(np.argmin(distances))]
+        # A place that answers much more than it did is something else: the object may be back.
+        near = [xy for xy in peaks if np.abs(xy - other.xy).max() <= _FOLLOWED]
+        near = [xy for xy in near if response[xy[1], xy[0]] <= _CHANGED * other.response]
+        if near:
+            nearest = min(near, key=lambda xy: float(np.abs(xy - other.xy).max()))
             # One that was refused for a while stays so only for that while.
             until = max(other.until, index + _KEPT) if other.until - index > _PAUSE else other.until
             other = replace(other, xy=nearest, until=until)

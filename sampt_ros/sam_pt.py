@@ -331,14 +331,18 @@ class SamPt:
         """Now and then, and after a cut: is what the masks cover still the objects? Then it is learned from."""
         cut = self._scene.update(frame)
         for item in objects:
-            due = item.looks is None or frame.index >= item.looks.due
-            if not item.result.state.has_mask or not (cut or due):
+            looks, mask = item.looks, item.result.mask
+            if looks and cut:
+                self._reacquisition.cut(looks)
+            if not item.result.state.has_mask or (looks and frame.index < looks.due and not looks.doubted):
                 continue
             places = self._segmenter.describe(frame)
-            if item.looks and self._reacquisition.has_drifted(item.looks, places, item.result.mask):
+            if looks and self._reacquisition.has_drifted(looks, places, mask):
                 self._lose(item)
-            elif due:
-                item.looks = self._reacquisition.learn(item.looks, frame.index, places, item.result.mask)
+            elif looks is None or frame.index >= looks.due:
+                item.looks = self._reacquisition.learn(looks, frame.index, places, mask)
+            else:
+                looks.doubted = False
 
     def _look_for(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Find lost objects again, each by a click where the frame looks most like it."""

@@ -123,6 +123,14 @@ def test_a_cut_is_checked_at_once(tracker, segmenter):
     assert states(sam_pt, image() // 3) == ["LOST"]
 
 
+def test_a_mask_that_was_refused_at_the_cut_is_checked_when_it_comes(tracker, segmenter):
+    sam_pt = started(tracker, segmenter, **{"reacquire.gap": 1000})
+    segmenter.rate = lambda xy: 0.0
+    assert states(sam_pt, image() // 3) == ["UNCERTAIN"]
+    segmenter.rate = lambda xy: 1.0
+    assert states(sam_pt, image() // 3) == ["LOST"]
+
+
 def test_a_corrected_object_is_learned_anew(tracker, segmenter):
     sam_pt = started(tracker, segmenter)
     sam_pt.add_points(1, [THERE])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from synthetic import disk, texture
 
+from sampt_ros.appearance import Appearance
 from sampt_ros.config import GrabCutConfig, SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.evaluation import region_similarity
@@ -45,6 +46,27 @@ def segmenter(request) -> Segmenter:
 @pytest.fixture
 def embedding(segmenter):
     return segmenter.encode(scene())
+
+
+def test_places_of_a_whole_frame_are_described(segmenter):
+    frame = scene()
+    places = segmenter.describe(frame, segmenter.encode(frame))
+    height, width, _ = places.shape
+    assert places.dtype == np.float32
+    assert width / height == pytest.approx(WIDTH / HEIGHT, rel=0.1)
+    assert np.linalg.norm(places, axis=2) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(SEGMENTERS.keys() - FROM_NAMES.keys()))
+def test_an_object_is_found_again_by_how_places_are_described(name):
+    segmenter = SEGMENTERS[name](SamPtConfig())
+    now, later = scene(), scene(red=disk((200, 110), 30, HEIGHT, WIDTH), blue=disk((60, 60), 24, HEIGHT, WIDTH))
+    appearance = Appearance(most=2)
+    appearance.learn(0, segmenter.describe(now, segmenter.encode(now)), RED)
+    response = appearance.response(segmenter.describe(later, segmenter.encode(later)))
+    y, x = np.unravel_index(response.argmax(), response.shape)
+    at = (np.array([x, y]) + 0.5) * [WIDTH, HEIGHT] / response.shape[::-1]
+    assert np.linalg.norm(at - (200, 110)) < 30
 
 
 def both(segmenter: Segmenter, embedding) -> Prompts:
