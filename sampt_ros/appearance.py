@@ -21,7 +21,10 @@ _SMALLEST = 0.05  # share of a place; an object that fills no place more is too 
 
 @dataclass(frozen=True, eq=False)
 class _Exemplar:
-    """A frame's places: features (n, C) float16, the object's share (n,) float32 of each; the mask's area in pixels."""
+    """A frame's places: features (n, C) float16, the object's share (n,) float32 of each; the mask's area in pixels.
+
+    The area is 0 for a picture of another camera, where it says nothing.
+    """
 
     index: int
     features: np.ndarray
@@ -58,6 +61,11 @@ class Appearance:
         return len(self._exemplars)
 
     @property
+    def is_of_a_picture(self) -> bool:
+        """Whether it was never seen in the stream itself."""
+        return self.areas == (0, 0)
+
+    @property
     def level(self) -> float:
         """The usual mean response under the object's own masks; 0 before it is known."""
         return self._usual()[0]
@@ -65,18 +73,22 @@ class Appearance:
     @property
     def areas(self) -> tuple[int, int]:
         """Pixels of the smallest and the largest of its masks; zeros before any is known."""
-        areas = [exemplar.area for exemplar in self._exemplars] or [0]
+        areas = [exemplar.area for exemplar in self._exemplars if exemplar.area] or [0]
         return min(areas), max(areas)
 
-    def learn(self, index: int, places: np.ndarray, mask: np.ndarray) -> None:
-        """Remember frame `index`, its places (h, w, C) float32 and the object's mask (H, W) bool in it."""
+    def learn(self, index: int, places: np.ndarray, mask: np.ndarray, is_reference: bool = False) -> None:
+        """Remember frame `index`, its places (h, w, C) float32 and the object's mask (H, W) bool in it.
+
+        is_reference: the picture is of another time or camera; the object's size in it says nothing
+        """
         share = share_of(places, mask)
         if share.max() < _SMALLEST:
             return
         judged = self._measures(places, share) if self._exemplars else None
         features = places.reshape(-1, places.shape[2]).astype(np.float16)
         kept = [exemplar for exemplar in self._exemplars if exemplar.index != index]
-        self._exemplars = [*kept, _Exemplar(index, features, share.ravel(), int(np.count_nonzero(mask)))]
+        area = 0 if is_reference else int(np.count_nonzero(mask))
+        self._exemplars = [*kept, _Exemplar(index, features, share.ravel(), area)]
         if len(self._exemplars) > self._most:
             del self._exemplars[self._most_crowded()]
         self._model = None

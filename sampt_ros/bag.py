@@ -103,7 +103,9 @@ class BagTracker:
         if news:
             _log.warning("%s", news)
         if self._starts:
-            started = [self._session.start(name, **vars(start)) for name, start in self._starts.items()]
+            started = [
+                self._session.start(partial(start.begin, object_id=name)) for name, start in self._starts.items()
+            ]
             result, self._starts = replace(result, objects=tuple(started)), {}
         return result
 

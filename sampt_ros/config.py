@@ -98,6 +98,13 @@ class ReacquireConfig(Section):
         minimum=0,
         maximum=1,
     )
+    reference_resemblance: float = option(
+        0.7,
+        "Likewise while an object is known from a picture alone",
+        unit="share of what the picture's own mask does",
+        minimum=0,
+        maximum=1,
+    )
     size_change: float = option(
         3.0, "A mask that is so much larger or smaller than the object's were is not it", minimum=1, maximum=100
     )

@@ -28,7 +28,13 @@ from sampt_ros.image_messages import (
     rgb_from_compressed,
     rgb_from_image,
 )
-from sampt_ros.messages import MessageClasses, intrinsics_from_camera_info, request_from_message, stamp_ns
+from sampt_ros.messages import (
+    MessageClasses,
+    intrinsics_from_camera_info,
+    reference_from_message,
+    request_from_message,
+    stamp_ns,
+)
 from sampt_ros.structures import FrameResult
 
 __all__ = [
@@ -43,6 +49,7 @@ __all__ = [
     "object_transforms",
     "parameter_descriptor",
     "point_cloud",
+    "reference_from_message",
     "request_from_message",
     "rgb_from_compressed",
     "rgb_from_image",

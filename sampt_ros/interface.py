@@ -42,6 +42,13 @@ ENDPOINTS = (
     ),
     Endpoint(
         "in",
+        "~/reference",
+        "sampt_ros/Reference",
+        "a picture of an object and its mask there: it is looked for without a click. To be published transient "
+        "local (latched): what was published before the node was there counts too",
+    ),
+    Endpoint(
+        "in",
         "/clicked_point",
         "geometry_msgs/PointStamped",
         "RViz's Publish Point, metres, any frame that TF connects to the camera: a point on an object",

@@ -12,7 +12,7 @@ import numpy as np
 from sampt_ros.camera import Pinhole
 from sampt_ros.depth import Solid
 from sampt_ros.errors import QueryError
-from sampt_ros.image_messages import mask_from_image
+from sampt_ros.image_messages import mask_from_image, rgb_from_image
 from sampt_ros.session import Action, Request
 from sampt_ros.structures import FrameResult, ObjectResult
 
@@ -63,6 +63,11 @@ def request_from_message(msg: Any) -> Request:
         mask_from_image(msg.mask),
         stamp_ns(msg.header),
     )
+
+
+def reference_from_message(msg: Any) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """A sampt_ros/Reference as Session.refer takes it; raises FrameError or QueryError."""
+    return rgb_from_image(msg.image), mask_from_image(msg.mask), msg.object_id
 
 
 def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:

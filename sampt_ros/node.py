@@ -19,7 +19,7 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -33,7 +33,7 @@ from sampt_ros.depth import Solid, cloud
 from sampt_ros.depth_stream import DepthStream, Tracked
 from sampt_ros.errors import INFERENCE_ERRORS, ConfigError, QueryError, SamPtError
 from sampt_ros.mailbox import Arrival, Mailbox
-from sampt_ros.msg import QueryPoints, TrackedObjects
+from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sampt_ros.overlay import draw
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.session import Session
@@ -46,6 +46,7 @@ from sampt_ros.worker import Worker
 _OVERRIDABLE = QoSOverridingOptions.with_default_policies()
 # Copied for every topic: an override is written into the profile itself.
 _RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)  # every subscriber matches it
+_LATCHED = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)  # a late image is dropped, never queued
 
 
@@ -187,6 +188,7 @@ class SamptNode(LifecycleNode):
         self._input(kind, self._image_topic, partial(self._on_image, convert), _NEWEST)
         self._input(CameraInfo, "camera_info", self._on_camera_info, qos_profile_sensor_data)
         self._input(QueryPoints, "~/query_points", self._on_query_points)
+        self._input(Reference, "~/reference", self._on_reference, _LATCHED)
         self._input(PointStamped, "/clicked_point", partial(self._on_click, POSITIVE))
         self._input(PointStamped, "~/clicked_background", partial(self._on_click, NEGATIVE))
         self._input(Point, f"{self.resolve_topic_name('image')}_mouse_left", self._on_mouse)
@@ -225,6 +227,9 @@ class SamptNode(LifecycleNode):
             return session.answer(conversions.request_from_message(message))
 
         self._ask(answer)
+
+    def _on_reference(self, message: Reference) -> None:
+        self._ask(lambda session: session.refer(*conversions.reference_from_message(message)))
 
     def _on_click(self, label: int, message: PointStamped) -> None:
         xyz, stamp = np.array([message.point.x, message.point.y, message.point.z]), conversions.stamp_ns(message.header)

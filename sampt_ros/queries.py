@@ -38,7 +38,9 @@ class Query:
     ) -> Query:
         """A query on an image of size (height, width); raises QueryError if it makes no sense there."""
         xy, kinds = _points(points, labels, size)
-        query = cls(xy, kinds, None if box is None else _box(box, size), None if mask is None else _mask(mask, size))
+        query = cls(
+            xy, kinds, None if box is None else _box(box, size), None if mask is None else checked_mask(mask, size)
+        )
         if len(xy) == 0 and query.box is None and query.mask is None:
             raise QueryError("expected points, a box or a mask; got none of them")
         return query
@@ -100,7 +102,8 @@ def _box(box: Sequence[float], size: tuple[int, int]) -> Box:
     return x_min, y_min, x_max, y_max
 
 
-def _mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def checked_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A seed mask (H, W) as bool; raises QueryError if it is empty or not of the image's size (height, width)."""
     seed = np.array(mask, bool)
     if seed.shape != size:
         raise QueryError(f"expected a seed mask of the image's shape {size}; got {seed.shape}")

@@ -12,6 +12,7 @@ from sampt_ros.config import ReacquireConfig
 
 _FIRST_GAP = 4  # frames between the first two that are learned from; the gaps grow by as much
 _LEAST = 0.02  # response of a place that something may be at
+_BEFORE_ALL = -(2**31)  # the frame that a reference picture counts as
 _FOLLOWED = 2.0  # places that something may move from one frame to the next
 _CHANGED = 1.5  # times the response
 _KEPT = 30  # frames that something similar is known for after it was last seen
@@ -72,6 +73,12 @@ class Reacquisition:
         looks.elsewhere = [_Elsewhere(xy, index + _KEPT, float(response[xy[1], xy[0]])) for xy in similar]
         return looks
 
+    def from_reference(self, places: np.ndarray, mask: np.ndarray) -> Looks:
+        """The looks of an object seen in a picture alone: its places (h, w, C), the object's mask (H, W) bool."""
+        looks = Looks(Appearance(self._config.exemplars))
+        looks.appearance.learn(_BEFORE_ALL, places, mask, is_reference=True)
+        return looks
+
     def cut(self, looks: Looks) -> None:
         """After a cut a mask is doubted, and what was known of other places is worth nothing."""
         looks.doubted, looks.elsewhere, looks.sighting = True, [], None
@@ -110,13 +117,15 @@ class Reacquisition:
         """Whether a mask has the object's size and looks, and covers the place it was looked for at, but no double."""
         area = int(np.count_nonzero(mask))
         smallest, largest = looks.appearance.areas
-        if not smallest / self._config.size_change <= area <= largest * self._config.size_change:
+        if largest and not smallest / self._config.size_change <= area <= largest * self._config.size_change:
             return False
         share = share_of(places, mask)
         doubles = [other.xy for other in looks.elsewhere if other.until - index > _PAUSE]
         if share[place[1], place[0]] == 0 or any(share[y, x] > _TAKEN for x, y in doubles):
             return False
-        return looks.appearance.resemblance(places, mask) >= self._config.resemblance
+        is_of_a_picture = looks.appearance.is_of_a_picture
+        least = self._config.reference_resemblance if is_of_a_picture else self._config.resemblance
+        return looks.appearance.resemblance(places, mask) >= least
 
     def _floor(self, looks: Looks) -> float:
         return self._config.resemblance * looks.appearance.level

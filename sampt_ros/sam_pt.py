@@ -14,7 +14,7 @@ from sampt_ros.errors import INFERENCE_ERRORS, FrameError, QueryError, UnknownOb
 from sampt_ros.frame_segmenter import FrameSegmenter
 from sampt_ros.point_trackers import PointTracker, build_point_tracker
 from sampt_ros.prompting import ObjectPrompt
-from sampt_ros.queries import Query
+from sampt_ros.queries import Query, checked_mask
 from sampt_ros.reacquisition import Reacquisition
 from sampt_ros.reinit import AcceptedMask, MaskHistory, build_reinit_policy
 from sampt_ros.scene_change import SceneChange
@@ -25,6 +25,7 @@ from sampt_ros.tracked_object import TrackedObject
 from sampt_ros.tracked_points import TrackedPoints
 
 _LEAST_CARRIED = 16  # pixels that a mask must still have to be a prompt
+_REFERENCE = -(2**31)  # index of the frame that a reference picture is
 _MAX_ID = 65535  # the label image is uint16
 
 
@@ -169,6 +170,36 @@ class SamPt:
             self._carry_masks([item], frames)
             self._segment([item], frames[-1])
         return item.result
+
+    def add_reference(self, image: np.ndarray, mask: np.ndarray, object_id: int | None = None) -> ObjectResult:
+        """Look for an object that is known from a picture: it is LOST until it is seen, then REACQUIRED.
+
+        image      (H, W, 3) uint8 RGB, of any size: the object as it looks, in surroundings as they are
+        mask       (H, W) nonzero on the object
+        object_id  as in add_object
+
+        Raises FrameError or QueryError, saying what was expected, and then nothing has changed.
+        """
+        if not self._config.reacquire.enabled:
+            raise QueryError("expected reacquire.enabled for an object known from a picture; it is false")
+        seed = checked_mask(mask, check_image(image).shape[:2])
+        object_id = self._checked_id(object_id)
+        picture = Frame(_REFERENCE, image)
+        looks = self._reacquisition.from_reference(self._segmenter.describe(picture), seed)
+        if not looks.appearance.learned:
+            raise QueryError("expected an object that fills more of the picture; it is too small to know it again")
+        memory = self._segmenter.remember(picture, seed, None)
+        if object_id in self._objects:
+            self._points.forget(self._objects[object_id].points)
+        self._last_id = max(self._last_id, object_id)
+        newest = self._frames[-1] if self._frames else picture
+        nothing = np.zeros(newest.size, bool)
+        result = ObjectResult(object_id, ObjectState.LOST, 0.0, nothing, Points.none())
+        history = MaskHistory(int(seed.sum()), newest.index, deque(maxlen=self._policy.memory))
+        self._objects[object_id] = TrackedObject(
+            object_id, Points.none(), history, None, result, memory=memory, looks=looks
+        )
+        return result
 
     def add_points(
         self,

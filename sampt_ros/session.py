@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 
@@ -120,11 +119,18 @@ class Session:
         started = self.sam_pt.add_object(request.points, request.labels, request.box, request.mask, name or None, past)
         return "started " + self._noted(started)
 
-    def start(self, object_id: int, **prompts: Any) -> ObjectResult:
-        """Start an object on the newest image from what SamPt.add_object takes; raises QueryError."""
-        started = self.sam_pt.add_object(**prompts, object_id=object_id)
+    def start(self, begin: Callable[[SamPt], ObjectResult]) -> ObjectResult:
+        """Let `begin` start an object, or look for one; raises what that raises."""
+        started = begin(self.sam_pt)
         self._noted(started)
         return started
+
+    def refer(self, image: np.ndarray, mask: np.ndarray | None, object_id: int) -> str:
+        """Look for an object known from a picture (see SamPt.add_reference); returns what was done."""
+        if mask is None:
+            raise QueryError("expected a mask of the object in the reference picture; got none")
+        self.start(lambda sam_pt: sam_pt.add_reference(image, mask, object_id))
+        return f"object {object_id}: looked for"
 
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> str:
         """A single click at pixel xy; returns what was done, or raises QueryError.

@@ -18,8 +18,8 @@ from sampt_ros.errors import OutOfMemoryError, QueryError, SourceError
 from sampt_ros.label_images import read_labels, write_labels
 from sampt_ros.overlay import ContactSheet, draw
 from sampt_ros.sam_pt import SamPt
-from sampt_ros.structures import POSITIVE, FrameResult, Points
-from sampt_ros.video import write_image
+from sampt_ros.structures import POSITIVE, FrameResult, ObjectResult, Points
+from sampt_ros.video import read_image, write_image
 
 _log = logging.getLogger(__name__)
 
@@ -28,20 +28,36 @@ _FIRST_OBJECT = 1  # the object that prompts without a number belong to
 
 @dataclass
 class ObjectStart:
-    """What one object starts from, as SamPt.add_object takes it."""
+    """What one object starts from, as SamPt.add_object takes it; with a reference picture the mask lies on that one."""
 
     points: list[tuple[float, float]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     box: list[float] | None = None
     mask: np.ndarray | None = None
+    reference: np.ndarray | None = None
+
+    def begin(self, sam_pt: SamPt, object_id: int) -> ObjectResult:
+        """Start the object on the newest frame, or look for it from now on; raises QueryError."""
+        if self.reference is None or self.mask is None:
+            return sam_pt.add_object(self.points, self.labels, self.box, self.mask, object_id)
+        if self.points or self.box is not None:
+            raise QueryError(f"expected object {object_id} from a reference picture or from prompts; got both")
+        return sam_pt.add_reference(self.reference, self.mask, object_id)
 
 
-def parse_starts(points: Sequence[str], boxes: Sequence[str], masks: Sequence[str]) -> dict[int, ObjectStart]:
+def parse_starts(
+    points: Sequence[str],
+    boxes: Sequence[str],
+    masks: Sequence[str],
+    references: Sequence[str] = (),
+    reference_masks: Sequence[str] = (),
+) -> dict[int, ObjectStart]:
     """What the objects start from, by object id; without a number prompts belong to object 1.
 
     points  "x,y[,label][,object]" with label 1 on the object, 0 off it
     boxes   "x_min,y_min,x_max,y_max[,object]"
     masks   "FILE[,object]"; a file with several labels and no object starts one object per label
+    references, reference_masks  pictures, and for each its masks, likewise
 
     Raises QueryError or SourceError, saying what was expected.
     """
@@ -61,8 +77,18 @@ def parse_starts(points: Sequence[str], boxes: Sequence[str], masks: Sequence[st
             start = starts.setdefault(name, ObjectStart())
             _require_unset(start.mask, "mask", name)
             start.mask = mask
+    if len(references) != len(reference_masks):
+        raise QueryError(
+            f"expected a --reference-mask for each --reference; got {len(reference_masks)} for {len(references)}"
+        )
+    for picture, text in zip(references, reference_masks):
+        image = read_image(Path(picture))
+        for name, mask in _read_masks(text):
+            start = starts.setdefault(name, ObjectStart())
+            _require_unset(start.mask, "mask", name)
+            start.mask, start.reference = mask, image
     if not starts:
-        raise QueryError("expected what to track: at least one --point, --box or --mask")
+        raise QueryError("expected what to track: at least one --point, --box, --mask or --reference")
     return starts
 
 
@@ -111,7 +137,7 @@ def track(
             _log.warning("frame %d has no masks: %s", number, error)
             result = FrameResult(number, image.shape[:2])
         if number == 0:
-            started = [sam_pt.add_object(**vars(start), object_id=name) for name, start in starts.items()]
+            started = [start.begin(sam_pt, name) for name, start in starts.items()]
             result = replace(result, objects=tuple(started))
         yield image, result
 

@@ -27,7 +27,7 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_helpers import RELIABLE, Listener, wait_until
 from sampt_ros.msg import QueryPoint, QueryPoints, TrackedObjects
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
@@ -43,6 +43,7 @@ IMAGE, CAMERA_INFO = "/camera/image_raw", "/camera/camera_info"
 START_NS = 1_700_000_000_123_456_789
 FRAME_NS = 33_333_333
 HEIGHT, WIDTH = 48, 64
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PATIENCE = 20.0  # seconds, for a machine that does a lot besides
 
 
@@ -243,6 +244,12 @@ class Harness:
     def publisher(self, topic: str) -> Any:
         """The node's own."""
         return next(publisher for publisher in self.node.publishers if publisher.topic_name == topic)
+
+    def latch(self, topic: str, message: Any) -> None:
+        """Publish transient local: who listens later hears it too."""
+        publisher = self._listener.node.create_publisher(type(message), topic, LATCHED)
+        self._publishers[topic] = publisher
+        publisher.publish(message)
 
     def publish(self, topic: str, message: Any) -> None:
         """Publish to the node, once both sides know of each other."""

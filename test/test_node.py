@@ -33,7 +33,7 @@ from node_harness import (
     wait_for,
 )
 from ros_helpers import BEST_EFFORT, listener, ros_domain  # noqa: F401
-from sampt_ros.msg import QueryPoint, QueryPoints, TrackedObject
+from sampt_ros.msg import QueryPoint, QueryPoints, Reference, TrackedObject
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
@@ -73,6 +73,33 @@ def sampt(start_node) -> Harness:
 def near(x: float, y: float):
     """The middle of a mask there: the drawn points are not quite symmetric around it."""
     return pytest.approx((x, y), abs=1.01)
+
+
+def reference(object_id=5, mask=None):
+    """The left disk of a picture."""
+    picture, left, _ = two_disks(0)
+    seen = left if mask is None else mask
+    return Reference(
+        object_id=object_id,
+        image=image_from_array(picture, "rgb8", Header()),
+        mask=image_from_array(seen.astype(np.uint8), "mono8", Header()),
+    )
+
+
+def test_a_reference_published_before_the_node_listens_is_looked_for(start_node):
+    harness = start_node()
+    harness.latch("/sampt/reference", reference())
+    harness.start()
+    harness.wait_for_count("queries_accepted", 1)
+    assert harness.track().objects[5].state == TrackedObject.LOST
+
+
+def test_a_reference_without_its_mask_is_refused_with_the_reason(sampt):
+    message = reference()
+    message.mask = Image()
+    sampt.latch("/sampt/reference", message)
+    assert "mask of the object in the reference picture" in sampt.wait_for_count("queries_refused", 1)
+    assert sampt.track().objects == {}
 
 
 # --- what comes out ---

@@ -5,6 +5,7 @@ import pytest
 from fakes import DriftingTracker, SquareSegmenter
 
 from sampt_ros.config import load_preset
+from sampt_ros.errors import QueryError
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.structures import ObjectState
 
@@ -149,3 +150,72 @@ def test_after_a_reset_nothing_is_known(tracker, segmenter):
     sam_pt.step(image(HERE))
     assert sam_pt.add_object([HERE]).state == ObjectState.TRACKING
     assert sam_pt._objects[1].looks is None
+
+
+# Objects known from a picture
+
+
+def mask_at(x, y, side=16, size=(192, 320)):
+    mask = np.zeros(size, bool)
+    mask[y - side // 2 : y + side // 2, x - side // 2 : x + side // 2] = True
+    return mask
+
+
+@pytest.fixture
+def looking(tracker, segmenter):
+    """A SamPt that looks for the square of a picture, before its first frame."""
+    segmenter.side = 16
+    sam_pt = SamPt(load_preset("default", CHANGES), segmenter, tracker)
+    assert sam_pt.add_reference(image(HERE), mask_at(*HERE), object_id=7).state == ObjectState.LOST
+    return sam_pt
+
+
+def test_an_object_known_from_a_picture_is_found_without_a_click(looking):
+    assert states(looking, image(seed=1), image(THERE, seed=1)) == ["LOST"] * 2
+    result = looking.step(image(THERE, seed=1)).objects[0]
+    assert (result.id, result.state) == (7, ObjectState.REACQUIRED)
+    assert result.mask[THERE[::-1]]
+    assert states(looking, image(THERE, seed=1)) == ["TRACKING"]
+
+
+def test_something_else_is_not_what_the_picture_shows(looking):
+    assert states(looking, *[image(THERE, color=(40, 60, 190), seed=1)] * 4) == ["LOST"] * 4
+
+
+def test_the_size_in_the_picture_says_nothing(tracker, segmenter):
+    sam_pt = SamPt(load_preset("default", CHANGES | {"reacquire.size_change": 1.0}), segmenter, tracker)
+    sam_pt.add_reference(image(HERE), mask_at(*HERE))
+    assert states(sam_pt, *[image(THERE)] * 2)[-1] == "REACQUIRED"  # though the segmenter finds 9 pixels a side
+
+
+def test_a_picture_of_another_size_and_the_next_id(tracker, segmenter):
+    sam_pt = SamPt(load_preset("default", CHANGES), segmenter, tracker)
+    sam_pt.step(image(HERE))
+    first = sam_pt.add_object([HERE])
+    found = sam_pt.add_reference(image(HERE)[:96, :160], mask_at(*HERE)[:96, :160])
+    assert found.id == first.id + 1
+    assert found.mask.shape == (192, 320)
+
+
+def test_a_tracked_object_of_that_id_is_looked_for_anew(tracker, segmenter):
+    sam_pt = started(tracker, segmenter)
+    assert sam_pt.add_reference(image(THERE), mask_at(*THERE), object_id=1).state == ObjectState.LOST
+    assert tracker.ids == []
+    assert len(sam_pt.step(image()).objects) == 1
+
+
+@pytest.mark.parametrize(
+    "mask, changes, expected",
+    [
+        (np.zeros((192, 320), bool), {}, "at least one pixel"),
+        (np.ones((5, 5), bool), {}, r"shape \(192, 320\)"),
+        (mask_at(72, 72, side=2), {}, "too small"),
+        (mask_at(72, 72), {"reacquire.enabled": False}, "reacquire.enabled"),
+        (mask_at(72, 72), {"max_objects": 1}, "max_objects"),
+    ],
+)
+def test_a_picture_that_does_not_do_is_refused_and_nothing_has_changed(tracker, segmenter, mask, changes, expected):
+    sam_pt = started(tracker, segmenter, **changes)
+    with pytest.raises(QueryError, match=expected):
+        sam_pt.add_reference(image(THERE), mask)
+    assert sam_pt.object_ids == [1]

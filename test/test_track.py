@@ -13,7 +13,7 @@ from sampt_ros.label_images import read_labels, write_labels
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.structures import ObjectState
 from sampt_ros.track import ObjectStart, Recorder, parse_starts, track
-from sampt_ros.video import VideoFile, read_image
+from sampt_ros.video import VideoFile, read_image, write_image
 
 
 @pytest.fixture
@@ -65,10 +65,36 @@ def test_a_label_image_with_an_object_is_one_mask(label_image):
     assert {name: int(start.mask.sum()) for name, start in starts.items()} == {5: 200}
 
 
+def test_a_reference_picture_brings_an_object_per_label_of_its_mask(label_image, tmp_path):
+    write_image(tmp_path / "cup.png", blank() + np.uint8(9))
+    starts = parse_starts([], [], [], [str(tmp_path / "cup.png")], [label_image])
+    assert {name: int(start.mask.sum()) for name, start in starts.items()} == {3: 100, 7: 100}
+    assert all((start.reference == 9).all() for start in starts.values())
+
+
+def test_a_reference_needs_its_mask(label_image):
+    with pytest.raises(SamPtError, match="a --reference-mask for each --reference; got 0 for 1"):
+        parse_starts([], [], [], ["cup.png"])
+
+
+def test_an_object_has_a_reference_or_prompts(sam_pt, label_image, tmp_path):
+    write_image(tmp_path / "cup.png", blank())
+    starts = parse_starts(["3,4,1,3"], [], [], [str(tmp_path / "cup.png")], [label_image])
+    with pytest.raises(SamPtError, match="object 3 from a reference picture or from prompts; got both"):
+        next(track(sam_pt, [blank()], starts))
+
+
+def test_an_object_of_a_reference_is_lost_until_it_is_found(sam_pt, label_image, tmp_path):
+    write_image(tmp_path / "cup.png", blank())
+    starts = parse_starts([], [], [], [str(tmp_path / "cup.png")], [f"{label_image},5"])
+    _, result = next(track(sam_pt, [blank()], starts))
+    assert [(item.id, item.state) for item in result.objects] == [(5, ObjectState.LOST)]
+
+
 @pytest.mark.parametrize(
     ("points", "boxes", "masks", "complaint"),
     [
-        ([], [], [], "at least one --point, --box or --mask"),
+        ([], [], [], "at least one --point, --box, --mask or --reference"),
         (["3"], [], [], r"expected x,y\[,label\]\[,object\]; got '3'"),
         (["3,4,1,1,1"], [], [], "expected x,y"),
         (["3,here"], [], [], "expected x,y"),

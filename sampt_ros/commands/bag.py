@@ -11,7 +11,6 @@ from tqdm import tqdm
 from sampt_ros.commands import common
 from sampt_ros.errors import QueryError, SamPtError, SourceError
 from sampt_ros.sam_pt import SamPt
-from sampt_ros.track import parse_starts
 
 if TYPE_CHECKING:
     from sampt_ros.bag import BagRecorder, BagTracker
@@ -27,7 +26,7 @@ def add(commands: Any) -> None:
         """
         Every image of the bag is tracked, as fast as it goes. What to track comes from the bag (sampt_ros/QueryPoints,
         and 3D clicks on /clicked_point and /sampt/clicked_background in the images' own frame), or from --point, --box
-        and --mask, in pixels of the first image; see `sampt track --help`.
+        and --mask, in pixels of the first image, or --reference; see `sampt track --help`.
 
         examples:
           sampt bag recording/ tracked/ --point 320,240
@@ -66,13 +65,14 @@ def _run(parsed: argparse.Namespace) -> int:
         raise SamPtError(
             f"expected rosbags and mcap, which read bags: pip install rosbags mcap; got: {error}"
         ) from None
-    prompts = (parsed.point, parsed.box, parsed.mask)
-    starts = parse_starts(*prompts) if any(prompts) else {}
+    starts = common.starts(parsed) if common.has_prompts(parsed) else {}
     config = common.config(parsed)
     with BagReader(parsed.bag) as bag:
         inputs = choose_inputs(bag.topics, parsed.image, parsed.queries, parsed.camera_info)
         if not (starts or inputs.queries or inputs.clicks):
-            raise QueryError("expected what to track: --point, --box, --mask, or sampt_ros/QueryPoints in the bag")
+            raise QueryError(
+                "expected what to track: --point, --box, --mask, --reference, or sampt_ros/QueryPoints in the bag"
+            )
         recorder = BagRecorder(parsed.out, parsed.storage or bag.storage, parsed.overlay)
         tracker = BagTracker(SamPt(config), inputs, starts)
         try:

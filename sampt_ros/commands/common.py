@@ -13,6 +13,7 @@ import yaml
 
 from sampt_ros.config import SamPtConfig, load_preset
 from sampt_ros.errors import ConfigError, SamPtError
+from sampt_ros.track import ObjectStart, parse_starts
 
 
 def add_command(
@@ -40,7 +41,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def add_prompts(parser: argparse.ArgumentParser) -> None:
-    """Add --point, --box and --mask, as parse_starts takes them."""
+    """Add --point, --box, --mask, --reference and --reference-mask, as `starts` takes them."""
     argument = parser.add_argument
     argument(
         "--point", action="append", default=[], metavar="X,Y[,LABEL][,OBJECT]", help="LABEL 1: on the object, 0: off it"
@@ -55,6 +56,31 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
         metavar="FILE[,OBJECT]",
         help="PNG, nonzero on the object; with several labels and no OBJECT, each is an object",
     )
+
+    argument(
+        "--reference",
+        action="append",
+        default=[],
+        metavar="IMAGE",
+        help="a picture of an object, which is then looked for without a click; with --reference-mask",
+    )
+    argument(
+        "--reference-mask",
+        action="append",
+        default=[],
+        metavar="FILE[,OBJECT]",
+        help="the object in that picture, as for --mask",
+    )
+
+
+def has_prompts(parsed: argparse.Namespace) -> bool:
+    """Whether anything says what to track."""
+    return any((parsed.point, parsed.box, parsed.mask, parsed.reference, parsed.reference_mask))
+
+
+def starts(parsed: argparse.Namespace) -> dict[int, ObjectStart]:
+    """What the prompts say; raises QueryError or SourceError."""
+    return parse_starts(parsed.point, parsed.box, parsed.mask, parsed.reference, parsed.reference_mask)
 
 
 def tracked(frames: int, seconds: float, masks: Mapping[int, int]) -> str:

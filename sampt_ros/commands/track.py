@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from sampt_ros.commands import common
 from sampt_ros.sam_pt import SamPt
-from sampt_ros.track import Recorder, parse_starts, track
+from sampt_ros.track import Recorder, track
 from sampt_ros.video import open_source
 
 
@@ -24,12 +24,14 @@ def add(commands: Any) -> None:
         "track objects through a video, image folder or camera",
         """
         At least one --point, --box or --mask says what to track, in pixels of the first frame: x to the right, y down.
+        Or a picture of it: --reference and --reference-mask; it is LOST until it is found.
         Prompts with the same object number start one object together; without a number they belong to object 1.
 
         examples:
           sampt track cups.mp4 --point 320,240
           sampt track cups.mp4 --point 320,240,1,1 --point 500,260,0,1 --box 40,60,180,220,2
           sampt track frames/ --mask first.png --set reinit.horizon=16
+          sampt track cups.mp4 --reference my_cup.jpg --reference-mask my_cup_mask.png
 
         Written to the --out folder, where an earlier run's files are replaced:
           labels/00000.png   object id per pixel, 0 background
@@ -51,7 +53,7 @@ def add(commands: Any) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    starts = parse_starts(parsed.point, parsed.box, parsed.mask)
+    starts = common.starts(parsed)
     config = common.config(parsed)
     with open_source(parsed.source) as source:
         sam_pt = SamPt(config)
