@@ -4,18 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sampt_ros.bag_reader import Topic
-from sampt_ros.bag_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_STAMPED, QUERY_POINTS, TRACKED_OBJECTS
+from rosbags.serde import SerdeError
+
+from sampt_ros import bag_types
+from sampt_ros.bag_reader import BagReader, Topic
+from sampt_ros.bag_types import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    POINT_CLOUD,
+    POINT_STAMPED,
+    POSE_ARRAY,
+    QUERY_POINTS,
+    TRACKED_OBJECTS,
+)
 from sampt_ros.errors import SourceError
 from sampt_ros.structures import NEGATIVE, POSITIVE
 
 # What is written, and its type: the node's topics under its default name.
 MASK, LABELS, POINTS, OVERLAY = "/sampt/mask", "/sampt/labels", "/sampt/points", "/sampt/overlay"
-OUTPUTS = {MASK: IMAGE, LABELS: IMAGE, POINTS: TRACKED_OBJECTS, OVERLAY: IMAGE}
+POSES, CLOUD = "/sampt/object_poses", "/sampt/cloud"
+OUTPUTS = {
+    MASK: IMAGE,
+    LABELS: IMAGE,
+    POINTS: TRACKED_OBJECTS,
+    OVERLAY: IMAGE,
+    POSES: POSE_ARRAY,
+    CLOUD: POINT_CLOUD,
+}
 
 # Where the node hears 3D clicks, and what they mean.
 _CLICKS = {"/clicked_point": POSITIVE, "/sampt/clicked_background": NEGATIVE}
+
+
+# What depth is encoded as, and what the format of its compressed form says; the latter is not read.
+_DEPTH, _COMPRESSED_DEPTH = ("16UC1", "32FC1"), "compressedDepth"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the first message of an image topic says: its encoding, of a compressed one the format, and its frame."""
+
+    encoding: str
+    frame_id: str
 
 
 @dataclass(frozen=True)
@@ -23,12 +56,14 @@ class Inputs:
     """The topics that are read.
 
     image        of type IMAGE or COMPRESSED_IMAGE
+    depth        of type IMAGE, registered to the images; None: there is none
     queries      of type QUERY_POINTS; None: there is none
-    camera_info  the camera of the images, for 3D clicks; None: there is none, or it is not known which
+    camera_info  the camera of the images, for 3D clicks and depth; None: there is none, or it is not known which
     clicks       3D clicks: POSITIVE or NEGATIVE by topic
     """
 
     image: Topic
+    depth: Topic | None = None
     queries: Topic | None = None
     camera_info: Topic | None = None
     clicks: dict[str, int] = field(default_factory=dict)
@@ -36,28 +71,77 @@ class Inputs:
     @property
     def names(self) -> set[str]:
         """All of them."""
-        chosen = (self.image, self.queries, self.camera_info)
+        chosen = (self.image, self.depth, self.queries, self.camera_info)
         return {topic.name for topic in chosen if topic is not None} | self.clicks.keys()
 
 
-def choose_inputs(topics: Mapping[str, Topic], image: str = "", queries: str = "", camera_info: str = "") -> Inputs:
+def look_at(bag: BagReader) -> dict[str, Look]:
+    """What the image topics of a bag show, by name."""
+    found = {}
+    for topic in bag.topics.values():
+        if topic.type in (IMAGE, COMPRESSED_IMAGE) and (look := _first(bag, topic)):
+            found[topic.name] = look
+    return found
+
+
+def choose_inputs(
+    topics: Mapping[str, Topic],
+    looks: Mapping[str, Look] | None = None,
+    image: str = "",
+    depth: str = "",
+    queries: str = "",
+    camera_info: str = "",
+) -> Inputs:
     """The topics to read, of all that a bag has; a name that is empty leaves the choice to the types.
+
+    looks: what the images show, which tells depth from colour. Depth that is not named is read where it is in the frame
+    of the images, as any other is not registered to them, and where their CameraInfo is known.
 
     Raises SourceError where a topic is missing, of another type, or one of several, and lists what there is.
     """
-    chosen = _chosen(topics, image, "--image", IMAGE, COMPRESSED_IMAGE)
+    looks = looks or {}
+    chosen = _chosen(topics, image, "--image", _colours(topics, looks), IMAGE, COMPRESSED_IMAGE)
     if chosen is None:
         raise SourceError(f"expected a topic of type {IMAGE} or {COMPRESSED_IMAGE}; {_listed(topics)}")
     clicks = {name: label for name, label in _CLICKS.items() if name in topics and topics[name].type == POINT_STAMPED}
-    asked = _chosen(topics, queries, "--queries", QUERY_POINTS)
-    return Inputs(chosen, asked, _camera_info(topics, camera_info, chosen.name), clicks)
+    asked = _chosen(topics, queries, "--queries", topics, QUERY_POINTS)
+    camera = _camera_info(topics, camera_info, chosen.name)
+    if depth and camera is None:
+        raise SourceError(f"--depth: expected the images' CameraInfo, or --camera-info TOPIC; {_listed(topics)}")
+    registered = _depths(topics, looks, chosen.name) if camera is not None else {}
+    return Inputs(chosen, _chosen(topics, depth, "--depth", registered, IMAGE), asked, camera, clicks)
 
 
-def _chosen(topics: Mapping[str, Topic], name: str, option: str, *types: str) -> Topic | None:
-    """The topic of that name, else the only one of these types; None: there is none."""
+def _first(bag: BagReader, topic: Topic) -> Look | None:
+    for _, _, data in bag.messages({topic.name}):
+        try:
+            message: Any = bag_types.types().deserialize_cdr(data, topic.type)
+        except SerdeError:
+            continue
+        return Look(message.encoding if topic.type == IMAGE else message.format, message.header.frame_id)
+    return None
+
+
+def _colours(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> dict[str, Topic]:
+    """The topics less those that show depth."""
+    depths = {name for name, look in looks.items() if look.encoding in _DEPTH or _COMPRESSED_DEPTH in look.encoding}
+    return {name: topic for name, topic in topics.items() if name not in depths}
+
+
+def _depths(topics: Mapping[str, Topic], looks: Mapping[str, Look], image: str) -> dict[str, Topic]:
+    """The topics that show depth in the frame of the images."""
+    frames = {looks[image].frame_id} if image in looks else set()
+    depths = {name for name, look in looks.items() if look.encoding in _DEPTH and look.frame_id in frames}
+    return {name: topic for name, topic in topics.items() if name in depths}
+
+
+def _chosen(
+    topics: Mapping[str, Topic], name: str, option: str, candidates: Mapping[str, Topic], *types: str
+) -> Topic | None:
+    """The topic of that name, else the only candidate of these types; None: there is none."""
     if name:
         return _named(topics, name, option, *types)
-    found = [topic for topic in topics.values() if topic.type in types and topic.name not in OUTPUTS]
+    found = [topic for topic in candidates.values() if topic.type in types and topic.name not in OUTPUTS]
     if len(found) > 1:
         raise SourceError(f"expected one topic of type {' or '.join(types)}, or {option} TOPIC; {_listed(topics)}")
     return found[0] if found else None

@@ -15,6 +15,8 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 POINT_STAMPED = "geometry_msgs/msg/PointStamped"
+POSE_ARRAY = "geometry_msgs/msg/PoseArray"
+POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
 QUERY_POINTS = "sampt_ros/msg/QueryPoints"
 TRACKED_OBJECTS = "sampt_ros/msg/TrackedObjects"
 
@@ -44,7 +46,7 @@ def types() -> Typestore:
 
 @cache
 def classes() -> MessageClasses:
-    """What a TrackedObjects message is made of."""
+    """What our messages are made of."""
     known = types().types
     return MessageClasses(
         TrackedObjects=known[TRACKED_OBJECTS],
@@ -54,4 +56,8 @@ def classes() -> MessageClasses:
         Pose=known["geometry_msgs/msg/Pose"],
         Point=known["geometry_msgs/msg/Point"],
         Quaternion=known["geometry_msgs/msg/Quaternion"],
+        PoseArray=known[POSE_ARRAY],
+        PointCloud2=known[POINT_CLOUD],
+        PointField=known["sensor_msgs/msg/PointField"],
+        data=lambda array: array,
     )

@@ -20,7 +20,7 @@ from std_msgs.msg import Header
 
 from sampt_ros import messages
 from sampt_ros.config import Option
-from sampt_ros.depth import CLOUD, Solid
+from sampt_ros.depth import Solid
 from sampt_ros.image_messages import (
     depth_from_image,
     image_fields,
@@ -58,12 +58,6 @@ __all__ = [
     "tracked_objects",
 ]
 
-_CLOUD_TYPES = {"object_id": PointField.UINT32}  # all others, rgb's bits too, are float32 by name
-_CLOUD_FIELDS = [
-    PointField(name=name, offset=offset, datatype=_CLOUD_TYPES.get(name, PointField.FLOAT32), count=1)
-    for name, (_, offset, *_) in (CLOUD.fields or {}).items()
-]
-
 
 def image_from_array(array: np.ndarray, encoding: str, header: Header) -> Image:
     """An Image of mono8 (H, W) uint8, mono16 (H, W) uint16 or rgb8 (H, W, 3) uint8, little-endian, without padding.
@@ -94,8 +88,7 @@ def tracked_objects(result: FrameResult, header: Header, found: Mapping[int, Sol
 
 def object_poses(found: Mapping[int, Solid], header: Header) -> PoseArray:
     """The poses of the objects that have one, in the order of TrackedObjects."""
-    poses = [messages.pose(solid, _classes()) for solid in found.values() if solid.has_pose]
-    return PoseArray(header=header, poses=poses)
+    return messages.object_poses(found, header, _classes())
 
 
 def object_transforms(found: Mapping[int, Solid], header: Header, prefix: str) -> list[TransformStamped]:
@@ -109,16 +102,7 @@ def object_transforms(found: Mapping[int, Solid], header: Header, prefix: str) -
 
 def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
     """(n,) records `depth.CLOUD` as an unordered cloud."""
-    return PointCloud2(
-        header=header,
-        height=1,
-        width=len(points),
-        fields=_CLOUD_FIELDS,
-        point_step=points.itemsize,
-        row_step=points.nbytes,
-        data=bytes_for_message(points),
-        is_dense=True,
-    )
+    return messages.point_cloud(points, header, _classes())
 
 
 def diagnostic_status(name: str, level: bytes, message: str, values: Mapping[str, Any]) -> DiagnosticStatus:
@@ -149,7 +133,17 @@ def _classes() -> MessageClasses:
     from sampt_ros import msg  # not at the top: images convert without our own messages
 
     return MessageClasses(
-        msg.TrackedObjects, msg.TrackedObject, msg.TrackedPoint, RegionOfInterest, Pose, Point, Quaternion
+        msg.TrackedObjects,
+        msg.TrackedObject,
+        msg.TrackedPoint,
+        RegionOfInterest,
+        Pose,
+        Point,
+        Quaternion,
+        PoseArray,
+        PointCloud2,
+        PointField,
+        bytes_for_message,
     )
 
 

@@ -6,6 +6,7 @@ Points in space are in the camera's optical frame: x right, y down, z forward, m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -112,7 +113,7 @@ def surface(item: ObjectResult, depth: np.ndarray) -> np.ndarray:
     return np.column_stack([columns + left, rows + top])
 
 
-def cloud(result: FrameResult, found: dict[int, Solid], image: np.ndarray) -> np.ndarray:
+def cloud(result: FrameResult, found: Mapping[int, Solid], image: np.ndarray) -> np.ndarray:
     """(n,) records CLOUD: the believed pixels of all objects of a frame; where masks overlap, the surer object's.
 
     found: what `solids` made of it; image: (H, W, 3) uint8 RGB.

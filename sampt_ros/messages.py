@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sampt_ros.camera import Pinhole
-from sampt_ros.depth import Solid
+from sampt_ros.depth import CLOUD, Solid
 from sampt_ros.errors import QueryError
 from sampt_ros.image_messages import mask_from_image, rgb_from_image
 from sampt_ros.session import Action, Request
 from sampt_ros.structures import FrameResult, ObjectResult
 
 _NOWHERE = [math.nan] * 3
+_CLOUD_TYPES = {"object_id": "UINT32"}  # all others, rgb's bits too, are float32 by name
 
 
 @dataclass(frozen=True)
 class MessageClasses:
-    """What a TrackedObjects message is made of."""
+    """What our messages are made of; `data`: an array (n,) uint8 as a uint8[] field takes it."""
 
     TrackedObjects: Any
     TrackedObject: Any
@@ -30,6 +31,10 @@ class MessageClasses:
     Pose: Any
     Point: Any
     Quaternion: Any
+    PoseArray: Any
+    PointCloud2: Any
+    PointField: Any
+    data: Callable[[np.ndarray], Any]
 
 
 def stamp_ns(stamped: Any) -> int:
@@ -45,6 +50,31 @@ def tracked_objects(
     found = found or {}
     objects = [_tracked_object(item, found.get(item.id), classes) for item in result.objects]
     return classes.TrackedObjects(header=header, objects=objects)
+
+
+def object_poses(found: Mapping[int, Solid], header: Any, classes: MessageClasses) -> Any:
+    """The geometry_msgs/PoseArray of the objects that have a pose, in the order of TrackedObjects."""
+    return classes.PoseArray(header=header, poses=[pose(solid, classes) for solid in found.values() if solid.has_pose])
+
+
+def point_cloud(points: np.ndarray, header: Any, classes: MessageClasses) -> Any:
+    """(n,) records `depth.CLOUD` as an unordered sensor_msgs/PointCloud2."""
+    kinds = classes.PointField
+    fields = [
+        kinds(name=name, offset=offset, datatype=getattr(kinds, _CLOUD_TYPES.get(name, "FLOAT32")), count=1)
+        for name, (_, offset, *_) in (CLOUD.fields or {}).items()
+    ]
+    return classes.PointCloud2(
+        header=header,
+        height=1,
+        width=len(points),
+        fields=fields,
+        is_bigendian=False,
+        point_step=points.itemsize,
+        row_step=points.nbytes,
+        data=classes.data(points.view(np.uint8)),
+        is_dense=True,
+    )
 
 
 def request_from_message(msg: Any) -> Request:

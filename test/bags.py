@@ -15,6 +15,7 @@ from sampt_ros import bag_types
 from sampt_ros.image_messages import image_fields
 
 IMAGES = "/camera/image_raw"
+DEPTHS = "/camera/depth"
 FRAME = "camera_optical_frame"
 START = 1_700_000_000_000_000_000  # ns; the first image's stamp
 PERIOD = 100_000_000
@@ -40,6 +41,23 @@ def image(index: int, pixels: np.ndarray):
 def images(count: int, size: tuple[int, int] = (48, 64)):
     """So many black ones."""
     return [image(index, np.zeros((*size, 3), np.uint8)) for index in range(count)]
+
+
+def depth(index: int, plane: np.ndarray, frame: str = FRAME, topic: str = DEPTHS, late: int = 0):
+    """(H, W) uint16 millimetres or float32 metres, stamped `late` ns after image `index`."""
+    height, width = plane.shape
+    stamped = header(index, frame)
+    stamped.stamp.nanosec += late
+    return topic, make(
+        "sensor_msgs/Image",
+        header=stamped,
+        height=height,
+        width=width,
+        encoding={"uint16": "16UC1", "float32": "32FC1"}[plane.dtype.name],
+        is_bigendian=0,
+        step=width * plane.itemsize,
+        data=plane.reshape(-1).view(np.uint8),
+    )
 
 
 def compressed(index: int, pixels: np.ndarray, suffix: str = ".png"):

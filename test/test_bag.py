@@ -12,9 +12,10 @@ from bags import DELAY, FRAME, IMAGES, PERIOD, START, images
 from fakes import DriftingTracker, SquareSegmenter, blank
 
 from sampt_ros import bag_types
-from sampt_ros.bag import BagRecorder, BagTracker
+from sampt_ros.bag import BagTracker
 from sampt_ros.bag_reader import BagReader, Topic
-from sampt_ros.bag_topics import choose_inputs
+from sampt_ros.bag_recorder import BagRecorder
+from sampt_ros.bag_topics import Look, choose_inputs
 from sampt_ros.config import SamPtConfig
 from sampt_ros.errors import OutOfMemoryError, QueryError, SourceError
 from sampt_ros.overlay import draw
@@ -137,6 +138,60 @@ def test_topics_are_chosen_by_name_or_type(there, names, chosen):
     inputs = choose_inputs(there, **names)
     assert tuple(topic and topic.name for topic in (inputs.image, inputs.queries, inputs.camera_info)) == chosen
     assert inputs.names == {name for name in chosen if name}
+
+
+COLOUR, DEPTH = Look("rgb8", FRAME), Look("16UC1", FRAME)
+
+
+@pytest.mark.parametrize(
+    ("there", "looks", "names", "chosen"),
+    [
+        # told apart by what they show
+        (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH}, {}, ("/a", "/d")),
+        (topics(a=PACKED, d=RAW, i=INFO), {"/a": Look("jpeg", FRAME), "/d": Look("32FC1", FRAME)}, {}, ("/a", "/d")),
+        (
+            topics(a=PACKED, d=PACKED, i=INFO),
+            {"/a": Look("jpeg", FRAME), "/d": Look("16UC1; compressedDepth png", FRAME)},
+            {},
+            ("/a", None),
+        ),
+        # depth in another frame is not registered to the images, unless it is said to be
+        (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": Look("16UC1", "depth")}, {}, ("/a", None)),
+        (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": Look("16UC1", "depth")}, {"depth": "/d"}, ("/a", "/d")),
+        # without their CameraInfo it is of no use
+        (topics(a=RAW, d=RAW), {"/a": COLOUR, "/d": DEPTH}, {}, ("/a", None)),
+        # one of several by its name
+        (topics(a=RAW, d=RAW, e=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH, "/e": DEPTH}, {"depth": "/e"}, ("/a", "/e")),
+    ],
+)
+def test_depth_is_told_from_colour(there, looks, names, chosen):
+    inputs = choose_inputs(there, looks, **names)
+    assert tuple(topic and topic.name for topic in (inputs.image, inputs.depth)) == chosen
+    assert inputs.names >= {name for name in chosen if name}
+
+
+@pytest.mark.parametrize(
+    ("there", "looks", "names", "complaint"),
+    [
+        (topics(d=RAW), {"/d": DEPTH}, {}, "expected a topic of type sensor_msgs/msg/Image or"),
+        (
+            topics(a=RAW, d=RAW),
+            {"/a": COLOUR, "/d": DEPTH},
+            {"depth": "/d"},
+            "--depth: expected the images' CameraInfo",
+        ),
+        (
+            topics(a=RAW, d=RAW, e=RAW, i=INFO),
+            {"/a": COLOUR, "/d": DEPTH, "/e": DEPTH},
+            {},
+            "or --depth TOPIC; the bag",
+        ),
+        (topics(a=RAW, i=INFO), {"/a": COLOUR}, {"depth": "/d"}, "--depth: expected .*; got no /d; the bag has /a"),
+    ],
+)
+def test_depth_that_cannot_be_had_is_refused_with_what_there_is(there, looks, names, complaint):
+    with pytest.raises(SourceError, match=complaint):
+        choose_inputs(there, looks, **names)
 
 
 @pytest.mark.parametrize(

@@ -64,14 +64,14 @@ def test_what_to_track_may_come_from_the_bag(fakes, tmp_path, capsys):
     assert run("bag", bags.write(tmp_path / "in", asked), tmp_path / "out") == 0
     masks = [bags.pixels(message).any() for _, message in bags.read(tmp_path / "out")["/sampt/mask"]]
     assert masks == [False, True]
-    assert "of 2 images, 1 queries refused; " in capsys.readouterr().out
+    assert "of 2 images, 1 messages refused; " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["nowhere", "OUT", "--point", "9,9"], "expected a ROS 2 bag, a folder with .mcap or .db3 files"),
-        (["IN", "OUT"], "expected what to track: --point, --box, --mask, or sampt_ros/QueryPoints in the bag"),
+        (["IN", "OUT"], "expected what to track: --point, --box, --mask, --reference, or sampt_ros/QueryPoints in"),
         (["IN", "OUT", "--point", "900,9"], "inside the 64x48 image"),
         (["IN", "IN", "--point", "9,9"], "expected a bag that is not there yet"),
         (
@@ -131,9 +131,7 @@ def heard():
 
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("ending, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_waits_until_an_image_is_written(
-    fakes, source, heard, tmp_path, monkeypatch, storage, ending, status
-):
+def test_a_signal_waits_until_an_image_is_written(fakes, source, heard, tmp_path, monkeypatch, storage, ending, status):
     write, written = Writer.write, []
 
     def interrupted(self, connection, timestamp, data):

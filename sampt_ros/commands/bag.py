@@ -10,10 +10,12 @@ from tqdm import tqdm
 
 from sampt_ros.commands import common
 from sampt_ros.errors import QueryError, SamPtError, SourceError
+from sampt_ros.node_config import NodeConfig
 from sampt_ros.sam_pt import SamPt
 
 if TYPE_CHECKING:
-    from sampt_ros.bag import BagRecorder, BagTracker
+    from sampt_ros.bag import BagTracker
+    from sampt_ros.bag_recorder import BagRecorder
 
 
 def add(commands: Any) -> None:
@@ -32,13 +34,18 @@ def add(commands: Any) -> None:
           sampt bag recording/ tracked/ --point 320,240
           sampt bag recording.mcap tracked/ --image /camera/color/image_raw --overlay
           sampt bag recording/ tracked/ --queries /my/query_points --storage sqlite3
+          sampt bag recording/ tracked/ --box 300,200,360,280 --depth /camera/aligned_depth_to_color/image_raw
 
         Written to OUT, with the header and the recording time of the image that each belongs to; the topics of IN are
         not copied:
-          /sampt/mask      sensor_msgs/Image mono8, 255 on every object
-          /sampt/labels    sensor_msgs/Image mono16, object id per pixel
-          /sampt/points    sampt_ros/TrackedObjects
-          /sampt/overlay   sensor_msgs/Image rgb8, with --overlay
+          /sampt/mask           sensor_msgs/Image mono8, 255 on every object
+          /sampt/labels         sensor_msgs/Image mono16, object id per pixel
+          /sampt/points         sampt_ros/TrackedObjects; positions and poses with depth
+          /sampt/overlay        sensor_msgs/Image rgb8, with --overlay
+          /sampt/object_poses   geometry_msgs/PoseArray, with depth
+          /sampt/cloud          sensor_msgs/PointCloud2, with depth
+        Depth is registered to the images: 16UC1 millimetres or 32FC1 metres, the nearest in time of each image. Where
+        none is named, the one topic of depth in the images' own frame is read, if there is their CameraInfo.
         Ctrl-C or SIGTERM ends the run; OUT is then a whole bag of what was tracked until then. An image that is
         damaged has no messages, one that memory did not suffice for has an empty mask. A damaged IN is read up to the
         damage.
@@ -48,7 +55,16 @@ def add(commands: Any) -> None:
     argument("bag", type=Path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or a .mcap or .db3 file")
     argument("out", type=Path, metavar="OUT", help="the new bag's folder")
     argument("--image", default="", metavar="TOPIC", help="raw or compressed; needed where there are several")
-    argument("--camera-info", default="", metavar="TOPIC", help="for 3D clicks (default: the one beside the images)")
+    argument("--depth", default="", metavar="TOPIC", help="raw, registered; needed where there are several")
+    argument(
+        "--depth-slop",
+        type=float,
+        default=NodeConfig.depth_slop,
+        metavar="SECONDS",
+        help=f"an image and its depth may be this far apart (default: {NodeConfig.depth_slop})",
+    )
+    argument("--camera-info", default="", metavar="TOPIC", help="for depth and 3D clicks (default: beside the images)")
+    argument("--rectified", action="store_true", help="the images are rectified (image_rect): without distortion")
     argument("--queries", default="", metavar="TOPIC", help="sampt_ros/QueryPoints; needed where there are several")
     argument("--storage", choices=("mcap", "sqlite3"), help="of OUT (default: as IN)")
     argument("--overlay", action="store_true", help="also write masks and points drawn over the images")
@@ -58,23 +74,25 @@ def add(commands: Any) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     try:
-        from sampt_ros.bag import BagRecorder, BagTracker
+        from sampt_ros.bag import BagTracker
         from sampt_ros.bag_reader import BagReader
-        from sampt_ros.bag_topics import choose_inputs
+        from sampt_ros.bag_recorder import BagRecorder
+        from sampt_ros.bag_topics import choose_inputs, look_at
     except ImportError as error:  # of what no other command needs
         raise SamPtError(
             f"expected rosbags and mcap, which read bags: pip install rosbags mcap; got: {error}"
         ) from None
     starts = common.starts(parsed) if common.has_prompts(parsed) else {}
     config = common.config(parsed)
+    options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified)
     with BagReader(parsed.bag) as bag:
-        inputs = choose_inputs(bag.topics, parsed.image, parsed.queries, parsed.camera_info)
+        inputs = choose_inputs(bag.topics, look_at(bag), parsed.image, parsed.depth, parsed.queries, parsed.camera_info)
         if not (starts or inputs.queries or inputs.clicks):
             raise QueryError(
                 "expected what to track: --point, --box, --mask, --reference, or sampt_ros/QueryPoints in the bag"
             )
-        recorder = BagRecorder(parsed.out, parsed.storage or bag.storage, parsed.overlay)
-        tracker = BagTracker(SamPt(config), inputs, starts)
+        recorder = BagRecorder(parsed.out, parsed.storage or bag.storage, parsed.overlay, inputs.depth is not None)
+        tracker = BagTracker(SamPt(config), inputs, starts, options)
         try:
             with recorder, tqdm(total=inputs.image.count, unit="frame", disable=None) as progress:
                 for tracked in tracker.track(bag):
@@ -91,8 +109,9 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _summary(recorder: BagRecorder, tracker: BagTracker) -> str:
     dropped = f" ({tracker.dropped} dropped)" if tracker.dropped else ""
-    refused = f", {tracker.refused} queries refused" if tracker.refused else ""
+    depth = f", {recorder.in_space} of them with depth" if recorder.writes_depth else ""
+    refused = f", {tracker.refused} messages refused" if tracker.refused else ""
     return (
-        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{refused}; "
+        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}; "
         + common.tracked(recorder.frames, recorder.seconds, recorder.masks)
     )
