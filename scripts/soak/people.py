@@ -15,7 +15,7 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from robot import CAMERA, FPS, Robot
-from sampt_ros.msg import QueryPoint, QueryPoints
+from sampt_ros.msg import QueryPoint, QueryPoints, Reference
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
@@ -44,6 +44,7 @@ class People:
             self.remove: 5,
             self.box: 2,
             self.mask: 2,
+            self.refer: 1,
             self.nonsense: 4,
             self.damaged_image: 4,
             self.camera_pauses: 1,
@@ -86,6 +87,18 @@ class People:
             size = [round(self.robot.scale * length) for length in seed.shape[::-1]]
             seed = cv2.resize(seed, size, interpolation=cv2.INTER_NEAREST)
         self.ask(mask=image_from_array(seed, "mono8", Header()))
+
+    def refer(self) -> None:
+        """A picture of a thing, which it is looked for by; now and then without the thing in it, or without a name."""
+        frame = self.random.randrange(len(self.robot.images))
+        thing = self.robot.truth[frame] == self.random.choice([1, 2, 3, 9])
+        self.robot.reference.publish(
+            Reference(
+                object_id=self.random.choice([0, *range(1, 30)]),
+                image=image_from_array(self.robot.images[frame], "rgb8", Header()),
+                mask=image_from_array(thing.astype(np.uint8) * 255, "mono8", Header()),
+            )
+        )
 
     def correct(self) -> None:
         if self.robot.ids:

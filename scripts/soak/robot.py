@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import rclpy
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sampt_ros.msg import QueryPoints, TrackedObjects
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -63,6 +63,8 @@ class Robot(Node):
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.camera = self.create_publisher(Image, "/camera/image_raw", best_effort)
         self.query = self.create_publisher(QueryPoints, "/sampt/query_points", 10)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.reference = self.create_publisher(Reference, "/sampt/reference", latched)
         self.create_subscription(Image, "/sampt/mask", self.on_mask, 10)
         self.create_subscription(Image, "/sampt/labels", self.on_labels, 10)
         self.create_subscription(TrackedObjects, "/sampt/points", self.on_points, 10)
