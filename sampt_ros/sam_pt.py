@@ -12,12 +12,11 @@ import numpy as np
 from sampt_ros.config import SamPtConfig, load_preset, require_live_change
 from sampt_ros.errors import INFERENCE_ERRORS, FrameError, QueryError, UnknownObjectError
 from sampt_ros.frame_segmenter import FrameSegmenter
+from sampt_ros.object_search import ObjectSearch
 from sampt_ros.point_trackers import PointTracker, build_point_tracker
 from sampt_ros.prompting import ObjectPrompt
 from sampt_ros.queries import Query, checked_mask
-from sampt_ros.reacquisition import Reacquisition
 from sampt_ros.reinit import AcceptedMask, MaskHistory, build_reinit_policy
-from sampt_ros.scene_change import SceneChange
 from sampt_ros.segmenters import Segmenter, build_segmenter
 from sampt_ros.stages import StageClock
 from sampt_ros.structures import POSITIVE, Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
@@ -54,8 +53,7 @@ class SamPt:
         self._segmenter = FrameSegmenter(segmenter or build_segmenter(self._config))
         self._points = TrackedPoints(self._config, point_tracker or build_point_tracker(self._config))
         self._policy = build_reinit_policy(self._config.reinit)
-        self._reacquisition = Reacquisition(self._config.reacquire)
-        self._scene = SceneChange()
+        self._search = ObjectSearch(self._config, self._segmenter)
         self.reset()
 
     def reset(self) -> None:
@@ -71,7 +69,7 @@ class SamPt:
         self._frames: deque[Frame] = deque(maxlen=max(2, self._policy.memory))
         self._segmenter.forget()
         self._points.forget_all()
-        self._scene.reset()
+        self._search.reset()
 
     @property
     def config(self) -> SamPtConfig:
@@ -81,7 +79,7 @@ class SamPt:
     @config.setter
     def config(self, config: SamPtConfig) -> None:
         require_live_change(self._config, config)
-        self._config = self._points.config = config
+        self._config = self._points.config = self._search.config = config
 
     @property
     def object_ids(self) -> list[int]:
@@ -114,9 +112,10 @@ class SamPt:
 
             # What has become something else is lost; what is lost is looked for in the whole image.
             with clock("reacquiring"):
-                if self._config.reacquire.enabled:
-                    self._check_looks(objects, frame)
-                    self._look_for(objects, frame)
+                for item in self._search.drifted(objects, frame):
+                    self._lose(item)
+                for item, mask, score in self._search.found(objects, frame):
+                    self._restart(item, mask, score, frame)
         except INFERENCE_ERRORS:
             for item in objects:
                 item.result = self._result(item, ObjectState.UNCERTAIN, 0.0)
@@ -185,9 +184,7 @@ class SamPt:
         seed = checked_mask(mask, check_image(image).shape[:2])
         object_id = self._checked_id(object_id)
         picture = Frame(_REFERENCE, image)
-        looks = self._reacquisition.from_reference(self._segmenter.describe(picture), seed)
-        if not looks.appearance.learned:
-            raise QueryError("expected an object that fills more of the picture; it is too small to know it again")
+        looks = self._search.looks_in(picture, seed)
         memory = self._segmenter.remember(picture, seed, None)
         if object_id in self._objects:
             self._points.forget(self._objects[object_id].points)
@@ -357,47 +354,6 @@ class SamPt:
         if item.history.accepted and item.history.accepted[-1].index == newest:  # corrected on the same frame
             item.history.accepted.pop()
         item.history.accepted.append(AcceptedMask(newest, mask, item.result.area))
-
-    def _check_looks(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
-        """Now and then, and after a cut: is what the masks cover still the objects? Then it is learned from."""
-        cut = self._scene.update(frame)
-        for item in objects:
-            looks, mask = item.looks, item.result.mask
-            if looks and cut:
-                self._reacquisition.cut(looks)
-            if not item.result.state.has_mask or (looks and frame.index < looks.due and not looks.doubted):
-                continue
-            places = self._segmenter.describe(frame)
-            if looks and self._reacquisition.has_drifted(looks, places, mask):
-                self._lose(item)
-            elif looks is None or frame.index >= looks.due:
-                item.looks = self._reacquisition.learn(looks, frame.index, places, mask)
-            else:
-                looks.doubted = False
-
-    def _look_for(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
-        """Find lost objects again, each by a click where the frame looks most like it."""
-        for item in objects:
-            looks, state = item.looks, item.result.state
-            if looks is None:
-                continue
-            looks.missed = 0 if state.has_mask else looks.missed + 1
-            if state.has_mask or (state == ObjectState.UNCERTAIN and looks.missed < self._config.reacquire.patience):
-                continue
-            places = self._segmenter.describe(frame)
-            taken = np.zeros(frame.size, bool)
-            for other in objects:
-                taken |= other.result.mask
-            place = self._reacquisition.place(looks, frame.index, places, taken)
-            if place is None:
-                continue
-            scale = np.array(frame.size[::-1], np.float32) / places.shape[1::-1]
-            click = ObjectPrompt(((place + 0.5) * scale - 0.5)[None].astype(np.float32), memory=item.memory)
-            mask, score = self._one_mask(click, frame, ambiguous=True)
-            if not score >= self._config.prompting.iou_threshold:
-                mask = np.zeros_like(mask)
-            if self._reacquisition.confirms(looks, frame.index, places, place, mask):
-                self._restart(item, mask, score, frame)
 
     def _lose(self, item: TrackedObject) -> None:
         """Forget where an object was, but not what it looked like."""
