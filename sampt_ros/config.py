@@ -99,7 +99,7 @@ class ReacquireConfig(Section):
         maximum=1,
     )
     reference_resemblance: float = option(
-        0.7,
+        0.75,
         "Likewise while an object is known from a picture alone",
         unit="share of what the picture's own mask does",
         minimum=0,
