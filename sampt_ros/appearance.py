@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+SMALLEST = 0.05  # share of a place; an object that fills no place more is too small to be learned
+
 _RIDGE = 1e-3  # for features of length 1
 _JUDGED = 8  # masks whose measures are the measure for the next ones
-_SMALLEST = 0.05  # share of a place; an object that fills no place more is too small to be learned
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Appearance:
         is_reference: the picture is of another time or camera; the object's size in it says nothing
         """
         share = share_of(places, mask)
-        if share.max() < _SMALLEST:
+        if share.max() < SMALLEST:
             return
         judged = self._measures(places, share) if self._exemplars else None
         features = places.reshape(-1, places.shape[2]).astype(np.float16)

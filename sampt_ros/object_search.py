@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sampt_ros.appearance import SMALLEST
 from sampt_ros.config import SamPtConfig
 from sampt_ros.errors import QueryError
 from sampt_ros.frame_segmenter import FrameSegmenter
@@ -31,9 +32,15 @@ class ObjectSearch:
 
     def looks_in(self, picture: Frame, mask: np.ndarray) -> Looks:
         """The looks of the object in a picture, its mask (H, W) bool; raises QueryError if they cannot be learned."""
-        looks = self._reacquisition.from_reference(self._segmenter.describe(picture), mask)
+        places = self._segmenter.describe(picture)
+        looks = self._reacquisition.from_reference(picture.index, places, mask)
         if not looks.appearance.learned:
-            raise QueryError("expected an object that fills more of the picture; it is too small to know it again")
+            height, width = picture.size
+            cell = (width / places.shape[1]) * (height / places.shape[0])
+            raise QueryError(
+                f"expected an object that fills {SMALLEST:.0%} of a cell of {cell:.0f} pixels in the picture, to know it "
+                f"again; got one of {np.count_nonzero(mask)} pixels"
+            )
         return looks
 
     def drifted(self, objects: Sequence[TrackedObject], frame: Frame) -> list[TrackedObject]:

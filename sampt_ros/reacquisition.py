@@ -12,7 +12,6 @@ from sampt_ros.config import ReacquireConfig
 
 _FIRST_GAP = 4  # frames between the first two that are learned from; the gaps grow by as much
 _LEAST = 0.02  # response of a place that something may be at
-_BEFORE_ALL = -(2**31)  # the frame that a reference picture counts as
 _FOLLOWED = 2.0  # places that something may move from one frame to the next
 _CHANGED = 1.5  # times the response
 _KEPT = 30  # frames that something similar is known for after it was last seen
@@ -66,17 +65,22 @@ class Reacquisition:
         looks = looks or Looks(Appearance(self._config.exemplars))
         looks.appearance.learn(index, places, mask)
         looks.doubted = False
-        looks.due = index + min(self._config.gap, _FIRST_GAP * looks.appearance.learned)
+        looks.due = index + min(self._config.gap, _FIRST_GAP * max(1, looks.appearance.learned))
+        if not looks.appearance.learned:  # too small until now
+            return looks
         response = looks.appearance.response(places)
         near = cv2.dilate((share_of(places, mask) > 0).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
         similar = _peaks(np.where(near, -np.inf, response), self._floor(looks))
         looks.elsewhere = [_Elsewhere(xy, index + _KEPT, float(response[xy[1], xy[0]])) for xy in similar]
         return looks
 
-    def from_reference(self, places: np.ndarray, mask: np.ndarray) -> Looks:
-        """The looks of an object seen in a picture alone: its places (h, w, C), the object's mask (H, W) bool."""
+    def from_reference(self, index: int, places: np.ndarray, mask: np.ndarray) -> Looks:
+        """The looks of an object seen in a picture alone: its places (h, w, C), the object's mask (H, W) bool.
+
+        index: of the picture, before all frames
+        """
         looks = Looks(Appearance(self._config.exemplars))
-        looks.appearance.learn(_BEFORE_ALL, places, mask, is_reference=True)
+        looks.appearance.learn(index, places, mask, is_reference=True)
         return looks
 
     def cut(self, looks: Looks) -> None:
@@ -85,13 +89,15 @@ class Reacquisition:
 
     def has_drifted(self, looks: Looks, places: np.ndarray, mask: np.ndarray) -> bool:
         """Whether a tracked object's mask (H, W) bool is on something else by now."""
-        return looks.appearance.resemblance(places, mask) < self._config.drift
+        return looks.appearance.learned > 0 and looks.appearance.resemblance(places, mask) < self._config.drift
 
     def place(self, looks: Looks, index: int, places: np.ndarray, taken: np.ndarray) -> np.ndarray | None:
         """The place (x, y), a cell of `places`, where the object most likely is, or None.
 
         taken: (H, W) bool, the other objects' masks
         """
+        if not looks.appearance.learned:
+            return None
         response = looks.appearance.response(places)
         response = np.where(share_of(places, taken) > _TAKEN, -np.inf, response)
         peaks = _peaks(response, self._floor(looks))

@@ -29,7 +29,7 @@ class AcceptedMask:
 class MaskHistory:
     """What a policy may know of one object.
 
-    started_area  pixels of the mask that the object began with
+    started_area  pixels of the mask that the object began with; 0 before it is found by a picture
     since         index of the newest frame when its points were last drawn
     accepted      its accepted masks, oldest first, as far back as the policy looks
     """

@@ -192,7 +192,7 @@ class SamPt:
         newest = self._frames[-1] if self._frames else picture
         nothing = np.zeros(newest.size, bool)
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, nothing, Points.none())
-        history = MaskHistory(int(seed.sum()), newest.index, deque(maxlen=self._policy.memory))
+        history = MaskHistory(0, newest.index, deque(maxlen=self._policy.memory))
         self._objects[object_id] = TrackedObject(
             object_id, Points.none(), history, None, result, memory=memory, looks=looks
         )
@@ -348,6 +348,7 @@ class SamPt:
             item.result = self._result(item, ObjectState.UNCERTAIN, score)
             return
         item.result = self._result(item, ObjectState.TRACKING, min(score, 1.0), mask)
+        item.history.started_area = item.history.started_area or item.result.area  # what a picture shows has none yet
         item.carried = mask.astype(np.float32)
         item.memory = self._segmenter.remember(self._frames[-1], mask, item.memory)
         newest = self._frames[-1].index

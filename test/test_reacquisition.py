@@ -98,6 +98,18 @@ def test_a_mask_of_another_size_is_not_it(tracker, segmenter):
     assert states(sam_pt, *[image(THERE)] * 4) == ["LOST"] * 4
 
 
+def test_an_object_too_small_to_be_known_costs_nothing_else(tracker, segmenter):
+    sam_pt = started(tracker, segmenter)
+    tiny = np.zeros((192, 320), bool)
+    tiny[100, 200] = True
+    segmenter.side = 1
+    sam_pt.add_object(mask=tiny)
+    for _ in range(20):
+        sam_pt.step(image(HERE))
+    tracker.blind = True
+    assert [item.state.name for item in sam_pt.step(image()).objects] == ["LOST", "LOST"]
+
+
 def test_what_another_object_covers_is_not_it(tracker, segmenter):
     sam_pt = started(tracker, segmenter, THERE)
     sam_pt.add_object([THERE])
@@ -178,6 +190,18 @@ def test_an_object_known_from_a_picture_is_found_without_a_click(looking):
     assert states(looking, image(THERE, seed=1)) == ["TRACKING"]
 
 
+def test_the_size_that_counts_is_that_of_the_first_mask(tracker, segmenter):
+    sam_pt = SamPt(load_preset("default", CHANGES | {"reinit.policy": "similar_area"}), segmenter, tracker)
+    sam_pt.step(image())
+    sam_pt.add_reference(image(HERE), mask_at(*HERE))
+    sam_pt.step(image())
+    sam_pt.add_points(1, [THERE])  # somebody sees it first
+    for _ in range(20):
+        result = sam_pt.step(image(THERE)).objects[0]
+    assert result.state.has_mask
+    assert sam_pt._objects[1].history.started_area == result.area
+
+
 def test_something_else_is_not_what_the_picture_shows(looking):
     assert states(looking, *[image(THERE, color=(40, 60, 190), seed=1)] * 4) == ["LOST"] * 4
 
@@ -209,7 +233,7 @@ def test_a_tracked_object_of_that_id_is_looked_for_anew(tracker, segmenter):
     [
         (np.zeros((192, 320), bool), {}, "at least one pixel"),
         (np.ones((5, 5), bool), {}, r"shape \(192, 320\)"),
-        (mask_at(72, 72, side=2), {}, "too small"),
+        (mask_at(72, 72, side=2), {}, "expected an object that fills 5% of a cell of"),
         (mask_at(72, 72), {"reacquire.enabled": False}, "reacquire.enabled"),
         (mask_at(72, 72), {"max_objects": 1}, "max_objects"),
     ],
