@@ -16,13 +16,14 @@ from sampt_ros.bag_depth import BagDepth
 from sampt_ros.bag_reader import BagReader
 from sampt_ros.bag_recorder import TrackedImage
 from sampt_ros.bag_topics import Inputs
-from sampt_ros.bag_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_STAMPED, QUERY_POINTS
-from sampt_ros.errors import FrameError, OutOfMemoryError, QueryError, SamPtError
+from sampt_ros.bag_types import COMPRESSED_IMAGE, IMAGE, POINT_STAMPED
+from sampt_ros.errors import INFERENCE_ERRORS, FrameError, QueryError, SamPtError
 from sampt_ros.image_messages import depth_from_image, rgb_from_compressed, rgb_from_image
 from sampt_ros.node_config import NodeConfig
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.session import Session
-from sampt_ros.structures import FrameResult
+from sampt_ros.structures import POSITIVE, FrameResult
+from sampt_ros.told_once import ToldOnce
 from sampt_ros.track import ObjectStart
 
 _log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class BagTracker:
 
     dropped   images that are damaged, out of order or of another size
     refused   all other messages: queries, clicks, depth, CameraInfo
+    trouble   why the last image was dropped
     """
 
     def __init__(
@@ -49,38 +51,46 @@ class BagTracker:
         """starts: by object id, what is on the first image; options: what of the node's goes for bags too."""
         self.dropped = 0
         self.refused = 0
+        self.trouble = ""
         self._inputs = inputs
         self._starts = dict(starts)
         self._options = options or NodeConfig()
+        self._told = ToldOnce(_log)
         self._session = Session(sam_pt, self._options.history)
-        self._depth = BagDepth(inputs.depth is not None, self._options.depth_slop)
+        self._depth = BagDepth(inputs.depth is not None, self._options.depth_slop, self._told.warn)
         self._frame_id: str | None = None
-        self._answers: dict[str, Callable[[bytes], None]] = {
-            name: partial(self._on_click, label) for name, label in inputs.clicks.items()
+        self._answers: dict[str, tuple[str, Callable[[Any, int], None]]] = {
+            name: (POINT_STAMPED, partial(self._on_click, label)) for name, label in inputs.clicks.items()
         }
         for topic, answer in (
             (inputs.queries, self._on_query),
+            (inputs.reference, self._on_reference),
+            (inputs.mouse, self._on_mouse),
             (inputs.camera_info, self._on_camera_info),
             (inputs.depth, self._on_depth),
         ):
             if topic is not None:
-                self._answers[topic.name] = answer
+                self._answers[topic.name] = topic.type, answer
 
     def track(self, bag: BagReader) -> Iterator[TrackedImage | None]:
-        """Every image of the bag with its result, or None for one that is dropped.
+        """The images of the bag in order with their results, and in between None for each that is dropped.
 
-        One that memory did not suffice for has no objects. Raises QueryError if an object cannot be started on the
-        first image.
+        One that memory did not suffice for, or whose computation fails, has no objects. Raises QueryError if an object
+        cannot be started on the first image.
         """
         for topic, recorded_ns, data in bag.messages(self._inputs.names):
             if topic != self._inputs.image.name:
-                self._answered(topic, data)
+                self._answered(topic, recorded_ns, data)
             elif (tracked := self._tracked(recorded_ns, data)) is not None:
-                self._depth.add(tracked)
+                self._depth.add(_time_ns(tracked.header, recorded_ns), tracked)
             else:
                 yield None
             yield from self._depth.settled()
-        yield from self._depth.rest()
+        yield from self.rest()
+
+    def rest(self) -> Iterator[TrackedImage]:
+        """The images that are tracked and wait for their depth, for the case that the bag is not read to its end."""
+        return self._depth.rest()
 
     def _tracked(self, recorded_ns: int, data: bytes) -> TrackedImage | None:
         kind = self._inputs.image.type
@@ -90,7 +100,8 @@ class BagTracker:
             result = self._stepped(messages.stamp_ns(message.header), image)
         except (SerdeError, FrameError) as error:
             self.dropped += 1
-            _log.warning("the image recorded at %.3f is dropped: %s", recorded_ns / 1e9, error)
+            self.trouble = str(error)
+            self._told.warn(f"the image recorded at {recorded_ns / 1e9:.3f} is dropped: {error}")
             return None
         self._frame_id = message.header.frame_id
         return TrackedImage(recorded_ns, message.header, image, result)
@@ -98,8 +109,11 @@ class BagTracker:
     def _stepped(self, stamp_ns: int, image: np.ndarray) -> FrameResult:
         try:
             result, news = self._session.step(stamp_ns, image)
-        except OutOfMemoryError as error:
-            _log.warning("the image stamped %.3f has no masks: %s", stamp_ns / 1e9, error)
+        except FrameError:
+            raise
+        except INFERENCE_ERRORS as error:
+            kind = "" if isinstance(error, SamPtError) else f"{type(error).__name__}: "
+            self._told.warn(f"the image stamped {stamp_ns / 1e9:.3f} has no masks: {kind}{error}")
             return FrameResult(0, image.shape[:2])
         if news:
             _log.warning("%s", news)
@@ -110,28 +124,33 @@ class BagTracker:
             result, self._starts = replace(result, objects=tuple(started)), {}
         return result
 
-    def _answered(self, topic: str, data: bytes) -> None:
+    def _answered(self, topic: str, recorded_ns: int, data: bytes) -> None:
+        kind, answer = self._answers[topic]
         try:
-            self._answers[topic](data)
-        except (SerdeError, SamPtError) as error:
+            answer(_read(data, kind), recorded_ns)
+        except (SerdeError, SamPtError, *INFERENCE_ERRORS) as error:
             self.refused += 1
-            _log.warning("a message on %s is refused: %s", topic, error)
+            self._told.warn(f"a message on {topic} is refused: {error}")
 
-    def _on_query(self, data: bytes) -> None:
-        message = _read(data, QUERY_POINTS)
+    def _on_query(self, message: Any, recorded_ns: int) -> None:
         if self._frame_id is not None and message.header.frame_id not in ("", self._frame_id):
             raise QueryError(f"expected frame_id {self._frame_id!r}; got {message.header.frame_id!r}")
         _log.info("%s", self._session.answer(messages.request_from_message(message)))
 
-    def _on_camera_info(self, data: bytes) -> None:
-        self._depth.see(messages.intrinsics_from_camera_info(_read(data, CAMERA_INFO), self._options.rectified))
+    def _on_reference(self, message: Any, recorded_ns: int) -> None:
+        _log.info("%s", self._session.refer(*messages.reference_from_message(message)))
 
-    def _on_depth(self, data: bytes) -> None:
-        message = _read(data, IMAGE)
-        self._depth.hear(messages.stamp_ns(message.header), depth_from_image(message))
+    def _on_mouse(self, message: Any, recorded_ns: int) -> None:
+        xy = messages.mouse_pixel(message.x, message.y, self._session.size)
+        _log.info("%s", self._session.click(xy, POSITIVE))
 
-    def _on_click(self, label: int, data: bytes) -> None:
-        message = _read(data, POINT_STAMPED)
+    def _on_camera_info(self, message: Any, recorded_ns: int) -> None:
+        self._depth.see(messages.intrinsics_from_camera_info(message, self._options.rectified))
+
+    def _on_depth(self, message: Any, recorded_ns: int) -> None:
+        self._depth.hear(_time_ns(message.header, recorded_ns), depth_from_image(message))
+
+    def _on_click(self, label: int, message: Any, recorded_ns: int) -> None:
         stamp = self._session.stamp_current_at(messages.stamp_ns(message.header))
         if message.header.frame_id not in ("", self._frame_id):
             raise QueryError(
@@ -144,6 +163,11 @@ class BagTracker:
         xy = self._depth.camera.for_images(size).project_point(xyz)
         self._depth.require_in_sight(xyz, xy, stamp, size)
         _log.info("%s", self._session.click(xy, label, stamp_ns=stamp))
+
+
+def _time_ns(header: Any, recorded_ns: int) -> int:
+    """The header's stamp, or when it was recorded where that is not set."""
+    return messages.stamp_ns(header) or recorded_ns
 
 
 def _read(data: bytes, kind: str) -> Any:

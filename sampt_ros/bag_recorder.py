@@ -29,6 +29,7 @@ class TrackedImage:
     recorded_ns  when it was recorded
     header       its std_msgs/Header
     image        (H, W, 3) uint8 RGB
+    result       what was tracked in it
     found        what depth shows of the objects, by id; None without depth
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,14 +15,18 @@ from sampt_ros.bag_types import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
     IMAGE,
+    POINT,
     POINT_CLOUD,
     POINT_STAMPED,
     POSE_ARRAY,
     QUERY_POINTS,
+    REFERENCE,
     TRACKED_OBJECTS,
 )
 from sampt_ros.errors import SourceError
 from sampt_ros.structures import NEGATIVE, POSITIVE
+
+_log = logging.getLogger(__name__)
 
 # What is written, and its type: the node's topics under its default name.
 MASK, LABELS, POINTS, OVERLAY = "/sampt/mask", "/sampt/labels", "/sampt/points", "/sampt/overlay"
@@ -37,6 +42,7 @@ OUTPUTS = {
 
 # Where the node hears 3D clicks, and what they mean.
 _CLICKS = {"/clicked_point": POSITIVE, "/sampt/clicked_background": NEGATIVE}
+_REFERENCE = "/sampt/reference"
 
 
 # What depth is encoded as, and what the format of its compressed form says; the latter is not read.
@@ -45,10 +51,18 @@ _DEPTH, _COMPRESSED_DEPTH = ("16UC1", "32FC1"), "compressedDepth"
 
 @dataclass(frozen=True)
 class Look:
-    """What the first message of an image topic says: its encoding, of a compressed one the format, and its frame."""
+    """What the first message of a topic of images or CameraInfo says.
+
+    encoding  of a raw image; a compressed one's format; empty for CameraInfo
+    """
 
     encoding: str
     frame_id: str
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether it is raw depth."""
+        return self.encoding in _DEPTH
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,7 @@ class Inputs:
     image        of type IMAGE or COMPRESSED_IMAGE
     depth        of type IMAGE, registered to the images; None: there is none
     queries      of type QUERY_POINTS; None: there is none
+    reference    of type REFERENCE; mouse: clicks in rqt_image_view; None: there is none
     camera_info  the camera of the images, for 3D clicks and depth; None: there is none, or it is not known which
     clicks       3D clicks: POSITIVE or NEGATIVE by topic
     """
@@ -66,20 +81,26 @@ class Inputs:
     depth: Topic | None = None
     queries: Topic | None = None
     camera_info: Topic | None = None
+    reference: Topic | None = None
+    mouse: Topic | None = None
     clicks: dict[str, int] = field(default_factory=dict)
 
     @property
     def names(self) -> set[str]:
         """All of them."""
-        chosen = (self.image, self.depth, self.queries, self.camera_info)
-        return {topic.name for topic in chosen if topic is not None} | self.clicks.keys()
+        return _names(self.image, self.depth, self.camera_info) | self.asking
+
+    @property
+    def asking(self) -> set[str]:
+        """Those that may say what to track."""
+        return _names(self.queries, self.reference, self.mouse) | self.clicks.keys()
 
 
 def look_at(bag: BagReader) -> dict[str, Look]:
-    """What the image topics of a bag show, by name."""
+    """What the topics of images and CameraInfo of a bag show, by name."""
     found = {}
     for topic in bag.topics.values():
-        if topic.type in (IMAGE, COMPRESSED_IMAGE) and (look := _first(bag, topic)):
+        if topic.type in (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO) and (look := _first(bag, topic)):
             found[topic.name] = look
     return found
 
@@ -102,14 +123,27 @@ def choose_inputs(
     looks = looks or {}
     chosen = _chosen(topics, image, "--image", _colours(topics, looks), IMAGE, COMPRESSED_IMAGE)
     if chosen is None:
-        raise SourceError(f"expected a topic of type {IMAGE} or {COMPRESSED_IMAGE}; {_listed(topics)}")
-    clicks = {name: label for name, label in _CLICKS.items() if name in topics and topics[name].type == POINT_STAMPED}
-    asked = _chosen(topics, queries, "--queries", topics, QUERY_POINTS)
-    camera = _camera_info(topics, camera_info, chosen.name)
-    if depth and camera is None:
-        raise SourceError(f"--depth: expected the images' CameraInfo, or --camera-info TOPIC; {_listed(topics)}")
-    registered = _depths(topics, looks, chosen.name) if camera is not None else {}
-    return Inputs(chosen, _chosen(topics, depth, "--depth", registered, IMAGE), asked, camera, clicks)
+        raise SourceError(
+            f"expected images that show colours or grey, {IMAGE} or {COMPRESSED_IMAGE}; {_listed(topics)}"
+        )
+    camera = _camera_info(topics, looks, camera_info, chosen.name)
+    return Inputs(
+        chosen,
+        _depth(topics, looks, depth, chosen.name, camera),
+        _chosen(topics, queries, "--queries", topics, QUERY_POINTS),
+        camera,
+        _of_type(topics, _REFERENCE, REFERENCE),
+        _of_type(topics, f"{chosen.name.removesuffix('/compressed')}_mouse_left", POINT),
+        {name: label for name, label in _CLICKS.items() if _of_type(topics, name, POINT_STAMPED)},
+    )
+
+
+def _names(*topics: Topic | None) -> set[str]:
+    return {topic.name for topic in topics if topic is not None}
+
+
+def _of_type(topics: Mapping[str, Topic], name: str, kind: str) -> Topic | None:
+    return topics[name] if name in topics and topics[name].type == kind else None
 
 
 def _first(bag: BagReader, topic: Topic) -> Look | None:
@@ -118,21 +152,37 @@ def _first(bag: BagReader, topic: Topic) -> Look | None:
             message: Any = bag_types.types().deserialize_cdr(data, topic.type)
         except SerdeError:
             continue
-        return Look(message.encoding if topic.type == IMAGE else message.format, message.header.frame_id)
+        encodings = {IMAGE: "encoding", COMPRESSED_IMAGE: "format"}
+        return Look(getattr(message, encodings.get(topic.type, ""), ""), message.header.frame_id)
     return None
 
 
 def _colours(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> dict[str, Topic]:
     """The topics less those that show depth."""
-    depths = {name for name, look in looks.items() if look.encoding in _DEPTH or _COMPRESSED_DEPTH in look.encoding}
+    depths = {name for name, look in looks.items() if look.is_depth or _COMPRESSED_DEPTH in look.encoding}
     return {name: topic for name, topic in topics.items() if name not in depths}
 
 
-def _depths(topics: Mapping[str, Topic], looks: Mapping[str, Look], image: str) -> dict[str, Topic]:
-    """The topics that show depth in the frame of the images."""
-    frames = {looks[image].frame_id} if image in looks else set()
-    depths = {name for name, look in looks.items() if look.encoding in _DEPTH and look.frame_id in frames}
-    return {name: topic for name, topic in topics.items() if name in depths}
+def _depth(
+    topics: Mapping[str, Topic], looks: Mapping[str, Look], name: str, image: str, camera: Topic | None
+) -> Topic | None:
+    """The topic of that name, else the only one of depth in the frame of the images."""
+    if name:
+        if name == image:
+            raise SourceError(f"--depth: expected another topic than that of the images; got {name}")
+        if camera is None:
+            raise SourceError(f"--depth: expected the images' CameraInfo, or --camera-info TOPIC; {_listed(topics)}")
+        return _named(topics, name, "--depth", IMAGE)
+    frame = looks[image].frame_id if image in looks else ""
+    found = [other for other, look in looks.items() if look.is_depth and frame and look.frame_id == frame]
+    if camera is None or not found:
+        return None
+    if len(found) > 1:
+        _log.warning(
+            "no 3D: expected one topic of depth in frame %r, or --depth TOPIC; got %s", frame, ", ".join(found)
+        )
+        return None
+    return topics[found[0]]
 
 
 def _chosen(
@@ -155,14 +205,16 @@ def _named(topics: Mapping[str, Topic], name: str, option: str, *types: str) -> 
     return topic
 
 
-def _camera_info(topics: Mapping[str, Topic], name: str, image: str) -> Topic | None:
-    """The CameraInfo by name, else the one beside the image topic, else the only one."""
+def _camera_info(topics: Mapping[str, Topic], looks: Mapping[str, Look], name: str, image: str) -> Topic | None:
+    """The CameraInfo by name, else the one beside the image topic, else the only one, unless of another frame."""
     if name:
         return _named(topics, name, "--camera-info", CAMERA_INFO)
-    found = [topic for topic in topics.values() if topic.type == CAMERA_INFO]
     folder = image.removesuffix("/compressed").rpartition("/")[0]
-    beside = [topic for topic in found if topic.name == f"{folder}/camera_info"]
-    return next(iter(beside or (found if len(found) == 1 else [])), None)
+    if beside := _of_type(topics, f"{folder}/camera_info", CAMERA_INFO):
+        return beside
+    found = [topic for topic in topics.values() if topic.type == CAMERA_INFO]
+    frames = {looks[name].frame_id for name in (image, *(topic.name for topic in found)) if name in looks}
+    return found[0] if len(found) == 1 and len(frames) <= 1 else None
 
 
 def _listed(topics: Mapping[str, Topic]) -> str:

@@ -17,6 +17,8 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 POINT_STAMPED = "geometry_msgs/msg/PointStamped"
 POSE_ARRAY = "geometry_msgs/msg/PoseArray"
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
+POINT = "geometry_msgs/msg/Point"
+REFERENCE = "sampt_ros/msg/Reference"
 QUERY_POINTS = "sampt_ros/msg/QueryPoints"
 TRACKED_OBJECTS = "sampt_ros/msg/TrackedObjects"
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from sampt_ros.depth_stream import DepthStream
 from sampt_ros.errors import QueryError
+from sampt_ros.messages import mouse_pixel
 from sampt_ros.session import Session
 from sampt_ros.settings import Settings
 from sampt_ros.structures import POSITIVE
@@ -27,10 +28,7 @@ class Clicks:
 
     def in_view(self, session: Session, x: float, y: float) -> str:
         """A click at a pixel of the newest image; returns what was done. Raises QueryError."""
-        height, width = session.size
-        # rqt_image_view may send x = width at the right border
-        x, y = (at - 1 if at == end else at for at, end in ((x, width), (y, height)))
-        return session.click((x, y), POSITIVE, self._extend)
+        return session.click(mouse_pixel(x, y, session.size), POSITIVE, self._extend)
 
     def in_space(self, session: Session, label: int, xyz: np.ndarray, source: str, stamp_ns: int) -> str:
         """A click at a point (3,), metres in frame `source`; returns what was done. Raises QueryError.

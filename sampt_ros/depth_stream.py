@@ -15,10 +15,10 @@ import numpy as np
 from sampt_ros.camera import Pinhole
 from sampt_ros.depth import Solid, in_metres, require_in_sight, solids
 from sampt_ros.errors import INFERENCE_ERRORS, ConfigError, SamPtError
+from sampt_ros.session import JUMP_NS
 from sampt_ros.structures import FrameResult
 
 _QUEUE = 10  # messages of either kind that wait for their partner
-_JUMP_NS = 1_000_000_000  # a stamp this much older is a jump in time (a bag that loops), not disorder
 _PATIENCE = 2  # frames that may wait for their depth
 
 
@@ -121,7 +121,7 @@ class DepthStream:
     def _check_time(self, stamp_ns: int) -> None:
         """Begin anew after a jump back: message_filters would drop what is older than all of its queue."""
         with self._lock:
-            if stamp_ns < self._newest_ns - _JUMP_NS:
+            if stamp_ns < self._newest_ns - JUMP_NS:
                 self._paired.clear()
                 self._pair_anew()
                 self._newest_ns = stamp_ns

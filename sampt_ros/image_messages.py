@@ -74,7 +74,10 @@ def rgb_from_compressed(msg: Any) -> np.ndarray:
     Raises FrameError if the data cannot be decoded.
     """
     data = np.frombuffer(msg.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except cv2.error:  # the size that the data name is beyond all bounds
+        image = None
     if image is None:
         raise FrameError(f"expected JPEG or PNG data; got {len(data)} bytes that do not decode ({msg.format!r})")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

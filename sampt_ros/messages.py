@@ -53,7 +53,10 @@ def tracked_objects(
 
 
 def object_poses(found: Mapping[int, Solid], header: Any, classes: MessageClasses) -> Any:
-    """The geometry_msgs/PoseArray of the objects that have a pose, in the order of TrackedObjects."""
+    """The geometry_msgs/PoseArray, in the camera's optical frame, metres, of the objects that have a pose.
+
+    In the order of TrackedObjects.
+    """
     return classes.PoseArray(header=header, poses=[pose(solid, classes) for solid in found.values() if solid.has_pose])
 
 
@@ -96,8 +99,20 @@ def request_from_message(msg: Any) -> Request:
 
 
 def reference_from_message(msg: Any) -> tuple[np.ndarray, np.ndarray | None, int]:
-    """A sampt_ros/Reference as Session.refer takes it; raises FrameError or QueryError."""
+    """A sampt_ros/Reference as Session.refer takes it: image (H, W, 3) uint8 RGB, mask (H, W) bool or None, object id.
+
+    Raises FrameError for an image, QueryError for a mask that cannot be read.
+    """
     return rgb_from_image(msg.image), mask_from_image(msg.mask), msg.object_id
+
+
+def mouse_pixel(x: float, y: float, size: tuple[int, int]) -> tuple[float, float]:
+    """The pixel that rqt_image_view's mouse topic means: at the right and lower border it may be one too far.
+
+    size: the image's (height, width)
+    """
+    height, width = size
+    return (x - 1 if x == width else x), (y - 1 if y == height else y)
 
 
 def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:

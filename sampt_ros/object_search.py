@@ -38,8 +38,8 @@ class ObjectSearch:
             height, width = picture.size
             cell = (width / places.shape[1]) * (height / places.shape[0])
             raise QueryError(
-                f"expected an object that fills {SMALLEST:.0%} of a cell of {cell:.0f} pixels in the picture, to know it "
-                f"again; got one of {np.count_nonzero(mask)} pixels"
+                f"expected an object that fills {SMALLEST:.0%} of a cell of {cell:.0f} pixels in the picture, to know "
+                f"it again; got one of {np.count_nonzero(mask)} pixels"
             )
         return looks
 

@@ -13,8 +13,9 @@ from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.structures import POSITIVE, FrameResult, ObjectResult
 
+JUMP_NS = 1_000_000_000  # a stamp this much older is a jump in time (a bag that loops), not disorder
+
 _NEW_SIZE_AFTER = 5  # frames of another size in a row, before the camera is believed to have changed
-_JUMP_NS = 1_000_000_000  # a stamp this much older is a jump in time (a bag that loops), not disorder
 
 
 class Action(IntEnum):
@@ -126,7 +127,10 @@ class Session:
         return started
 
     def refer(self, image: np.ndarray, mask: np.ndarray | None, object_id: int) -> str:
-        """Look for an object known from a picture (see SamPt.add_reference); returns what was done."""
+        """Look for an object known from a picture; returns what was done.
+
+        image, mask, object_id and what is raised: as in SamPt.add_reference; a mask that is None raises QueryError
+        """
         if mask is None:
             raise QueryError("expected a mask of the object in the reference picture; got none")
         self.start(lambda sam_pt: sam_pt.add_reference(image, mask, object_id))
@@ -204,7 +208,7 @@ class Session:
         if newest is None or stamp_ns >= newest:
             return ""
         back = (newest - stamp_ns) / 1e9
-        if newest - stamp_ns < _JUMP_NS:
+        if newest - stamp_ns < JUMP_NS:
             raise FrameError(f"expected a stamp after the last frame's; got one {back:.3f} s older: out of order")
         return f"time jumped back by {back:.3f} s: all objects are dropped"
 

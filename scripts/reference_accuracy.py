@@ -2,9 +2,11 @@
 
     python scripts/reference_accuracy.py DAVIS
 
-Each sequence's first image with its mask is the reference. The stream begins in the middle of the sequence, so that the
+Each sequence's first image is the reference, with the mask of its first object. The stream begins in the middle of the sequence, so that the
 object is seen otherwise by then, and lasts 20 frames without a click. Every other sequence, in which the object is not,
 is a stream too.
+
+An object that is too small to be known by the picture counts as not found.
 
 found  J with the true mask is 0.5 or more in one of these frames
 wrong  there are masks, and none of J >= 0.5
@@ -17,6 +19,7 @@ import argparse
 from pathlib import Path
 
 from sampt_ros.config import load_preset
+from sampt_ros.errors import QueryError
 from sampt_ros.evaluation import AnnotatedSequence, Annotation, davis_sequences, region_similarity
 from sampt_ros.sam_pt import SamPt
 from sampt_ros.video import read_image
@@ -33,7 +36,10 @@ def overlaps(sam_pt: SamPt, reference: AnnotatedSequence, stream: AnnotatedSeque
     sam_pt.reset()
     picture = Annotation.read(reference.annotations[0])
     name, mask = next(iter(picture.masks.items()))
-    sam_pt.add_reference(read_image(reference.frames[0]), mask, name)
+    try:
+        sam_pt.add_reference(read_image(reference.frames[0]), mask, name)
+    except QueryError:
+        return []
     found = []
     for index in range(first, min(first + FRAMES, len(stream.frames))):
         (item,) = sam_pt.step(read_image(stream.frames[index])).objects

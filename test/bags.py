@@ -87,6 +87,17 @@ def query(index: int, xy=(), action: int = 0, object_id: int = 0, frame: str = F
     )
 
 
+def reference(pixels: np.ndarray, mask: np.ndarray, object_id: int):
+    """The object in a picture, its mask (H, W) uint8."""
+    return "/sampt/reference", make(
+        "sampt_ros/Reference",
+        header=header(-1, ""),
+        object_id=object_id,
+        image=make("sensor_msgs/Image", header=header(-1, ""), **image_fields(pixels, "rgb8")),
+        mask=make("sensor_msgs/Image", header=header(-1, ""), **image_fields(mask, "mono8")),
+    )
+
+
 def camera_info(index: int, focal: float, height: int, width: int):
     middle = (width / 2, height / 2)
     matrix = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]])
@@ -113,7 +124,10 @@ def click(index: int, xyz, frame: str = FRAME, topic: str = "/clicked_point"):
 
 
 def write(path, messages, storage: str = "mcap"):
-    """A bag of (topic, message) pairs, recorded one after the other, each DELAY after its header's stamp at least."""
+    """A bag of (topic, message) pairs, recorded one after the other, each DELAY after its header's stamp at least.
+
+    A message with the attribute `at`, a header, is recorded by that instead.
+    """
     types = bag_types.types()
     recorded = 0
     with Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()]) as writer:
@@ -122,8 +136,9 @@ def write(path, messages, storage: str = "mcap"):
             kind = message.__msgtype__
             if topic not in topics:
                 topics[topic] = writer.add_connection(topic, kind, typestore=types)
-            stamp = message.header.stamp
-            recorded = max(recorded + 1, stamp.sec * 10**9 + stamp.nanosec + DELAY)
+            known = getattr(message, "at", getattr(message, "header", None))
+            at = known.stamp.sec * 10**9 + known.stamp.nanosec if known else 0
+            recorded = max(recorded + 1, at + DELAY)
             writer.write(topics[topic], recorded, types.serialize_cdr(message, kind))
     return path
 

@@ -160,8 +160,18 @@ COLOUR, DEPTH = Look("rgb8", FRAME), Look("16UC1", FRAME)
         (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": Look("16UC1", "depth")}, {"depth": "/d"}, ("/a", "/d")),
         # without their CameraInfo it is of no use
         (topics(a=RAW, d=RAW), {"/a": COLOUR, "/d": DEPTH}, {}, ("/a", None)),
-        # one of several by its name
+        # where nobody says so, neither
+        (topics(a=RAW, d=RAW, i=INFO), {"/a": Look("rgb8", ""), "/d": Look("16UC1", "")}, {}, ("/a", None)),
+        # one of several by its name, or none
         (topics(a=RAW, d=RAW, e=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH, "/e": DEPTH}, {"depth": "/e"}, ("/a", "/e")),
+        (topics(a=RAW, d=RAW, e=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH, "/e": DEPTH}, {}, ("/a", None)),
+        # the CameraInfo of another frame is another camera's
+        (
+            topics(a=RAW, d=RAW, i=INFO),
+            {"/a": COLOUR, "/d": DEPTH, "/i": Look("", "other")},
+            {},
+            ("/a", None),
+        ),
     ],
 )
 def test_depth_is_told_from_colour(there, looks, names, chosen):
@@ -173,7 +183,7 @@ def test_depth_is_told_from_colour(there, looks, names, chosen):
 @pytest.mark.parametrize(
     ("there", "looks", "names", "complaint"),
     [
-        (topics(d=RAW), {"/d": DEPTH}, {}, "expected a topic of type sensor_msgs/msg/Image or"),
+        (topics(d=RAW), {"/d": DEPTH}, {}, "expected images that show colours or grey, .*; the bag has /d"),
         (
             topics(a=RAW, d=RAW),
             {"/a": COLOUR, "/d": DEPTH},
@@ -181,10 +191,10 @@ def test_depth_is_told_from_colour(there, looks, names, chosen):
             "--depth: expected the images' CameraInfo",
         ),
         (
-            topics(a=RAW, d=RAW, e=RAW, i=INFO),
-            {"/a": COLOUR, "/d": DEPTH, "/e": DEPTH},
-            {},
-            "or --depth TOPIC; the bag",
+            topics(a=RAW, i=INFO),
+            {"/a": COLOUR},
+            {"depth": "/a"},
+            "--depth: expected another topic than that of the images",
         ),
         (topics(a=RAW, i=INFO), {"/a": COLOUR}, {"depth": "/d"}, "--depth: expected .*; got no /d; the bag has /a"),
     ],
@@ -200,7 +210,7 @@ def test_depth_that_cannot_be_had_is_refused_with_what_there_is(there, looks, na
         (
             {},
             {},
-            "expected a topic of type sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage; the bag has no topics",
+            "expected images that show colours or grey, sensor_msgs/msg/Image or .*; the bag has no topics",
         ),
         (topics(i=INFO), {}, r"the bag has /i \(sensor_msgs/msg/CameraInfo, 3 messages\)"),
         (topics(b=RAW, a=PACKED), {}, r"expected one topic .* or --image TOPIC; the bag has /a \(.*\), /b \("),
@@ -278,6 +288,18 @@ def test_clicks_that_need_more_than_the_bag_tells_are_refused(tmp_path, sam_pt, 
     assert f"expected a click in the images' frame '{FRAME}', as transforms are not read" in caplog.text
 
 
+def test_mouse_clicks_and_references_count_too(tmp_path, sam_pt):
+    seed = np.zeros((48, 64), np.uint8)
+    seed[10:30, 10:30] = 255
+    mouse = f"{IMAGES}_mouse_left", bags.make("geometry_msgs/Point", x=64.0, y=20.0, z=0.0)  # one pixel too far
+    source = bags.write(tmp_path / "in", [bags.reference(blank(), seed, 7), *images(2), mouse, bags.image(2, blank())])
+    results, tracker = tracked(source, sam_pt)
+    assert tracker.refused == 0
+    items = results[-1].result.objects
+    assert [item.id for item in items] == [7, 8]
+    assert items[1].mask[20, 63]
+
+
 # --- what goes wrong ---
 
 
@@ -324,6 +346,41 @@ def test_an_image_without_memory_for_it_has_an_empty_mask(tmp_path, sam_pt, capl
     written = recorded(bags.write(tmp_path / "in", images(4)), tmp_path / "out", sam_pt)
     assert [bool(bags.pixels(message).any()) for _, message in written["/sampt/mask"]] == [False, True, False, True]
     assert "has no masks: out of memory" in caplog.text
+
+
+def test_a_computation_that_fails_costs_an_image_its_masks(tmp_path, sam_pt, caplog):
+    step, frames = sam_pt.step, []
+
+    def failing(image):
+        frames.append(image)
+        if len(frames) in (2, 3):
+            raise ValueError("matrices disagree")
+        return step(image)
+
+    sam_pt.step = failing
+    written = recorded(bags.write(tmp_path / "in", images(5)), tmp_path / "out", sam_pt)
+    assert [bool(bags.pixels(message).any()) for _, message in written["/sampt/mask"]] == [
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert caplog.text.count("has no masks: ValueError: matrices disagree (told once)") == 1
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_compressed_image_of_a_size_beyond_all_bounds_is_dropped(tmp_path, sam_pt, suffix):
+    sent = [bags.compressed(index, blank(), suffix) for index in range(3)]
+    data = sent[1][1].data
+    if suffix == ".png":
+        data[16:24] = [0, 1, 134, 160] * 2  # 100,000 x 100,000
+    else:
+        at = bytes(data).index(b"\xff\xc0")
+        data[at + 5 : at + 9] = 0xFF
+    results, tracker = tracked(bags.write(tmp_path / "in", sent), sam_pt, ONE)
+    assert [each is None for each in results] == [False, True, False]
+    assert tracker.dropped == 1
 
 
 def test_an_object_outside_the_first_image_is_refused(tmp_path, sam_pt):

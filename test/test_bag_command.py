@@ -94,7 +94,10 @@ def test_a_bag_without_a_usable_image_is_an_error(fakes, tmp_path, capsys):
     sent = bags.image(0, blank())
     sent[1].encoding = "magic"
     assert run("bag", bags.write(tmp_path / "in", [sent]), tmp_path / "out", "--point", "9,9") == 2
-    assert "expected at least one image on /camera/image_raw; got 1 that are damaged" in capsys.readouterr().err
+    assert (
+        "expected at least one image on /camera/image_raw; got 1 that cannot be used: expected an image enc"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -119,6 +122,27 @@ def test_an_interrupted_run_leaves_a_whole_bag(fakes, source, tmp_path, capsys, 
     assert run("bag", source, tmp_path / "out", "--point", "20,20", "--storage", storage) == 130
     assert "points of 3 images" in capsys.readouterr().out
     assert {len(messages) for messages in bags.read(tmp_path / "out").values()} == {3}
+
+
+def test_what_waits_for_its_depth_when_a_run_is_interrupted_is_written(fakes, tmp_path, monkeypatch):
+    step = SamPt.step
+
+    def interrupted(self, image):
+        if self._frames and self._frames[-1].index == 5:
+            raise KeyboardInterrupt
+        return step(self, image)
+
+    monkeypatch.setattr(SamPt, "step", interrupted)
+    late = [bags.depth(index, np.full((48, 64), 2, np.float32)) for index in range(8)]
+    sent = [bags.camera_info(0, 50, 48, 64), *(bags.image(index, blank()) for index in range(8)), *late]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 130
+    assert len(bags.read(tmp_path / "out")["/sampt/mask"]) == 6
+
+
+def test_that_nothing_was_tracked_is_said(fakes, tmp_path, capsys):
+    sent = [*(bags.image(index, blank()) for index in range(2)), bags.query(0, [(99, 9)])]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out") == 0
+    assert "no object was ever started: all masks are empty" in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -111,6 +111,42 @@ def test_memory_for_depth_is_bounded_and_time_may_jump_back(tmp_path, sam_pt):
     assert all(not each.found for each in results[50:])  # tracking began anew, without objects
 
 
+def test_after_a_jump_back_every_image_gets_its_own_depth_again(tmp_path, sam_pt):
+    loop = [(index, [bags.image(index, blank()), bags.depth(index, wall(2))]) for index in (0, 1, 2)]
+    far = [(index, [bags.image(index, blank()), bags.depth(index, wall(3))]) for index in (50, 51)]
+    sent = [INFO, *(message for _, pair in [*far, *loop] for message in pair)]
+    results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt, points=("20,20",))
+    assert [each.found is not None for each in results] == [True] * 5
+    assert depths(results[:2]) == [3, 3]
+
+
+def test_without_stamps_the_times_of_the_recording_count(tmp_path, sam_pt):
+    sent = [INFO]
+    for index in range(4):
+        sent += [bags.image(index, blank()), bags.depth(index, wall(1 + index), late=MS)]
+    for _, message in sent:
+        message.at, message.header = message.header, bags.header(-1)
+    assert depths(tracked(bags.write(tmp_path / "in", sent), sam_pt)[0]) == [1, 2, 3, 4]
+
+
+def test_an_image_has_the_camera_of_its_own_time(tmp_path, sam_pt):
+    other = bags.camera_info(1, 2 * FOCAL, HEIGHT, WIDTH)
+    sent = [INFO, *images(2), other, bags.depth(0, wall(2)), bags.depth(1, wall(2))]
+    results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt)
+    assert results[0].found[1].centre[0] == pytest.approx((20 - WIDTH / 2) / FOCAL * 2, abs=0.05)
+
+
+def test_depth_is_not_kept_for_a_camera_that_never_comes(tmp_path, sam_pt):
+    uncalibrated = bags.camera_info(0, 0, HEIGHT, WIDTH)
+    sent = [uncalibrated, *images(2), *(bags.depth(index, wall(2)) for index in range(60))]
+    path = bags.write(tmp_path / "in", sent)
+    with BagReader(path) as bag:
+        tracker = BagTracker(sam_pt, choose_inputs(bag.topics, look_at(bag)), parse_starts(["20,20"], [], []))
+        results = list(tracker.track(bag))
+        assert len(tracker._depth._heard) <= 12
+    assert depths(results) == [None, None]
+
+
 # --- what is written ---
 
 
@@ -192,6 +228,17 @@ def test_depth_that_cannot_be_used_costs_nothing_else(tmp_path, sam_pt, caplog):
     assert (tracker.dropped, tracker.refused) == (0, 1)
     assert "a message on /camera/depth is refused: expected 48 rows of 256 bytes" in caplog.text
     assert caplog.text.count("no 3D: expected depth of the image's size 64x48; got 64x24") == 1
+
+
+def test_why_there_is_no_3d_is_said_once(tmp_path, sam_pt, caplog):
+    sent = [INFO]
+    for index in range(5):
+        sent += [bags.image(index, blank()), bags.depth(index, wall(2), late=30 * MS)]
+    assert depths(tracked(bags.write(tmp_path / "in", sent), sam_pt)[0]) == [None] * 5
+    assert (
+        caplog.text.count("no 3D: expected depth within 0.02 s of each image (--depth-slop); got it 0.030 s apart") == 1
+    )
+    assert caplog.text.count("no 3D") == 1
 
 
 def test_the_camera_info_of_other_images_is_told(tmp_path, sam_pt, caplog):

@@ -87,7 +87,7 @@ def _run(parsed: argparse.Namespace) -> int:
     options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified)
     with BagReader(parsed.bag) as bag:
         inputs = choose_inputs(bag.topics, look_at(bag), parsed.image, parsed.depth, parsed.queries, parsed.camera_info)
-        if not (starts or inputs.queries or inputs.clicks):
+        if not (starts or inputs.asking):
             raise QueryError(
                 "expected what to track: --point, --box, --mask, --reference, or sampt_ros/QueryPoints in the bag"
             )
@@ -95,15 +95,22 @@ def _run(parsed: argparse.Namespace) -> int:
         tracker = BagTracker(SamPt(config), inputs, starts, options)
         try:
             with recorder, tqdm(total=inputs.image.count, unit="frame", disable=None) as progress:
-                for tracked in tracker.track(bag):
-                    if tracked is not None:
+                try:
+                    for tracked in tracker.track(bag):
+                        if tracked is not None:
+                            recorder.add(tracked)
+                        progress.update()
+                finally:
+                    for tracked in tracker.rest():
                         recorder.add(tracked)
-                    progress.update()
         finally:
             if recorder.frames:
                 print(_summary(recorder, tracker))
     if not recorder.frames:
-        raise SourceError(f"expected at least one image on {inputs.image.name}; got {tracker.dropped} that are damaged")
+        reason = f" that cannot be used: {tracker.trouble}" if tracker.dropped else ""
+        raise SourceError(f"expected at least one image on {inputs.image.name}; got {tracker.dropped}{reason}")
+    if not recorder.masks:
+        print("no object was ever started: all masks are empty")
     return 0
 
 

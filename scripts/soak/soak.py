@@ -1,8 +1,8 @@
 """Everything that goes wrong around a robot, for as long as you like: does the node live, stay right, and stay small?
 
-The demo's video is played in a loop. Meanwhile objects are clicked, boxed, corrected and removed at random, nonsense
-is asked for, damaged images come in between, the camera stops, starts again with older stamps or another size, and the
-node is paused, reset, deactivated and reconfigured. Needs the environment that `make setup` makes.
+The demo's video is played in a loop. Meanwhile objects are clicked, boxed, shown in pictures, corrected and removed at
+random, nonsense is asked for, damaged images come in between, the camera stops, starts again with older stamps or
+another size, and the node is paused, reset, deactivated and reconfigured. Needs the environment that `make setup` makes.
 
     python scripts/soak/soak.py --minutes 30
 
@@ -64,11 +64,10 @@ def run(robot: Robot, people: People, node: subprocess.Popen[bytes], seconds: fl
 def judged(found: Findings) -> dict[str, Any]:
     """The report; what is wrong is listed in it."""
     wrong = list(found.wrong)
-    memory = np.array([held for _, held in found.memory] or [0.0])
-    early, late = (
-        float(np.median(part)) for part in (memory[len(memory) // 4 : len(memory) // 2], memory[-len(memory) // 4 :])
-    )
-    is_short = found.memory[-1][0] < SHORT if found.memory else True
+    memory = np.array([held for _, held in found.memory or [(0.0, 0.0)] * 4])
+    quarters = [float(np.median(part)) if len(part) else 0.0 for part in np.array_split(memory, 4)]
+    early, late = quarters[1], quarters[3]
+    is_short = not found.memory or found.memory[-1][0] < SHORT
     if late > FLAT[0] * early + (FILLING if is_short else FLAT[1]):
         wrong.append(f"memory grew from {early:.0f} to {late:.0f} MiB")
     fit = {shift: float(np.mean(overlaps)) if overlaps else 0.0 for shift, overlaps in found.overlap.items()}
@@ -79,9 +78,20 @@ def judged(found: Findings) -> dict[str, Any]:
     return {
         "wrong": wrong,
         "counts": dict(found.counts),
-        "memory_mib": {"second quarter": round(early), "last quarter": round(late), "most": round(float(memory.max()))},
+        "memory_mib": {"by quarter": [round(held) for held in quarters], "most": round(float(memory.max()))},
         "mean_j_by_shift": {f"{shift:+d} frames": round(value, 3) for shift, value in fit.items()},
     }
+
+
+def stop(node: subprocess.Popen[bytes], found: Findings) -> None:
+    """Ctrl-C must end the node, and well."""
+    node.send_signal(signal.SIGINT)
+    try:
+        if node.wait(timeout=30):
+            found.wrong.append(f"the node ended with status {node.returncode}")
+    except subprocess.TimeoutExpired:
+        node.kill()
+        found.wrong.append("the node did not end within 30 s of Ctrl-C")
 
 
 def main() -> None:
@@ -101,9 +111,7 @@ def main() -> None:
         run(robot, People(robot, options.seed), node, 60 * options.minutes)
     finally:
         if node.poll() is None:
-            node.send_signal(signal.SIGINT)
-            if node.wait(timeout=30):
-                robot.found.wrong.append(f"the node ended with status {node.returncode}")
+            stop(node, robot.found)
     report = judged(robot.found)
     print(json.dumps(report, indent=2))
     raise SystemExit(1 if report["wrong"] else 0)
