@@ -2,9 +2,9 @@
 
     python scripts/reference_accuracy.py DAVIS
 
-Each sequence's first image is the reference, with the mask of its first object. The stream begins in the middle of the sequence, so that the
-object is seen otherwise by then, and lasts 20 frames without a click. Every other sequence, in which the object is not,
-is a stream too.
+Each sequence's first image is the reference, with the mask of its first object. The stream begins in the middle of the
+sequence, so that the object is seen otherwise by then, and lasts 20 frames without a click. Every other sequence, in
+which the object is not, is a stream too.
 
 An object that is too small to be known by the picture counts as not found.
 

@@ -2,7 +2,7 @@
 
 The demo's video is played in a loop. Meanwhile objects are clicked, boxed, shown in pictures, corrected and removed at
 random, nonsense is asked for, damaged images come in between, the camera stops, starts again with older stamps or
-another size, and the node is paused, reset, deactivated and reconfigured. Needs the environment that `make setup` makes.
+another size, and the node is paused, reset, deactivated and reconfigured. Needs the environment of `make setup`.
 
     python scripts/soak/soak.py --minutes 30
 
