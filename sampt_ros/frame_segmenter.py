@@ -16,11 +16,11 @@ from sampt_ros.structures import Frame
 
 
 class FrameSegmenter:
-    """Masks of all objects of a frame, in one decoder batch for as long as the memory suffices."""
+    """Masks of all objects of a frame, as many in a decoder batch as is fastest and as the memory suffices for."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         self._segmenter = segmenter
-        self._most: int | None = None  # objects decoded at once
+        self._most = segmenter.at_once  # objects decoded together
         self.forget()
 
     def forget(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
-from sampt_ros.structures import Frame
+from sampt_ros.structures import POSITIVE, Frame
 
 
 class Truth(Protocol):
@@ -27,12 +27,12 @@ class Truth(Protocol):
 
 
 class OracleSegmenter(Segmenter):
-    """What another segmenter does; its masks of all objects are then the true ones, and surely so."""
+    """What another segmenter does; the masks are then those of the objects that the prompts are on, and surely so."""
 
     truth: Truth  # to be set before the first frame
 
     def __init__(self, segmenter: Segmenter) -> None:
-        self.remembers = segmenter.remembers
+        self.remembers, self.at_once = segmenter.remembers, segmenter.at_once
         self._segmenter = segmenter
 
     def encode(self, frame: Frame) -> tuple[int, Any]:
@@ -40,10 +40,21 @@ class OracleSegmenter(Segmenter):
 
     def decode(self, embedding: tuple[int, Any], prompts: Prompts, ambiguous: bool = False) -> OracleDecoded:
         index, inner = embedding
-        return OracleDecoded(self._segmenter.decode(inner, prompts, ambiguous), index, self.truth)
+        centers = self.truth.centers(index)
+        middles = [xy[labels == POSITIVE].mean(axis=0) for xy, labels in zip(prompts.xy, prompts.labels)]
+        items = [int(np.linalg.norm(centers - middle, axis=1).argmin()) for middle in middles]
+        truth = self.truth.masks(index)
+        decoded = self._segmenter.decode(inner, prompts, ambiguous)
+        return OracleDecoded(decoded, [truth[item] for item in items])
 
     def mask_prompt(self, embedding: tuple[int, Any], masks: Sequence[np.ndarray | None]) -> Any:
         return self._segmenter.mask_prompt(embedding[1], masks)
+
+    def describe(self, frame: Frame, embedding: tuple[int, Any]) -> np.ndarray:
+        return self._segmenter.describe(frame, embedding[1])
+
+    def economize(self) -> str:
+        return self._segmenter.economize()
 
     def remember(self, embedding: tuple[int, Any], mask: np.ndarray, memory: Any) -> Any:
         return self._segmenter.remember(embedding[1], mask, memory)
@@ -51,11 +62,10 @@ class OracleSegmenter(Segmenter):
 
 @dataclass(frozen=True, eq=False)
 class OracleDecoded(Decoded):
-    """What was decoded in frame `index`, of all objects or of some."""
+    """What was decoded of objects, and their true masks (H, W) bool."""
 
     inner: Decoded
-    index: int
-    truth: Truth
+    truth: Sequence[np.ndarray]
 
     @property
     def logits(self) -> Any:  # type: ignore[override]
@@ -66,7 +76,7 @@ class OracleDecoded(Decoded):
 
     def masks(self) -> np.ndarray:
         masks = self.inner.masks()
-        for mask, true in zip(masks, self.truth.masks(self.index)):
+        for mask, true in zip(masks, self.truth):
             mask[:] = true
         return masks
 

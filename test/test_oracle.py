@@ -56,6 +56,21 @@ def test_masks_and_points_are_those_of_the_scene(oracles):
             assert true[y, x].all()
 
 
+def test_objects_that_are_decoded_apart_have_their_own_masks(oracles):
+    scene = Scene((160, 120), 3)
+    inner = CountingSegmenter()
+    inner.at_once = 2
+    oracle = OracleSegmenter(inner)
+    oracle.truth = oracles[1].truth = scene
+    sam_pt = SamPt(SamPtConfig(), oracle, oracles[1])
+    sam_pt.step(scene.image(0))
+    for mask in scene.masks(0):
+        sam_pt.add_object(mask=mask)
+    result = sam_pt.step(scene.image(1))
+    assert {len(prompts) for prompts, _ in inner.passes} == {1, 2}
+    np.testing.assert_array_equal([item.mask for item in result.objects], scene.masks(1))
+
+
 def test_points_that_are_removed_are_forgotten(oracles):
     tracker = oracles[1]
     tracker.truth = Scene((160, 120), 2)

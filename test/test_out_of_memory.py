@@ -87,6 +87,20 @@ def test_objects_are_decoded_fewer_at_a_time(sam_pt, segmenter, error):
     assert result.index == 3
 
 
+def test_no_more_are_decoded_at_once_than_the_segmenter_is_fastest_with(segmenter, tracker):
+    segmenter.at_once = 2
+    sam_pt = SamPt(SamPtConfig(), segmenter, tracker)
+    sam_pt.step(blank())
+    places = [(10, 10), (30, 10), (50, 10), (10, 30), (30, 30)]
+    for place in places:
+        sam_pt.add_object([place])
+    segmenter.passes.clear()
+    result = sam_pt.step(blank())
+    sizes = [len(prompts) for prompts, _ in segmenter.passes]
+    assert (max(sizes), sizes[-1]) == (2, 1)
+    assert [item.state for item in result.objects] == [ObjectState.TRACKING] * 5
+
+
 def test_an_encoder_that_finds_no_room_economizes(sam_pt, segmenter):
     segmenter.frames_fit = False
     with pytest.raises(OutOfMemoryError, match="from now on it is coarse"):

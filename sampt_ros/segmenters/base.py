@@ -115,9 +115,11 @@ class Segmenter(ABC):
     """Promptable segmentation of one frame at a time.
 
     remembers  whether `remember` does anything; what it returns comes back in `Prompts.memories`
+    at_once    how many objects are decoded fastest in one batch; None: all
     """
 
     remembers = False
+    at_once: int | None = None
 
     @abstractmethod
     def encode(self, frame: Frame) -> Any:

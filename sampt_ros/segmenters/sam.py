@@ -23,6 +23,7 @@ from sampt_ros.segmenters.sam_decoder import decode_masks, embed_prompts
 from sampt_ros.structures import Frame
 
 _PACKAGE = ("segment_anything", "segment-anything torchvision")
+_AT_ONCE_ON_CPU = 2  # objects; what the decoder computes for more does not stay in the caches
 _CERTAIN = 10.0  # logit given to a sure pixel of a mask prompt
 
 
@@ -88,7 +89,7 @@ def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Sam(Segmenter):
-    """A SAM model behind the batched prompting interface; all objects share one decoder call."""
+    """A SAM model behind the batched prompting interface; on a GPU all objects share one decoder call."""
 
     def __init__(self, model: Any, device: str = "auto", precision: str = "auto", compiled: bool = False) -> None:
         """Raises ConfigError if the image encoder is to be compiled and cannot be.
@@ -97,6 +98,8 @@ class Sam(Segmenter):
         mask_decoder, pixel_mean, pixel_std); precision, compiled: of the image encoder, see SamConfig
         """
         self.device = torch_device(device)
+        if self.device.type == "cpu":
+            self.at_once = _AT_ONCE_ON_CPU
         self.model = model.to(self.device).eval()
         self._encoder = self.model.image_encoder
         self._lower_precision(_precision(precision, self.device))
