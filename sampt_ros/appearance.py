@@ -17,20 +17,59 @@ import numpy as np
 SMALLEST = 0.05  # share of a place; an object that fills no place more is too small to be learned
 
 _RIDGE = 1e-3  # for features of length 1
+_BACKGROUND = 1024  # places of a frame's background that are kept at most
 _JUDGED = 8  # masks whose measures are the measure for the next ones
 
 
 @dataclass(frozen=True, eq=False)
-class _Exemplar:
-    """A frame's places: features (n, C) float16, the object's share (n,) float32 of each; the mask's area in pixels.
+class _Sums:
+    """What the regression needs of one frame, so that each is added up only once.
 
-    The area is 0 for a picture of another camera, where it says nothing.
+    Sums over its places with weights w, features f of length C + 1, the bias last, and the object's share y.
+
+    weight    of w
+    squares   (C + 1, C + 1) of w f f^T
+    products  (C + 1,) of w f y
+    """
+
+    weight: float
+    squares: np.ndarray
+    products: np.ndarray
+
+    @classmethod
+    def of(cls, places: np.ndarray, share: np.ndarray, weight: np.ndarray) -> _Sums:
+        """Of features (n, C), share (n,) and weights (n,)."""
+        rows = np.flatnonzero(weight)
+        features = np.concatenate([places[rows], np.ones((len(rows), 1), np.float32)], 1)
+        weighted = features * weight[rows, None]
+        return cls(float(weight.sum()), weighted.T @ features, weighted.T @ share[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class _Exemplar:
+    """What is kept of a frame.
+
+    mean        (C,) of the object's features, of length 1
+    background  (n, C) float32: features of places without any of it, evenly chosen
+    on, off     sums weighted by the object's share, and by that of everything else
+    area        the mask's pixels; 0 for a picture of another camera, where it says nothing
     """
 
     index: int
-    features: np.ndarray
-    share: np.ndarray
+    mean: np.ndarray
+    background: np.ndarray
+    on: _Sums
+    off: _Sums
     area: int
+
+    @classmethod
+    def of(cls, index: int, places: np.ndarray, share: np.ndarray, area: int) -> _Exemplar:
+        """Of places (h, w, C) float32 and the object's share (h, w) of each."""
+        features, row = places.reshape(-1, places.shape[2]), share.ravel()
+        beside = np.flatnonzero(row == 0)
+        background = features[beside[:: len(beside) // _BACKGROUND + 1]]
+        on, off = _Sums.of(features, row, row), _Sums.of(features, row, 1 - row)
+        return cls(index, _mean(features, row), background, on, off, area)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +125,9 @@ class Appearance:
         if share.max() < SMALLEST:
             return
         judged = self._measures(places, share) if self._exemplars else None
-        features = places.reshape(-1, places.shape[2]).astype(np.float16)
         kept = [exemplar for exemplar in self._exemplars if exemplar.index != index]
         area = 0 if is_reference else int(np.count_nonzero(mask))
-        self._exemplars = [*kept, _Exemplar(index, features, share.ravel(), area)]
+        self._exemplars = [*kept, _Exemplar.of(index, places, share, area)]
         if len(self._exemplars) > self._most:
             del self._exemplars[self._most_crowded()]
         self._model = None
@@ -129,12 +167,10 @@ class Appearance:
 
     def _fitted(self) -> _Model:
         if self._model is None:
-            features = np.concatenate([exemplar.features for exemplar in self._exemplars]).astype(np.float32)
-            share = np.concatenate([exemplar.share for exemplar in self._exemplars])
-            means = np.stack([_mean(one.features.astype(np.float32), one.share) for one in self._exemplars])
-            background = features[share == 0]
+            means = np.stack([one.mean for one in self._exemplars])
+            background = np.concatenate([one.background for one in self._exemplars])
             around = float((background @ means.T).max(1).mean()) if len(background) else 0.0
-            self._model = _Model(_regression(features, share), means, around)
+            self._model = _Model(_regression(self._exemplars), means, around)
         return self._model
 
 
@@ -144,19 +180,22 @@ def share_of(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _regression(features: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(C + 1,) weights, the bias last, from features (n, C) to the share (n,) of the object.
+def _regression(exemplars: list[_Exemplar]) -> np.ndarray:
+    """(C + 1,) weights, the bias last, from features to the object's share.
 
     Object and background count alike, however large they are.
     """
-    features = np.concatenate([features, np.ones((len(features), 1), np.float32)], 1)
-    weight = share / share.sum() + (1 - share) / max(float((1 - share).sum()), 1.0)
-    weighted = features * (weight / 2)[:, None]
-    normal = weighted.T @ features + _RIDGE * np.eye(features.shape[1], dtype=np.float32)
-    return np.linalg.solve(normal, weighted.T @ share)
+    normal, products = np.zeros_like(exemplars[0].on.squares), np.zeros_like(exemplars[0].on.products)
+    for sums in ([one.on for one in exemplars], [one.off for one in exemplars]):
+        half = 0.5 / max(sum(each.weight for each in sums), SMALLEST)
+        for each in sums:
+            normal += half * each.squares
+            products += half * each.products
+    return np.linalg.solve(normal + _RIDGE * np.eye(len(normal), dtype=np.float32), products)
 
 
 def _mean(features: np.ndarray, share: np.ndarray) -> np.ndarray:
     """(C,) of length 1: the mean of features (n, C), weighted by the object's share (n,)."""
-    mean = share @ features
+    rows = np.flatnonzero(share)
+    mean = share[rows] @ features[rows]
     return mean / max(float(np.linalg.norm(mean)), 1e-6)
