@@ -23,7 +23,17 @@ setup(
         ("share/sampt_ros/msg", MESSAGE_FILES),
     ],
     python_requires=">=3.10",
-    install_requires=["numpy", "opencv-python", "pillow", "pooch", "pyyaml", "safetensors", "torch>=2", "tqdm"],
+    install_requires=[
+        "numpy",
+        "opencv-python",
+        "pillow",
+        "pooch",
+        "pyyaml",
+        "safetensors",
+        "threadpoolctl",
+        "torch>=2",
+        "tqdm",
+    ],
     extras_require={
         "sam": ["torchvision", "segment-anything"],
         "sam_hq": ["torchvision", "segment-anything-hq", "timm"],

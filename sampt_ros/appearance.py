@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from sampt_ros.blas import on_one_thread
+
 SMALLEST = 0.05  # share of a place; an object that fills no place more is too small to be learned
 
 _RIDGE = 1e-3  # for features of length 1
@@ -116,6 +118,7 @@ class Appearance:
         areas = [exemplar.area for exemplar in self._exemplars if exemplar.area] or [0]
         return min(areas), max(areas)
 
+    @on_one_thread
     def learn(self, index: int, places: np.ndarray, mask: np.ndarray, is_reference: bool = False) -> None:
         """Remember frame `index`, its places (h, w, C) float32 and the object's mask (H, W) bool in it.
 
@@ -133,11 +136,13 @@ class Appearance:
         self._model = None
         self._judged.append(judged or self._measures(places, share))  # the first one only after it was learned
 
+    @on_one_thread
     def response(self, places: np.ndarray) -> np.ndarray:
         """(h, w) float32: near 1 where places (h, w, C) look like the object, near 0 elsewhere."""
         weights = self._fitted().weights
         return (places @ weights[:-1] + weights[-1]).astype(np.float32)
 
+    @on_one_thread
     def resemblance(self, places: np.ndarray, mask: np.ndarray) -> float:
         """How much what a mask (H, W) bool covers looks like the object: about 1 for its own masks, 0 for others."""
         share = share_of(places, mask)

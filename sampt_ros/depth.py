@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from sampt_ros.blas import on_one_thread
 from sampt_ros.camera import Pinhole
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.structures import FrameResult, ObjectResult, Points
@@ -131,6 +132,7 @@ def cloud(result: FrameResult, found: Mapping[int, Solid], image: np.ndarray) ->
     return np.concatenate(parts)
 
 
+@on_one_thread
 def pose(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centre (3,) and quaternion (4,) x, y, z, w, both float64, of points (n, 3); NaN if they are too few.
 

@@ -78,6 +78,7 @@ def _core() -> Iterator[Check]:
         ("safetensors", "safetensors"),
     ):
         yield _module(group, module, f"pip install {package}", required=True)
+    yield _module(group, "threadpoolctl", "pip install threadpoolctl, so that NumPy leaves its cores to the networks")
     if _is_installed("torch"):
         yield _gpu(group)
 

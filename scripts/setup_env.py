@@ -55,6 +55,7 @@ MODULES = {
     "pooch": "pooch",
     "yaml": "pyyaml",
     "safetensors": "safetensors",
+    "threadpoolctl": "threadpoolctl",
     "tqdm": "tqdm",
     "rosbags.image": "rosbags-image",
     "rosbags.rosbag2": "rosbags",

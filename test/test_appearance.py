@@ -65,6 +65,24 @@ def test_a_frame_learned_again_is_kept_once_and_with_the_newer_mask():
     assert appearance.areas == (200, 200)
 
 
+def test_matrix_products_leave_no_threads_behind(monkeypatch):
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl is missing, which counts threads")
+    seen = []
+
+    def counted(*arguments):
+        seen.extend(each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas")
+        return solve(*arguments)
+
+    solve = np.linalg.solve
+    monkeypatch.setattr(np.linalg, "solve", counted)
+    before = threadpoolctl.threadpool_info()
+    appearance = Appearance(most=3)
+    appearance.learn(0, scene(red=(2, 3)), mask_of(2, 3))
+    appearance.response(scene(red=(2, 3)))
+    assert set(seen) == {1}
+    assert threadpoolctl.threadpool_info() == before
+
+
 def test_an_object_too_small_for_any_place_is_not_learned():
     appearance = Appearance(most=3)
     mask = np.zeros(SIZE, bool)
