@@ -19,6 +19,7 @@ from sampt_ros.blas import on_one_thread
 SMALLEST = 0.05  # share of a place; an object that fills no place more is too small to be learned
 
 _RIDGE = 1e-3  # for features of length 1
+_TOLD_APART = 1e-3  # by which an object is more like itself than its surroundings are; else likeness says nothing
 _BACKGROUND = 1024  # places of a frame's background that are kept at most
 _JUDGED = 8  # masks whose measures are the measure for the next ones
 
@@ -150,7 +151,10 @@ class Appearance:
             return 0.0
         (response, likeness), (own_response, own_likeness) = self._measures(places, share), self._usual()
         around = self._fitted().around
-        return min(response / max(own_response, 1e-6), (likeness - around) / max(own_likeness - around, 1e-6))
+        response /= max(own_response, 1e-6)
+        if own_likeness - around < _TOLD_APART:
+            return response
+        return min(response, (likeness - around) / (own_likeness - around))
 
     def _usual(self) -> tuple[float, float]:
         """Response and likeness of the object's own masks."""

@@ -83,6 +83,13 @@ def test_matrix_products_leave_no_threads_behind(monkeypatch):
     assert threadpoolctl.threadpool_info() == before
 
 
+def test_an_object_that_looks_like_all_around_it_resembles_itself():
+    appearance = Appearance(most=3)
+    for index in range(3):
+        appearance.learn(index, scene(), mask_of(2, 3))
+    assert appearance.resemblance(scene(), mask_of(2, 3)) == pytest.approx(1, abs=0.05)
+
+
 def test_an_object_too_small_for_any_place_is_not_learned():
     appearance = Appearance(most=3)
     mask = np.zeros(SIZE, bool)
