@@ -41,9 +41,8 @@ class BagDepth:
         self._image_ns = self._depth_ns = 0  # the newest
 
     def see(self, camera: Pinhole) -> None:
-        """The camera as the newest CameraInfo says; one like the last is not exchanged, as its rays are known."""
-        if self.camera is None or not camera.is_like(self.camera):
-            self.camera = camera
+        """The camera as the newest CameraInfo says."""
+        self.camera = camera.or_like(self.camera)
 
     def hear(self, time_ns: int, depth: np.ndarray) -> None:
         """A depth image (H, W), uint16 millimetres or float32 metres."""

@@ -114,6 +114,10 @@ class Pinhole:
         same = (self.model, self.width, self.height) == (other.model, other.width, other.height)
         return same and np.array_equal(self.K, other.K) and np.array_equal(self.D, other.D)
 
+    def or_like(self, before: Pinhole | None) -> Pinhole:
+        """The camera `before` if this one is like it, as its rays are known; else this one."""
+        return before if before is not None and self.is_like(before) else self
+
     def contains(self, xy: np.ndarray) -> np.ndarray:
         """(n,) bool: which of the (n, 2) pixels are in the image; NaN is not."""
         inside = (xy >= -0.5) & (xy < np.array([self.width - 0.5, self.height - 0.5]))

@@ -98,9 +98,8 @@ class DepthStream:
     # --- what comes in ---
 
     def see(self, camera: Pinhole) -> None:
-        """The camera as the newest CameraInfo says; one like the last is not exchanged, as its rays are known."""
-        if self.camera is None or not camera.is_like(self.camera):
-            self.camera = camera
+        """The camera as the newest CameraInfo says."""
+        self.camera = camera.or_like(self.camera)
 
     def hear(self, message: Any) -> None:
         """A depth message."""

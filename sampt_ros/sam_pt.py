@@ -155,13 +155,11 @@ class SamPt:
 
         clicked = self._points.new(query.positive, query.negative)
         followed = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
-        if object_id in self._objects:
-            self._points.forget(self._objects[object_id].points)
-        self._last_id = max(self._last_id, object_id)
         history = MaskHistory(int(started.sum()), frames[-1].index, deque(maxlen=self._policy.memory))
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros_like(started), followed)
         carried, given = started.astype(np.float32), frozenset(clicked.id.tolist())
-        item = self._objects[object_id] = TrackedObject(object_id, followed, history, carried, result, given)
+        item = TrackedObject(object_id, followed, history, carried, result, given)
+        self._enter(item)
         if len(frames) == 1:
             self._settle(item, started, score)
         else:
@@ -186,16 +184,11 @@ class SamPt:
         picture = Frame(_REFERENCE, image)
         looks = self._search.looks_in(picture, seed)
         memory = self._segmenter.remember(picture, seed, None)
-        if object_id in self._objects:
-            self._points.forget(self._objects[object_id].points)
-        self._last_id = max(self._last_id, object_id)
         newest = self._frames[-1] if self._frames else picture
         nothing = np.zeros(newest.size, bool)
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, nothing, Points.none())
         history = MaskHistory(0, newest.index, deque(maxlen=self._policy.memory))
-        self._objects[object_id] = TrackedObject(
-            object_id, Points.none(), history, None, result, memory=memory, looks=looks
-        )
+        self._enter(TrackedObject(object_id, Points.none(), history, None, result, memory=memory, looks=looks))
         return result
 
     def add_points(
@@ -245,6 +238,13 @@ class SamPt:
         if object_id not in self._objects and len(self._objects) >= self._config.max_objects:
             raise QueryError(f"expected at most max_objects = {self._config.max_objects} objects; got one more")
         return object_id
+
+    def _enter(self, item: TrackedObject) -> None:
+        """Track an object, in place of any that had its id."""
+        if item.id in self._objects:
+            self._points.forget(self._objects[item.id].points)
+        self._last_id = max(self._last_id, item.id)
+        self._objects[item.id] = item
 
     def _move_points(self, image: np.ndarray, clock: StageClock) -> Frame:
         """The next frame, all points of all objects moved to it in one batch; if that fails, nothing has changed."""

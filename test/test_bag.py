@@ -333,31 +333,28 @@ def test_damaged_bytes_are_no_end(tmp_path, sam_pt):
     assert 20 < tracker.dropped < 40
 
 
-def test_an_image_without_memory_for_it_has_an_empty_mask(tmp_path, sam_pt, caplog):
+def fail_at(sam_pt, calls, error):
+    """Let these steps, counted from 1, raise the error."""
     step, frames = sam_pt.step, []
 
-    def scarce(image):
+    def failing(image):
         frames.append(image)
-        if len(frames) in (1, 3):
-            raise OutOfMemoryError("out of memory")
+        if len(frames) in calls:
+            raise error
         return step(image)
 
-    sam_pt.step = scarce
+    sam_pt.step = failing
+
+
+def test_an_image_without_memory_for_it_has_an_empty_mask(tmp_path, sam_pt, caplog):
+    fail_at(sam_pt, (1, 3), OutOfMemoryError("out of memory"))
     written = recorded(bags.write(tmp_path / "in", images(4)), tmp_path / "out", sam_pt)
     assert [bool(bags.pixels(message).any()) for _, message in written["/sampt/mask"]] == [False, True, False, True]
     assert "has no masks: out of memory" in caplog.text
 
 
 def test_a_computation_that_fails_costs_an_image_its_masks(tmp_path, sam_pt, caplog):
-    step, frames = sam_pt.step, []
-
-    def failing(image):
-        frames.append(image)
-        if len(frames) in (2, 3):
-            raise ValueError("matrices disagree")
-        return step(image)
-
-    sam_pt.step = failing
+    fail_at(sam_pt, (2, 3), ValueError("matrices disagree"))
     written = recorded(bags.write(tmp_path / "in", images(5)), tmp_path / "out", sam_pt)
     assert [bool(bags.pixels(message).any()) for _, message in written["/sampt/mask"]] == [
         True,

@@ -109,30 +109,28 @@ def test_without_rosbags_it_says_what_to_install(source, tmp_path, capsys, monke
     assert "pip install rosbags mcap" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("storage", STORAGES)
-def test_an_interrupted_run_leaves_a_whole_bag(fakes, source, tmp_path, capsys, monkeypatch, storage):
+def interrupt_after(monkeypatch, index):
+    """Ctrl-C in the step after frame `index`."""
     step = SamPt.step
 
     def interrupted(self, image):
-        if self._frames and self._frames[-1].index == 2:
+        if self._frames and self._frames[-1].index == index:
             raise KeyboardInterrupt
         return step(self, image)
 
     monkeypatch.setattr(SamPt, "step", interrupted)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_an_interrupted_run_leaves_a_whole_bag(fakes, source, tmp_path, capsys, monkeypatch, storage):
+    interrupt_after(monkeypatch, 2)
     assert run("bag", source, tmp_path / "out", "--point", "20,20", "--storage", storage) == 130
     assert "points of 3 images" in capsys.readouterr().out
     assert {len(messages) for messages in bags.read(tmp_path / "out").values()} == {3}
 
 
 def test_what_waits_for_its_depth_when_a_run_is_interrupted_is_written(fakes, tmp_path, monkeypatch):
-    step = SamPt.step
-
-    def interrupted(self, image):
-        if self._frames and self._frames[-1].index == 5:
-            raise KeyboardInterrupt
-        return step(self, image)
-
-    monkeypatch.setattr(SamPt, "step", interrupted)
+    interrupt_after(monkeypatch, 5)
     late = [bags.depth(index, np.full((48, 64), 2, np.float32)) for index in range(8)]
     sent = [bags.camera_info(0, 50, 48, 64), *(bags.image(index, blank()) for index in range(8)), *late]
     assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 130

@@ -15,6 +15,7 @@ from sampt_ros.sam_pt import SamPt
 
 if TYPE_CHECKING:
     from sampt_ros.bag import BagTracker
+    from sampt_ros.bag_reader import BagReader
     from sampt_ros.bag_recorder import BagRecorder
 
 
@@ -96,14 +97,7 @@ def _run(parsed: argparse.Namespace) -> int:
         tracker = BagTracker(SamPt(config), inputs, starts, options)
         try:
             with recorder, tqdm(total=inputs.image.count, unit="frame", disable=None) as progress:
-                try:
-                    for tracked in tracker.track(bag):
-                        if tracked is not None:
-                            recorder.add(tracked)
-                        progress.update()
-                finally:
-                    for tracked in tracker.rest():
-                        recorder.add(tracked)
+                _record(tracker, bag, recorder, progress)
         finally:
             if recorder.frames:
                 print(_summary(recorder, tracker))
@@ -113,6 +107,18 @@ def _run(parsed: argparse.Namespace) -> int:
     if not recorder.masks:
         print("no object was ever started: all masks are empty")
     return 0
+
+
+def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, progress: tqdm[Any]) -> None:
+    """Write every image that is tracked, those too that wait for their depth when the run is ended."""
+    try:
+        for tracked in tracker.track(bag):
+            if tracked is not None:
+                recorder.add(tracked)
+            progress.update()
+    finally:
+        for tracked in tracker.rest():
+            recorder.add(tracked)
 
 
 def _summary(recorder: BagRecorder, tracker: BagTracker) -> str:
