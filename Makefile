@@ -17,10 +17,10 @@ help:  ## show this list
 
 setup:  ## make .venv/ and install/ (TORCH="torch==2.13.0" picks a torch, PYTHON=python3.12 a Python)
 	@command -v $(PYTHON) >/dev/null || { echo "make setup: $(PYTHON) not found. Install: sudo apt install python3-venv"; exit 1; }
-	@$(PYTHON) scripts/setup_env.py --torch "$(TORCH)"
+	@$(PYTHON) tools/setup_env.py --torch "$(TORCH)"
 
 demo: setup  ## set up, then track two objects in a rendered scene through the ROS node
-	@$(IN_ENVIRONMENT) && python scripts/demo/run.py
+	@$(IN_ENVIRONMENT) && python examples/demo/run.py
 
 test: setup  ## set up, then run ruff, mypy and pytest
 	@$(IN_ENVIRONMENT) && $(LINT) && $(PYTEST)

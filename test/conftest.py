@@ -42,7 +42,7 @@ def sam_model():
 @pytest.fixture(scope="session")
 def small_sam(sam_model):
     """The segmenter around `sam_model`."""
-    from sampt_ros.segmenters.sam import Sam
+    from sampt_ros.segmenters.sam.segmenter import Sam
 
     return Sam(sam_model, "cpu")
 
@@ -54,7 +54,7 @@ def small_sam_hq():
     import torch
     from named_weights import small_sam_hq
 
-    from sampt_ros.segmenters.sam_hq import SamHq
+    from sampt_ros.segmenters.sam.hq import SamHq
 
     torch.set_num_threads(1)
     return SamHq(small_sam_hq(), "cpu")
@@ -67,7 +67,7 @@ def small_mobile_sam():
     import torch
     from named_weights import small_mobile_sam
 
-    from sampt_ros.segmenters.mobile_sam import MobileSam
+    from sampt_ros.segmenters.sam.mobile import MobileSam
 
     torch.set_num_threads(1)
     return MobileSam(small_mobile_sam(), "cpu")
@@ -126,7 +126,7 @@ def list_model(model_cache, model_server, monkeypatch):
     """Puts a model of this name and SHA-256, whose file the server has, into the table."""
     from model_server import DIGEST
 
-    from sampt_ros.models import MODELS, Model
+    from sampt_ros.weights.registry import MODELS, Model
 
     def listed(sha256: str = DIGEST, name: str = "sam_vit_b") -> Model:
         changed = replace(MODELS[name], url=f"{model_server.url}/weights.pth", sha256=sha256)

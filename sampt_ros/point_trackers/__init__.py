@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sampt_ros.config import SamPtConfig
+from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.point_trackers.base import PointTracker
 
@@ -28,7 +28,7 @@ def _raft(config: SamPtConfig) -> PointTracker:
 
 
 def _pips(config: SamPtConfig) -> PointTracker:
-    from sampt_ros.point_trackers.pips import PipsTracker
+    from sampt_ros.point_trackers.pips.tracker import PipsTracker
 
     return PipsTracker.from_checkpoint(config.pips, config.device)
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sampt_ros.structures import Frame
+from sampt_ros.data_types import Frame
 
 
 @dataclass(frozen=True, eq=False)

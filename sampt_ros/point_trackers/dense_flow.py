@@ -7,9 +7,9 @@ from abc import abstractmethod
 import cv2
 import numpy as np
 
-from sampt_ros.crop import Crop
+from sampt_ros.data_types import Frame
+from sampt_ros.geometry.crops import Crop
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
-from sampt_ros.structures import Frame
 
 _CARRY_MARGIN, _CARRY_PAD = 1.0, 16  # around a carried mask: share of its size, and pixels
 _EXPLAINED = 30.0  # grey levels; where motion leaves a larger difference the carried mask is little trusted

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sampt_ros.config import DisFlowConfig
+from sampt_ros.config.core import DisFlowConfig
+from sampt_ros.data_types import Frame
 from sampt_ros.point_trackers.dense_flow import DenseFlowTracker
-from sampt_ros.structures import Frame
 
 _PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,

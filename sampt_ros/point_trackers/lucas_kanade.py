@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sampt_ros.config import LucasKanadeConfig
+from sampt_ros.config.core import LucasKanadeConfig
+from sampt_ros.data_types import Frame
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
-from sampt_ros.structures import Frame
 
 _CORNERS = 100  # that a mask is carried by
 _FEWEST = 4

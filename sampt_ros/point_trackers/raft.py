@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sampt_ros.checkpoints import read_weights
-from sampt_ros.config import RaftConfig
-from sampt_ros.devices import torch_device, uploaded
+from sampt_ros.config.core import RaftConfig
+from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
 from sampt_ros.point_trackers.dense_flow import DenseFlowTracker
-from sampt_ros.structures import Frame
+from sampt_ros.utils.torch_device import torch_device, uploaded
+from sampt_ros.weights.loading import read_weights
 
 _STRIDE, _SMALLEST = 8, 128  # pixels: sides must be multiples of the one, and at least the other
 

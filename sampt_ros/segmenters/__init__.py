@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sampt_ros.config import SamPtConfig
+from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.base import Segmenter
 
 
 def _sam(config: SamPtConfig) -> Segmenter:
-    from sampt_ros.segmenters.sam import Sam
+    from sampt_ros.segmenters.sam.segmenter import Sam
 
     return Sam.from_checkpoint(config.sam, config.device)
 
 
 def _sam_hq(config: SamPtConfig) -> Segmenter:
-    from sampt_ros.segmenters.sam_hq import SamHq
+    from sampt_ros.segmenters.sam.hq import SamHq
 
     return SamHq.from_checkpoint(config.sam_hq, config.device)
 
 
 def _mobile_sam(config: SamPtConfig) -> Segmenter:
-    from sampt_ros.segmenters.mobile_sam import MobileSam
+    from sampt_ros.segmenters.sam.mobile import MobileSam
 
     return MobileSam.from_checkpoint(config.mobile_sam, config.device)
 
 
 def _nano(config: SamPtConfig) -> Segmenter:
-    from sampt_ros.segmenters.nano import Nano
+    from sampt_ros.segmenters.nano.segmenter import Nano
 
     return Nano(config.nano, config.device)
 
 
 def _grabcut(config: SamPtConfig) -> Segmenter:
-    from sampt_ros.segmenters.grabcut import GrabCut
+    from sampt_ros.segmenters.grabcut.segmenter import GrabCut
 
     return GrabCut(config.grabcut)
 

@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sampt_ros.descriptors import colors_and_gradients
-from sampt_ros.structures import NEGATIVE, POSITIVE, Frame
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
+from sampt_ros.segmenters.handcrafted_features import colors_and_gradients
 
 PADDING = -1
 

@@ -1,0 +1,221 @@
+"""Which topics of a bag are read: by name, or by type where there is only one of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rosbags.serde import SerdeError
+
+from sampt_ros.bags import types as bag_types
+from sampt_ros.bags.reader import BagReader, Topic
+from sampt_ros.bags.types import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    POINT,
+    POINT_CLOUD,
+    POINT_STAMPED,
+    POSE_ARRAY,
+    QUERY_POINTS,
+    REFERENCE,
+    TRACKED_OBJECTS,
+)
+from sampt_ros.data_types import NEGATIVE, POSITIVE
+from sampt_ros.errors import SourceError
+
+_log = logging.getLogger(__name__)
+
+# What is written, and its type: the node's topics under its default name.
+MASK, LABELS, POINTS, OVERLAY = "/sampt/mask", "/sampt/labels", "/sampt/points", "/sampt/overlay"
+POSES, CLOUD = "/sampt/object_poses", "/sampt/cloud"
+OUTPUTS = {
+    MASK: IMAGE,
+    LABELS: IMAGE,
+    POINTS: TRACKED_OBJECTS,
+    OVERLAY: IMAGE,
+    POSES: POSE_ARRAY,
+    CLOUD: POINT_CLOUD,
+}
+
+# Where the node hears 3D clicks, and what they mean.
+_CLICKS = {"/clicked_point": POSITIVE, "/sampt/clicked_background": NEGATIVE}
+_REFERENCE = "/sampt/reference"
+
+
+# What depth is encoded as, and what the format of its compressed form says; the latter is not read.
+_DEPTH, _COMPRESSED_DEPTH = ("16UC1", "32FC1"), "compressedDepth"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the first message of a topic of images or CameraInfo says.
+
+    encoding  of a raw image; a compressed one's format; empty for CameraInfo
+    """
+
+    encoding: str
+    frame_id: str
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether it is raw depth."""
+        return self.encoding in _DEPTH
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The topics that are read.
+
+    image        of type IMAGE or COMPRESSED_IMAGE
+    depth        of type IMAGE, registered to the images; None: there is none
+    queries      of type QUERY_POINTS; None: there is none
+    reference    of type REFERENCE; mouse: clicks in rqt_image_view; None: there is none
+    camera_info  the camera of the images, for 3D clicks and depth; None: there is none, or it is not known which
+    clicks       3D clicks: POSITIVE or NEGATIVE by topic
+    """
+
+    image: Topic
+    depth: Topic | None = None
+    queries: Topic | None = None
+    camera_info: Topic | None = None
+    reference: Topic | None = None
+    mouse: Topic | None = None
+    clicks: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        """All of them."""
+        return _names(self.image, self.depth, self.camera_info) | self.asking
+
+    @property
+    def asking(self) -> set[str]:
+        """Those that may say what to track."""
+        return _names(self.queries, self.reference, self.mouse) | self.clicks.keys()
+
+
+def look_at(bag: BagReader) -> dict[str, Look]:
+    """What the topics of images and CameraInfo of a bag show, by name."""
+    found = {}
+    for topic in bag.topics.values():
+        if topic.type in (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO) and (look := _first(bag, topic)):
+            found[topic.name] = look
+    return found
+
+
+def choose_inputs(
+    topics: Mapping[str, Topic],
+    looks: Mapping[str, Look] | None = None,
+    image: str = "",
+    depth: str = "",
+    queries: str = "",
+    camera_info: str = "",
+) -> Inputs:
+    """The topics to read, of all that a bag has; a name that is empty leaves the choice to the types.
+
+    looks: what the images show, which tells depth from colour. Depth that is not named is read where it is in the frame
+    of the images, as any other is not registered to them, and where their CameraInfo is known.
+
+    Raises SourceError where a topic is missing, of another type, or one of several, and lists what there is.
+    """
+    looks = looks or {}
+    chosen = _chosen(topics, image, "--image", _colours(topics, looks), IMAGE, COMPRESSED_IMAGE)
+    if chosen is None:
+        raise SourceError(
+            f"expected images that show colours or grey, {IMAGE} or {COMPRESSED_IMAGE}; {_listed(topics)}"
+        )
+    camera = _camera_info(topics, looks, camera_info, chosen.name)
+    return Inputs(
+        chosen,
+        _depth(topics, looks, depth, chosen.name, camera),
+        _chosen(topics, queries, "--queries", topics, QUERY_POINTS),
+        camera,
+        _of_type(topics, _REFERENCE, REFERENCE),
+        _of_type(topics, f"{chosen.name.removesuffix('/compressed')}_mouse_left", POINT),
+        {name: label for name, label in _CLICKS.items() if _of_type(topics, name, POINT_STAMPED)},
+    )
+
+
+def _names(*topics: Topic | None) -> set[str]:
+    return {topic.name for topic in topics if topic is not None}
+
+
+def _of_type(topics: Mapping[str, Topic], name: str, kind: str) -> Topic | None:
+    return topics[name] if name in topics and topics[name].type == kind else None
+
+
+def _first(bag: BagReader, topic: Topic) -> Look | None:
+    for _, _, data in bag.messages({topic.name}):
+        try:
+            message: Any = bag_types.types().deserialize_cdr(data, topic.type)
+        except SerdeError:
+            continue
+        encodings = {IMAGE: "encoding", COMPRESSED_IMAGE: "format"}
+        return Look(getattr(message, encodings.get(topic.type, ""), ""), message.header.frame_id)
+    return None
+
+
+def _colours(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> dict[str, Topic]:
+    """The topics less those that show depth."""
+    depths = {name for name, look in looks.items() if look.is_depth or _COMPRESSED_DEPTH in look.encoding}
+    return {name: topic for name, topic in topics.items() if name not in depths}
+
+
+def _depth(
+    topics: Mapping[str, Topic], looks: Mapping[str, Look], name: str, image: str, camera: Topic | None
+) -> Topic | None:
+    """The topic of that name, else the only one of depth in the frame of the images."""
+    if name:
+        if name == image:
+            raise SourceError(f"--depth: expected another topic than that of the images; got {name}")
+        if camera is None:
+            raise SourceError(f"--depth: expected the images' CameraInfo, or --camera-info TOPIC; {_listed(topics)}")
+        return _named(topics, name, "--depth", IMAGE)
+    frame = looks[image].frame_id if image in looks else ""
+    found = [other for other, look in looks.items() if look.is_depth and frame and look.frame_id == frame]
+    if camera is None or not found:
+        return None
+    if len(found) > 1:
+        _log.warning(
+            "no 3D: expected one topic of depth in frame %r, or --depth TOPIC; got %s", frame, ", ".join(found)
+        )
+        return None
+    return topics[found[0]]
+
+
+def _chosen(
+    topics: Mapping[str, Topic], name: str, option: str, candidates: Mapping[str, Topic], *types: str
+) -> Topic | None:
+    """The topic of that name, else the only candidate of these types; None: there is none."""
+    if name:
+        return _named(topics, name, option, *types)
+    found = [topic for topic in candidates.values() if topic.type in types and topic.name not in OUTPUTS]
+    if len(found) > 1:
+        raise SourceError(f"expected one topic of type {' or '.join(types)}, or {option} TOPIC; {_listed(topics)}")
+    return found[0] if found else None
+
+
+def _named(topics: Mapping[str, Topic], name: str, option: str, *types: str) -> Topic:
+    topic = topics.get(name)
+    if topic is None or topic.type not in types:
+        what = f"no {name}" if topic is None else f"{name} of type {topic.type}"
+        raise SourceError(f"{option}: expected a topic of type {' or '.join(types)}; got {what}; {_listed(topics)}")
+    return topic
+
+
+def _camera_info(topics: Mapping[str, Topic], looks: Mapping[str, Look], name: str, image: str) -> Topic | None:
+    """The CameraInfo by name, else the one beside the image topic, else the only one, unless of another frame."""
+    if name:
+        return _named(topics, name, "--camera-info", CAMERA_INFO)
+    folder = image.removesuffix("/compressed").rpartition("/")[0]
+    if beside := _of_type(topics, f"{folder}/camera_info", CAMERA_INFO):
+        return beside
+    found = [topic for topic in topics.values() if topic.type == CAMERA_INFO]
+    frames = {looks[name].frame_id for name in (image, *(topic.name for topic in found)) if name in looks}
+    return found[0] if len(found) == 1 and len(frames) <= 1 else None
+
+
+def _listed(topics: Mapping[str, Topic]) -> str:
+    return f"the bag has {', '.join(str(topics[name]) for name in sorted(topics)) or 'no topics'}"

@@ -1,0 +1,1 @@
+"""The `sampt` command: a file for every subcommand."""

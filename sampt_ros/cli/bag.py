@@ -1,0 +1,131 @@
+"""`sampt bag`: objects through the images of a ROS 2 bag, with the node's messages written to another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from sampt_ros.cli import common
+from sampt_ros.config.node import NodeConfig
+from sampt_ros.errors import QueryError, SamPtError, SourceError
+from sampt_ros.tracking.sam_pt import SamPt
+
+if TYPE_CHECKING:
+    from sampt_ros.bags.reader import BagReader
+    from sampt_ros.bags.recorder import BagRecorder
+    from sampt_ros.bags.tracker import BagTracker
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = common.add_command(
+        commands,
+        "bag",
+        _run,
+        "track objects through a ROS 2 bag, as the node would; no ROS needed",
+        """
+        Every image of the bag is tracked, as fast as it goes. What to track comes from the bag (sampt_ros/QueryPoints,
+        /sampt/reference, IMAGE_mouse_left of rqt_image_view, and 3D clicks on /clicked_point and
+        /sampt/clicked_background in the images' own frame), or from --point, --box and --mask, in pixels of the first
+        image, or --reference; see `sampt track --help`.
+
+        examples:
+          sampt bag recording/ tracked/ --point 320,240
+          sampt bag recording.mcap tracked/ --image /camera/color/image_raw --overlay
+          sampt bag recording/ tracked/ --queries /my/query_points --storage sqlite3
+          sampt bag recording/ tracked/ --box 300,200,360,280 --depth /camera/aligned_depth_to_color/image_raw
+
+        Written to OUT, with the header and the recording time of the image that each belongs to; the topics of IN are
+        not copied:
+          /sampt/mask           sensor_msgs/Image mono8, 255 on every object
+          /sampt/labels         sensor_msgs/Image mono16, object id per pixel
+          /sampt/points         sampt_ros/TrackedObjects; positions and poses with depth
+          /sampt/overlay        sensor_msgs/Image rgb8, with --overlay
+          /sampt/object_poses   geometry_msgs/PoseArray, with depth
+          /sampt/cloud          sensor_msgs/PointCloud2, with depth
+        Depth is registered to the images: 16UC1 millimetres or 32FC1 metres, the nearest in time of each image. Where
+        none is named, the one topic of depth in the images' own frame is read, if there is their CameraInfo.
+        Ctrl-C or SIGTERM ends the run; OUT is then a whole bag of what was tracked until then. An image that is
+        damaged has no messages, one that memory did not suffice for has an empty mask. A damaged IN is read up to the
+        damage.
+        """,
+    )
+    argument = parser.add_argument
+    argument("bag", type=Path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or a .mcap or .db3 file")
+    argument("out", type=Path, metavar="OUT", help="the new bag's folder")
+    argument("--image", default="", metavar="TOPIC", help="raw or compressed; needed where there are several")
+    argument("--depth", default="", metavar="TOPIC", help="raw, registered; needed where there are several")
+    argument(
+        "--depth-slop",
+        type=float,
+        default=NodeConfig.depth_slop,
+        metavar="SECONDS",
+        help=f"an image and its depth may be this far apart (default: {NodeConfig.depth_slop})",
+    )
+    argument("--camera-info", default="", metavar="TOPIC", help="for depth and 3D clicks (default: beside the images)")
+    argument("--rectified", action="store_true", help="the images are rectified (image_rect): without distortion")
+    argument("--queries", default="", metavar="TOPIC", help="sampt_ros/QueryPoints; needed where there are several")
+    argument("--storage", choices=("mcap", "sqlite3"), help="of OUT (default: as IN)")
+    argument("--overlay", action="store_true", help="also write masks and points drawn over the images")
+    common.add_prompts(parser)
+    common.add_config(parser)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    try:
+        from sampt_ros.bags.reader import BagReader
+        from sampt_ros.bags.recorder import BagRecorder
+        from sampt_ros.bags.topics import choose_inputs, look_at
+        from sampt_ros.bags.tracker import BagTracker
+    except ImportError as error:  # of what no other command needs
+        raise SamPtError(
+            f"expected rosbags and mcap, which read bags: pip install rosbags mcap; got: {error}"
+        ) from None
+    starts = common.starts(parsed) if common.has_prompts(parsed) else {}
+    config = common.config(parsed)
+    options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified)
+    with BagReader(parsed.bag) as bag:
+        inputs = choose_inputs(bag.topics, look_at(bag), parsed.image, parsed.depth, parsed.queries, parsed.camera_info)
+        if not (starts or inputs.asking):
+            raise QueryError(
+                "expected what to track: --point, --box, --mask, --reference, or sampt_ros/QueryPoints in the bag"
+            )
+        recorder = BagRecorder(parsed.out, parsed.storage or bag.storage, parsed.overlay, inputs.depth is not None)
+        tracker = BagTracker(SamPt(config), inputs, starts, options)
+        try:
+            with recorder, tqdm(total=inputs.image.count, unit="frame", disable=None) as progress:
+                _record(tracker, bag, recorder, progress)
+        finally:
+            if recorder.frames:
+                print(_summary(recorder, tracker))
+    if not recorder.frames:
+        reason = f" that cannot be used: {tracker.trouble}" if tracker.dropped else ""
+        raise SourceError(f"expected at least one image on {inputs.image.name}; got {tracker.dropped}{reason}")
+    if not recorder.masks:
+        print("no object was ever started: all masks are empty")
+    return 0
+
+
+def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, progress: tqdm[Any]) -> None:
+    """Write every image that is tracked, those too that wait for their depth when the run is ended."""
+    try:
+        for tracked in tracker.track(bag):
+            if tracked is not None:
+                recorder.add(tracked)
+            progress.update()
+    finally:
+        for tracked in tracker.rest():
+            recorder.add(tracked)
+
+
+def _summary(recorder: BagRecorder, tracker: BagTracker) -> str:
+    dropped = f" ({tracker.dropped} dropped)" if tracker.dropped else ""
+    depth = f", {recorder.in_space} of them with depth" if recorder.writes_depth else ""
+    refused = f", {tracker.refused} messages refused" if tracker.refused else ""
+    return (
+        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}; "
+        + common.tracked(recorder.frames, recorder.seconds, recorder.masks)
+    )

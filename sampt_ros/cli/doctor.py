@@ -1,0 +1,261 @@
+"""`sampt doctor`: what is installed, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sampt_ros.cli import common
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.options import walk
+from sampt_ros.config.presets import load_preset, preset_names, presets_folder
+from sampt_ros.errors import SamPtError
+from sampt_ros.tracking.sam_pt import SamPt
+from sampt_ros.weights import registry
+
+_SHIPPED = {"nano.checkpoint"}  # empty: the weights in the package
+_SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    detail    the version or place where it is there, what is wrong where it is not
+    advice    what to do where it is not there
+    required  whether the default preset needs it
+    """
+
+    group: str
+    name: str
+    there: bool
+    detail: str = ""
+    advice: str = ""
+    required: bool = False
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    common.add_command(
+        commands,
+        "doctor",
+        _run,
+        "say what is installed, what is missing, and what to do",
+        "The exit status is 0 unless something is missing that the default preset needs.",
+    )
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    checks = examine()
+    print(report(checks))
+    return 0 if is_healthy(checks) else 1
+
+
+def examine() -> list[Check]:
+    """Look at everything."""
+    return [*_core(), *_networks(), *_bags(), *_presets(), *_ros()]
+
+
+def is_healthy(checks: Sequence[Check]) -> bool:
+    """Whether all that the default preset needs is there."""
+    return all(check.there for check in checks if check.required)
+
+
+def report(checks: Sequence[Check]) -> str:
+    """The checks as text, in groups, ending with a verdict."""
+    width = max(len(check.name) for check in checks)
+    lines: list[str] = []
+    group = ""
+    for check in checks:
+        if check.group != group:
+            lines += ["", check.group] if lines else [check.group]
+            group = check.group
+        sign = "ok     " if check.there else "MISSING" if check.required else "missing"
+        lines.append(f"  {sign}  {check.name:{width}}  {check.detail}".rstrip())
+        if not check.there and check.advice:
+            lines.append(f"           {'':{width}}-> {check.advice}")
+    verdict = "everything the default preset needs is there" if is_healthy(checks) else "the default preset cannot run"
+    return "\n".join([*lines, "", f"sampt: {verdict}"])
+
+
+def _core() -> Iterator[Check]:
+    group = "Core"
+    python = platform.python_version()
+    yield Check(group, "Python", sys.version_info >= (3, 10), python, "install Python 3.10 or newer", required=True)
+    for module, package in (
+        ("numpy", "numpy"),
+        ("cv2", "opencv-python-headless"),
+        ("yaml", "pyyaml"),
+        ("tqdm", "tqdm"),
+        ("torch", "torch torchvision"),
+        ("safetensors", "safetensors"),
+    ):
+        yield _module(group, module, f"pip install {package}", required=True)
+    yield _module(group, "threadpoolctl", "pip install threadpoolctl, so that NumPy leaves its cores to the networks")
+    if _is_installed("torch"):
+        yield _gpu(group)
+
+
+def _networks() -> Iterator[Check]:
+    group = "Presets with published weights"
+    yield _module(group, "pooch", "pip install pooch")
+    yield _module(group, "torchvision", "pip install torchvision")
+    yield _module(group, "segment_anything", "pip install segment-anything")
+    yield _module(group, "mobile_sam", "pip install mobilesam-mirror timm")
+    yield _module(group, "segment_anything_hq", "pip install segment-anything-hq timm")
+
+
+def _bags() -> Iterator[Check]:
+    group = "Recordings (sampt bag)"
+    yield _module(group, "rosbags.rosbag2", "pip install rosbags")
+    yield _module(group, "mcap", "pip install mcap")
+
+
+def _gpu(group: str) -> Check:
+    try:
+        torch = importlib.import_module("torch")
+    except (ImportError, OSError) as error:
+        return Check(group, "GPU", False, f"torch is broken: {_one_line(error)}", "pip install --force-reinstall torch")
+    if torch.cuda.is_available():
+        return Check(group, "GPU", True, f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}")
+    detail = "built without CUDA" if torch.version.cuda is None else "no CUDA device seen"
+    return Check(group, "GPU", False, f"{detail}; networks run on the CPU", "see https://pytorch.org/get-started")
+
+
+def _presets() -> Iterator[Check]:
+    group = "Presets"
+    try:
+        yield Check(group, "folder", True, str(presets_folder()), required=True)
+    except SamPtError as error:
+        yield Check(group, "folder", False, str(error), "install the package again", required=True)
+        return
+    for name in preset_names():
+        yield _default_preset(group) if name == "default" else _preset(group, name)
+
+
+def _default_preset(group: str) -> Check:
+    """The default preset is not only read but built: this is what `sampt track` does first."""
+    try:
+        config = load_preset()
+        SamPt(config)
+    except (SamPtError, ImportError) as error:
+        return Check(group, "default", False, _one_line(error), "install what is named here", required=True)
+    return Check(group, "default", True, _parts(config), required=True)
+
+
+def _preset(group: str, name: str) -> Check:
+    try:
+        config = load_preset(name)
+    except SamPtError as error:
+        return Check(group, name, False, _one_line(error), "correct the file")
+    try:
+        problems, unset, fetchable = _missing_weights(config)
+    except SamPtError as error:  # no pooch to name the folder
+        return Check(group, name, False, f"{_parts(config)}; {_one_line(error)}", "pip install pooch")
+    if not problems:
+        return Check(group, name, True, _parts(config))
+    by_hand = f"set {' and '.join(unset)} to their file{'s' if len(unset) > 1 else ''}"
+    advice = f"{registry.advice(*fetchable)}; or {by_hand}" if fetchable else by_hand
+    return Check(group, name, False, "; ".join([_parts(config), *problems]), advice)
+
+
+def _missing_weights(config: SamPtConfig) -> tuple[list[str], list[str], list[registry.Model]]:
+    """Of the weights that the configured parts lack: what is wrong, the parameters, and those that can be fetched."""
+    problems: list[str] = []
+    unset: list[str] = []
+    fetchable: list[registry.Model] = []
+    for parameter, value, architecture in _checkpoints(config):
+        published = None if value else registry.for_option(parameter, architecture)
+        path = registry.path(published) if published else Path(value).expanduser()
+        if path.is_file():
+            continue
+        unset.append(parameter)
+        if published:
+            fetchable.append(published)
+            problems.append(f"needs weights {published.name}")
+        else:
+            problems.append(f"no weights at {value}" if value else "needs weights")
+    return problems, unset, fetchable
+
+
+def _parts(config: SamPtConfig) -> str:
+    return f"{config.segmenter} + {config.point_tracker}"
+
+
+def _checkpoints(config: SamPtConfig) -> list[tuple[str, str, str]]:
+    """(parameter, value, architecture) of the weights that the configured segmenter and tracker load."""
+    values = {name: value for name, value, _ in walk(config)}
+    parts = (config.segmenter, config.point_tracker)
+    found = [(f"{part}.checkpoint", values.get(f"{part}.model", part)) for part in parts]
+    return [
+        (name, values[name], architecture)
+        for name, architecture in found
+        if name in values and (values[name] or name not in _SHIPPED)
+    ]
+
+
+def _ros() -> Iterator[Check]:
+    group = "ROS 2 (for the node)"
+    distribution = os.environ.get("ROS_DISTRO", "")
+    yield Check(group, "distribution", bool(distribution), distribution or "ROS_DISTRO is not set", _SOURCE_ROS)
+    yield _module(group, "rclpy", f"{_SOURCE_ROS}, or pip install ros-kilted-rclpy")
+    if _is_installed("rclpy"):
+        yield _middleware(group)
+    yield _module(group, "sampt_ros.msg", "make setup, then . install/setup.bash")
+    bridge = "cv_bridge" if _is_installed("cv_bridge") else "rosbags.image"
+    there = _is_installed(bridge)
+    advice = "apt install ros-DISTRO-cv-bridge, or pip install rosbags-image"
+    yield Check(group, "cv_bridge or rosbags.image", there, bridge if there else "", advice)
+    for module, purpose in (
+        ("tf2_ros", "3D clicks in other frames than the camera's"),
+        ("message_filters", "pairing masks with images"),
+        ("launch", "launch files"),
+    ):
+        package = module.replace("_", "-") + ("-py" if module == "tf2_ros" else "")
+        yield _module(group, module, f"for {purpose}: apt install ros-DISTRO-{package}")
+
+
+def _middleware(group: str) -> Check:
+    try:
+        name = importlib.import_module("rclpy").get_rmw_implementation_identifier()
+    except (ImportError, OSError, RuntimeError) as error:
+        return Check(group, "RMW", False, _one_line(error), "pip install ros-kilted-rmw-fastrtps-cpp, or another RMW")
+    return Check(group, "RMW", True, name)
+
+
+def _module(group: str, name: str, advice: str, required: bool = False) -> Check:
+    there = _is_installed(name)
+    return Check(group, name, there, _version(name) if there else "", advice, required)
+
+
+def _is_installed(name: str) -> bool:
+    """Whether a module can be found; its parent packages are imported, itself it is not.
+
+    A mere folder of that name, such as this project's `launch`, is not a module.
+    """
+    try:
+        spec = importlib.util.find_spec(name)
+        return spec is not None and spec.origin is not None
+    except (ImportError, ValueError):  # no parent package; a module without a spec
+        return False
+
+
+def _version(name: str) -> str:
+    """The version that a module's package states, or that the module itself knows once it is imported."""
+    packages = importlib.metadata.packages_distributions().get(name.partition(".")[0], [])
+    if packages and "." not in name:
+        return importlib.metadata.version(packages[0])
+    return str(getattr(sys.modules.get(name), "__version__", ""))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,212 @@
+"""`sampt evaluate`: quality of masks, or of points, where the truth is known."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from sampt_ros.cli import common
+from sampt_ros.data_types import FrameResult
+from sampt_ros.errors import SamPtError
+from sampt_ros.evaluation import points as point_accuracy
+from sampt_ros.evaluation import stills
+from sampt_ros.evaluation.davis import AnnotatedSequence, davis_sequences
+from sampt_ros.evaluation.masks import Score, Watcher, evaluate_sequence
+from sampt_ros.evaluation.reacquisition import Interruption, ReturnScore, evaluate_return
+from sampt_ros.io import overlay
+from sampt_ros.io.rgbd_recording import Recording, is_rgbd_folder
+from sampt_ros.io.video import write_image
+from sampt_ros.point_trackers import build_point_tracker
+from sampt_ros.tracking.sam_pt import SamPt
+
+_Score = TypeVar("_Score", Score, ReturnScore, stills.StillsScore, point_accuracy.JointScore)
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = common.add_command(
+        commands,
+        "evaluate",
+        _run,
+        "measure mask or point quality on videos or single pictures whose truth is known",
+        """
+        Videos, if there is FOLDER/JPEGImages/480p (DAVIS): frames are FOLDER/JPEGImages/480p/SEQUENCE/*.jpg,
+        annotations FOLDER/Annotations/480p/SEQUENCE/*.png: 0/255 for one object, or object ids (grey or palette; 255
+        is void). All objects of the first frame are tracked.
+
+        J is region similarity, F boundary accuracy, J&F their mean, 0 to 1. The first and the last frame are not
+        scored, as in the DAVIS benchmark. A sequence has the mean of its objects; the last row is the mean of the
+        sequences. Frames/s count tracking alone, not the reading of files nor the scoring.
+
+        With --blank N or --cut N, N frames from the middle of each video on are grey, or not there. A row then has the
+        share of objects regained (J >= 0.5 within 10 frames after it), the frames that it took, the frames since the
+        interruption with a mask on something else (J < 0.1), and the mean J of all frames after it.
+
+        Stills, if there are FOLDER/OBJECT/*_mask.png: pictures are FOLDER/OBJECT/NN.jpg, masks
+        FOLDER/OBJECT/NN_mask.png, nonzero on the object. Each picture is segmented by itself, from clicks. A row is an
+        object's mean IoU with the true masks after 1, 2, ... clicks, where a refused mask counts as empty; the last
+        row is the mean of the objects' means. Below it: Pearson's correlation of the predicted IoU (the score) and
+        the true one, over all pictures and clicks that brought a mask.
+
+        With --points the preset's point tracker is measured alone, without a segmenter.
+
+        Joints, if there is FOLDER/point_tracks.json beside the DAVIS layout: {SEQUENCE: {"frames": K indices, "xy":
+        K x J x 2 pixels, "visible": K x J}}. Each of J joints is tracked from the first of the frames in which it is
+        visible, and compared in the later ones in which it is: the median error as a share of the square root of the
+        object's area, the shares of errors up to 0.1 and 0.2, and the share that the tracker calls visible.
+
+        Static points, if there are FOLDER/camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt}
+        (RGB-D): 3x3 pixels; depth registered to the colour, 16 bits, millimetres, 0 where unknown; 4x4, camera to
+        world, metres. A grid of points starts in every 8th frame. 8 and 16 frames later those that depth and pose say
+        are in view and not occluded count: how many, how far they moved and the tracker's error (medians, pixels),
+        and the share that it calls visible.
+        """,
+    )
+    argument = parser.add_argument
+    argument("folder", type=Path, metavar="FOLDER", help="a folder in the DAVIS layout, of stills, or RGB-D")
+    argument("--points", action="store_true", help="measure the point tracker alone: joints, or static points of RGB-D")
+    argument(
+        "--sequences",
+        type=common.words,
+        default=[],
+        metavar="A,B",
+        help="only these sequences or objects (default: all)",
+    )
+    argument(
+        "--clicks",
+        type=common.count,
+        metavar="N",
+        help="start from N clicks on the first frame: the most interior point of the true mask, then the middle of the "
+        "largest error each time, on the object or off it (default: start from the true mask; for stills "
+        f"{stills.DEFAULT_CLICKS} clicks)",
+    )
+    interruption = parser.add_mutually_exclusive_group()
+    interruption.add_argument("--blank", type=common.count, metavar="N", help="measure the return after N grey frames")
+    interruption.add_argument("--cut", type=common.count, metavar="N", help="measure the return after N missing frames")
+    argument("--json", type=Path, metavar="FILE", help="write the scores there too")
+    argument("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence or object there")
+    common.add_config(parser)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    if parsed.points:
+        return _evaluate_points(parsed)
+    if parsed.blank or parsed.cut:
+        return _evaluate_returns(parsed)
+    return (_evaluate_stills if stills.is_stills_folder(parsed.folder) else _evaluate_sequences)(parsed)
+
+
+def _evaluate_sequences(parsed: argparse.Namespace) -> int:
+    sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
+    sam_pt = SamPt(common.config(parsed))
+
+    def evaluate(sequence: AnnotatedSequence) -> Score:
+        with _pictures(parsed, sequence.name) as watch:
+            return evaluate_sequence(sam_pt, sequence, parsed.clicks or 0, watch)
+
+    _evaluate_each("sequence", sequences, evaluate, Score.head(), parsed.json)
+    return 0
+
+
+def _evaluate_returns(parsed: argparse.Namespace) -> int:
+    if parsed.pictures:
+        raise SamPtError("expected --blank or --cut without --pictures")
+    sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
+    interruption = Interruption(parsed.blank or parsed.cut, blank=bool(parsed.blank))
+    sam_pt = SamPt(common.config(parsed))
+
+    def evaluate(sequence: AnnotatedSequence) -> ReturnScore:
+        return evaluate_return(sam_pt, sequence, interruption, parsed.clicks or 0)
+
+    _evaluate_each("sequence", sequences, evaluate, ReturnScore.head(), parsed.json)
+    return 0
+
+
+def _evaluate_stills(parsed: argparse.Namespace) -> int:
+    objects = {item.name: item for item in stills.stills_objects(parsed.folder, parsed.sequences)}
+    sam_pt = SamPt(common.config(parsed))
+    clicks = parsed.clicks or stills.DEFAULT_CLICKS
+
+    def evaluate(item: stills.Stills) -> stills.StillsScore:
+        with _pictures(parsed, item.name, [path.stem for path in item.pictures]) as watch:
+            return stills.evaluate_stills(sam_pt, item, clicks, watch)
+
+    mean = _evaluate_each("object", objects, evaluate, stills.table_head(clicks), parsed.json)
+    correlation = "none, too few or equal values" if mean.correlation is None else f"{mean.correlation:.3f}"
+    print(f"correlation of predicted and true IoU: {correlation} ({len(mean.ratings)} masks)")
+    return 0
+
+
+def _evaluate_each(
+    noun: str, items: Mapping[str, Any], evaluate: Callable[[Any], _Score], head: str, file: Path | None
+) -> _Score:
+    """Evaluate items by name, print a row for each and one for their mean, write JSON; returns the mean."""
+    width = max(len(noun), *map(len, items))
+    print(f"{noun:{width}}  {head}")
+    scores: dict[str, _Score] = {}
+    for name, item in tqdm(items.items(), unit=noun, leave=False, disable=None):
+        scores[name] = evaluate(item)
+        tqdm.write(f"{name:{width}}  {scores[name].row()}")
+    mean = type(scores[name]).mean(list(scores.values()))
+    print(f"{'mean':{width}}  {mean.row()}")
+    if file:
+        rows = {name: score.fields() for name, score in scores.items()}
+        common.write_json(file, {f"{noun}s": rows, "mean": mean.fields()})
+    return mean
+
+
+@contextmanager
+def _pictures(parsed: argparse.Namespace, name: str, captions: Sequence[str] = ()) -> Iterator[Watcher | None]:
+    """What draws the frames of a sequence or object, if pictures are wanted; written when they are complete."""
+    if not parsed.pictures:
+        yield None
+        return
+    sheet = overlay.ContactSheet(len(captions)) if captions else overlay.ContactSheet()
+
+    def draw(image: np.ndarray, result: FrameResult) -> None:
+        sheet.add(result.index, overlay.draw(image, result), captions[result.index] if captions else "")
+
+    yield draw
+    write_image(parsed.pictures / f"{name}.png", sheet.image())
+
+
+def _evaluate_points(parsed: argparse.Namespace) -> int:
+    recorded = is_rgbd_folder(parsed.folder)
+    given = {
+        "--clicks": parsed.clicks,
+        "--blank": parsed.blank,
+        "--cut": parsed.cut,
+        "--pictures": parsed.pictures,
+        "--sequences": recorded and parsed.sequences,
+    }
+    useless = [name for name, value in given.items() if value]
+    if useless:
+        raise SamPtError(f"expected --points without {', '.join(useless)} on {str(parsed.folder)!r}")
+    return (_evaluate_static_points if recorded else _evaluate_joints)(parsed)
+
+
+def _evaluate_joints(parsed: argparse.Namespace) -> int:
+    found = point_accuracy.joint_sequences(parsed.folder, parsed.sequences)
+    sequences = {joints.sequence.name: joints for joints in found}
+    evaluate = partial(point_accuracy.evaluate_joints, build_point_tracker(common.config(parsed)))
+    _evaluate_each("sequence", sequences, evaluate, point_accuracy.JointScore.head(), parsed.json)
+    return 0
+
+
+def _evaluate_static_points(parsed: argparse.Namespace) -> int:
+    views = Recording(parsed.folder)
+    tracker = build_point_tracker(common.config(parsed))
+    scores = point_accuracy.evaluate_static_points(tracker, tqdm(views, unit="frame", leave=False, disable=None))
+    print(point_accuracy.StaticScore.head())
+    for score in scores:
+        print(score.row())
+    if parsed.json:
+        common.write_json(parsed.json, {"static_points": [score.fields() for score in scores]})
+    return 0

@@ -1,0 +1,64 @@
+"""The `sampt` command: the tracker on files and cameras, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sampt_ros.cli import bag, benchmark, doctor, evaluate, models, track
+from sampt_ros.errors import SamPtError
+
+_ERROR, _INTERRUPTED, _TERMINATED = 2, 130, 143  # exit statuses
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: what ends well on Ctrl-C ends as well on it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `sampt` with these arguments (default: the command line's) and return its exit status."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        with _terminable():
+            return parsed.run(parsed)
+    except SamPtError as error:
+        print(f"sampt: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return _ERROR
+    except ImportError as error:  # what only some presets need
+        print(f"sampt: error: {error}; `sampt doctor` says what to install", file=sys.stderr)
+        return _ERROR
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, _Terminated)
+        print(f"sampt: {'terminated' if terminated else 'interrupted'}", file=sys.stderr)
+        return _TERMINATED if terminated else _INTERRUPTED
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises _Terminated inside, where this is the thread that hears it."""
+
+    def end(*_: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sampt", description="Point at an object, get its mask in every frame of a video. No ROS needed."
+    )
+    commands = parser.add_subparsers(title="commands", dest="command", required=True)
+    for command in (track, bag, evaluate, benchmark, models, doctor):
+        command.add(commands)
+    return parser

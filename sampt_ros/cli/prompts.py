@@ -1,0 +1,93 @@
+"""What the command line says of the objects to track."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sampt_ros.data_types import POSITIVE
+from sampt_ros.errors import QueryError
+from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.video import read_image
+from sampt_ros.streaming.starts import ObjectStart
+
+_FIRST_OBJECT = 1  # the object that prompts without a number belong to
+
+
+def parse_starts(
+    points: Sequence[str],
+    boxes: Sequence[str],
+    masks: Sequence[str],
+    references: Sequence[str] = (),
+    reference_masks: Sequence[str] = (),
+) -> dict[int, ObjectStart]:
+    """What the objects start from, by object id; without a number prompts belong to object 1.
+
+    points  "x,y[,label][,object]" with label 1 on the object, 0 off it
+    boxes   "x_min,y_min,x_max,y_max[,object]"
+    masks   "FILE[,object]"; a file with several labels and no object starts one object per label
+    references, reference_masks  pictures, and for each its masks, likewise
+
+    Raises QueryError or SourceError, saying what was expected.
+    """
+    starts: dict[int, ObjectStart] = {}
+    for text in points:
+        (x, y), (label, name) = _numbers(text, "x,y[,label][,object]", 2, (POSITIVE, _FIRST_OBJECT))
+        start = starts.setdefault(name, ObjectStart())
+        start.points.append((x, y))
+        start.labels.append(label)
+    for text in boxes:
+        corners, (name,) = _numbers(text, "x_min,y_min,x_max,y_max[,object]", 4, (_FIRST_OBJECT,))
+        start = starts.setdefault(name, ObjectStart())
+        _require_unset(start.box, "box", name)
+        start.box = corners
+    for text in masks:
+        for name, mask in _read_masks(text):
+            start = starts.setdefault(name, ObjectStart())
+            _require_unset(start.mask, "mask", name)
+            start.mask = mask
+    if len(references) != len(reference_masks):
+        raise QueryError(
+            f"expected a --reference-mask for each --reference; got {len(reference_masks)} for {len(references)}"
+        )
+    for picture, text in zip(references, reference_masks):
+        image = read_image(Path(picture))
+        for name, mask in _read_masks(text):
+            start = starts.setdefault(name, ObjectStart())
+            _require_unset(start.mask, "mask", name)
+            start.mask, start.reference = mask, image
+    if not starts:
+        raise QueryError("expected what to track: at least one --point, --box, --mask or --reference")
+    return starts
+
+
+def _numbers(text: str, form: str, count: int, defaults: tuple[int, ...]) -> tuple[list[float], list[int]]:
+    """The first `count` numbers of a list with commas, and the whole numbers after them, or their defaults."""
+    parts = text.split(",")
+    try:
+        coordinates = [float(part) for part in parts[:count]]
+        rest = [int(part) for part in parts[count:]]
+    except ValueError:
+        coordinates, rest = [], []
+    if len(coordinates) < count or len(rest) > len(defaults):
+        raise QueryError(f"expected {form}; got {text!r}")
+    return coordinates, [*rest, *defaults[len(rest) :]]
+
+
+def _require_unset(value: object, kind: str, object_id: int) -> None:
+    if value is not None:
+        raise QueryError(f"expected one {kind} per object; got a second one for object {object_id}")
+
+
+def _read_masks(text: str) -> list[tuple[int, np.ndarray]]:
+    """The (object id, mask (H, W) bool) pairs that "FILE[,object]" names."""
+    name, _, number = text.rpartition(",")
+    if name and number.isdigit() and not Path(text).is_file():
+        return [(int(number), read_labels(Path(name)) > 0)]
+    labels = read_labels(Path(text))
+    ids = [int(label) for label in np.unique(labels) if label]
+    if len(ids) <= 1:
+        return [(_FIRST_OBJECT, labels > 0)]
+    return [(label, labels == label) for label in ids]

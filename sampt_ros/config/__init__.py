@@ -1,0 +1,1 @@
+"""Every parameter, typed and bounded."""

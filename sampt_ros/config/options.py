@@ -1,0 +1,107 @@
+"""One parameter: its default, description, unit and allowed values; and a group of them that checks itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from sampt_ros.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Option:
+    """What may be said about one parameter besides its default."""
+
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    live: bool = False  # may change while running
+    fixed: bool = False  # may be set at start only
+
+    def check(self, name: str, value: Any, kind: type) -> Any:
+        """Return `value` as `kind`; raise ConfigError with what is allowed if it cannot be."""
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not kind:
+            raise ConfigError(f"{name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})")
+        if self.choices and value not in self.choices:
+            raise ConfigError(f"{name}: expected one of {', '.join(self.choices)}, got {value!r}")
+        number: Any = value
+        below = self.minimum is not None and not number >= self.minimum  # NaN too
+        above = self.maximum is not None and not number <= self.maximum
+        if below or above:
+            raise ConfigError(f"{name}: expected {self.range()}, got {value!r}")
+        return value
+
+    def range(self) -> str:
+        """The allowed values in words, empty if anything goes."""
+        if self.choices:
+            return ", ".join(self.choices)
+        low = "" if self.minimum is None else f"{self.minimum:g}"
+        high = "" if self.maximum is None else f"{self.maximum:g}"
+        if low and high:
+            return f"{low} to {high}"
+        return f"at least {low}" if low else f"at most {high}" if high else ""
+
+
+def option(default: Any, description: str, **limits: Any) -> Any:
+    """A dataclass field that knows its own description and bounds (see Option)."""
+    return field(default=default, metadata={"option": Option(description, **limits)})
+
+
+class Section:
+    """Base of all groups of options: checks every value when it is made."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # type: ignore[arg-type]
+            limits = item.metadata.get("option")
+            if limits is not None:
+                value = limits.check(item.name, getattr(self, item.name), type(item.default))
+                object.__setattr__(self, item.name, value)  # an int given for a float
+
+
+def walk(config: Section, prefix: str = "") -> Iterator[tuple[str, Any, Option]]:
+    """Yield (dotted name, value, Option) of every parameter."""
+    for item in fields(config):  # type: ignore[arg-type]
+        value = getattr(config, item.name)
+        if is_dataclass(value):
+            yield from walk(value, f"{prefix}{item.name}.")  # type: ignore[arg-type]
+        else:
+            yield prefix + item.name, value, item.metadata["option"]
+
+
+def updated(config: Any, changes: Mapping[str, Any], prefix: str = "") -> Any:
+    """A copy of `config` with `changes`: dotted names, or nested mappings as in YAML.
+
+    Raises ConfigError for an unknown name (with the known ones) or a bad value.
+    """
+    known = {item.name: getattr(config, item.name) for item in fields(config)}
+    direct: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in changes.items():
+        head, _, rest = str(name).partition(".")
+        is_section = is_dataclass(known.get(head))
+        if head not in known or (bool(rest) != is_section and not (is_section and isinstance(value, Mapping))):
+            expected = ", ".join(name for name, _, _ in walk(config))
+            raise ConfigError(f"unknown parameter {prefix}{name}; expected one of {prefix}[{expected}]")
+        if is_section:
+            nested.setdefault(head, {}).update({rest: value} if rest else value)
+        else:
+            direct[head] = value
+    for head, inner in nested.items():
+        direct[head] = updated(known[head], inner, f"{prefix}{head}.")
+    try:
+        return dataclasses.replace(config, **direct)
+    except ConfigError as error:
+        raise ConfigError(f"{prefix}{error}") from None
+
+
+def require_live_change(old: Section, new: Section) -> None:
+    """Raise ConfigError if `new` differs from `old` in parameters that cannot change while running."""
+    fixed = [name for (name, was, limits), (_, now, _) in zip(walk(old), walk(new)) if was != now and not limits.live]
+    if fixed:
+        raise ConfigError(f"{', '.join(fixed)}: cannot change while running")

@@ -1,0 +1,46 @@
+"""Presets: named YAML files of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.options import updated
+from sampt_ros.errors import ConfigError
+
+
+def presets_folder() -> Path:
+    """Where the preset files are: beside the sources, or in the install prefix's share folder."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package.parent / "config", *(up / "share/sampt_ros/config" for up in package.parents)):
+        if (folder / "default.yaml").is_file():
+            return folder
+    raise ConfigError(f"no preset folder found beside {package} nor in a share/sampt_ros/config above it")
+
+
+def preset_names() -> list[str]:
+    """The names that load_preset takes."""
+    return sorted(path.stem for path in presets_folder().glob("*.yaml"))
+
+
+def load_preset(name: str = "default", changes: Mapping[str, Any] | None = None) -> SamPtConfig:
+    """The preset `name` (a name, or the path of a YAML file) with `changes` on top.
+
+    Raises ConfigError if there is no such preset or it holds something unknown.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        if name not in preset_names():
+            raise ConfigError(f"unknown preset {name!r}; expected one of {', '.join(preset_names())}, or a .yaml file")
+        path = presets_folder() / f"{name}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read preset {path}: {error}") from None
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"preset {path}: expected a mapping of parameters, got {type(content).__name__}")
+    return updated(updated(SamPtConfig(), content), changes or {})

@@ -1,0 +1,90 @@
+"""Clicks as a careful person would make them, from the true mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult
+from sampt_ros.errors import QueryError
+from sampt_ros.evaluation.davis import Annotation
+from sampt_ros.tracking.sam_pt import SamPt
+
+
+def most_interior_point(mask: np.ndarray) -> tuple[int, int]:
+    """(x, y) of the pixel of a mask (H, W) that is farthest from its outside, the image border included."""
+    padded = np.pad(mask.astype(np.uint8), 1)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    return int(x), int(y)
+
+
+def start_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
+    """Start the objects of the newest frame from their true masks, or from so many clicks each if not 0."""
+    if clicks:
+        click_objects(sam_pt, truth, clicks)
+        return
+    for object_id, mask in truth.masks.items():
+        sam_pt.add_object(mask=mask, object_id=object_id)
+
+
+def click_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
+    """Start the objects of the newest frame with so many clicks each (see `click_object`), where they have a mask."""
+    for object_id, mask in truth.masks.items():
+        if mask.any():
+            click_object(sam_pt, object_id, mask, truth.void, clicks)
+
+
+@dataclass(frozen=True, eq=False)
+class Click:
+    """A click on an object of the newest frame.
+
+    xy      pixel it is on
+    label   POSITIVE or NEGATIVE
+    answer  the object after it, or None where the segmenter finds nothing
+    """
+
+    xy: tuple[int, int]
+    label: int
+    answer: ObjectResult | None
+
+
+def click_object(sam_pt: SamPt, object_id: int, mask: np.ndarray, void: np.ndarray, clicks: int) -> list[Click]:
+    """Start an object of the newest frame with at most so many clicks, as a careful person would, and return them.
+
+    The first is the most interior point of the true mask; each next one is the middle of the largest region where the
+    mask so far is wrong, positive or negative. They end early where nothing is wrong any more. An object that the
+    segmenter does not find is not tracked.
+
+    mask  (H, W) bool: the true mask, not empty
+    void  (H, W) bool: pixels that count neither way
+    """
+    made: list[Click] = []
+    found = np.zeros_like(mask)
+    for _ in range(clicks):
+        error = _largest_region((mask ^ found) & ~void)
+        if not error.any():
+            break
+        x, y = most_interior_point(error if made else mask)
+        label = POSITIVE if mask[y, x] else NEGATIVE
+        answer = None
+        try:
+            if object_id in sam_pt.object_ids:
+                answer = sam_pt.add_points(object_id, [(x, y)], [label])
+            else:
+                points, labels = [click.xy for click in made], [click.label for click in made]
+                answer = sam_pt.add_object([*points, (x, y)], [*labels, label], object_id=object_id)
+        except QueryError:
+            pass
+        found = answer.mask if answer else np.zeros_like(mask)
+        made.append(Click((x, y), label, answer))
+    return made
+
+
+def _largest_region(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the largest connected region of a mask."""
+    _, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+    areas = statistics[1:, cv2.CC_STAT_AREA]
+    return regions == 1 + areas.argmax() if len(areas) else mask

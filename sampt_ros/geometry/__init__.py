@@ -1,0 +1,1 @@
+"""Camera, image crops, surfaces from depth."""

@@ -1,0 +1,143 @@
+"""Parts of the image around an object: square windows for networks, crops as small as is quick to work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+SMALLEST = 32  # pixels a side of a window
+_SMALLEST_CROP = 16  # pixels a side that a crop is never scaled below
+_OUTSIDE = (124, 116, 104)  # what lies beyond the image: the mean colour of photographs
+
+
+@dataclass(frozen=True)
+class Window:
+    """The square from (left, top) of `side` image pixels, which may reach beyond the image, scaled to `size` pixels."""
+
+    left: int
+    top: int
+    side: int
+    size: int
+
+    @classmethod
+    def centred(cls, centre: np.ndarray, side: float, image_size: tuple[int, int], size: int) -> Window:
+        """About `centre` (x, y), moved inside the image (height, width) where it fits, and not larger than it."""
+        length = int(np.clip(round(side), SMALLEST, max(SMALLEST, *image_size)))
+        left, top = (_start(float(at), length, along) for at, along in zip(centre, image_size[::-1]))
+        return cls(left, top, length, size)
+
+    @classmethod
+    def around(cls, box: np.ndarray, margin: float, image_size: tuple[int, int], size: int) -> Window:
+        """About a box (x_min, y_min, x_max, y_max), `margin` times its longer side."""
+        longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
+        return cls.centred((box[:2] + box[2:]) / 2, margin * longest, image_size, size)
+
+    def cut(self, image: np.ndarray, size: int | None = None) -> np.ndarray:
+        """(size, size[, 3]) of an image (H, W, 3) uint8, mean colour beyond it, or of a map (H, W), 0 beyond it."""
+        height, width = image.shape[:2]
+        right, bottom = self.left + self.side, self.top + self.side
+        part = image[max(self.top, 0) : bottom, max(self.left, 0) : right]
+        beyond = (max(-self.top, 0), max(bottom - height, 0), max(-self.left, 0), max(right - width, 0))
+        if any(beyond):
+            fill = _OUTSIDE if image.ndim == 3 else 0
+            part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_CONSTANT, value=fill)
+        size = size or self.size
+        shrinks = self.side > size
+        return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+    def paste(self, values: np.ndarray, image_size: tuple[int, int], outside: float) -> np.ndarray:
+        """A map (n, n) float32 of the window as one of the image (height, width); `outside` elsewhere."""
+        full = np.full(image_size, outside, np.float32)
+        self.paste_into(full, values)
+        return full
+
+    def paste_into(self, image: np.ndarray, values: np.ndarray) -> None:
+        """Write a map (n, n) float32 of the window over its part of a map (H, W) float32 of the image."""
+        left, top = max(self.left, 0), max(self.top, 0)
+        scaled = cv2.resize(values, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
+        part = image[top : self.top + self.side, left : self.left + self.side]
+        height, width = part.shape
+        part[:] = scaled[top - self.top :, left - self.left :][:height, :width]
+
+    def to_window(self, xy: np.ndarray, size: int | None = None) -> np.ndarray:
+        """Image pixels (n, 2) as pixels of the window scaled to `size`."""
+        return (xy - [self.left, self.top] + 0.5) * ((size or self.size) / self.side) - 0.5
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A window (left, top, right, bottom) of the image in pixels, the last two excluded, scaled to (width, height)."""
+
+    window: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+    @classmethod
+    def around(cls, mask: np.ndarray, margin: float, side: float, pad: int = 0) -> Crop:
+        """Around a mask (H, W) bool with at least one pixel.
+
+        margin  on every side, as a share of the square root of the box's area, plus `pad` pixels
+        side    what the square root of the scaled crop's area is at most
+        """
+        height, width = mask.shape
+        x, y, box_width, box_height = cv2.boundingRect(mask.view(np.uint8))
+        grow = margin * max(np.sqrt(box_width * box_height), _SMALLEST_CROP) + pad
+        left, top = max(0, int(x - grow)), max(0, int(y - grow))
+        right, bottom = min(width, int(x + box_width + grow)), min(height, int(y + box_height + grow))
+        scale = min(1.0, side / np.sqrt((right - left) * (bottom - top)))
+        size = tuple(max(_SMALLEST_CROP, round(length * scale)) for length in (right - left, bottom - top))
+        return cls((left, top, right, bottom), size)  # type: ignore[arg-type]
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """This part of an image (H, W) or (H, W, channels), scaled."""
+        left, top, right, bottom = self.window
+        return cv2.resize(image[top:bottom, left:right], self.size, interpolation=cv2.INTER_AREA)
+
+    def cut_mask(self, mask: np.ndarray) -> np.ndarray:
+        """This part of a mask (H, W) bool, scaled."""
+        return self.cut(mask.astype(np.float32)) > 0.5
+
+    def paste(self, values: np.ndarray, size: tuple[int, int], outside: float = -1.0) -> np.ndarray:
+        """(h, w) float32 back into an image of (height, width); `outside` elsewhere."""
+        left, top, right, bottom = self.window
+        full = np.full(size, outside, np.float32)
+        full[top:bottom, left:right] = cv2.resize(values, (right - left, bottom - top))
+        return full
+
+    def to_crop(self, xy: np.ndarray) -> np.ndarray:
+        """Image pixels (n, 2) as pixels of the crop."""
+        left, top, right, bottom = self.window
+        scale = np.array([self.size[0] / (right - left), self.size[1] / (bottom - top)])
+        return (xy - [left, top] + 0.5) * scale - 0.5
+
+
+def draw_points(xy: np.ndarray, size: int, sigma: float = 1.0) -> np.ndarray:
+    """(size, size) float32 0..1: a Gaussian spot at each of the points (n, 2), which are pixels of this map."""
+    spots = np.zeros((size, size), np.float32)
+    if len(xy):
+        squares = (np.arange(size, dtype=np.float32)[:, None] - xy.T[:, None, :].astype(np.float32)) ** 2
+        across, down = np.exp(squares / (-2 * sigma**2))  # each (size, n)
+        np.maximum.reduce(down[:, None, :] * across[None, :, :], axis=2, out=spots)
+    return spots
+
+
+def draw_box(box: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) float32: 1 inside a box (x_min, y_min, x_max, y_max) in pixels of this map."""
+    low, high = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int) + 1
+    inside = np.zeros((size, size), np.float32)
+    inside[max(low[1], 0) : max(high[1], 0), max(low[0], 0) : max(high[0], 0)] = 1
+    return inside
+
+
+def box_of(mask: np.ndarray) -> np.ndarray:
+    """(x_min, y_min, x_max, y_max) float64 of a mask (H, W) bool with at least a pixel."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return np.array([x, y, x + width - 1, y + height - 1], float)
+
+
+def _start(centre: float, side: int, length: int) -> int:
+    """Where a window begins along one axis: inside the image, or centred on it if it is larger."""
+    if side >= length:
+        return (length - side) // 2
+    return int(np.clip(round(centre - side / 2), 0, length - side))

@@ -1,0 +1,113 @@
+"""The files that `sampt track` writes."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+import cv2
+import numpy as np
+
+from sampt_ros.data_types import FrameResult, Points
+from sampt_ros.errors import SourceError
+from sampt_ros.io.label_images import write_labels
+from sampt_ros.io.overlay import ContactSheet, draw
+from sampt_ros.io.video import write_image
+
+
+class Recorder:
+    """Writes every frame's result to a folder; what is written when tracking stops early is usable.
+
+        with Recorder(folder, fps) as recorder:
+            for image, result in track(...):
+                recorder.add(image, result)
+
+    labels/00000.png    object id per pixel: with a palette, or 16 bits where an id is over 255
+    tracks.csv          frame, object, point, x, y (pixels), label (1 on the object, 0 off it), visible, confidence
+    objects.csv         frame, object, state, score, area, x, y, width, height (pixels)
+    overlay.mp4         what `overlay.draw` shows
+    contact_sheet.png   12 frames of it
+
+    Nothing is touched before the first frame; then the files of an earlier run are replaced.
+    """
+
+    TRACKS = ("frame", "object", "point", "x", "y", "label", "visible", "confidence")
+    OBJECTS = ("frame", "object", "state", "score", "area", "x", "y", "width", "height")
+
+    def __init__(self, folder: Path, fps: float) -> None:
+        self.folder = folder
+        self.frames = 0
+        self.seconds = 0.0  # spent on tracking
+        self.masks: Counter[int] = Counter()  # frames in which each object has a mask
+        self._fps = fps
+        self._sheet = ContactSheet()
+        self._files: list[TextIO] = []
+        self._video: Any = None
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add(self, image: np.ndarray, result: FrameResult) -> None:
+        """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
+        if self._video is None:
+            self._open(result.size)
+        fits = max((item.id for item in result.objects), default=0) <= 255
+        labels = result.labels.astype(np.uint8) if fits else result.labels
+        write_labels(self.folder / f"labels/{result.index:05d}.png", labels)
+        for item in result.objects:
+            self._tracks.writerows(_track_rows(result.index, item.id, item.points))
+            state = (item.state.name, f"{item.score:.4f}")
+            self._objects.writerow((result.index, item.id, *state, item.area, *item.box))
+            self.masks[item.id] += item.area > 0
+        drawn = draw(image, result)
+        self._video.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+        self._sheet.add(result.index, drawn)
+        self.frames += 1
+        self.seconds += sum(result.stages.values()) / 1000
+
+    def close(self) -> None:
+        """Finish the files; the contact sheet is written now."""
+        if self._video is not None:
+            self._video.release()
+        for file in self._files:
+            file.close()
+        if self.frames:
+            write_image(self.folder / "contact_sheet.png", self._sheet.image())
+
+    def _open(self, size: tuple[int, int]) -> None:
+        height, width = size
+        try:
+            (self.folder / "labels").mkdir(parents=True, exist_ok=True)
+            for old in self.folder.glob("labels/[0-9][0-9][0-9][0-9][0-9].png"):
+                old.unlink()
+            self._tracks = self._csv("tracks.csv", self.TRACKS)
+            self._objects = self._csv("objects.csv", self.OBJECTS)
+        except OSError as error:
+            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
+        video = self.folder / "overlay.mp4"
+        self._video = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"mp4v"), self._fps, (width, height))
+        if not self._video.isOpened():
+            raise SourceError(f"cannot write {video}: this OpenCV has no MPEG-4 encoder for {width}x{height}")
+
+    def _csv(self, name: str, header: Sequence[str]) -> Any:
+        file = (self.folder / name).open("w", newline="")
+        self._files.append(file)
+        writer = csv.writer(file)
+        writer.writerow(header)
+        return writer
+
+
+def _track_rows(frame: int, object_id: int, points: Points) -> Iterator[tuple[Any, ...]]:
+    for point, (x, y), label, visible, confidence in zip(
+        points.id, points.xy, points.label, points.visible, points.confidence
+    ):
+        yield frame, object_id, point, f"{x:.2f}", f"{y:.2f}", label, int(visible), f"{confidence:.3f}"

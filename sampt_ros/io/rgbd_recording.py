@@ -1,0 +1,158 @@
+"""RGB-D recordings: colour, depth and pose of every frame, so that it is known where a static point is seen.
+
+Folders hold camera-intrinsics.txt (3x3, pixels) and, of every frame, frame-NNNNNN.color.jpg, frame-NNNNNN.depth.png
+(16 bits, millimetres, 0 or 65535 where unknown) and frame-NNNNNN.pose.txt (4x4, camera to world, metres). The depth is
+registered to the colour: both have the same size, and the intrinsics are those of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.geometry.camera import Pinhole
+from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.video import natural_key, read_image
+
+LAYOUT = "camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt}"
+
+_INTRINSICS, _COLOR, _DEPTH, _POSE = "camera-intrinsics.txt", ".color.jpg", ".depth.png", ".pose.txt"
+_UNKNOWN = 65535  # a depth that says, as 0 does, that there is none
+_SAME = 0.05  # metres between two depths of one surface: a few times the noise of a depth camera
+_AROUND = 5  # pixels a side of the neighbourhood whose depths must agree for a pixel's depth to be trusted
+_SKEW = 0.01  # that a pose's rotation may be off one
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One frame of a recording, and where it was taken from.
+
+    image   (H, W, 3) uint8 RGB
+    depth   (H, W) float32 metres along the optical axis; 0 where unknown
+    pose    (4, 4) float64, camera to world, metres; not finite where unknown
+    camera  of images of this size
+    """
+
+    image: np.ndarray
+    depth: np.ndarray
+    pose: np.ndarray
+    camera: Pinhole
+
+    def world(self, xy: np.ndarray) -> np.ndarray:
+        """(n, 3) float64 metres: what is seen at whole pixels xy (n, 2) inside the image.
+
+        NaN where that is unknown: there is no depth, or it changes within a few pixels, or there is no pose.
+        """
+        x, y = np.asarray(xy, int).T
+        z = self._even_depth()[y, x]
+        points = self.camera.ray(xy) * z[:, None]
+        world = points @ self.pose[:3, :3].T + self.pose[:3, 3]
+        world[~np.isfinite(world).all(axis=1)] = np.nan
+        return world
+
+    def see(self, world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where points of the world (n, 3) metres are in the image: (n, 2) float64 xy, pixels, and (n,) bool, seen.
+
+        A point is seen if it is in view and the depth there is its own: another depth means that it is occluded. What
+        is not seen may have any xy, NaN too.
+        """
+        points = (world - self.pose[:3, 3]) @ self.pose[:3, :3]
+        xy = self.camera.project(points)
+        seen = self.camera.contains(xy)
+        x, y = np.rint(xy[seen]).astype(int).T
+        x, y = np.clip(x, 0, self.camera.width - 1), np.clip(y, 0, self.camera.height - 1)
+        depth = self.depth[y, x]
+        seen[seen] = (depth > 0) & (np.abs(depth - points[seen, 2]) <= _SAME)
+        return xy, seen
+
+    def _even_depth(self) -> np.ndarray:
+        """(H, W) float32: the depth, NaN where it or a neighbour is unknown, or where they differ."""
+        around = np.ones((_AROUND, _AROUND), np.uint8)
+        nearest, farthest = cv2.erode(self.depth, around), cv2.dilate(self.depth, around)
+        return np.where((nearest > 0) & (farthest - nearest <= _SAME), self.depth, np.float32(np.nan))
+
+
+def is_rgbd_folder(folder: Path) -> bool:
+    """Whether a folder looks like a recording: it has the intrinsics, or a frame's colour."""
+    return (folder / _INTRINSICS).is_file() or next(folder.glob(f"frame-*{_COLOR}"), None) is not None
+
+
+class Recording:
+    """The views of a folder, in natural order of their names.
+
+    Raises SourceError if the folder is not laid out as said above, or holds no frame.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._matrix = _numbers(folder / _INTRINSICS, (3, 3))
+        self._stems = [
+            path.with_name(path.name.removesuffix(_COLOR))
+            for path in sorted(folder.glob(f"frame-*{_COLOR}"), key=natural_key)
+        ]
+        if not self._stems:
+            raise SourceError(f"expected {LAYOUT} in {str(folder)!r}; got no frame")
+        files = (stem.with_name(stem.name + ending) for stem in self._stems for ending in (_DEPTH, _POSE))
+        missing = next((path for path in files if not path.is_file()), None)
+        if missing:
+            raise SourceError(f"expected a depth and a pose for every frame; there is no {missing}")
+
+    def __len__(self) -> int:
+        return len(self._stems)
+
+    def __iter__(self) -> Iterator[View]:
+        """Read view after view; raises SourceError for a file that cannot be used."""
+        camera = None
+        for stem in self._stems:
+            image = read_image(stem.with_name(stem.name + _COLOR))
+            camera = camera or _camera(self._matrix, image)
+            depth = _depth(stem.with_name(stem.name + _DEPTH))
+            size = (camera.height, camera.width)
+            if not image.shape[:2] == depth.shape == size:
+                came = f"{image.shape[:2]} and {depth.shape}"
+                raise SourceError(f"expected images and depths of one size {size}; got {came} in {stem}.*")
+            yield View(image, depth, _pose(stem.with_name(stem.name + _POSE)), camera)
+
+
+def _camera(matrix: np.ndarray, image: np.ndarray) -> Pinhole:
+    height, width = image.shape[:2]
+    try:
+        return Pinhole(matrix, np.zeros(0), "plumb_bob", width, height)
+    except QueryError as error:
+        raise SourceError(f"{_INTRINSICS}: {error}") from None
+
+
+def _depth(path: Path) -> np.ndarray:
+    """(H, W) float32 metres, 0 where unknown."""
+    millimetres = read_labels(path)
+    if millimetres.dtype != np.uint16:
+        raise SourceError(f"expected depth in millimetres with 16 bits per pixel in {path}; got {millimetres.dtype}")
+    return np.where(millimetres == _UNKNOWN, 0, millimetres).astype(np.float32) / 1000
+
+
+def _pose(path: Path) -> np.ndarray:
+    """(4, 4) float64; one that is not finite means that the pose is unknown."""
+    pose = _numbers(path, (4, 4))
+    if not np.isfinite(pose).all():
+        return np.full((4, 4), np.nan)
+    turn = pose[:3, :3]
+    if np.abs(turn @ turn.T - np.eye(3)).max() > _SKEW or not np.allclose(pose[3], [0, 0, 0, 1]):
+        raise SourceError(f"expected a rotation and a translation, camera to world, in {path}; got {pose.tolist()}")
+    return pose
+
+
+def _numbers(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """The numbers of a text file, float64."""
+    try:
+        numbers = np.array([line.split() for line in path.read_text().splitlines() if line.strip()], np.float64)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}; expected {LAYOUT}") from None
+    except ValueError:
+        raise SourceError(f"expected {shape[0]} rows of {shape[1]} numbers in {path}") from None
+    if numbers.shape != shape:
+        raise SourceError(f"expected {shape[0]} rows of {shape[1]} numbers in {path}; got an array of {numbers.shape}")
+    return numbers

@@ -1,0 +1,1 @@
+"""What our messages hold, whoever's classes they are made of."""

@@ -1,0 +1,164 @@
+"""What is in the messages that are no images, whoever's classes they are made of: ROS's or rosbags'. No ROS in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sampt_ros.data_types import FrameResult, ObjectResult
+from sampt_ros.errors import QueryError
+from sampt_ros.geometry.camera import Pinhole
+from sampt_ros.geometry.surfaces import CLOUD, Solid
+from sampt_ros.messages.images import mask_from_image, rgb_from_image
+from sampt_ros.streaming.requests import Action, Request
+
+_NOWHERE = [math.nan] * 3
+_CLOUD_TYPES = {"object_id": "UINT32"}  # all others, rgb's bits too, are float32 by name
+
+
+@dataclass(frozen=True)
+class MessageClasses:
+    """What our messages are made of; `data`: an array (n,) uint8 as a uint8[] field takes it."""
+
+    TrackedObjects: Any
+    TrackedObject: Any
+    TrackedPoint: Any
+    RegionOfInterest: Any
+    Pose: Any
+    Point: Any
+    Quaternion: Any
+    PoseArray: Any
+    PointCloud2: Any
+    PointField: Any
+    data: Callable[[np.ndarray], Any]
+
+
+def stamp_ns(stamped: Any) -> int:
+    """Nanoseconds of a Time, or of a Header's stamp."""
+    stamp = getattr(stamped, "stamp", stamped)
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def tracked_objects(
+    result: FrameResult, header: Any, classes: MessageClasses, found: Mapping[int, Solid] | None = None
+) -> Any:
+    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's, `found` what depth shows."""
+    found = found or {}
+    objects = [_tracked_object(item, found.get(item.id), classes) for item in result.objects]
+    return classes.TrackedObjects(header=header, objects=objects)
+
+
+def object_poses(found: Mapping[int, Solid], header: Any, classes: MessageClasses) -> Any:
+    """The geometry_msgs/PoseArray, in the camera's optical frame, metres, of the objects that have a pose.
+
+    In the order of TrackedObjects.
+    """
+    return classes.PoseArray(header=header, poses=[pose(solid, classes) for solid in found.values() if solid.has_pose])
+
+
+def point_cloud(points: np.ndarray, header: Any, classes: MessageClasses) -> Any:
+    """(n,) records `depth.CLOUD` as an unordered sensor_msgs/PointCloud2."""
+    kinds = classes.PointField
+    fields = [
+        kinds(name=name, offset=offset, datatype=getattr(kinds, _CLOUD_TYPES.get(name, "FLOAT32")), count=1)
+        for name, (_, offset, *_) in (CLOUD.fields or {}).items()
+    ]
+    return classes.PointCloud2(
+        header=header,
+        height=1,
+        width=len(points),
+        fields=fields,
+        is_bigendian=False,
+        point_step=points.itemsize,
+        row_step=points.nbytes,
+        data=classes.data(points.view(np.uint8)),
+        is_dense=True,
+    )
+
+
+def request_from_message(msg: Any) -> Request:
+    """A sampt_ros/QueryPoints message as a Request; raises QueryError for an unknown action or a bad mask."""
+    actions = {int(action): action for action in Action}
+    if msg.action not in actions:
+        known = ", ".join(f"{action.name} {action.value}" for action in Action)
+        raise QueryError(f"expected an action of {known}; got {msg.action}")
+    left, top, width, height = msg.box.x_offset, msg.box.y_offset, msg.box.width, msg.box.height
+    return Request(
+        actions[msg.action],
+        msg.object_id,
+        np.array([(point.x, point.y) for point in msg.points], np.float32).reshape(-1, 2),
+        np.array([point.label for point in msg.points], np.uint8),
+        (left, top, left + width - 1, top + height - 1) if width or height else None,
+        mask_from_image(msg.mask),
+        stamp_ns(msg.header),
+    )
+
+
+def reference_from_message(msg: Any) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """A sampt_ros/Reference as Session.refer takes it: image (H, W, 3) uint8 RGB, mask (H, W) bool or None, object id.
+
+    Raises FrameError for an image, QueryError for a mask that cannot be read.
+    """
+    return rgb_from_image(msg.image), mask_from_image(msg.mask), msg.object_id
+
+
+def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:
+    """The camera of the images that come with this CameraInfo: its region of interest cut out, its binning applied.
+
+    Raw images have the matrix K and the distortion D. With `rectified` (topics such as image_rect) they have the left
+    3x3 of P and no distortion; the points to project are then in the rectified camera's frame.
+
+    Raises QueryError if the camera is uncalibrated or the distortion model is unknown.
+    """
+    matrix = np.reshape(msg.p, (3, 4))[:, :3] if rectified else np.reshape(msg.k, (3, 3))
+    if matrix[0, 0] == 0:
+        raise QueryError(f"expected a calibrated CameraInfo; got {'P' if rectified else 'K'}[0] = 0")
+    binning = (max(1, msg.binning_x), max(1, msg.binning_y))
+    matrix = np.array(matrix, np.float64)
+    matrix[0, 2] -= msg.roi.x_offset
+    matrix[1, 2] -= msg.roi.y_offset
+    matrix[0] /= binning[0]
+    matrix[1] /= binning[1]
+    return Pinhole(
+        matrix,
+        np.zeros(0) if rectified else np.array(msg.d, np.float64),
+        "" if rectified else msg.distortion_model,
+        (msg.roi.width or msg.width) // binning[0],
+        (msg.roi.height or msg.height) // binning[1],
+    )
+
+
+def pose(solid: Solid | None, classes: MessageClasses) -> Any:
+    """The pose of an object's visible surface; NaN where it has none."""
+    centre = _NOWHERE if solid is None else solid.centre.tolist()
+    x, y, z, w = [math.nan] * 4 if solid is None else solid.quaternion.tolist()
+    return classes.Pose(position=_point(centre, classes), orientation=classes.Quaternion(x=x, y=y, z=z, w=w))
+
+
+def _tracked_object(item: ObjectResult, solid: Solid | None, classes: MessageClasses) -> Any:
+    x, y, width, height = item.box
+    points = item.points
+    columns = (points.id, *points.xy.T, points.label, points.visible, points.confidence)
+    nowhere = _point(_NOWHERE, classes)
+    places = [nowhere] * len(points) if solid is None else [_point(xyz, classes) for xyz in solid.points.tolist()]
+    return classes.TrackedObject(
+        id=item.id,
+        state=int(item.state),
+        score=float(item.score),
+        box=classes.RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height, do_rectify=False),
+        area=item.area,
+        pose=pose(solid, classes),
+        points=[
+            classes.TrackedPoint(id=id_, x=x, y=y, label=label, visible=visible, confidence=confidence, position=place)
+            for id_, x, y, label, visible, confidence, place in zip(*(column.tolist() for column in columns), places)
+        ],
+    )
+
+
+def _point(xyz: list[float], classes: MessageClasses) -> Any:
+    x, y, z = xyz
+    return classes.Point(x=x, y=y, z=z)

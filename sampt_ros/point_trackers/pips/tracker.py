@@ -1,0 +1,225 @@
+"""Persistent independent particles (PIPS; Harley et al., ECCV 2022) as a causal stream of chained windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import count
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sampt_ros.config.core import PipsConfig
+from sampt_ros.data_types import Frame
+from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
+from sampt_ros.point_trackers.pips.network import Pips, Pyramid
+from sampt_ros.utils.torch_device import torch_device, uploaded
+from sampt_ros.weights.loading import read_weights
+
+_VISIBLE = 0.5
+_RESTART, _LOWER = 0.9, 0.02  # how visible a point must be to start a new window, and by how much the bar is lowered
+
+
+class PipsTracker(PointTracker):
+    """Every point has a window: its frames from where the window began to the newest, which fills the places left.
+
+    The positions in the newest frame are those of the windows as they are. A full window is chained: the next one
+    begins at the last of its frames where the point is clearly visible, and keeps the feature of the query.
+    """
+
+    def __init__(self, network: Pips, config: PipsConfig | None = None, device: str = "auto") -> None:
+        self._config = config or PipsConfig()
+        self._device = torch_device(device)
+        self._network = network.to(self._device).eval()
+        self.reset()
+
+    @classmethod
+    def from_checkpoint(cls, config: PipsConfig, device: str = "auto") -> PipsTracker:
+        """The network with the weights of `config.checkpoint`; raises CheckpointError."""
+        network = Pips()
+        weights = read_weights(
+            "pips.checkpoint", config.checkpoint, "pips", network.state_dict(), entry="model_state_dict"
+        )
+        network.load_state_dict(weights)
+        return cls(network, config, device)
+
+    def reset(self) -> None:
+        self._maps = _Maps(self._network, self._device)
+        self._recent: list[int] = []  # the stream's last frames, a window of them
+        self._points = _Points.start([], np.zeros((0, 2)), torch.zeros(0, 0, device=self._device), 0, 0)
+
+    @torch.inference_mode()
+    def add(self, ids: np.ndarray, xy: np.ndarray, frames: Sequence[Frame]) -> Tracks:
+        tracks = Tracks.start(ids, xy)
+        if len(tracks) == 0:
+            return tracks
+        numbers = [self._maps.number(frame) for frame in frames]
+        first = torch.zeros(len(tracks), dtype=torch.long, device=self._device)
+        feature = self._network.feature(self._maps.stacked(numbers[:1]), first, self._tensor(tracks.xy))
+        points = _Points.start(tracks.id, tracks.xy, feature, numbers[0], self._network.window)
+        for position, number in enumerate(numbers[1:], 2):
+            points = points.onto(number)
+            newest = position == len(numbers)
+            rows = np.flatnonzero(points.full | newest)  # other windows would change nothing
+            if len(rows):
+                tracks, moved = self._followed(points.at(rows), frames[-1])
+                points = moved if newest else points.with_rows(rows, moved)
+                self._maps.keep([*self._recent, *self._points.frames, *points.frames, *numbers[position:]])
+        self._points = self._points + points if len(self._points) else points
+        return tracks
+
+    def remove(self, ids: np.ndarray) -> None:
+        self._points = self._points.at(np.flatnonzero(~np.isin(self._points.id, ids)))
+
+    @torch.inference_mode()
+    def update(self, frame: Frame) -> Tracks:
+        number = self._maps.new_number(frame)
+        tracks = Tracks.start(np.zeros(0), np.zeros((0, 2)))
+        if len(self._points):
+            tracks, self._points = self._followed(self._points.onto(number), frame)
+        self._recent = [*self._recent, number][-self._network.window :]
+        self._maps.keep([*self._recent, *self._points.frames])
+        return tracks
+
+    def _followed(self, points: _Points, newest: Frame) -> tuple[Tracks, _Points]:
+        """The points in the newest frames of their windows, and the points with full windows chained."""
+        numbers, windows = np.unique(points.windows, return_inverse=True)
+        trajectory, logits = self._network.follow(
+            self._maps.stacked(numbers.tolist()),
+            torch.as_tensor(windows.reshape(points.windows.shape), device=self._device),
+            self._tensor(points.start_xy),
+            points.feature,
+            self._config.iterations,
+        )
+        xy, visibility = trajectory[-1].cpu().numpy(), logits.sigmoid().cpu().numpy()
+        rows = np.arange(len(points))
+        newest_xy, confidence = xy[points.age, rows], visibility[points.age, rows]
+        within = inside(newest_xy, newest)
+        tracks = Tracks(points.id, newest_xy, (confidence > _VISIBLE) & within, confidence * within)
+        return tracks, points.chained(np.where(points.full, restart(visibility), 0), xy)
+
+    def _tensor(self, xy: np.ndarray) -> Tensor:
+        return torch.tensor(xy, device=self._device)
+
+
+def restart(visibility: np.ndarray) -> np.ndarray:
+    """(N,) int: where in its window each point's next one begins, by visibility (window, N) in 0..1.
+
+    The last frame over the bar, or over the first lower one that any frame is over; never the window's first frame,
+    which would lead nowhere.
+    """
+    bars = np.arange(_RESTART, -2 * _LOWER, -_LOWER)  # down to where any frame is over
+    over = visibility[1:, :, None] > bars
+    bar = over.any(0).argmax(-1)
+    from_last = np.take_along_axis(over, bar[None, :, None], -1)[::-1, :, 0].argmax(0)
+    return len(visibility) - 1 - from_last
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """N points and their windows.
+
+    id        (N,) uint32
+    start_xy  (N, 2) float32, pixels in the window's first frame
+    feature   (N, 128), of the query, on the network's device
+    windows   (N, window) int, numbers of frames; the newest fills the places left
+    age       (N,) int, the newest frame's place in the window
+    """
+
+    id: np.ndarray
+    start_xy: np.ndarray
+    feature: Tensor
+    windows: np.ndarray
+    age: np.ndarray
+
+    @classmethod
+    def start(
+        cls, ids: Sequence[int] | np.ndarray, xy: np.ndarray, feature: Tensor, frame: int, window: int
+    ) -> _Points:
+        """Points on the frame they were queried in."""
+        shape = (len(ids), window)
+        return cls(np.asarray(ids, np.uint32), xy, feature, np.full(shape, frame), np.zeros(len(ids), int))
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def __add__(self, other: _Points) -> _Points:
+        pairs = {item.name: (getattr(self, item.name), getattr(other, item.name)) for item in fields(self)}
+        feature = torch.cat(pairs.pop("feature"))
+        return _Points(**{name: np.concatenate(pair) for name, pair in pairs.items()}, feature=feature)
+
+    @property
+    def full(self) -> np.ndarray:
+        """(N,) bool: whose windows have no place left."""
+        return self.age == self.windows.shape[1] - 1
+
+    @property
+    def frames(self) -> list[int]:
+        """The numbers of all frames in the windows."""
+        return np.unique(self.windows).tolist()
+
+    def at(self, rows: np.ndarray) -> _Points:
+        """Some of the points."""
+        return _Points(*(getattr(self, item.name)[rows] for item in fields(self)))
+
+    def with_rows(self, rows: np.ndarray, other: _Points) -> _Points:
+        """These points with the windows of some of them replaced."""
+        changed = {name: getattr(self, name).copy() for name in ("start_xy", "windows", "age")}
+        for name, values in changed.items():
+            values[rows] = getattr(other, name)
+        return replace(self, **changed)
+
+    def onto(self, frame: int) -> _Points:
+        """The points with one more frame in their windows."""
+        age = self.age + 1
+        later = np.arange(self.windows.shape[1]) >= age[:, None]
+        return replace(self, windows=np.where(later, frame, self.windows), age=age)
+
+    def chained(self, places: np.ndarray, xy: np.ndarray) -> _Points:
+        """Each point's window begun anew at a place (N,) in it; xy (window, N, 2) is where the points are in it."""
+        last = self.windows.shape[1] - 1
+        kept = np.minimum(np.arange(last + 1) + places[:, None], last)
+        return replace(
+            self,
+            start_xy=np.where(places[:, None] > 0, xy[places, np.arange(len(self))], self.start_xy),
+            windows=np.take_along_axis(self.windows, kept, 1),
+            age=self.age - places,
+        )
+
+
+class _Maps:
+    """The network's maps of numbered frames: each is made once, when a window first needs it."""
+
+    def __init__(self, network: Pips, device: torch.device) -> None:
+        self._network = network
+        self._device = device
+        self._count = count()
+        self._frames: dict[int, Frame] = {}
+        self._maps: dict[int, Pyramid] = {}
+
+    def new_number(self, frame: Frame) -> int:
+        """The number of a frame not seen before."""
+        number = next(self._count)
+        self._frames[number] = frame
+        return number
+
+    def number(self, frame: Frame) -> int:
+        """The number of a frame: the newest that is this very object, or a new one."""
+        known = (number for number in sorted(self._frames, reverse=True) if self._frames[number] is frame)
+        found = next(known, None)
+        return self.new_number(frame) if found is None else found
+
+    def stacked(self, numbers: Sequence[int]) -> Pyramid:
+        """The maps of some frames, in this order."""
+        for number in numbers:
+            if number not in self._maps:
+                image = uploaded(self._frames[number].image, self._device)
+                self._maps[number] = self._network.encode(image[None])
+        return tuple(torch.cat(level) for level in zip(*(self._maps[number] for number in numbers)))
+
+    def keep(self, numbers: Iterable[int]) -> None:
+        """Forget all other frames."""
+        wanted = set(numbers)
+        self._frames = {number: frame for number, frame in self._frames.items() if number in wanted}
+        self._maps = {number: maps for number, maps in self._maps.items() if number in wanted}

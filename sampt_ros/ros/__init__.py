@@ -1,0 +1,1 @@
+"""The nodes, and the only place that knows ROS."""

@@ -1,0 +1,149 @@
+"""Our data as ROS's own messages, and back. What is in them is decided in sampt_ros.messages, which bags share."""
+
+from __future__ import annotations
+
+from array import array as byte_array
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, Transform, TransformStamped, Vector3
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from sensor_msgs.msg import Image, PointCloud2, PointField, RegionOfInterest
+from std_msgs.msg import Header
+
+from sampt_ros.config.options import Option
+from sampt_ros.data_types import FrameResult
+from sampt_ros.geometry.surfaces import Solid
+from sampt_ros.messages import fields as messages
+from sampt_ros.messages.fields import (
+    MessageClasses,
+    intrinsics_from_camera_info,
+    reference_from_message,
+    request_from_message,
+    stamp_ns,
+)
+from sampt_ros.messages.images import (
+    depth_from_image,
+    image_fields,
+    mask_from_image,
+    rgb_from_compressed,
+    rgb_from_image,
+)
+
+__all__ = [
+    "Header",
+    "bytes_for_message",
+    "depth_from_image",
+    "diagnostic_status",
+    "image_from_array",
+    "intrinsics_from_camera_info",
+    "mask_from_image",
+    "object_poses",
+    "object_transforms",
+    "parameter_descriptor",
+    "point_cloud",
+    "reference_from_message",
+    "request_from_message",
+    "rgb_from_compressed",
+    "rgb_from_image",
+    "stamp_ns",
+    "time_from_ns",
+    "tracked_objects",
+]
+
+
+def image_from_array(array: np.ndarray, encoding: str, header: Header) -> Image:
+    """An Image of mono8 (H, W) uint8, mono16 (H, W) uint16 or rgb8 (H, W, 3) uint8, little-endian, without padding.
+
+    `header` goes into the message as it is. Raises FrameError if the array and the encoding do not agree.
+    """
+    fields = image_fields(array, encoding)
+    return Image(header=header, **{**fields, "data": bytes_for_message(fields["data"])})
+
+
+def bytes_for_message(data: np.ndarray) -> byte_array:
+    """A C-contiguous array as what a uint8[] field takes at once: anything else is checked byte by byte."""
+    buffer = byte_array("B")
+    buffer.frombytes(data.reshape(-1).view(np.uint8).data)
+    return buffer
+
+
+def time_from_ns(ns: int) -> Time:
+    """The Time of so many nanoseconds."""
+    sec, nanosec = divmod(int(ns), 1_000_000_000)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def tracked_objects(result: FrameResult, header: Header, found: Mapping[int, Solid] | None = None) -> Any:
+    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's, `found` what depth shows."""
+    return messages.tracked_objects(result, header, _classes(), found)
+
+
+def object_poses(found: Mapping[int, Solid], header: Header) -> PoseArray:
+    """The poses of the objects that have one, in the order of TrackedObjects."""
+    return messages.object_poses(found, header, _classes())
+
+
+def object_transforms(found: Mapping[int, Solid], header: Header, prefix: str) -> list[TransformStamped]:
+    """The same as transforms from the camera's frame to PREFIX/object_ID."""
+    return [
+        TransformStamped(header=header, child_frame_id=f"{prefix}/object_{name}", transform=_transform(solid))
+        for name, solid in found.items()
+        if solid.has_pose
+    ]
+
+
+def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
+    """(n,) records `depth.CLOUD` as an unordered cloud."""
+    return messages.point_cloud(points, header, _classes())
+
+
+def diagnostic_status(name: str, level: bytes, message: str, values: Mapping[str, Any]) -> DiagnosticStatus:
+    """A DiagnosticStatus; level is DiagnosticStatus.OK, WARN, ERROR or STALE, values become text."""
+    pairs = [KeyValue(key=str(key), value=str(value)) for key, value in values.items()]
+    return DiagnosticStatus(name=name, level=level, message=message, values=pairs)
+
+
+def parameter_descriptor(option: Option, value: Any) -> ParameterDescriptor:
+    """How ROS tools show an option: description, unit, bounds, choices; read-only where it is fixed at start."""
+    descriptor = ParameterDescriptor(description=option.description, read_only=option.fixed)
+    if option.unit:
+        descriptor.description += f" ({option.unit})"
+    if option.choices or option.minimum is not None or option.maximum is not None:
+        descriptor.additional_constraints = option.range()
+    if not option.choices and option.minimum is not None and option.maximum is not None:
+        if type(value) is int:
+            bounds = IntegerRange(from_value=int(option.minimum), to_value=int(option.maximum), step=1)
+            descriptor.integer_range = [bounds]
+        elif type(value) is float:
+            bounds = FloatingPointRange(from_value=float(option.minimum), to_value=float(option.maximum))
+            descriptor.floating_point_range = [bounds]
+    return descriptor
+
+
+@cache
+def _classes() -> MessageClasses:
+    from sampt_ros import msg  # not at the top: images convert without our own messages
+
+    return MessageClasses(
+        msg.TrackedObjects,
+        msg.TrackedObject,
+        msg.TrackedPoint,
+        RegionOfInterest,
+        Pose,
+        Point,
+        Quaternion,
+        PoseArray,
+        PointCloud2,
+        PointField,
+        bytes_for_message,
+    )
+
+
+def _transform(solid: Solid) -> Transform:
+    x, y, z = solid.centre.tolist()
+    return Transform(translation=Vector3(x=x, y=y, z=z), rotation=messages.pose(solid, _classes()).orientation)

@@ -1,0 +1,42 @@
+"""TF through tf2_ros, where that is installed. Loaded when needed: everything else works without it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from sampt_ros.errors import QueryError
+from sampt_ros.geometry.camera import transform_point
+
+
+class Transforms:
+    """Listens to TF for a node, and broadcasts on it; raises ImportError where tf2_ros is not installed."""
+
+    def __init__(self, node: Any, time: type, duration: type) -> None:
+        """time, duration: rclpy's Time and Duration."""
+        tf2_ros = importlib.import_module("tf2_ros")
+        self._time, self._duration = time, duration
+        self._error = tf2_ros.TransformException
+        self._buffer = tf2_ros.Buffer()
+        self._listener = tf2_ros.TransformListener(self._buffer, node)
+        self._broadcaster = tf2_ros.TransformBroadcaster(node)
+
+    def move(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
+        """(3,) metres: a point of frame `source` in frame `target` at a time; raises QueryError if TF does not know.
+
+        timeout: seconds to wait for the transform.
+        """
+        at, wait = self._time(nanoseconds=stamp_ns), self._duration(seconds=timeout)
+        try:
+            found = self._buffer.lookup_transform(target, source, at, wait)
+        except self._error as error:
+            raise QueryError(f"expected a transform from {source!r} to {target!r}: {error}") from None
+        move, turn = found.transform.translation, found.transform.rotation
+        return transform_point(xyz, (move.x, move.y, move.z), (turn.x, turn.y, turn.z, turn.w))
+
+    def broadcast(self, transforms: list[Any]) -> None:
+        """Send geometry_msgs/TransformStamped messages."""
+        if transforms:
+            self._broadcaster.sendTransform(transforms)

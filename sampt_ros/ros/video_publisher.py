@@ -1,0 +1,172 @@
+"""Plays a video file or an image folder as a camera: images and CameraInfo at a steady rate, with true stamps.
+
+    ros2 run sampt_ros video_publisher --ros-args -p source:=cups.mp4
+
+publishes /camera/image_raw and /camera/camera_info, to be remapped as image_raw and camera_info. Without a ROS install:
+python -m sampt_ros.ros.video_publisher with the same arguments. At the end it says how many frames went out, and exits.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from copy import copy
+from dataclasses import fields
+from typing import Any
+
+import cv2
+import numpy as np
+import rclpy
+from rclpy.duration import Duration
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from sampt_ros.config.node import VideoPublisherConfig
+from sampt_ros.errors import ConfigError, SamPtError
+from sampt_ros.io.video import open_source
+from sampt_ros.ros.conversions import bytes_for_message, image_from_array, parameter_descriptor, time_from_ns
+from sampt_ros.ros.fastdds import enlarge_shared_memory
+
+# Reliable, so that reliable and best-effort subscribers both match; deep enough for the burst after a hiccup. Copied
+# for every topic: an override is written into the profile itself.
+_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
+_MATCHING_S = 0.5  # a subscriber that we see may not see us yet
+_POLL_S = 0.05  # how often we look for subscribers
+_LINGER_S = 0.5  # how long the last frame may take to arrive
+
+
+class VideoPublisher(Node):
+    """Frame k is stamped `start + k / rate` and leaves at that moment; late ones follow at once, none is dropped."""
+
+    def __init__(self) -> None:
+        """Raises ConfigError or SourceError; the node is then of no use."""
+        super().__init__("video_publisher", namespace="/camera")
+        self._config = self._declared_config()
+        if not self._config.source:
+            raise ConfigError("source: expected the path of a video file or an image folder; got none")
+        self._source = open_source(self._config.source)
+        self._rate = self._config.rate or self._source.fps
+        self._info = camera_info(self._source.size, self._config)
+        overridable = QoSOverridingOptions.with_default_policies()
+        kind, topic = Image, self.resolve_topic_name("image_raw")
+        if self._config.image_transport == "compressed":
+            kind, topic = CompressedImage, f"{topic}/compressed"
+        self._images = self.create_publisher(kind, topic, copy(_QOS), qos_overriding_options=overridable)
+        self._infos = self.create_publisher(CameraInfo, "camera_info", copy(_QOS), qos_overriding_options=overridable)
+
+    def play(self) -> None:
+        """Publish every frame when it is due, then wait until the last has arrived."""
+        messages = self._messages()
+        message = next(messages, None)
+        self._wait_for_subscribers()
+        height, width = self._source.size
+        self.get_logger().info(f"playing {self._config.source}: {width}x{height} at {self._rate:g} frames per second")
+        start, start_stamp = time.monotonic(), self.get_clock().now().nanoseconds
+        published = 0
+        while message is not None:
+            self._spin_until(start + published / self._rate)
+            stamp = time_from_ns(start_stamp + round(1e9 * published / self._rate))
+            message.header.stamp = self._info.header.stamp = stamp
+            self._infos.publish(self._info)
+            self._images.publish(message)
+            published += 1
+            message = next(messages, None)  # read ahead, so that it leaves in time
+        seconds = time.monotonic() - start
+        self._images.wait_for_all_acked(Duration(seconds=_LINGER_S))
+        self._spin_until(time.monotonic() + _LINGER_S)  # best-effort subscribers acknowledge nothing
+        self.get_logger().info(f"published {published} frames in {seconds:.1f} s")
+
+    def _declared_config(self) -> VideoPublisherConfig:
+        given: dict[str, Any] = {}
+        for item in fields(VideoPublisherConfig):
+            descriptor = parameter_descriptor(item.metadata["option"], item.default)
+            descriptor.dynamic_typing = True  # rate:=15 will do for 15.0; the config checks the types
+            default = list(item.default) if isinstance(item.default, tuple) else item.default
+            value = self.declare_parameter(item.name, default, descriptor).value
+            given[item.name] = tuple(value) if isinstance(value, list | array) else value
+        return VideoPublisherConfig(**given)
+
+    def _wait_for_subscribers(self) -> None:
+        if self._config.wait_for == 0:
+            return
+        self.get_logger().info(f"waiting for {self._config.wait_for} subscribers to {self._images.topic_name}")
+        while self._images.get_subscription_count() < self._config.wait_for:
+            self._spin_until(time.monotonic() + _POLL_S)
+        self._spin_until(time.monotonic() + _MATCHING_S)
+
+    def _spin_until(self, moment: float) -> None:
+        """Serve ROS until `moment` on the steady clock, at least once; raises ExternalShutdownException."""
+        while True:
+            left = moment - time.monotonic()
+            rclpy.spin_once(self, timeout_sec=max(0.0, left))
+            if left <= 0:
+                return
+
+    def _messages(self) -> Iterator[Image | CompressedImage]:
+        """All frames, not stamped yet."""
+        while True:
+            for frame in self._source:
+                header = Header(frame_id=self._config.frame_id)
+                if self._config.image_transport == "raw":
+                    yield image_from_array(frame, "rgb8", header)
+                else:
+                    yield compressed_image(frame, header)
+            if not self._config.loop:
+                return
+
+
+def compressed_image(image: np.ndarray, header: Header) -> CompressedImage:
+    """(H, W, 3) uint8 RGB as a JPEG message, described as image_transport does."""
+    data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    return CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=bytes_for_message(data))
+
+
+def camera_info(size: tuple[int, int], config: VideoPublisherConfig) -> CameraInfo:
+    """The CameraInfo of an undistorted camera for images of size (height, width): `camera_matrix`, else `fov`."""
+    height, width = size
+    if config.camera_matrix:
+        k = [float(value) for value in config.camera_matrix]
+    else:
+        focal = width / 2 / float(np.tan(np.radians(config.fov) / 2))
+        k = [focal, 0.0, (width - 1) / 2, 0.0, focal, (height - 1) / 2, 0.0, 0.0, 1.0]
+    return CameraInfo(
+        header=Header(frame_id=config.frame_id),
+        width=width,
+        height=height,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=k,
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[*k[0:3], 0.0, *k[3:6], 0.0, *k[6:9], 0.0],
+    )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until the last frame is out; the exit status, 1 if a parameter or the source is bad."""
+    enlarge_shared_memory()
+    rclpy.init(args=args)
+    try:
+        with suppress(KeyboardInterrupt, ExternalShutdownException):
+            VideoPublisher().play()
+    except (SamPtError, ParameterException) as error:
+        get_logger("video_publisher").error(str(error))
+        return 1
+    except RuntimeError:  # rclpy's own, if it was shut down in the middle of a call
+        if rclpy.ok():
+            raise
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""GrabCut, around the carried mask or a click."""

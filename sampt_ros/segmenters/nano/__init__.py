@@ -1,0 +1,1 @@
+"""The small network whose weights are in the package."""

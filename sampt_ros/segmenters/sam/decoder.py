@@ -1,0 +1,125 @@
+"""The prompt encoder and mask decoder of SAM and its kin for objects with different numbers of points in one batch.
+
+A padding point would take part in the attention and change the mask. Here padded tokens are left out of every
+softmax instead, so each object gets exactly the mask that it would get alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from sampt_ros.data_types import NEGATIVE, POSITIVE
+from sampt_ros.segmenters.base import PADDING
+
+
+def embed_prompts(
+    encoder: Any, xy: Tensor, labels: Tensor, boxes: Tensor | None, logits: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Embed the prompts of B objects with the weights of a segment-anything PromptEncoder.
+
+    xy (B, N, 2) float32 in model pixels; labels (B, N); boxes (B, 4) in model pixels or None; logits (B, h, w) or None;
+    NaN where an object has no box or mask. Returns tokens (B, T, C), valid (B, T) bool, dense (B, C, h/4, w/4).
+    """
+    if boxes is None:
+        boxes = xy.new_full((len(xy), 4), torch.nan)
+    has_box = ~boxes.isnan().any(1)
+    corners = boxes.nan_to_num().reshape(-1, 2, 2)
+    # without a box the model was trained with one empty point in its place
+    coordinates = torch.cat([xy, xy.new_zeros(len(xy), 1, 2), corners], 1) + 0.5
+    position = encoder.pe_layer.forward_with_coords(coordinates, encoder.input_image_size)
+
+    n = xy.shape[1]
+    kinds = torch.stack([embedding.weight[0] for embedding in encoder.point_embeddings])
+    points = position[:, :n] + torch.where((labels == POSITIVE)[..., None], kinds[POSITIVE], kinds[NEGATIVE])
+    empty = encoder.not_a_point_embed.weight.expand(len(xy), 1, -1)
+    tokens = torch.cat([points, empty, position[:, n + 1 :] + kinds[2:4]], 1)
+    valid = torch.cat([labels != PADDING, ~has_box[:, None], has_box[:, None].expand(-1, 2)], 1)
+    return tokens, valid, _embed_masks(encoder, logits, len(xy))
+
+
+def _embed_masks(encoder: Any, logits: Tensor | None, batch: int) -> Tensor:
+    height, width = encoder.image_embedding_size
+    absent = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(batch, -1, height, width)
+    if logits is None:
+        return absent
+    present = ~logits.isnan().any(2).any(1)
+    dense = encoder.mask_downscaling(logits.nan_to_num()[:, None])
+    return torch.where(present[:, None, None, None], dense, absent)
+
+
+def decode_masks(
+    decoder: Any, features: Tensor, positions: Tensor, prompts: Tensor, valid: Tensor, dense: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Run a segment-anything MaskDecoder.
+
+    features, positions (1, C, h, w); prompts (B, T, C) with valid (B, T); dense (B, C, h, w).
+    Returns logits (B, M, 4h, 4w) and predicted IoU (B, M); the first of M is for unambiguous prompts.
+    """
+    outputs = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens, image = decode_tokens(decoder, outputs, features, positions, prompts, valid, dense)
+    return masks_of(decoder.output_hypernetworks_mlps, tokens[:, 1:], image), decoder.iou_prediction_head(tokens[:, 0])
+
+
+def decode_tokens(
+    decoder: Any, outputs: Tensor, features: Tensor, positions: Tensor, prompts: Tensor, valid: Tensor, dense: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What a mask decoder's transformer makes of its output tokens (O, C) and of the image; the rest as `decode_masks`.
+
+    Returns the output tokens (B, O, C) and the enlarged image (B, C / 8, 4h, 4w).
+    """
+    batch, (_, channels, height, width) = len(prompts), features.shape
+    tokens = torch.cat([outputs.expand(batch, -1, -1), prompts], 1)
+    valid = torch.cat([valid.new_ones(batch, len(outputs)), valid], 1)
+    image = (features + dense).flatten(2).transpose(1, 2)
+    tokens, image = _two_way(decoder.transformer, image, positions.flatten(2).transpose(1, 2), tokens, valid)
+    image = decoder.output_upscaling(image.transpose(1, 2).reshape(batch, channels, height, width))
+    return tokens[:, : len(outputs)], image
+
+
+def masks_of(heads: Iterable[Any], tokens: Tensor, image: Tensor) -> Tensor:
+    """Logits (B, M, H, W): each of M tokens (B, M, C) through its own head, against the image (B, c, H, W)."""
+    weights = torch.stack([head(tokens[:, index]) for index, head in enumerate(heads)], 1)
+    return torch.einsum("bmc,bchw->bmhw", weights, image)
+
+
+def _two_way(
+    transformer: Any, image: Tensor, image_position: Tensor, prompts: Tensor, valid: Tensor
+) -> tuple[Tensor, Tensor]:
+    """SAM's two-way transformer; tokens that are not valid are never attended to."""
+    tokens = prompts
+    for layer in transformer.layers:
+        if layer.skip_first_layer_pe:
+            tokens = _attend(layer.self_attn, tokens, tokens, tokens, valid)
+        else:
+            query = tokens + prompts
+            tokens = tokens + _attend(layer.self_attn, query, query, tokens, valid)
+        tokens = layer.norm1(tokens)
+        tokens = tokens + _attend(layer.cross_attn_token_to_image, tokens + prompts, image + image_position, image)
+        tokens = layer.norm2(tokens)
+        tokens = layer.norm3(tokens + layer.mlp(tokens))
+        image = image + _attend(
+            layer.cross_attn_image_to_token, image + image_position, tokens + prompts, tokens, valid
+        )
+        image = layer.norm4(image)
+    final = _attend(transformer.final_attn_token_to_image, tokens + prompts, image + image_position, image)
+    return transformer.norm_final_attn(tokens + final), image
+
+
+def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:
+    """One of SAM's attention modules: query (B, Q, C), key and value (B, K, C), valid (B, K) bool."""
+
+    def heads(x: Tensor) -> Tensor:
+        return x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2)
+
+    mixed = scaled_dot_product_attention(
+        heads(attention.q_proj(query)),
+        heads(attention.k_proj(key)),
+        heads(attention.v_proj(value)),
+        attn_mask=None if valid is None else valid[:, None, None],
+    )
+    return attention.out_proj(mixed.transpose(1, 2).flatten(2))

@@ -1,0 +1,1 @@
+"""One camera's stream, live or recorded: events in, tracked frames out."""

@@ -1,0 +1,32 @@
+"""What is asked of a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+
+class Action(IntEnum):
+    """What a request asks for; the values are those of the QueryPoints message."""
+
+    ADD = 0
+    REPLACE = 1
+    REMOVE = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A query about the image that was current at `stamp_ns` (0: the newest).
+
+    points (n, 2) pixel xy with labels (n,); box (x_min, y_min, x_max, y_max); mask (H, W); object_id 0: a new object.
+    """
+
+    action: Action = Action.ADD
+    object_id: int = 0
+    points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
+    box: tuple[float, float, float, float] | None = None
+    mask: np.ndarray | None = None
+    stamp_ns: int = 0

@@ -1,0 +1,201 @@
+"""One camera's stream through SamPt: stamps, late queries, clicks, odd frames. No ROS in it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult
+from sampt_ros.errors import FrameError, QueryError
+from sampt_ros.streaming.requests import Action, Request
+from sampt_ros.tracking.sam_pt import SamPt
+
+JUMP_NS = 1_000_000_000  # a stamp this much older is a jump in time (a bag that loops), not disorder
+
+_NEW_SIZE_AFTER = 5  # frames of another size in a row, before the camera is believed to have changed
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """An image of the past second; `stepped` if SamPt saw it."""
+
+    stamp_ns: int
+    load: Callable[[], np.ndarray]
+    stepped: bool
+
+
+class Session:
+    """Feeds a camera's frames and queries to a SamPt."""
+
+    def __init__(self, sam_pt: SamPt, history: float = 1.0) -> None:
+        """history: seconds that images are kept, for queries that name one of them."""
+        self.sam_pt = sam_pt
+        self.history = history
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, ids included."""
+        self.sam_pt.reset()
+        self._forget_frames()
+
+    def _forget_frames(self) -> None:
+        self._kept: deque[_Kept] = deque()
+        self._size: tuple[int, ...] | None = None
+        self._other_size: tuple[tuple[int, ...], int] = ((), 0)
+        self._newest: FrameResult | None = None
+        self._clicked: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the images; raises QueryError before the first."""
+        if self._newest is None:
+            raise QueryError("expected an image before the first query; got none yet")
+        return self._newest.size
+
+    @property
+    def newest_stamp_ns(self) -> int | None:
+        """Stamp of the newest stepped frame."""
+        return next((kept.stamp_ns for kept in reversed(self._kept) if kept.stepped), None)
+
+    def remember(self, stamp_ns: int, load: Callable[[], np.ndarray]) -> None:
+        """Keep an image that was skipped, since a query may name it."""
+        if not self._kept or self._kept[-1].stamp_ns < stamp_ns:  # else a jump in time, or a camera without stamps
+            self._keep(_Kept(stamp_ns, load, False))
+
+    def step(self, stamp_ns: int, image: np.ndarray) -> tuple[FrameResult, str]:
+        """Track all objects to the next frame, (H, W, 3) uint8 RGB; returns the result, and what is to be told.
+
+        Raises FrameError if the frame cannot be used; then it is as if it had never come.
+        """
+        news = self._check_time(stamp_ns) or self._check_size(image)
+        if news:
+            self.sam_pt.forget()
+            self._forget_frames()
+        self._newest = self.sam_pt.step(image)
+        self._size = image.shape
+        self._keep(_Kept(stamp_ns, lambda: image, True))
+        return self._newest, news
+
+    def answer(self, request: Request) -> str:
+        """Carry out a request; returns what was done. Raises QueryError, or FrameError if its image is damaged."""
+        name = request.object_id
+        if request.action == Action.REMOVE:
+            self.sam_pt.remove_object(name)
+            return f"object {name} removed"
+        past = self._past(request.stamp_ns)
+        if name and name not in self.sam_pt.object_ids:
+            tracked = ", ".join(map(str, self.sam_pt.object_ids)) or "none"
+            raise QueryError(f"expected object_id 0 for a new object, or a tracked one ({tracked}); got {name}")
+        if name and request.action == Action.ADD:
+            if request.box is not None or request.mask is not None:
+                raise QueryError("expected only points for an object that is tracked; use REPLACE for a box or mask")
+            return "corrected " + self._noted(self.sam_pt.add_points(name, request.points, request.labels, past))
+        started = self.sam_pt.add_object(request.points, request.labels, request.box, request.mask, name or None, past)
+        return "started " + self._noted(started)
+
+    def start(self, begin: Callable[[SamPt], ObjectResult]) -> ObjectResult:
+        """Let `begin` start an object, or look for one; raises what that raises."""
+        started = begin(self.sam_pt)
+        self._noted(started)
+        return started
+
+    def refer(self, image: np.ndarray, mask: np.ndarray | None, object_id: int) -> str:
+        """Look for an object known from a picture; returns what was done.
+
+        image, mask, object_id and what is raised: as in SamPt.add_reference; a mask that is None raises QueryError
+        """
+        if mask is None:
+            raise QueryError("expected a mask of the object in the reference picture; got none")
+        self.start(lambda sam_pt: sam_pt.add_reference(image, mask, object_id))
+        return f"object {object_id}: looked for"
+
+    def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> str:
+        """A single click at pixel xy; returns what was done, or raises QueryError.
+
+        A click on an object's mask corrects that object. Beside all masks a negative one belongs to the object clicked
+        last, and so does a positive one if `extend`; otherwise it starts an object.
+        """
+        name = self._object_at(xy)
+        if not name and (label != POSITIVE or extend):
+            name = self._clicked if self._clicked in self.sam_pt.object_ids else None
+        if name is None and label != POSITIVE:
+            raise QueryError("expected a background click on an object's mask, or after a click on an object")
+        request = Request(Action.ADD, name or 0, np.array([xy], np.float32), np.array([label]), stamp_ns=stamp_ns)
+        done = self.answer(request)
+        self._clicked = name or self.sam_pt.object_ids[-1]
+        return done
+
+    def stamp_current_at(self, stamp_ns: int) -> int:
+        """Stamp of the kept image that was the newest at `stamp_ns` (0: of the newest stepped one)."""
+        return self._kept[self._index(stamp_ns)].stamp_ns
+
+    def _noted(self, item: ObjectResult) -> str:
+        """An object's new result in words; the next click may be on its mask, before the next frame comes."""
+        if self._newest is not None:
+            others = {other.id: other for other in self._newest.objects}
+            self._newest = replace(self._newest, objects=tuple((others | {item.id: item}).values()))
+        return f"object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
+
+    def _object_at(self, xy: tuple[float, float]) -> int | None:
+        """The object whose newest mask covers a pixel."""
+        if self._newest is None:
+            return None
+        x, y = (int(np.floor(value + 0.5)) for value in np.nan_to_num(xy, nan=-1, posinf=-1, neginf=-1))
+        height, width = self._newest.size
+        name = int(self._newest.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0
+        return name if name in self.sam_pt.object_ids else None
+
+    def _keep(self, kept: _Kept) -> None:
+        if self._kept and self._kept[-1].stamp_ns == kept.stamp_ns:  # a camera that does not stamp its images
+            self._kept.pop()
+        self._kept.append(kept)
+        # Counted back from the newest stepped frame, so that this one is kept however many are skipped after it.
+        newest = self.newest_stamp_ns
+        while newest is not None and self._kept[0].stamp_ns < newest - self.history * 1e9:
+            self._kept.popleft()
+
+    def _index(self, stamp_ns: int) -> int:
+        """Where in the history the image is that was current at `stamp_ns`."""
+        stepped = [row for row, kept in enumerate(self._kept) if kept.stepped]
+        if not stepped:
+            raise QueryError("expected an image before the first query; got none yet")
+        if stamp_ns == 0:
+            return stepped[-1]
+        older = [row for row, kept in enumerate(self._kept) if kept.stamp_ns <= stamp_ns]
+        if not older:
+            oldest, newest = self._kept[0].stamp_ns / 1e9, self._kept[-1].stamp_ns / 1e9
+            raise QueryError(
+                f"expected the stamp of an image kept, {oldest:.3f} to {newest:.3f}; got {stamp_ns / 1e9:.3f}"
+            )
+        return min(older[-1], stepped[-1])
+
+    def _past(self, stamp_ns: int) -> list[np.ndarray]:
+        """The image that was current at `stamp_ns` and the stepped ones since, without the newest stepped."""
+        clicked = self._index(stamp_ns)
+        since = [row for row, kept in enumerate(self._kept) if row > clicked and kept.stepped]
+        return [self._kept[row].load() for row in [clicked, *since][:-1]]
+
+    def _check_time(self, stamp_ns: int) -> str:
+        """Raise FrameError for a frame out of order; say so if time jumped back."""
+        newest = self.newest_stamp_ns
+        if newest is None or stamp_ns >= newest:
+            return ""
+        back = (newest - stamp_ns) / 1e9
+        if newest - stamp_ns < JUMP_NS:
+            raise FrameError(f"expected a stamp after the last frame's; got one {back:.3f} s older: out of order")
+        return f"time jumped back by {back:.3f} s: all objects are dropped"
+
+    def _check_size(self, image: np.ndarray) -> str:
+        """Raise FrameError for a frame of another size; say so if the camera has changed for good."""
+        if self._size is None or image.shape == self._size:
+            self._other_size = ((), 0)
+            return ""
+        shape, count = self._other_size
+        self._other_size = (image.shape, count + 1 if shape == image.shape else 1)
+        now, was = (f"{shape[1]}x{shape[0]}" for shape in (image.shape, self._size))
+        if self._other_size[1] < _NEW_SIZE_AFTER:
+            raise FrameError(f"expected an image of {was} like those before; got {now}")
+        return f"the images are now {now}, no longer {was}: all objects are dropped"

@@ -1,0 +1,96 @@
+"""Counts, rates and latencies of a running stream, for the diagnostics."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+
+import numpy as np
+
+_RECENT = 100  # frames that medians and percentiles are taken over
+_SILENT_AFTER = 2.0  # seconds without an image, after which something is wrong
+
+
+class StreamStatistics:
+    """What came in, what went out, what was refused and why. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._reasons: dict[str, str] = {}
+        self._last_rejected = False
+        self._arrivals: deque[float] = deque(maxlen=_RECENT)
+        self._departures: deque[float] = deque(maxlen=_RECENT)
+        self._stages: dict[str, deque[float]] = {}
+
+    def count(self, what: str, reason: str = "") -> None:
+        """One more of `what`, such as frames_rejected; the last reason is kept."""
+        with self._lock:
+            self._counts[what] += 1
+            if what == "frames_received":
+                self._arrivals.append(time.perf_counter())
+            if what == "frames_rejected":
+                self._last_rejected = True
+            if reason:
+                self._reasons[what] = reason
+
+    def frame_done(self, latency_ms: float, stages: Mapping[str, float]) -> None:
+        """A frame was published, `latency_ms` after it came in."""
+        with self._lock:
+            self._counts["frames_tracked"] += 1
+            self._last_rejected = False
+            self._departures.append(time.perf_counter())
+            for stage, spent in {**stages, "latency": latency_ms}.items():
+                self._stages.setdefault(stage, deque(maxlen=_RECENT)).append(spent)
+
+    def __getitem__(self, what: str) -> int:
+        with self._lock:
+            return self._counts[what]
+
+    def silence(self) -> float:
+        """Seconds since the last image came in; infinite before the first."""
+        with self._lock:
+            return time.perf_counter() - self._arrivals[-1] if self._arrivals else np.inf
+
+    def health(self, topic: str, publishers: int, objects: int) -> tuple[bool, str]:
+        """Whether usable images come in on `topic`, and one sentence for people."""
+        silence = self.silence()
+        if silence > _SILENT_AFTER:
+            since = "yet" if np.isinf(silence) else f"for {silence:.1f} s"
+            return False, f"no image on {topic} {since}; its publishers: {publishers}"
+        if self._last_rejected:
+            return False, f"the last image on {topic} was rejected: {self._reasons.get('frames_rejected', '')}"
+        return True, f"tracking; objects: {objects}" if objects else "waiting for a click"
+
+    def summary(self) -> dict[str, str]:
+        """All of it in words, in a fixed order."""
+        with self._lock:
+            values = {name: str(self._counts[name]) for name in _COUNTS}
+            values |= {f"last reason of {name}": reason for name, reason in self._reasons.items()}
+            values["rate in (frames/s)"] = f"{_rate(self._arrivals):.1f}"
+            values["rate out (frames/s)"] = f"{_rate(self._departures):.1f}"
+        for stage, (median, late) in self.recent().items():
+            values[f"{stage} (ms, median / p95)"] = f"{median:.1f} / {late:.1f}"
+        return values
+
+    def recent(self) -> dict[str, tuple[float, float]]:
+        """Median and 95th percentile, in ms, of every stage and of the whole latency over the last frames."""
+        with self._lock:
+            return {stage: tuple(np.percentile(spent, [50, 95]).tolist()) for stage, spent in self._stages.items()}
+
+
+_COUNTS = (
+    "frames_received",
+    "frames_tracked",
+    "frames_dropped",
+    "frames_rejected",
+    "queries_accepted",
+    "queries_refused",
+)
+
+
+def _rate(times: deque[float]) -> float:
+    """Events per second over the last of them."""
+    return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0

@@ -1,0 +1,102 @@
+"""The segmenter on one frame after another: each is encoded once, and memory that runs out is saved next time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from sampt_ros.data_types import Frame
+from sampt_ros.errors import INFERENCE_ERRORS, OutOfMemoryError
+from sampt_ros.segmenters.base import Segmenter
+from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment
+
+
+class FrameSegmenter:
+    """Masks of all objects of a frame, as many in a decoder batch as is fastest and as the memory suffices for."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+        self._most = segmenter.at_once  # objects decoded together
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the last frame."""
+        self._embedding: tuple[Frame, Any] | None = None
+        self._places: tuple[Frame, np.ndarray] | None = None
+
+    def encode(self, frame: Frame) -> Any:
+        """The frame's embedding; the last one is kept, for queries that come after the step.
+
+        This and all else here raises OutOfMemoryError where memory runs out.
+        """
+        if self._embedding is None or self._embedding[0] is not frame:
+            self._embedding = None  # two of them need not fit
+            with self.saving_memory():
+                self._embedding = (frame, self._segmenter.encode(frame))
+        return self._embedding[1]
+
+    def masks(
+        self, frame: Frame, prompts: Sequence[ObjectPrompt], refinements: int, ambiguous: bool = False
+    ) -> list[tuple[np.ndarray, float]]:
+        """(mask (H, W) bool, predicted IoU) of B >= 1 objects; see prompting.segment."""
+        embedding = self.encode(frame)
+        at_once = min(self._most or len(prompts), len(prompts))
+        found: list[tuple[np.ndarray, float]] = []
+        for first in range(0, len(prompts), at_once):
+            batch = prompts[first : first + at_once]
+            with self.saving_memory(len(batch)):
+                decoded = segment(self._segmenter, embedding, batch, refinements, ambiguous)
+                found += zip(decoded.masks(), map(float, decoded.scores()))
+        return found
+
+    def remember(self, frame: Frame, mask: np.ndarray, memory: Any) -> Any:
+        """What the segmenter knows of an object with one more accepted mask: see Segmenter.remember."""
+        return self._segmenter.remember(self.encode(frame), mask, memory) if self._segmenter.remembers else memory
+
+    def describe(self, frame: Frame) -> np.ndarray:
+        """(h, w, C) what the frame's places look like: see Segmenter.describe."""
+        embedding = self.encode(frame)
+        if self._places is None or self._places[0] is not frame:
+            with self.saving_memory():
+                self._places = (frame, self._segmenter.describe(frame, embedding))
+        return self._places[1]
+
+    @contextmanager
+    def saving_memory(self, objects: int = 1) -> Iterator[None]:
+        """Where memory runs out inside, less of it is used from now on; raises OutOfMemoryError then.
+
+        objects: how many are decoded together
+        """
+        try:
+            yield
+        except INFERENCE_ERRORS as error:
+            if isinstance(error, OutOfMemoryError) or not _is_out_of_memory(error):
+                raise
+            change = self._economize(objects) or "take a smaller preset, fewer objects or smaller images"
+            raise OutOfMemoryError(f"out of memory: {change}") from error
+
+    def _economize(self, objects: int) -> str:
+        """Free what is free, and need less from now on. What has changed, or "" for nothing."""
+        self._embedding = None
+        _free()
+        if objects > 1:
+            self._most = -(-objects // 2)
+            return f"from now on masks are made {self._most} at a time"
+        return self._segmenter.economize()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, the GPU's or the machine's, did not suffice."""
+    torch = sys.modules.get("torch")  # only what uses it can run out of its memory
+    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.cuda.OutOfMemoryError))
+
+
+def _free() -> None:
+    """Give back what torch keeps of the GPU's memory for later."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

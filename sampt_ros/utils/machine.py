@@ -1,0 +1,67 @@
+"""What this machine is, and how much memory is in use."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def machine() -> str:
+    """The CPU's name with the number of cores this process may use, and the GPU's where torch has one."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    names = [f"{_cpu_name()} ({usable} cores)"]
+    torch = _torch_with_cuda()
+    if torch:
+        names.append(torch.cuda.get_device_name())
+    return ", ".join(names)
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def peak_memory() -> float:
+    """The most this process has held so far, MiB."""
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _torch_with_cuda() -> Any:
+    """The torch module if the segmenter or tracker has imported it and there is a GPU, else None."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and torch.cuda.is_available() else None
+
+
+def reset_cuda_peak() -> None:
+    torch = _torch_with_cuda()
+    if torch:
+        torch.cuda.reset_peak_memory_stats()
+
+
+def cuda_peak() -> float | None:
+    torch = _torch_with_cuda()
+    return torch.cuda.max_memory_allocated() / 2**20 if torch else None
+
+
+def device_memory() -> dict[str, str]:
+    """CUDA memory in use, where torch runs on such a device."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return {}
+    now, most = _mib(torch.cuda.memory_allocated()), _mib(torch.cuda.max_memory_allocated())
+    return {"device memory (MiB, now / most)": f"{now} / {most}"}
+
+
+def _mib(count: int) -> int:
+    return count // 2**20

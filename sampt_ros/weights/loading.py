@@ -1,0 +1,123 @@
+"""Weights from files."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sampt_ros.errors import CheckpointError
+from sampt_ros.weights import registry
+
+# what torch.load raises for damaged files
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+
+
+_random_weights = ContextVar("random weights", default=False)
+
+
+@contextmanager
+def random_weights() -> Iterator[None]:
+    """Networks built inside keep the weights they are made with, and need no checkpoint: for measuring time."""
+    token = _random_weights.set(True)
+    try:
+        yield
+    finally:
+        _random_weights.reset(token)
+
+
+def read_weights(
+    option: str, checkpoint: str, model: str, expected: Mapping[str, Tensor], entry: str | None = None
+) -> dict[str, Tensor]:
+    """The state dict in the file `checkpoint`, the value of the parameter `option`; empty: the published file of the
+    architecture `model`, if it is in the cache (see registry.py).
+
+    entry: the file holds a dict with the state dict under this key. Raises CheckpointError unless there is a file, and
+    the state dict in it has the names and shapes of `expected`.
+    """
+    if _random_weights.get():
+        return dict(expected)
+    path = _file(option, checkpoint, model)
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        # torch's own message would advise to load it unsafely
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint: truncated, corrupt, or of more than tensors ({type(error).__name__})"
+        ) from None
+    if entry is not None:
+        if not isinstance(weights, dict) or entry not in weights:
+            raise CheckpointError(f"{path} does not hold {model}: expected a dict with {entry!r}")
+        weights = weights[entry]
+    if not isinstance(weights, dict):
+        raise CheckpointError(f"{path}: expected a state dict of {model}, got {type(weights).__name__}")
+    _check(weights, path, model, expected)
+    return weights
+
+
+def read_safetensors(option: str, checkpoint: str, model: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """As `read_weights`, from a .safetensors file; half-precision weights become those of `expected`'s precision."""
+    if _random_weights.get():
+        return dict(expected)
+    path = _file(option, checkpoint, model)
+    try:
+        weights = load_file(path)
+    except (SafetensorError, *_UNREADABLE) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from None
+    _check(weights, path, model, expected)
+    return {name: weights[name].to(tensor.dtype) for name, tensor in expected.items()}
+
+
+def _file(option: str, checkpoint: str, model: str) -> Path:
+    """The given file; for an empty `checkpoint` the published one, if it was fetched: nothing is downloaded here."""
+    expected = f"{option}: expected the path of a {model} checkpoint"
+    if checkpoint:
+        path = Path(checkpoint).expanduser()
+        if not path.is_file():
+            raise CheckpointError(f"{expected}, got {checkpoint!r}, not a file")
+        return path
+    published = registry.for_option(option, model)
+    if published is None:
+        raise CheckpointError(f"{expected}, got ''")
+    path = registry.path(published)
+    if not path.is_file():
+        raise CheckpointError(
+            f"{expected}, got '', and {path} is missing; get it with: {registry.advice(published)}, or give a path"
+        )
+    registry.check(published)
+    return path
+
+
+def _check(weights: Mapping[str, Any], path: Path, model: str, expected: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError unless the names and shapes are the expected ones."""
+    missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected), key=str)
+    if missing or extra:
+        raise CheckpointError(
+            f"{path} does not hold {model}: {len(missing)} tensors missing (first: {missing[:1]}), "
+            f"{len(extra)} unknown (first: {extra[:1]})"
+        )
+    other = [name for name, tensor in expected.items() if getattr(weights[name], "shape", None) != tensor.shape]
+    if other:
+        raise CheckpointError(
+            f"{path} does not hold {model}: {len(other)} tensors of another shape (first: {other[:1]})"
+        )

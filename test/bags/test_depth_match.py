@@ -1,0 +1,321 @@
+"""Bags with depth beside their images: what is in space, of which depth it is, and what happens without."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import bags
+import numpy as np
+import pytest
+from bags import FRAME, images
+from fakes import DriftingTracker, SquareSegmenter, blank
+from recordings import registered
+
+from sampt_ros.bags import types as bag_types
+from sampt_ros.bags.reader import BagReader
+from sampt_ros.bags.recorder import BagRecorder
+from sampt_ros.bags.topics import choose_inputs, look_at
+from sampt_ros.bags.tracker import BagTracker
+from sampt_ros.cli import bag as command
+from sampt_ros.cli import main as cli
+from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.node import NodeConfig
+from sampt_ros.geometry.camera import Pinhole
+from sampt_ros.geometry.surfaces import cloud, in_metres, solids
+from sampt_ros.io.rgbd_recording import Recording
+from sampt_ros.tracking.sam_pt import SamPt
+
+FOCAL, HEIGHT, WIDTH = 50.0, 48, 64
+CAMERA = Pinhole(np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]]), np.zeros(0), "", WIDTH, HEIGHT)
+INFO = bags.camera_info(0, FOCAL, HEIGHT, WIDTH)
+MS = 1_000_000
+
+
+@pytest.fixture
+def sam_pt():
+    return SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker())
+
+
+def wall(metres: float, kind: type = np.float32) -> np.ndarray:
+    """(H, W): everything so far away."""
+    return np.full((HEIGHT, WIDTH), metres * (1000 if kind is np.uint16 else 1), kind)
+
+
+def tracked(path, sam_pt, slop: float = 0.02, points=("20,20",)):
+    """What the tracker makes of a bag, and the tracker."""
+    with BagReader(path) as bag:
+        inputs = choose_inputs(bag.topics, look_at(bag))
+        tracker = BagTracker(sam_pt, inputs, parse_starts(points, [], []), NodeConfig(depth_slop=slop))
+        return list(tracker.track(bag)), tracker
+
+
+def depths(results) -> list[float | None]:
+    """How far away object 1 is in each image; None without depth."""
+    return [None if each.found is None else round(float(each.found[1].centre[2]), 3) for each in results]
+
+
+# --- which depth ---
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+@pytest.mark.parametrize("first", ["image", "depth"])
+def test_every_image_has_the_depth_of_its_own_time(tmp_path, sam_pt, first, kind):
+    sent = [INFO]
+    for index, picture in enumerate(images(6)):
+        pair = [picture, bags.depth(index, wall(1 + index, kind))]
+        sent += pair if first == "image" else pair[::-1]
+    results, tracker = tracked(bags.write(tmp_path / "in", sent), sam_pt)
+    assert [each.header for each in results] == [bags.header(index) for index in range(6)]
+    assert depths(results) == [1, 2, 3, 4, 5, 6]
+    assert tracker.refused == 0
+
+
+def test_the_nearest_within_the_slop_counts_whatever_came_first(tmp_path, sam_pt):
+    sent = [INFO, *images(1)]
+    sent += [bags.depth(0, wall(1), late=30 * MS), bags.image(1, blank()), bags.depth(0, wall(2), late=90 * MS)]
+    sent += [bags.image(2, blank()), bags.depth(1, wall(3), late=90 * MS), bags.depth(2, wall(4), late=5 * MS)]
+    sent += [bags.image(3, blank()), bags.image(4, blank())]
+    results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt, slop=0.02)
+    assert depths(results) == [None, 2, 4, None, None]
+    results, _ = tracked(tmp_path / "in", SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker()), slop=0.04)
+    assert depths(results) == [1, 2, 4, None, None]
+
+
+def test_depth_that_was_recorded_late_is_waited_for_but_not_forever(tmp_path, sam_pt):
+    sent = [INFO, *images(8), *(bags.depth(index, wall(1 + index)) for index in range(8))]
+    assert depths(tracked(bags.write(tmp_path / "in", sent), sam_pt)[0]) == [1, 2, 3, 4, 5, 6, 7, 8]
+    sam_pt.reset()
+    sent = [INFO, *images(14), *(bags.depth(index, wall(1 + index)) for index in range(14))]
+    expected = [None] * 4 + list(range(5, 15))
+    assert depths(tracked(bags.write(tmp_path / "late", sent), sam_pt)[0]) == expected
+
+
+def test_a_camera_info_after_the_first_image_is_in_time(tmp_path, sam_pt):
+    sent = [bags.depth(0, wall(1)), *images(1), INFO, bags.image(1, blank())]
+    assert depths(tracked(bags.write(tmp_path / "in", sent), sam_pt)[0]) == [1, None]
+
+
+def test_memory_for_depth_is_bounded_and_time_may_jump_back(tmp_path, sam_pt):
+    ahead = [message for index in range(50) for message in (bags.depth(index, wall(2)), bags.image(index, blank()))]
+    again = [message for index in range(5) for message in (bags.depth(index, wall(3)), bags.image(index, blank()))]
+    path = bags.write(tmp_path / "in", [INFO, *ahead, *again])
+    with BagReader(path) as bag:
+        tracker = BagTracker(sam_pt, choose_inputs(bag.topics, look_at(bag)), parse_starts(["20,20"], [], []))
+        results, kept = [], []
+        for each in tracker.track(bag):
+            results.append(each)
+            kept.append(len(tracker._depth._heard))
+    assert len(results) == 55
+    assert max(kept) <= 12
+    assert [each.found is not None for each in results] == [True] * 55
+    assert all(not each.found for each in results[50:])  # tracking began anew, without objects
+
+
+def test_after_a_jump_back_every_image_gets_its_own_depth_again(tmp_path, sam_pt):
+    loop = [(index, [bags.image(index, blank()), bags.depth(index, wall(2))]) for index in (0, 1, 2)]
+    far = [(index, [bags.image(index, blank()), bags.depth(index, wall(3))]) for index in (50, 51)]
+    sent = [INFO, *(message for _, pair in [*far, *loop] for message in pair)]
+    results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt, points=("20,20",))
+    assert [each.found is not None for each in results] == [True] * 5
+    assert depths(results[:2]) == [3, 3]
+
+
+def test_without_stamps_the_times_of_the_recording_count(tmp_path, sam_pt):
+    sent = [INFO]
+    for index in range(4):
+        sent += [bags.image(index, blank()), bags.depth(index, wall(1 + index), late=MS)]
+    for _, message in sent:
+        message.at, message.header = message.header, bags.header(-1)
+    assert depths(tracked(bags.write(tmp_path / "in", sent), sam_pt)[0]) == [1, 2, 3, 4]
+
+
+def test_an_image_has_the_camera_of_its_own_time(tmp_path, sam_pt):
+    other = bags.camera_info(1, 2 * FOCAL, HEIGHT, WIDTH)
+    sent = [INFO, *images(2), other, bags.depth(0, wall(2)), bags.depth(1, wall(2))]
+    results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt)
+    assert results[0].found[1].centre[0] == pytest.approx((20 - WIDTH / 2) / FOCAL * 2, abs=0.05)
+
+
+def test_depth_is_not_kept_for_a_camera_that_never_comes(tmp_path, sam_pt):
+    uncalibrated = bags.camera_info(0, 0, HEIGHT, WIDTH)
+    sent = [uncalibrated, *images(2), *(bags.depth(index, wall(2)) for index in range(60))]
+    path = bags.write(tmp_path / "in", sent)
+    with BagReader(path) as bag:
+        tracker = BagTracker(sam_pt, choose_inputs(bag.topics, look_at(bag)), parse_starts(["20,20"], [], []))
+        results = list(tracker.track(bag))
+        assert len(tracker._depth._heard) <= 12
+    assert depths(results) == [None, None]
+
+
+# --- what is written ---
+
+
+def test_positions_poses_and_cloud_are_those_that_the_depth_shows(tmp_path, sam_pt):
+    plane = wall(2)
+    plane[:, 40:] = 1.5
+    sent = [INFO, *images(1), bags.depth(0, plane), bags.image(1, blank())]
+    results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt, points=("20,20", "50,20,1,2"))
+    with BagRecorder(tmp_path / "out", "mcap", depth=True) as recorder:
+        for each in results:
+            recorder.add(each)
+    assert (recorder.frames, recorder.in_space) == (2, 1)
+    written = bags.read(tmp_path / "out")
+    assert {name: len(messages) for name, messages in written.items()} == {
+        **{f"/sampt/{name}": 2 for name in ("mask", "labels", "points")},
+        **{f"/sampt/{name}": 1 for name in ("object_poses", "cloud")},
+    }
+    found = solids(results[0].result, in_metres(plane, (HEIGHT, WIDTH)), CAMERA)
+    first, second = (message.objects for _, message in written["/sampt/points"])
+    for item in first:
+        positions = [(point.position.x, point.position.y, point.position.z) for point in item.points]
+        np.testing.assert_allclose(positions, found[item.id].points, atol=1e-6)
+    assert np.isnan(second[0].points[0].position.x)
+    poses = written["/sampt/object_poses"][0][1]
+    assert poses.header == bags.header(0)
+    centres = [(pose.position.x, pose.position.y, pose.position.z) for pose in poses.poses]
+    np.testing.assert_allclose(centres, [found[1].centre, found[2].centre])
+    points = written["/sampt/cloud"][0][1]
+    assert [field.name for field in points.fields] == ["x", "y", "z", "rgb", "object_id"]
+    assert points.data.tobytes() == cloud(results[0].result, found, results[0].image).tobytes()
+
+
+def test_the_bytes_are_those_of_the_nodes_messages(tmp_path, sam_pt):
+    pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
+    pytest.importorskip("sampt_ros.msg", reason="needs the built messages of sampt_ros")
+    from rclpy.serialization import deserialize_message, serialize_message
+
+    from sampt_ros.ros import conversions
+
+    sent = [INFO, *images(1), bags.depth(0, wall(2))]
+    (each,), _ = tracked(bags.write(tmp_path / "in", sent), sam_pt)
+    with BagRecorder(tmp_path / "out", "mcap", depth=True) as recorder:
+        recorder.add(each)
+    with BagReader(tmp_path / "out") as bag:
+        written = {topic: data for topic, _, data in bag.messages(bag.topics)}
+    types = bag_types.types()
+    header = deserialize_message(bytes(types.serialize_cdr(each.header, "std_msgs/msg/Header")), conversions.Header)
+    points = cloud(each.result, each.found, each.image)
+    for topic, kind, message in (
+        ("/sampt/points", bag_types.TRACKED_OBJECTS, conversions.tracked_objects(each.result, header, each.found)),
+        ("/sampt/object_poses", bag_types.POSE_ARRAY, conversions.object_poses(each.found, header)),
+        ("/sampt/cloud", bag_types.POINT_CLOUD, conversions.point_cloud(points, header)),
+    ):
+        assert str(deserialize_message(written[topic], type(message))) == str(message)
+        # through rosbags and back: what is in the bytes between two fields is nobody's business
+        assert written[topic] == bytes(
+            types.serialize_cdr(types.deserialize_cdr(serialize_message(message), kind), kind)
+        )
+
+
+# --- what goes wrong ---
+
+
+def test_a_click_on_what_something_nearer_hides_is_refused(tmp_path, sam_pt, caplog):
+    sent = [INFO, bags.depth(0, wall(1)), *images(1), bags.click(0, (0, 0, 2)), bags.click(0, (0.2, 0, 1))]
+    results, tracker = tracked(bags.write(tmp_path / "in", [*sent, bags.image(1, blank())]), sam_pt)
+    assert tracker.refused == 1
+    assert "it is 2.00 m deep, and something 1.00 m deep hides it" in caplog.text
+    assert [item.id for item in results[-1].result.objects] == [1, 2]
+
+
+def test_depth_that_cannot_be_used_costs_nothing_else(tmp_path, sam_pt, caplog):
+    sent = [INFO]
+    for index, plane in enumerate([wall(2), wall(2), wall(2)[:24], wall(2)[:24], wall(3)]):
+        sent += [bags.image(index, blank()), bags.depth(index, plane)]
+    sent[4][1].data = sent[4][1].data[:100]
+    results, tracker = tracked(bags.write(tmp_path / "in", sent), sam_pt)
+    assert depths(results) == [2, None, None, None, 3]
+    assert (tracker.dropped, tracker.refused) == (0, 1)
+    assert "a message on /camera/depth is refused: expected 48 rows of 256 bytes" in caplog.text
+    assert caplog.text.count("no 3D: expected depth of the image's size 64x48; got 64x24") == 1
+
+
+def test_why_there_is_no_3d_is_said_once(tmp_path, sam_pt, caplog):
+    sent = [INFO]
+    for index in range(5):
+        sent += [bags.image(index, blank()), bags.depth(index, wall(2), late=30 * MS)]
+    assert depths(tracked(bags.write(tmp_path / "in", sent), sam_pt)[0]) == [None] * 5
+    assert (
+        caplog.text.count("no 3D: expected depth within 0.02 s of each image (--depth-slop); got it 0.030 s apart") == 1
+    )
+    assert caplog.text.count("no 3D") == 1
+
+
+def test_the_camera_info_of_other_images_is_told(tmp_path, sam_pt, caplog):
+    sent = [bags.camera_info(0, FOCAL, 24, 32), *images(2), bags.depth(0, wall(2)), bags.depth(1, wall(2))]
+    assert depths(tracked(bags.write(tmp_path / "in", sent), sam_pt)[0]) == [None, None]
+    assert caplog.text.count("no 3D: expected the CameraInfo of 64x48 images; got one of 32x24") == 1
+
+
+# --- the command ---
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    """Let `sampt bag` track squares, whatever the images show."""
+    monkeypatch.setattr(command, "SamPt", lambda config: SamPt(config, SquareSegmenter(), DriftingTracker()))
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize(("frame", "named"), [(FRAME, False), ("depth_frame", True)])
+def test_bag_finds_depth_in_the_images_frame_or_takes_it_by_name(fakes, tmp_path, capsys, frame, named):
+    sent = [INFO]
+    for index, picture in enumerate(images(4)):
+        sent += [picture, bags.depth(index, wall(2), frame)][: 1 if index == 2 else 2]
+    bags.write(tmp_path / "in", sent)
+    asked = ["--depth", bags.DEPTHS] if named else []
+    assert run("bag", tmp_path / "in", tmp_path / "out", "--point", "20,20", *asked) == 0
+    assert "points of 4 images, 3 of them with depth; " in capsys.readouterr().out
+    written = bags.read(tmp_path / "out")
+    stamps = [message.header for _, message in written["/sampt/object_poses"]]
+    assert stamps == [bags.header(index) for index in (0, 1, 3)]
+
+
+def test_bag_without_registered_depth_has_no_3d_topics(fakes, tmp_path, capsys):
+    sent = [INFO, *images(2), bags.depth(0, wall(2), "depth_frame")]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 0
+    assert "depth" not in capsys.readouterr().out
+    assert set(bags.read(tmp_path / "out")) == {"/sampt/mask", "/sampt/labels", "/sampt/points"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (
+            ["--depth", "/nowhere"],
+            "--depth: expected a topic of type sensor_msgs/msg/Image; got no /nowhere; the bag has",
+        ),
+        (["--depth-slop", "7"], "depth_slop: expected"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(fakes, tmp_path, capsys, arguments, complaint):
+    bags.write(tmp_path / "in", [INFO, *images(1)])
+    assert run("bag", tmp_path / "in", tmp_path / "out", "--point", "20,20", *arguments) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_points_of_a_real_recording_stay_where_they_are_in_the_world(shared_folder, tmp_path, capsys):
+    pytest.importorskip("torch", reason="torch is missing, which runs the default preset")
+    views = [registered(view) for view in islice(Recording(shared_folder / "data/rgbd"), 16)]
+    focal, size = views[0].camera.K[0, 0], (views[0].camera.height, views[0].camera.width)
+    sent = [bags.camera_info(0, focal, *size)]
+    for index, view in enumerate(views):
+        sent += [bags.image(index, view.image), bags.depth(index, (1000 * view.depth).astype(np.uint16))]
+    bags.write(tmp_path / "in", sent)
+    mug, table = "381,181", "260,300,1,2"
+    assert run("bag", tmp_path / "in", tmp_path / "out", "--point", mug, "--point", table) == 0
+    assert "16 of them with depth" in capsys.readouterr().out
+    seen: dict[tuple[int, int], list[np.ndarray]] = {}
+    for view, (_, message) in zip(views, bags.read(tmp_path / "out")["/sampt/points"], strict=True):
+        for item in message.objects:
+            for point in item.points:
+                xyz = np.array([point.position.x, point.position.y, point.position.z])
+                seen.setdefault((item.id, point.id), []).append(view.pose[:3, :3] @ xyz + view.pose[:3, 3])
+    moved = [np.linalg.norm(world - np.nanmedian(world, axis=0), axis=1) for world in map(np.array, seen.values())]
+    off = np.concatenate(moved)
+    assert np.isfinite(off).mean() > 0.5
+    assert np.nanmedian(off) < 0.02

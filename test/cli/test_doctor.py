@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from sampt_ros.cli import doctor
+from sampt_ros.cli.doctor import Check, examine, is_healthy, report
+from sampt_ros.errors import CheckpointError
+
+
+@pytest.fixture(scope="module")
+def checks():
+    return {check.name: check for check in examine()}
+
+
+def test_here_everything_required_is_there(checks):
+    assert is_healthy(list(checks.values()))
+    assert checks["default"].there
+    assert checks["numpy"].detail
+
+
+def test_every_part_is_looked_at(checks):
+    looked_at = {
+        "Python",
+        "cv2",
+        "torch",
+        "segment_anything",
+        "mcap",
+        "distribution",
+        "rclpy",
+        "sampt_ros.msg",
+        "tf2_ros",
+    }
+    assert looked_at | {"cv_bridge or rosbags.image", "message_filters", "launch", "folder"} <= set(checks)
+
+
+def test_whatever_may_be_missing_has_advice(monkeypatch):
+    monkeypatch.setattr(doctor, "_is_installed", lambda name: False)
+    missing = [check for check in examine() if not check.there]
+    assert len(missing) > 8
+    assert all(check.advice for check in missing)
+
+
+def test_a_missing_requirement_is_not_healthy(monkeypatch):
+    def no_weights(config):
+        raise CheckpointError("expected weights")
+
+    monkeypatch.setattr(doctor, "SamPt", no_weights)
+    checks = examine()
+    assert not is_healthy(checks)
+    assert "MISSING  default" in report(checks)
+    assert "expected weights" in report(checks)
+
+
+def test_the_report_groups_and_advises():
+    text = report([Check("A", "here", True, "1.0"), Check("A", "gone", False, "", "get it"), Check("B", "there", True)])
+    assert text.splitlines()[:4] == ["A", "  ok       here   1.0", "  missing  gone", "                -> get it"]
+    assert text.endswith("everything the default preset needs is there")
+
+
+def test_a_preset_whose_weights_are_missing_says_so(tmp_path, monkeypatch):
+    (tmp_path / "default.yaml").write_text("segmenter: grabcut")
+    (tmp_path / "unset.yaml").write_text("segmenter: sam")
+    (tmp_path / "gone.yaml").write_text("segmenter: sam\nsam: {checkpoint: nowhere.pth}")
+    (tmp_path / "wrong.yaml").write_text("segmenter: magic")
+    monkeypatch.setattr("sampt_ros.config.presets.presets_folder", lambda: tmp_path)
+    found = {check.name: (check.there, check.detail) for check in examine() if check.group == "Presets"}
+    assert found["unset"] == (False, "sam + lucas_kanade; needs weights sam_vit_b")
+    assert found["gone"] == (False, "sam + lucas_kanade; no weights at nowhere.pth")
+    assert found["wrong"][0] is False
+
+
+def test_a_folder_is_no_module(tmp_path, monkeypatch):
+    (tmp_path / "just_a_folder").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not doctor._is_installed("just_a_folder")
+    assert not doctor._is_installed("no_such_package.module")

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fakes import SIDE, DriftingTracker, Scripted, SquareSegmenter, blank
+
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.options import updated
+from sampt_ros.data_types import ObjectState
+from sampt_ros.errors import SourceError
+from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, is_stills_folder, stills_objects
+from sampt_ros.io.label_images import write_labels
+from sampt_ros.io.video import write_image
+from sampt_ros.tracking.sam_pt import SamPt
+
+NOTHING = np.zeros((48, 64), bool)
+
+
+def square(x, y):
+    """(48, 64) bool: the square that SquareSegmenter finds around (x, y)."""
+    mask = NOTHING.copy()
+    mask[y - SIDE // 2 : y + SIDE // 2 + 1, x - SIDE // 2 : x + SIDE // 2 + 1] = True
+    return mask
+
+
+LEFT, RIGHT = square(20, 20), square(50, 30)
+
+
+def stills_folder(folder, *masks, name="cup"):
+    """An object's black pictures with these masks (48, 64) bool."""
+    for index, mask in enumerate(masks):
+        write_image(folder / f"{name}/{index:02d}.jpg", blank())
+        write_labels(folder / f"{name}/{index:02d}_mask.png", mask.astype(np.uint8) * 255)
+    return folder
+
+
+def sam_pt(rate=lambda xy: 1.0, paint=True):
+    config = updated(SamPtConfig(), {"points.positive": 1, "points.negative": 0, "prompting.iou_threshold": 0.5})
+    return SamPt(config, SquareSegmenter(rate, paint), DriftingTracker())
+
+
+def evaluate(sam_pt, folder, **options):
+    (cup,) = stills_objects(folder)
+    return evaluate_stills(sam_pt, cup, **options)
+
+
+def test_a_row_is_the_mean_iou_of_the_pictures_after_each_click(tmp_path):
+    answers = Scripted(
+        *(LEFT, LEFT | RIGHT),  # half of the first picture's, then all: it needs no third click
+        *(None, RIGHT | LEFT, RIGHT),  # nothing of the second's, then too much, then all
+    )
+    score = evaluate(answers, stills_folder(tmp_path, LEFT | RIGHT, RIGHT), clicks=3)
+    assert score.iou == pytest.approx(((0.5 + 0) / 2, (1 + 0.5) / 2, (1 + 1) / 2))
+    assert score.pictures == 2
+    assert score.ratings == ((1, 0.5), (1, 1), (1, 0.5), (1, 1))
+    assert score.row().split() == ["2", "0.250", "0.750", "1.000"]
+
+
+def test_pictures_that_need_no_more_clicks_keep_their_iou(tmp_path):
+    score = evaluate(sam_pt(), stills_folder(tmp_path, LEFT, RIGHT), clicks=4)
+    assert score.iou == (1, 1, 1, 1)
+    assert len(score.ratings) == 2
+
+
+@pytest.mark.parametrize(
+    "refusing",
+    [
+        # the score is under the threshold
+        sam_pt(rate=lambda xy: 0.1),
+        # there is nothing to find
+        sam_pt(paint=False),
+    ],
+    ids=["refused", "nothing"],
+)
+def test_no_mask_counts_as_an_empty_one_and_is_not_rated(refusing, tmp_path):
+    score = evaluate(refusing, stills_folder(tmp_path, LEFT))
+    assert score.iou == (0, 0, 0)
+    assert score.ratings == ()
+
+
+@pytest.mark.parametrize(
+    ("segmenting", "state", "area"),
+    [(sam_pt(), ObjectState.TRACKING, SIDE**2), (sam_pt(paint=False), ObjectState.LOST, 0)],
+    ids=["found", "nothing"],
+)
+def test_whoever_watches_gets_the_last_mask_and_the_clicks(segmenting, state, area, tmp_path):
+    watched = []
+    evaluate(
+        segmenting,
+        stills_folder(tmp_path, LEFT, RIGHT),
+        clicks=1,
+        watch=lambda image, result: watched.append((image.shape, result)),
+    )
+    assert [(shape, result.index) for shape, result in watched] == [((48, 64, 3), 0), ((48, 64, 3), 1)]
+    objects = [result.objects[0] for _, result in watched]
+    assert [(item.state, item.area) for item in objects] == [(state, area)] * 2
+    assert [item.points.xy.tolist() for item in objects] == [[[20, 20]], [[50, 30]]]
+
+
+def test_the_last_row_is_the_mean_of_the_objects_however_many_pictures_they_have():
+    many = StillsScore((0.2, 0.4), 9, ((0.5, 0.2),) * 9)
+    one = StillsScore((0.6, 1.0), 1, ((0.9, 0.6),))
+    mean = StillsScore.mean([many, one])
+    assert mean.iou == pytest.approx((0.4, 0.7))
+    assert mean.pictures == 10
+    assert mean.ratings == many.ratings + one.ratings
+
+
+@pytest.mark.parametrize(
+    ("ratings", "correlation"),
+    [
+        # a score that is right up to scale and offset, and one that is upside down
+        (((0.1, 0.2), (0.2, 0.4), (0.4, 0.8)), 1),
+        (((0.9, 0.1), (0.5, 0.5), (0.1, 0.9)), -1),
+        # four corners of a square say nothing, two of them once more say a little
+        (((0, 0), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1)), 1 / 3),
+        # too few: none at all, and two, which always lie on a line
+        ((), None),
+        (((0.1, 0.2), (0.2, 0.9)), None),
+        # a score, or a truth, that never changes
+        (((1, 0.2), (1, 0.4), (1, 0.8)), None),
+        (((0.1, 1), (0.2, 1), (0.4, 1)), None),
+    ],
+)
+def test_the_correlation_of_predicted_and_true_iou(ratings, correlation):
+    score = StillsScore((0.5,), 1, ratings)
+    assert score.correlation == (correlation if correlation is None else pytest.approx(correlation))
+    assert score.fields()["ratings"] == len(ratings)
+
+
+def test_folders_are_told_apart(tmp_path):
+    assert not is_stills_folder(tmp_path / "nowhere")
+    assert not is_stills_folder(tmp_path)
+    stills_folder(tmp_path, LEFT, name=".hidden")
+    assert not is_stills_folder(tmp_path)
+    stills_folder(tmp_path, LEFT)
+    assert is_stills_folder(tmp_path)
+    (tmp_path / "JPEGImages/480p").mkdir(parents=True)  # DAVIS, whatever else there is
+    assert not is_stills_folder(tmp_path)
+
+
+def test_objects_are_chosen_by_name(tmp_path):
+    for name in ("a", "b", "c"):
+        stills_folder(tmp_path, LEFT, name=name)
+    (tmp_path / "empty").mkdir()
+    assert [stills.name for stills in stills_objects(tmp_path)] == ["a", "b", "c"]
+    assert [stills.name for stills in stills_objects(tmp_path, ["c", "a"])] == ["c", "a"]
+    with pytest.raises(SourceError, match="unknown objects d; expected some of a, b, c"):
+        stills_objects(tmp_path, ["a", "d"])
+
+
+def test_folders_in_another_layout_are_refused(tmp_path):
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(SourceError, match=r"a folder per object with NN\.jpg and NN_mask\.png"):
+            stills_objects(folder)
+
+
+@pytest.mark.parametrize(
+    ("lost", "complaint"),
+    [("01_mask.png", r"a mask for every picture; there is no .*01_mask\.png"), ("01.jpg", "a picture for every mask")],
+)
+def test_a_picture_or_mask_alone_is_refused(tmp_path, lost, complaint):
+    folder = stills_folder(tmp_path, LEFT, LEFT)
+    (folder / "cup" / lost).unlink()
+    with pytest.raises(SourceError, match=complaint):
+        stills_objects(folder)
+
+
+@pytest.mark.parametrize(
+    ("mask", "complaint"), [(LEFT[:20], "its picture's size"), (NOTHING, "the mask is empty")], ids=["size", "empty"]
+)
+def test_a_mask_that_cannot_be_right_is_refused(tmp_path, mask, complaint):
+    with pytest.raises(SourceError, match=complaint):
+        evaluate(sam_pt(), stills_folder(tmp_path, mask))
+
+
+def test_real_stills_are_read(shared_folder):
+    objects = stills_objects(shared_folder / "data/robot_stills")
+    assert [len(stills.pictures) for stills in objects] == [10] * 12

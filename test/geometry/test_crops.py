@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic import disk, texture
+
+from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
+
+IMAGE = texture(120, 160)
+MEAN = [124, 116, 104]
+
+
+@pytest.mark.parametrize(
+    ("centre", "side", "expected"),
+    [
+        ((80, 60), 64, (48, 28, 64)),  # where it is asked for
+        ((5, 118), 64, (0, 56, 64)),  # moved inside
+        ((80, 60), 140, (10, -10, 140)),  # higher than the image: centred on it
+        ((80, 60), 500, (0, -20, 160)),  # no larger than the longer side
+        ((80, 60), 3, (64, 44, 32)),  # no smaller than the smallest
+    ],
+)
+def test_a_window_is_inside_the_image_where_it_fits(centre, side, expected):
+    window = Window.centred(np.array(centre), side, (120, 160), 64)
+    assert (window.left, window.top, window.side) == expected
+
+
+def test_a_window_around_a_box_has_its_margin():
+    window = Window.around(np.array([60, 50, 99, 69]), 1.5, (120, 160), 64)
+    assert (window.left, window.top, window.side) == (50, 30, 60)
+
+
+def test_what_is_beyond_the_image_has_the_mean_colour():
+    window = Window.centred(np.array([80, 60]), 160, (120, 160), 160)
+    cut = window.cut(IMAGE)
+    np.testing.assert_array_equal(cut[20:140], IMAGE)
+    assert (cut[:20] == MEAN).all()
+    assert (cut[140:] == MEAN).all()
+    assert not window.cut(np.ones((120, 160), np.float32))[:20].any()
+
+
+@pytest.mark.parametrize("size", [32, 64, 100])
+@pytest.mark.parametrize("centre", [(80, 60), (10, 10), (150, 100)])
+def test_a_mask_comes_back_where_it_was(centre, size):
+    mask = disk(centre, 20, 120, 160)
+    window = Window.around(box_of(mask), 1.6, (120, 160), size)
+    back = window.paste(2 * window.cut(mask.astype(np.float32)) - 1, (120, 160), -1) > 0
+    assert np.count_nonzero(back ^ mask) < 0.12 * np.count_nonzero(mask)
+
+
+def test_points_are_drawn_where_the_picture_shows_them():
+    spot = np.zeros((120, 160), np.float32)
+    spot[70:74, 40:44] = 1  # its middle is (41.5, 71.5)
+    window = Window.centred(np.array([50, 60]), 96, (120, 160), 24)
+    drawn = draw_points(window.to_window(np.array([(41.5, 71.5)])), 24)
+    assert np.unravel_index(drawn.argmax(), drawn.shape) == np.unravel_index(window.cut(spot).argmax(), (24, 24))
+
+
+def test_no_points_draw_nothing_and_many_draw_each():
+    assert not draw_points(np.zeros((0, 2)), 16).any()
+    drawn = draw_points(np.array([(2, 3), (12, 9), (40, 40)]), 16)  # the last one is beyond
+    assert (drawn[3, 2], drawn[9, 12]) == (1, 1)
+    assert drawn[15, 0] < 0.01
+
+
+def test_a_box_is_filled():
+    drawn = draw_box(np.array([2.5, -3, 5.2, 1]), 8)
+    assert drawn[:2, 2:7].all()
+    assert drawn.sum() == 10
+
+
+def test_the_box_of_a_mask_includes_its_outermost_pixels():
+    mask = np.zeros((10, 12), bool)
+    mask[3:5, 6:9] = True
+    assert box_of(mask).tolist() == [6, 3, 8, 4]

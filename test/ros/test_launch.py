@@ -1,0 +1,157 @@
+"""`ros2 launch sampt_ros track.launch.py`, and the RViz configuration that it opens."""
+
+from __future__ import annotations
+
+import importlib.util
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHOICES = {
+    "image_transport": ["raw", "compressed"],
+    "broadcast_tf": ["true", "false"],
+    "loop": ["true", "false"],
+    "rviz": ["true", "false"],
+}
+DEFAULTS = {
+    "image": "/camera/image_raw",
+    "camera_info": "/camera/camera_info",
+    "depth": "",
+    "broadcast_tf": "false",
+    "preset": "default",
+    "params_file": "",
+    "namespace": "",
+    "image_transport": "raw",
+    "video": "",
+    "loop": "false",
+    "rviz": "false",
+}
+
+
+def load(name: str):
+    """A launch file as a module."""
+    for needed in ("launch", "launch_ros"):
+        pytest.importorskip(needed, reason=f"needs ROS 2's {needed}")
+    packages = pytest.importorskip("ament_index_python.packages", reason="needs ROS 2 (ament_index_python)")
+    try:
+        packages.get_package_share_directory("sampt_ros")
+    except packages.PackageNotFoundError:
+        pytest.skip("needs the built package (make setup)")
+    spec = importlib.util.spec_from_file_location(f"{name}_launch", ROOT / f"launch/{name}.launch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def track():
+    return load("track")
+
+
+@pytest.fixture(scope="module")
+def cameras():
+    return load("cameras")
+
+
+def started(track, **arguments: str) -> dict:
+    """The Node actions that these arguments lead to, by executable."""
+    from launch import LaunchContext
+
+    context = LaunchContext()
+    context.launch_configurations.update(DEFAULTS | arguments)
+    found = {}
+    for node in track.nodes(context):
+        if node.condition is None or node.condition.evaluate(context):
+            node._perform_substitutions(context)
+            found[node.node_executable] = node
+    return found
+
+
+def test_every_argument_has_a_default_and_a_description(track):
+    arguments = {argument.name: argument for argument in track.generate_launch_description().get_launch_arguments()}
+    from launch import LaunchContext
+    from launch.utilities import perform_substitutions
+
+    defaults = {name: perform_substitutions(LaunchContext(), made.default_value) for name, made in arguments.items()}
+    assert defaults == DEFAULTS
+    assert all(len(argument.description) > 10 for argument in arguments.values())
+    assert {name: argument.choices for name, argument in arguments.items() if argument.choices} == CHOICES
+
+
+def test_alone_it_starts_the_node_only(track):
+    assert list(started(track)) == ["sampt_node"]
+
+
+def test_topics_and_namespace_reach_the_node(track):
+    node = started(track, image="/front/image", camera_info="/front/info", namespace="front")["sampt_node"]
+    assert node.node_name == "/front/sampt"
+    assert node.expanded_remapping_rules == [("image", "/front/image"), ("camera_info", "/front/info")]
+
+
+def test_a_depth_topic_turns_3d_output_on(track):
+    node = started(track, depth="/front/depth", broadcast_tf="true")["sampt_node"]
+    assert ("depth", "/front/depth") in node.expanded_remapping_rules
+    words = [getattr(part[0], "text", "") for part in node.cmd]
+    files = [after for word, after in pairwise(words) if word == "--params-file"]
+    given = "".join(Path(file).read_text() for file in files)
+    assert "use_depth: true" in given and "broadcast_tf: true" in given
+
+
+def test_a_video_plays_on_the_cameras_topics(track):
+    nodes = started(track, video="cups.mp4")
+    assert list(nodes) == ["sampt_node", "video_publisher"]
+    remapped = dict(nodes["video_publisher"].expanded_remapping_rules)
+    # what they are called in video_publisher
+    assert remapped == {"image_raw": "/camera/image_raw", "camera_info": "/camera/camera_info"}
+
+
+def test_rviz_opens_our_configuration(track):
+    nodes = started(track, rviz="true")
+    assert list(nodes) == ["sampt_node", "rviz2"]
+    assert nodes["rviz2"].cmd[2][0].text == str(track.SHARE / "config/track.rviz")  # after the program and -d
+
+
+def included(cameras, /, **arguments: str) -> list[dict[str, str]]:
+    """The arguments that track.launch.py gets for every camera."""
+    from launch import LaunchContext
+    from launch.utilities import perform_substitutions
+
+    context = LaunchContext()
+    context.launch_configurations.update(
+        {
+            argument.name: perform_substitutions(context, argument.default_value)
+            for argument in cameras.generate_launch_description().get_launch_arguments()
+        }
+        | arguments
+    )
+    return [dict(include.launch_arguments) for include in cameras.cameras(context)]
+
+
+def test_every_camera_has_a_namespace_and_topics_of_its_own(cameras):
+    both = included(cameras, cameras="front, wrist/left", preset="grabcut")
+    assert [item["namespace"] for item in both] == ["front", "wrist/left"]
+    assert [item["image"] for item in both] == ["/front/image_raw", "/wrist/left/image_raw"]
+    assert [item["camera_info"] for item in both] == ["/front/camera_info", "/wrist/left/camera_info"]
+    assert {item["preset"] for item in both} == {"grabcut"}
+    assert set(both[0]) <= set(DEFAULTS)
+
+
+@pytest.mark.parametrize("names", ["", "left,", "left,left"])
+def test_cameras_without_a_name_of_their_own_are_refused(cameras, names):
+    with pytest.raises(ValueError, match="cameras: expected different namespaces"):
+        included(cameras, cameras=names)
+
+
+def test_rviz_has_a_tool_for_each_kind_of_click():
+    config = yaml.safe_load((ROOT / "config/track.rviz").read_text())["Visualization Manager"]
+    tools = [tool for tool in config["Tools"] if tool["Class"] == "rviz_default_plugins/PublishPoint"]
+    assert [tool["Topic"]["Value"] for tool in tools] == ["/clicked_point", "/sampt/clicked_background"]
+
+
+def test_rviz_shows_what_the_node_publishes():
+    config = yaml.safe_load((ROOT / "config/track.rviz").read_text())["Visualization Manager"]
+    topics = {display["Topic"]["Value"] for display in config["Displays"] if "Topic" in display}
+    assert {"/sampt/overlay", "/sampt/mask"} <= topics

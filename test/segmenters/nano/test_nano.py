@@ -1,0 +1,296 @@
+"""The nano segmenter with the weights that are in the package."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import fmean
+
+import cv2
+import numpy as np
+import pytest
+from synthetic import disk, texture
+
+pytest.importorskip("torch", reason="torch is missing, which the network runs on")
+pytest.importorskip("safetensors", reason="safetensors is missing, which reads the weights")
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from sampt_ros.config.core import NanoConfig, SamPtConfig
+from sampt_ros.config.options import updated
+from sampt_ros.config.presets import load_preset
+from sampt_ros.data_types import Frame
+from sampt_ros.errors import CheckpointError, ConfigError
+from sampt_ros.evaluation.davis import Annotation, davis_sequences
+from sampt_ros.evaluation.metrics import region_similarity
+from sampt_ros.evaluation.simulated_clicks import most_interior_point
+from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects
+from sampt_ros.evaluation.synthetic_scene import Scene
+from sampt_ros.io.video import read_image
+from sampt_ros.segmenters import build_segmenter
+from sampt_ros.segmenters.base import Prompts
+from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
+from sampt_ros.segmenters.nano.network import PROMPT_CHANNELS, Memory, NanoNetwork
+from sampt_ros.segmenters.nano.segmenter import Nano
+from sampt_ros.segmenters.nano.weights import WEIGHTS
+from sampt_ros.tracking.sam_pt import SamPt
+
+NO_POINTS = np.zeros((0, 2), np.float32)
+SCENES = 8
+
+
+@pytest.fixture(scope="module")
+def nano() -> Nano:
+    return Nano()
+
+
+def scene(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An image (240, 320, 3) uint8 of two things of a kind on rough ground, and their masks: blobs with a pattern."""
+    rng = np.random.default_rng(seed)
+    image = np.clip(texture(240, 320, seed).astype(int) // 3 + rng.integers(40, 160, 3), 0, 255).astype(np.uint8)
+    colour, pattern = rng.integers(0, 256, 3), texture(240, 320, seed + 100).astype(int) // 4 - 32
+    masks = []
+    for middle in ((90, 120), (230, 120)):
+        angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+        radii = 45 + 12 * np.sin(angles * rng.integers(2, 5) + rng.uniform(0, 6))
+        outline = np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None] + middle
+        mask = cv2.fillPoly(np.zeros((240, 320), np.uint8), [np.rint(outline).astype(np.int32)], 1) > 0
+        image[mask] = np.clip(colour + pattern, 0, 255)[mask]
+        masks.append(mask)
+    return cv2.GaussianBlur(image, (0, 0), 0.8), masks[0], masks[1]
+
+
+def click(mask: np.ndarray) -> np.ndarray:
+    return np.array([most_interior_point(mask)], np.float32)
+
+
+# Quality
+
+
+def test_a_click_finds_the_thing_on_scenes_made_here(nano):
+    found = []
+    for seed in range(SCENES):
+        image, mask, _ = scene(seed)
+        decoded = nano.decode(nano.encode(Frame(0, image)), Prompts.pack([click(mask)], [NO_POINTS]), ambiguous=True)
+        found.append(region_similarity(mask, decoded.masks()[0]))
+    assert fmean(found) > 0.85
+
+
+def test_a_carried_mask_that_is_off_is_put_right(nano):
+    before, after = [], []
+    for seed in range(SCENES):
+        image, mask, _ = scene(seed)
+        embedding = nano.encode(Frame(0, image))
+        carried = np.roll(mask, (6, -8), (0, 1))
+        carried &= ~disk((95, 150), 14, 240, 320)  # a part is lost
+        prompts = replace(
+            Prompts.pack([click(mask)], [NO_POINTS]), logits=nano.mask_prompt(embedding, [carried.astype(np.float32)])
+        )
+        before.append(region_similarity(mask, carried))
+        after.append(region_similarity(mask, nano.decode(embedding, prompts).masks()[0]))
+    assert fmean(after) > 0.9
+    assert fmean(after) > fmean(before) + 0.1
+
+
+def test_a_click_on_what_is_missing_brings_it_back(nano):
+    image, mask, _ = scene(3)
+    half = mask.copy()
+    half[:, 90:] = False
+    sam_pt = SamPt(load_preset(), segmenter=nano)
+    sam_pt.step(image)
+    started = sam_pt.add_object(mask=half)
+    corrected = sam_pt.add_points(started.id, [(115, 120)])
+    assert region_similarity(mask, corrected.mask) > 0.85
+
+
+@pytest.mark.parametrize("clicks", [1, 3])
+def test_robot_pictures_are_as_good_as_the_model_card_says(nano, shared_folder, clicks):
+    least = {1: 0.6, 3: 0.7}
+    objects = [
+        replace(item, pictures=item.pictures[:1], masks=item.masks[:1])
+        for item in stills_objects(shared_folder / "data/robot_stills")
+    ]
+    sam_pt = SamPt(load_preset(), segmenter=nano)
+    score = StillsScore.mean([evaluate_stills(sam_pt, item, clicks) for item in objects])
+    assert score.iou[-1] > least[clicks]
+
+
+def test_a_clicked_object_in_a_video_is_found(nano, shared_folder):
+    found = []
+    for sequence in davis_sequences(shared_folder / "data/davis", ["blackswan", "car-roundabout", "goat", "dog"]):
+        (mask,) = Annotation.read(sequence.annotations[0]).masks.values()
+        embedding = nano.encode(Frame(0, read_image(sequence.frames[0])))
+        decoded = nano.decode(embedding, Prompts.pack([click(mask)], [NO_POINTS]), ambiguous=True)
+        found.append(region_similarity(mask, decoded.masks()[0]))
+    assert fmean(found) > 0.7
+
+
+def test_its_score_tells_good_masks_from_bad(nano):
+    true, predicted = [], []
+    for seed in range(SCENES):
+        image, mask, _ = scene(seed)
+        embedding = nano.encode(Frame(0, image))
+        for shift in (0, 40):  # a mask prompt on the thing, and one half beside it, with no point to say so
+            carried = np.roll(mask, shift, 1).astype(np.float32)
+            prompts = replace(Prompts.pack([NO_POINTS], [NO_POINTS]), logits=nano.mask_prompt(embedding, [carried]))
+            decoded = nano.decode(embedding, prompts)
+            true.append(region_similarity(mask, decoded.masks()[0]))
+            predicted.append(float(decoded.scores()[0]))
+    assert abs(fmean(true) - fmean(predicted)) < 0.25
+
+
+# Memory
+
+
+def test_it_remembers_the_first_frame_and_the_latest(nano):
+    image, mask, _ = scene(0)
+    memory = None
+    for index in (0, 1, 5, 9, 10, 15, 20, 25, 30):
+        memory = nano.remember(nano.encode(Frame(index, image)), mask, memory)
+    assert memory.frames == (0, 20, 25, 30)  # no closer than five frames, four in all
+    assert len(memory.seen) == 4
+
+
+def test_a_corrected_frame_is_remembered_as_corrected(nano):
+    image, mask, other = scene(0)
+    embedding = nano.encode(Frame(0, image))
+    first = nano.remember(embedding, mask, None)
+    again = nano.remember(embedding, other, first)
+    assert again.frames == (0,)
+    assert not torch.equal(again.seen[0].inside, first.seen[0].inside)
+
+
+def test_a_mask_of_a_few_pixels_is_not_remembered(nano):
+    assert nano.remember(nano.encode(Frame(0, scene(0)[0])), disk((50, 50), 1, 240, 320), None) is None
+
+
+def test_what_others_remember_changes_nothing(nano):
+    image, mask, other = scene(1)
+    embedding = nano.encode(Frame(0, image))
+    prompts = replace(
+        Prompts.pack([click(mask), click(other)], [NO_POINTS] * 2),
+        logits=nano.mask_prompt(embedding, [mask.astype(np.float32), None]),
+    )
+    short = nano.remember(embedding, mask, None)
+    long = nano.remember(nano.encode(Frame(9, image)), other, nano.remember(embedding, other, None))
+    for memories in ([short, None], [short, long]):
+        together = nano.decode(embedding, replace(prompts, memories=memories))
+        alone = Prompts(prompts.xy[:1], prompts.labels[:1], None, prompts.logits[:1], memories[:1])
+        np.testing.assert_allclose(together.logits[:1], nano.decode(embedding, alone).logits, atol=1e-3)
+
+
+def test_memories_are_joined_with_padding_that_is_not_valid():
+    def seen(*positions):
+        parts = (
+            Memory(torch.ones(1, n, 3), torch.ones(1, n, 2), torch.ones(1, n), torch.ones(1, n, dtype=torch.bool))
+            for n in positions
+        )
+        return ObjectMemory(tuple(range(len(positions))), tuple(parts))
+
+    assert joined([None, None]) is None
+    memory = joined([seen(4), None, seen(4, 4, 9)])  # the last one from a larger window
+    assert memory.keys.shape == (3, 17, 3)
+    assert memory.values.shape == (3, 17, 2)
+    assert memory.valid.sum(1).tolist() == [4, 0, 17]
+
+
+# Many objects
+
+
+def followed(nano: Nano, embedding, masks: list[np.ndarray]) -> Prompts:
+    """A point, the carried mask, and the memory of every object."""
+    memories = [nano.remember(embedding, mask, None) for mask in masks]
+    prompts = Prompts.pack([click(mask) for mask in masks], [NO_POINTS] * len(masks), memories=memories)
+    return replace(prompts, logits=nano.mask_prompt(embedding, [mask.astype(np.float32) for mask in masks]))
+
+
+@pytest.mark.parametrize(("objects", "side"), [(2, 256), (3, 192), (5, 160), (8, 128), (20, 128)], ids=str)
+def test_windows_are_smaller_where_there_are_many(nano, objects, side):
+    disks = Scene((640, 480), objects)
+    masks = disks.masks(0)
+    prompts = followed(nano, nano.encode(Frame(0, disks.image(0))), masks)
+    embedding = nano.encode(Frame(0, disks.image(0)))
+    decoded = nano.decode(embedding, prompts)
+    assert {window.size for window in embedding.features} == {side}
+    assert min(map(region_similarity, masks, decoded.masks())) > 0.9
+
+
+def test_windows_stay_as_large_as_the_budget_allows():
+    disks = Scene((640, 480), 6)
+    nano = Nano(NanoConfig(window=192, budget=6 * 192**2))
+    prompts = followed(nano, nano.encode(Frame(0, disks.image(0))), disks.masks(0))
+    embedding = nano.encode(Frame(0, disks.image(0)))
+    nano.decode(embedding, prompts)
+    assert {window.size for window in embedding.features} == {192}
+
+
+# The network
+
+
+@pytest.mark.parametrize("side", [96, 256])
+def test_the_network_takes_windows_of_any_size(side):
+    network = NanoNetwork().eval()
+    with torch.inference_mode():
+        features = network.encode(torch.zeros(2, 3, side, side))
+        memory = network.memorize(features, torch.ones(2, 1, side, side))
+        logits, rating = network.decode(features, torch.zeros(2, PROMPT_CHANNELS, side // 4, side // 4), memory)
+    assert logits.shape == (2, side // 2, side // 2)
+    assert rating.shape == (2,)
+
+
+def test_no_memory_is_as_a_memory_of_nothing():
+    network = NanoNetwork().eval()
+    with torch.inference_mode():
+        features = network.encode(torch.rand(1, 3, 96, 96) * 255)
+        empty = network.memorize(features, torch.ones(1, 1, 96, 96))
+        empty = replace(empty, valid=torch.zeros_like(empty.valid))
+        prompts = torch.zeros(1, PROMPT_CHANNELS, 24, 24)
+        torch.testing.assert_close(network.decode(features, prompts, empty), network.decode(features, prompts))
+
+
+def test_a_window_is_encoded_once(nano, monkeypatch):
+    image, mask, _ = scene(0)
+    embedding = nano.encode(Frame(0, image))
+    prompts = replace(
+        Prompts.pack([click(mask)], [NO_POINTS]), logits=nano.mask_prompt(embedding, [mask.astype(np.float32)])
+    )
+    encoded = []
+    encode = nano._network.encode
+    monkeypatch.setattr(nano._network, "encode", lambda windows: encoded.append(len(windows)) or encode(windows))
+    nano.decode(embedding, prompts)
+    nano.decode(embedding, prompts)
+    assert encoded == [1]
+
+
+# The file
+
+
+def test_the_weights_are_small_enough_to_ship():
+    assert WEIGHTS.stat().st_size < 10_000_000
+
+
+def test_other_weights_can_be_given(tmp_path):
+    weights = load_file(WEIGHTS)
+    save_file(weights, tmp_path / "mine.safetensors")
+    config = updated(SamPtConfig(), {"segmenter": "nano", "nano.checkpoint": str(tmp_path / "mine.safetensors")})
+    assert isinstance(build_segmenter(config), Nano)
+
+
+@pytest.mark.parametrize("kind", ["missing file", "truncated", "a tensor missing", "another shape"])
+def test_bad_weights_are_refused(tmp_path, kind):
+    path = tmp_path / "bad.safetensors"
+    weights = load_file(WEIGHTS)
+    name = next(iter(weights))
+    if kind == "truncated":
+        path.write_bytes(WEIGHTS.read_bytes()[:1000])
+    elif kind == "a tensor missing":
+        save_file({key: value for key, value in weights.items() if key != name}, path)
+    elif kind == "another shape":
+        save_file({**weights, name: torch.zeros(7)}, path)
+    with pytest.raises(CheckpointError, match=r"nano|safetensors"):
+        Nano(NanoConfig(checkpoint=str(path)))
+
+
+def test_the_window_must_suit_the_network():
+    with pytest.raises(ConfigError, match="window: expected a multiple of 32, got 250"):
+        NanoConfig(window=250)

@@ -1,0 +1,70 @@
+"""The mailbox: the newest frame wins, no request is lost."""
+
+from __future__ import annotations
+
+import threading
+
+from fakes import blank
+
+from sampt_ros.streaming.mailbox import Arrival, Mailbox
+
+
+def arrival(stamp_ns: int) -> Arrival:
+    return Arrival(stamp_ns, None, blank, 0.0)
+
+
+def request(session: object) -> None:
+    """Does nothing."""
+
+
+def test_the_newest_frame_wins_and_those_it_pushed_out_are_handed_on():
+    mailbox = Mailbox()
+    assert [mailbox.put_frame(arrival(stamp)) for stamp in (1, 2, 3)] == [True, False, False]
+    batch = mailbox.take()
+    assert batch.newest.stamp_ns == 3
+    assert [skipped.stamp_ns for skipped in batch.skipped] == [1, 2]
+
+
+def test_what_was_taken_is_gone():
+    mailbox = Mailbox()
+    mailbox.put_frame(arrival(1))
+    mailbox.put_request(request)
+    mailbox.take()
+    assert mailbox.put_frame(arrival(2))
+    batch = mailbox.take()
+    assert (batch.newest.stamp_ns, batch.skipped, batch.requests) == (2, [], [])
+
+
+def test_requests_come_in_order_with_or_without_a_frame():
+    mailbox = Mailbox()
+    requests = [lambda session: None for _ in range(3)]
+    for one in requests:
+        mailbox.put_request(one)
+    batch = mailbox.take()
+    assert (batch.newest, batch.requests) == (None, requests)
+
+
+def test_so_many_skipped_frames_are_remembered_and_no_more():
+    mailbox = Mailbox(remembered=2)
+    for stamp in range(5):
+        mailbox.put_frame(arrival(stamp))
+    assert [skipped.stamp_ns for skipped in mailbox.take().skipped] == [2, 3]
+
+
+def test_take_waits_until_something_comes():
+    mailbox, taken = Mailbox(), []
+    thread = threading.Thread(target=lambda: taken.append(mailbox.take()))
+    thread.start()
+    mailbox.put_frame(arrival(7))
+    thread.join(timeout=10)
+    assert [batch.newest.stamp_ns for batch in taken] == [7]
+
+
+def test_closing_ends_the_wait_and_whatever_is_left():
+    mailbox, taken = Mailbox(), []
+    thread = threading.Thread(target=lambda: taken.append(mailbox.take()))
+    thread.start()
+    mailbox.close()
+    thread.join(timeout=10)
+    mailbox.put_frame(arrival(1))
+    assert [*taken, mailbox.take()] == [None, None]

@@ -1,0 +1,303 @@
+"""A camera's stream: stamps, late queries, clicks, odd frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fakes import SIDE, DriftingTracker, SquareSegmenter, blank
+
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.options import updated
+from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult
+from sampt_ros.errors import FrameError, QueryError
+from sampt_ros.streaming.requests import Action, Request
+from sampt_ros.streaming.session import Session
+from sampt_ros.tracking.sam_pt import SamPt
+
+MS = 1_000_000
+START = 1_000_000 * MS
+CONFIG = updated(SamPtConfig(), {"points.positive": 4, "prompting.refinements": 1, "reinit.policy": "never"})
+
+
+class Stream:
+    """A Session whose camera takes a frame every 100 ms; all that it sees moves by 1 px a frame."""
+
+    def __init__(self, history: float = 1.0) -> None:
+        self.tracker, self.segmenter = DriftingTracker(), SquareSegmenter()
+        self.session = Session(SamPt(CONFIG, self.segmenter, self.tracker), history)
+        self.now = START
+
+    def step(self, count: int = 1) -> FrameResult:
+        for _ in range(count):
+            result, news = self.session.step(self.now, blank())
+            assert news == ""
+            self.now += 100 * MS
+        return result
+
+    def skip(self) -> None:
+        self.session.remember(self.now, blank)
+        self.now += 100 * MS
+
+    def start(self, x: float = 20, y: float = 20, **options) -> str:
+        return self.session.answer(Request(points=np.array([(x, y)]), labels=np.array([POSITIVE]), **options))
+
+    def x(self) -> float:
+        """Where the left one of the clicked points is on the next frame."""
+        return min(item.points.xy[0, 0] for item in self.step().objects)
+
+    @property
+    def ids(self) -> list[int]:
+        return self.session.sam_pt.object_ids
+
+
+@pytest.fixture
+def stream() -> Stream:
+    """After its first frame."""
+    made = Stream()
+    made.step()
+    return made
+
+
+# --- requests ---
+
+
+def test_answers_say_what_was_done(stream):
+    assert stream.start() == f"started object 1: TRACKING, {SIDE**2} px, score 1.00"
+    assert stream.start(21, 20, object_id=1).startswith("corrected object 1: TRACKING")
+    assert stream.start(40, 30, object_id=1, action=Action.REPLACE).startswith("started object 1")
+    assert stream.session.answer(Request(Action.REMOVE, 1)) == "object 1 removed"
+    assert stream.ids == []
+
+
+def test_a_box_or_mask_corrects_nothing(stream):
+    stream.start()
+    for prompt in ({"box": (10.0, 10.0, 20.0, 20.0)}, {"mask": np.ones((48, 64), bool)}):
+        with pytest.raises(QueryError, match="expected only points for an object that is tracked; use REPLACE"):
+            stream.session.answer(Request(object_id=1, **prompt))
+
+
+@pytest.mark.parametrize("action", [Action.ADD, Action.REPLACE])
+def test_only_tracked_objects_have_names(stream, action):
+    stream.start()
+    with pytest.raises(QueryError, match=r"a tracked one \(1\); got 7"):
+        stream.start(object_id=7, action=action)
+
+
+def test_before_the_first_frame_nothing_can_be_asked():
+    stream = Stream()
+    for ask in (stream.start, lambda: stream.session.click((20, 20), POSITIVE), lambda: stream.session.size):
+        with pytest.raises(QueryError, match="expected an image before the first query"):
+            ask()
+
+
+# --- late queries ---
+
+
+@pytest.mark.parametrize("late", [0, 1, 3])
+def test_a_late_query_catches_up(stream, late):
+    named = stream.now
+    stream.step(1 + late)
+    stream.start(20, stamp_ns=named)
+    assert stream.x() == 20 + late + 1
+
+
+def test_between_two_frames_the_older_one_is_meant(stream):
+    named = stream.now
+    stream.step(3)
+    stream.start(20, stamp_ns=named + 99 * MS)
+    assert stream.x() == 20 + 2 + 1
+
+
+def test_a_stamp_ahead_of_the_camera_means_the_newest_frame(stream):
+    stream.start(20, stamp_ns=stream.now + 5000 * MS)
+    assert stream.x() == 21
+
+
+def test_a_skipped_image_can_be_named(stream):
+    named = stream.now
+    stream.skip()
+    stream.step()
+    stream.start(20, stamp_ns=named)
+    assert stream.x() == 20 + 1 + 1
+
+
+def test_skipped_images_after_the_newest_frame_do_not_hide_it(stream):
+    stream.skip()
+    stream.start(20, stamp_ns=stream.now)
+    assert stream.x() == 21
+
+
+def test_a_late_point_corrects_an_object(stream):
+    stream.start()
+    named = stream.now
+    stream.step(3)
+    stream.start(30, stamp_ns=named, object_id=1)
+    (item,) = stream.step().objects
+    assert item.points.xy[1].tolist() == [30 + 2 + 1, 20]
+
+
+@pytest.mark.parametrize(("history", "kept"), [(1.0, 11), (0.35, 4), (0.0, 1)])
+def test_images_are_kept_for_so_many_seconds(history, kept):
+    stream = Stream(history)
+    stream.step(20)
+    newest = stream.now - 100 * MS
+    oldest = newest - (kept - 1) * 100 * MS
+    stream.start(stamp_ns=oldest)
+    with pytest.raises(QueryError, match=f"the stamp of an image kept, {oldest / 1e9:.3f} to {newest / 1e9:.3f}; got"):
+        stream.start(stamp_ns=oldest - 1)
+
+
+def test_a_damaged_image_in_the_history_refuses_the_query(stream):
+    def damaged() -> np.ndarray:
+        raise FrameError("expected 48 rows")
+
+    stream.session.remember(stream.now, damaged)
+    named, stream.now = stream.now, stream.now + 100 * MS
+    stream.step()
+    with pytest.raises(FrameError, match="expected 48 rows"):
+        stream.start(stamp_ns=named)
+    assert stream.ids == []
+
+
+def test_a_camera_without_stamps():
+    stream = Stream()
+    for _ in range(3):
+        stream.session.step(0, blank())
+    stream.session.remember(0, blank)  # does not take the place of the frame that was tracked
+    stream.start()
+    assert stream.session.step(0, blank())[0].objects[0].points.xy[0].tolist() == [21, 20]
+
+
+# --- clicks ---
+
+
+def test_a_click_beside_all_masks_starts_an_object(stream):
+    stream.session.click((20, 20), POSITIVE)
+    stream.step()
+    stream.session.click((50, 40), POSITIVE)
+    assert stream.ids == [1, 2]
+
+
+def test_a_click_beside_all_masks_may_extend_the_last_clicked_object(stream):
+    stream.session.click((20, 20), POSITIVE, extend=True)
+    stream.step()
+    assert stream.session.click((50, 40), POSITIVE, extend=True).startswith("corrected object 1")
+    assert stream.ids == [1]
+
+
+@pytest.mark.parametrize("frames", [0, 1], ids=["at once", "a frame later"])
+def test_a_click_on_a_mask_corrects_that_object(stream, frames):
+    stream.session.click((20, 20), POSITIVE)
+    stream.session.click((50, 40), POSITIVE)
+    for _ in range(frames):
+        stream.step()
+    for label in (POSITIVE, NEGATIVE):
+        assert stream.session.click((21, 21), label).startswith("corrected object 1")
+    assert stream.ids == [1, 2]
+
+
+def test_a_background_click_belongs_to_the_object_clicked_last(stream):
+    with pytest.raises(QueryError, match="after a click on an object"):
+        stream.session.click((5, 5), NEGATIVE)
+    stream.session.click((20, 20), POSITIVE)
+    stream.session.click((50, 40), POSITIVE)
+    assert stream.session.click((5, 5), NEGATIVE).startswith("corrected object 2")
+    stream.session.answer(Request(Action.REMOVE, 2))
+    with pytest.raises(QueryError, match="after a click on an object"):
+        stream.session.click((5, 5), NEGATIVE)
+
+
+def test_the_mask_of_a_removed_object_is_background(stream):
+    stream.session.click((20, 20), POSITIVE)
+    stream.step()
+    stream.session.answer(Request(Action.REMOVE, 1))
+    assert stream.session.click((21, 20), POSITIVE).startswith("started object 2")
+
+
+@pytest.mark.parametrize("xy", [(np.nan, 20), (20, np.inf), (-1, 20), (64, 20), (20, 48)])
+def test_a_click_outside_the_image_is_refused(stream, xy):
+    stream.session.click((20, 20), POSITIVE)
+    with pytest.raises(QueryError):
+        stream.session.click(xy, POSITIVE)
+    assert stream.ids == [1]
+
+
+# --- odd frames ---
+
+
+def test_a_frame_out_of_order_is_as_if_it_had_never_come(stream):
+    stream.start()
+    before = stream.x()
+    with pytest.raises(FrameError, match=r"got one 0\.150 s older: out of order"):
+        stream.session.step(stream.now - 250 * MS, blank())
+    assert stream.x() == before + 1
+
+
+def test_a_jump_back_in_time_drops_the_objects(stream):
+    stream.start()
+    stream.step(15)
+    result, news = stream.session.step(START, blank())
+    assert news == "time jumped back by 1.500 s: all objects are dropped"
+    assert result.objects == ()
+    stream.now = START + 100 * MS
+    stream.start()
+    assert stream.ids == [2]
+
+
+def test_a_jump_back_is_seen_however_many_images_were_skipped_before_it(stream):
+    stream.start()
+    for _ in range(15):  # more than the history
+        stream.skip()
+    _, news = stream.session.step(START - 2000 * MS, blank())
+    assert news == "time jumped back by 2.000 s: all objects are dropped"
+    assert stream.session.newest_stamp_ns == START - 2000 * MS
+
+
+def test_images_skipped_after_a_jump_do_not_mix_with_those_before(stream):
+    stream.step(20)
+    stream.session.remember(START, blank)
+    stream.start(20, stamp_ns=stream.now)  # the newest frame, not the one that jumped back
+    assert stream.x() == 21
+
+
+def test_time_may_stand_still(stream):
+    assert stream.session.step(START, blank())[1] == ""
+
+
+def test_single_frames_of_another_size_are_dropped(stream):
+    stream.start()
+    for _ in range(6):
+        with pytest.raises(FrameError, match="expected an image of 64x48 like those before; got 40x30"):
+            stream.session.step(stream.now, blank(30, 40))
+        stream.step()
+    assert stream.ids == [1]
+
+
+def test_a_lasting_change_of_size_drops_the_objects(stream):
+    stream.start()
+    # one of a third size in between: the count begins anew
+    for height, width in [(30, 40)] * 4 + [(20, 20)] + [(30, 40)] * 4:
+        with pytest.raises(FrameError):
+            stream.session.step(stream.now, blank(height, width))
+    result, news = stream.session.step(stream.now, blank(30, 40))
+    assert news == "the images are now 40x30, no longer 64x48: all objects are dropped"
+    assert (result.size, result.objects, stream.session.size) == ((30, 40), (), (30, 40))
+
+
+def test_reset_begins_anew():
+    stream, fresh = Stream(), Stream()
+    stream.step()
+    stream.start()
+    stream.step(12)
+    stream.session.reset()
+    assert stream.ids == []
+    with pytest.raises(QueryError, match="expected an image before the first query"):
+        stream.start()
+    # an older stamp and another size are welcome
+    results = []
+    for one in (stream, fresh):
+        one.session.step(5, blank(30, 40))
+        one.start()
+        result, _ = one.session.step(6, blank(30, 40))
+        results.append((result.index, result.objects[0].id, result.objects[0].points.xy.tolist()))
+    assert results[0] == results[1]

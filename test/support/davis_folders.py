@@ -1,0 +1,28 @@
+"""Sequences in the DAVIS layout."""
+
+from __future__ import annotations
+
+import numpy as np
+from fakes import SIDE, blank
+
+from sampt_ros.io.label_images import write_labels
+from sampt_ros.io.video import write_image
+
+NOTHING = np.zeros((48, 64), bool)
+
+
+def square(x, y):
+    """(48, 64) bool: the square that SquareSegmenter finds around (x, y)."""
+    mask = NOTHING.copy()
+    mask[y - SIDE // 2 : y + SIDE // 2 + 1, x - SIDE // 2 : x + SIDE // 2 + 1] = True
+    return mask
+
+
+def davis_folder(folder, annotations, name="seq"):
+    """A sequence in the DAVIS layout with these label images (48, 64) uint8."""
+    for index, labels in enumerate(annotations):
+        write_image(folder / f"JPEGImages/480p/{name}/{index:05d}.jpg", blank())
+        path = folder / f"Annotations/480p/{name}/{index:05d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_labels(path, labels.astype(np.uint8))
+    return folder

@@ -1,0 +1,139 @@
+"""Makes the weights of the nano segmenter from nothing: data, training, export, measurements, model card.
+
+Every stage skips what is done, so the command may be stopped and given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sampt_ros.segmenters.nano.weights import WEIGHTS
+from sampt_ros.utils.machine import machine
+from sampt_ros.utils.torch_device import torch_device
+from training.nano.card import write_card
+from training.nano.cutouts import make_backgrounds, make_cutouts, make_photographs
+from training.nano.export import export_weights, training_state
+from training.nano.library import Library
+from training.nano.measure import MEASURED, RUNS, measure, read_json, write_json
+from training.nano.sources import fetch
+from training.nano.train import Recipe, Training
+
+CARD = Path(__file__).resolve().parents[2] / "docs/nano.md"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the stages; exits with a message where one needs what is not given, or training is not at its end."""
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
+    stages = [parsed.only] if parsed.only else list(STAGES)
+    if "data" in stages and not (parsed.clips and parsed.coco):
+        parser.error("the data are made from --clips and --coco")
+    for stage in stages:
+        print(f"== {stage}", flush=True)
+        STAGES[stage](parsed)
+
+
+def _data(parsed: argparse.Namespace) -> None:
+    # Where the data are there already, neither onnxruntime nor MuJoCo with its OpenGL is needed.
+    from training.nano.render import render_scenes
+    from training.nano.teacher import label_clips
+
+    fetch(parsed.work)
+    make_cutouts(parsed.work)
+    make_backgrounds(parsed.work)
+    make_photographs(parsed.work, parsed.coco)
+    label_clips(parsed.work, parsed.clips)
+    render_scenes(parsed.work, parsed.scenes, Recipe().seed)
+
+
+def _train(parsed: argparse.Namespace) -> None:
+    device = torch_device(parsed.device)
+    training = Training(parsed.work, Recipe(steps=parsed.steps), device)
+    if training.step < parsed.steps:
+        library = Library(parsed.work)
+        print(library.counts)
+        first, started = training.step, time.time()
+        try:
+            training.run(library, parsed.workers, started + 60 * parsed.minutes)
+        finally:
+            run = {"first": first, "last": training.step, "seconds": time.time() - started, "device": device.type}
+            file = parsed.work / RUNS
+            write_json(file, [*read_json(file, []), {**run, "machine": machine()}])
+    if training.step < parsed.steps:
+        sys.exit(f"stopped at step {training.step} of {parsed.steps}; give the command again to go on")
+
+
+def _export(parsed: argparse.Namespace) -> None:
+    state = training_state(parsed.work)
+    if state["step"] < state["recipe"]["steps"]:
+        sys.exit(f"expected a training at its end, got step {state['step']} of {state['recipe']['steps']}")
+    export_weights(parsed.work, parsed.output)
+    print(f"{parsed.output}: {parsed.output.stat().st_size} bytes")
+
+
+def _evaluate(parsed: argparse.Namespace) -> None:
+    measure(parsed.work, parsed.output, parsed.davis, parsed.stills, parsed.device)
+
+
+def _card(parsed: argparse.Namespace) -> None:
+    write_card(parsed.work / MEASURED, parsed.card)
+    print(parsed.card)
+
+
+STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "data": _data,
+    "train": _train,
+    "export": _export,
+    "evaluate": _evaluate,
+    "card": _card,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.nano", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--work", type=Path, default=Path("nano_work"), metavar="FOLDER", help="everything made (default: nano_work)")
+    add("--clips", type=_folder, metavar="FOLDER", help="videos (*.mp4) without labels, which the teacher gives masks")
+    add("--coco", type=_folder, metavar="FOLDER", help="COCO128: images/ and labels/, YOLO's polygons")
+    add("--davis", type=_folder, metavar="FOLDER", help="measure on these sequences, in the DAVIS layout")
+    add(
+        "--stills",
+        type=_folder,
+        metavar="FOLDER",
+        help="measure on these: OBJECT/NN.jpg, OBJECT/NN_mask.png",
+    )
+    add("--scenes", type=_count, default=700, metavar="N", help="scenes rendered (default: 700)")
+    steps = Recipe().steps
+    add("--steps", type=_count, default=steps, metavar="N", help=f"training steps in all (default: {steps})")
+    workers = max(1, min(8, (os.cpu_count() or 2) // 2))
+    add("--workers", type=_count, default=workers, metavar="N", help=f"processes that make samples ({workers} here)")
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the network runs (default: auto)")
+    add("--minutes", type=float, default=math.inf, metavar="M", help="stop training after so long (default: never)")
+    add("--output", type=Path, default=WEIGHTS, metavar="FILE", help="weights (default: those in the package)")
+    add("--card", type=Path, default=CARD, metavar="FILE", help="model card (default: docs/nano.md)")
+    add("--only", choices=STAGES, help="this stage alone; without it, all in this order")
+    return parser
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"expected a folder, got {text!r}")
+    return Path(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()

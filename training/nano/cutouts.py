@@ -1,0 +1,270 @@
+"""The pictures that training clips are composed from: cutouts with alpha, backgrounds, and photographs with labels.
+
+`sources.fetch` comes first. Each function here leaves a marker beside what it made, and does nothing where it finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from training.nano.sources import used_for
+
+CUTOUT_SIDE = 320  # px, longest
+CUTOUT_SHORT_SIDE = 40  # px, at least
+CUTOUT_COVER = (0.10, 0.97)  # of the box: below it is a wisp or a line drawing, above it a full rectangle
+CUTOUT_ONE_PIECE = 0.6  # of the area in the largest connected part: below it is a sheet of several things
+CUTOUT_OPAQUE = 0.85  # of the area with alpha > 0.9, at least: below it is glass, a shadow or a "not found" placeholder
+CLIPART_COUNT = 1200
+BACKGROUND_SIDE = 960  # px, longest
+GRADIENT_ENTROPY = 2.8  # bits, at least: see gradient_entropy
+OBJECT_AREA = 200  # px, visible, at least
+OBJECT_COUNT = 250  # at most, so that ids fit uint8 with room for a void label
+
+# Folder names, at any depth: not photographs of things, as far as the name tells.
+STAMP_FOLDERS_LEFT_OUT = {"symbols", "cartoon", "flags", "roadsigns", "naturalforces"}
+# Folder names, at any depth: glyphs and flat shapes, which teach no object.
+CLIPART_FOLDERS_LEFT_OUT = {
+    *("buttons", "cards", "flags", "geography", "icons", "logos", "office", "shapes", "signs_and_symbols", "special"),
+}
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".jxl"}
+# Drawn or rendered wallpapers with as much gradient as a photograph, found by eye: no measure that we tried tells them.
+DRAWINGS = {
+    *("Autumn", "Canopee", "Cascade", "Elephants", "Float-into-MATE", "Gulp", "Honeywave", "Kay", "Opal", "Patak"),
+    *("SafeLanding", "Shell", "Stripes", "analogpattern_by_Peter_Nerlich", "Infinite-Sea_by_Aury88"),
+}
+
+
+def make_cutouts(work: Path) -> None:
+    """Write work/cutouts/SOURCE/NAME.png: uint8 RGBA things, cropped to alpha > 0.5, from the stamps and the clip art.
+
+    Raises FileNotFoundError where a source is not unpacked.
+    """
+    target = work / "cutouts"
+    if _made(target):
+        return
+    stamps, clipart = (source.name for source in used_for("cutouts"))
+    counts = {
+        stamps: _write_cutouts(_pictures(work, stamps, STAMP_FOLDERS_LEFT_OUT), target / stamps, limit=None),
+        clipart: _write_cutouts(
+            _shuffled(_pictures(work, clipart, CLIPART_FOLDERS_LEFT_OUT)), target / clipart, limit=CLIPART_COUNT
+        ),
+    }
+    _finish(target, "cutouts", counts)
+
+
+def make_backgrounds(work: Path) -> None:
+    """Write work/backgrounds/SOURCE/NAME.jpg: the photographs among the wallpapers, longest side `BACKGROUND_SIDE`.
+
+    What OpenCV cannot read is skipped. Raises FileNotFoundError where a source is not unpacked.
+    """
+    target = work / "backgrounds"
+    if _made(target):
+        return
+    counts = {}
+    for source in used_for("backgrounds"):
+        folder = target / source.name
+        folder.mkdir(parents=True)
+        counts[source.name] = 0
+        for name, path in tqdm(_largest_of_each(_pictures(work, source.name, set())).items(), desc=source.name):
+            if name in DRAWINGS:
+                continue
+            image = cv2.imread(str(path))
+            if image is None or gradient_entropy(image) < GRADIENT_ENTROPY:
+                continue
+            cv2.imwrite(str(folder / f"{name}.jpg"), _at_most(image, BACKGROUND_SIDE), [cv2.IMWRITE_JPEG_QUALITY, 92])
+            counts[source.name] += 1
+    _finish(target, "backgrounds", counts)
+
+
+def make_photographs(work: Path, coco: Path) -> None:
+    """Write work/clips/coco128/NAME/00.jpg and 00.png, a uint8 (H, W) label image: 0 background, 1..n the objects.
+
+    `coco` holds images/ and labels/, with as many folders in between as it likes; the labels are YOLO's polygons, one
+    a line: class x1 y1 x2 y2 ..., as shares of width and height. Pictures with no object left are skipped. Raises
+    FileNotFoundError where there are no pictures, ValueError on a line that is no polygon.
+    """
+    target = work / "clips" / "coco128"
+    if _made(target):
+        return
+    images = sorted((coco / "images").rglob("*.jpg"))
+    if not images:
+        raise FileNotFoundError(f"expected pictures (*.jpg) in {coco / 'images'}, found none")
+    count = objects = 0
+    for path in tqdm(images, desc="photographs"):
+        listed = (coco / "labels" / path.relative_to(coco / "images")).with_suffix(".txt")
+        image = cv2.imread(str(path))
+        if image is None or not listed.is_file():
+            continue
+        labels = draw_labels(_polygons(listed, *image.shape[:2]), *image.shape[:2])
+        if not labels.any():
+            continue
+        folder = target / path.stem
+        folder.mkdir(parents=True)
+        shutil.copyfile(path, folder / "00.jpg")
+        cv2.imwrite(str(folder / "00.png"), labels)
+        count, objects = count + 1, objects + int(labels.max())
+    _finish(target, "photographs", {f"coco128 ({objects} objects)": count})
+
+
+def draw_labels(polygons: list[np.ndarray], height: int, width: int) -> np.ndarray:
+    """Return the uint8 (height, width) label image of int32 (N, 2) xy polygons in px, the large below the small.
+
+    An object with less than `OBJECT_AREA` px in sight is left out, and what it covered goes back to what lies below.
+    """
+    kept = sorted(polygons, key=cv2.contourArea, reverse=True)
+    kept = [polygon for polygon in kept if cv2.contourArea(polygon) >= OBJECT_AREA][:OBJECT_COUNT]
+    while True:
+        labels = np.zeros((height, width), np.uint8)
+        for number, polygon in enumerate(kept, start=1):
+            cv2.fillPoly(labels, [polygon], number)
+        seen = np.bincount(labels.ravel(), minlength=len(kept) + 1)[1:]
+        if (seen >= OBJECT_AREA).all():
+            return labels
+        kept = [polygon for polygon, area in zip(kept, seen) if area >= OBJECT_AREA]
+
+
+def gradient_entropy(image: np.ndarray) -> float:
+    """Return the entropy, in bits, of the gradient's size in a uint8 (H, W, 3) BGR image shrunk to 512 px.
+
+    Photographs have texture at every strength; gradients and flat areas fall into a few bins.
+    """
+    grey = cv2.cvtColor(_at_most(image, 512), cv2.COLOR_BGR2GRAY).astype(np.float32)
+    size = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)) / 4
+    share = np.bincount(np.minimum(size, 63).astype(np.int64).ravel()) / size.size
+    share = share[share > 0]
+    return float(-(share * np.log2(share)).sum())
+
+
+def cut_out(image: np.ndarray) -> np.ndarray | None:
+    """Return a uint8 (H, W, 4) picture cropped to alpha > 0.5 and shrunk to `CUTOUT_SIDE`, or None if it is no cutout.
+
+    None for an alpha that is a full rectangle or nearly nothing, for the thin, the translucent, and several at once.
+    """
+    solid = (image[..., 3] > 127).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(solid)
+    if min(width, height) < CUTOUT_SHORT_SIDE:
+        return None
+    box = solid[y : y + height, x : x + width]
+    area = int(box.sum())
+    _, _, parts, _ = cv2.connectedComponentsWithStats(box)
+    whole = parts[1:, cv2.CC_STAT_AREA].max() >= CUTOUT_ONE_PIECE * area
+    opaque = np.count_nonzero(image[..., 3] > 229) >= CUTOUT_OPAQUE * area
+    if not (whole and opaque and CUTOUT_COVER[0] <= area / box.size <= CUTOUT_COVER[1]):
+        return None
+    cutout = _shrunk_with_alpha(image[y : y + height, x : x + width])
+    return cutout if min(cutout.shape[:2]) >= CUTOUT_SHORT_SIDE else None
+
+
+def _shrunk_with_alpha(image: np.ndarray) -> np.ndarray:
+    """Shrink a uint8 (H, W, 4) picture with its colours weighed by alpha, so that what is hidden does not bleed in."""
+    if max(image.shape[:2]) <= CUTOUT_SIDE:
+        return image
+    weighed = image.astype(np.float32)
+    weighed[..., :3] *= weighed[..., 3:] / 255
+    small = _at_most(weighed, CUTOUT_SIDE)
+    small[..., :3] *= 255 / np.maximum(small[..., 3:], 1)
+    return np.clip(small + 0.5, 0, 255).astype(np.uint8)
+
+
+def _write_cutouts(paths: list[Path], folder: Path, limit: int | None) -> int:
+    """Write the first `limit` that are cutouts, each content once, and return how many there were."""
+    folder.mkdir(parents=True)
+    seen: set[str] = set()
+    for path in tqdm(paths, desc=folder.name):
+        if len(seen) == limit:
+            break
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
+            continue
+        cutout = cut_out(image)
+        if cutout is None:
+            continue
+        digest = hashlib.sha256(cutout.tobytes()).hexdigest()
+        if digest not in seen:
+            seen.add(digest)
+            # The folder is part of the name: file names repeat among folders.
+            cv2.imwrite(str(folder / f"{path.parent.name}-{path.stem}-{digest[:6]}.png"), cutout)
+    return len(seen)
+
+
+def _pictures(work: Path, name: str, left_out: set[str]) -> list[Path]:
+    """Return an unpacked package's pictures, sorted, but links and what lies in a folder of a name in `left_out`."""
+    root = work / "downloads" / name / "usr" / "share"
+    found = [
+        path
+        for path in sorted(root.rglob("*"))
+        if path.suffix.lower() in PICTURES and not path.is_symlink() and left_out.isdisjoint(path.parts)
+    ]
+    if not found:
+        raise FileNotFoundError(f"expected the pictures of {name} in {root}, found none: fetch the sources first")
+    return found
+
+
+def _shuffled(paths: list[Path]) -> list[Path]:
+    """Return the paths in an order that looks random and is always the same, whatever else there is."""
+    return sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())
+
+
+def _largest_of_each(paths: list[Path]) -> dict[str, Path]:
+    """Return, by the picture's name, the largest file of the sizes it comes in; previews are left out.
+
+    Sizes are told by name (NAME_1920x1080.jpg) or, as in Plasma, by folder (wallpapers/NAME/contents/...).
+    """
+    largest: dict[str, Path] = {}
+    for path in paths:
+        if path.stem == "screenshot":
+            continue
+        if "wallpapers" in path.parts:
+            name = path.parts[path.parts.index("wallpapers") + 1]
+        else:
+            name = re.sub(r"_\d+x\d+$", "", path.stem)
+        if name not in largest or path.stat().st_size > largest[name].stat().st_size:
+            largest[name] = path
+    return largest
+
+
+def _polygons(listed: Path, height: int, width: int) -> list[np.ndarray]:
+    """Read a YOLO label file into int32 (N, 2) xy polygons in px."""
+    polygons = []
+    for line in listed.read_text().splitlines():
+        shares = np.array(line.split()[1:], np.float64)
+        if shares.size < 6 or shares.size % 2:
+            raise ValueError(f"expected class x1 y1 x2 y2 x3 y3 ... in {listed}, got {line[:80]!r}")
+        polygons.append(np.rint(shares.reshape(-1, 2) * (width, height)).astype(np.int32))
+    return polygons
+
+
+def _at_most(image: np.ndarray, side: int) -> np.ndarray:
+    """Return the image shrunk so that its longer side is at most `side` px."""
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return image
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _made(target: Path) -> bool:
+    """Say whether `target` is complete, and tell so; empty it if not, for a half-made one is of no use."""
+    marker = target / "made.txt"
+    if marker.is_file():
+        print(marker.read_text().strip())
+        return True
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    return False
+
+
+def _finish(target: Path, what: str, counts: dict[str, int]) -> None:
+    """Print and mark how many of each source there are."""
+    listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+    line = f"{sum(counts.values())} {what} in {target}: {listed}"
+    (target / "made.txt").write_text(f"{line}\n")
+    print(line)

@@ -1,0 +1,126 @@
+"""What the model card says in numbers: of the weights, the data, the training, and how good the masks are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+from safetensors.torch import load_file
+from tqdm import tqdm
+
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.options import walk
+from sampt_ros.config.presets import load_preset
+from sampt_ros.evaluation.davis import davis_sequences
+from sampt_ros.evaluation.masks import Score, evaluate_sequence
+from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects
+from sampt_ros.tracking.sam_pt import SamPt
+from sampt_ros.utils.machine import machine
+from training.nano.export import training_state
+from training.nano.library import MIXTURE, Library
+from training.nano.train import AVERAGE, RATES, WARM_UP
+
+PRESET = "default"
+MEASURED, RUNS = "measured.json", "runs.json"  # in the work folder
+NOTE = "note.txt"  # there too, if there is something to say of a training that the recipe does not
+
+
+def measure(work: Path, weights: Path, davis: Path | None, stills: Path | None, device: str) -> None:
+    """Write `work`/measured.json. Of the same weights nothing is measured twice; without a folder it is left out.
+
+    davis   a folder in the DAVIS layout; from the first frame's mask, and from one click
+    stills  a folder of stills: see sampt_ros.stills
+    """
+    file = work / MEASURED
+    facts = _weights(weights)
+    before = read_json(file, {})
+    masks = before["masks"] if before.get("weights") == facts else {}
+    measured = {"weights": facts, "training": _training(work), "data": _data(work), "masks": masks}
+    write_json(file, measured)
+    cv2.setNumThreads(-1)  # the library wants one only
+    changes = {"segmenter": "nano", "nano.checkpoint": str(weights), "device": device}
+    config = load_preset(PRESET, changes)
+    sam_pt = SamPt(config)
+    parts: dict[str, Callable[[], dict[str, Any]]] = {}
+    if davis:
+        parts["davis, mask"] = lambda: _davis(sam_pt, davis, 0)
+        parts["davis, click"] = lambda: _davis(sam_pt, davis, 1)
+    if stills:
+        parts["stills"] = lambda: _stills(sam_pt, stills)
+    for part, run in parts.items():
+        if part not in masks:
+            masks[part] = {"machine": machine(), "preset": _preset(config), **run()}
+            write_json(file, measured)
+
+
+def read_json(path: Path, missing: Any) -> Any:
+    """What a JSON file holds, or `missing` where there is none."""
+    return json.loads(path.read_text()) if path.is_file() else missing
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file that appears only when complete."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(path)
+
+
+def _weights(path: Path) -> dict[str, Any]:
+    tensors = load_file(path)
+    return {
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "bytes": path.stat().st_size,
+        "parameters": sum(tensor.numel() for tensor in tensors.values()),
+        "precision": sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()}),
+    }
+
+
+def _training(work: Path) -> dict[str, Any]:
+    state, note = training_state(work), work / NOTE
+    return {
+        "recipe": state["recipe"],
+        "step": state["step"],
+        "rates": RATES,
+        "warm_up": WARM_UP,
+        "average": AVERAGE,
+        "runs": read_json(work / RUNS, []),
+        "note": note.read_text().strip() if note.is_file() else "",
+    }
+
+
+def _data(work: Path) -> dict[str, Any]:
+    frames = {kind: len(list((work / "clips" / kind).glob("*/*.png"))) for kind in MIXTURE if kind != "composed"}
+    videos = sorted(path.parent.name for path in (work / "clips/teacher").glob("*/00.png"))
+    return {**Library(work).counts, "frames": frames, "videos": videos, "mixture": MIXTURE}
+
+
+def _preset(config: SamPtConfig) -> dict[str, Any]:
+    """The parameters in which it differs from the code's defaults, but for where the weights are."""
+    defaults = {name: value for name, value, _ in walk(SamPtConfig())}
+    return {name: value for name, value, _ in walk(config) if defaults[name] != value and name != "nano.checkpoint"}
+
+
+def _davis(sam_pt: SamPt, folder: Path, clicks: int) -> dict[str, Any]:
+    scores = {
+        sequence.name: evaluate_sequence(sam_pt, sequence, clicks)
+        for sequence in tqdm(davis_sequences(folder), f"DAVIS, {clicks} clicks" if clicks else "DAVIS", unit="sequence")
+    }
+    mean = Score.mean(list(scores.values()))
+    return {"sequences": {name: _jf(score) for name, score in scores.items()}, "mean": _jf(mean)}
+
+
+def _jf(score: Score) -> dict[str, float]:
+    return {"j": score.j, "f": score.f, "jf": score.jf}
+
+
+def _stills(sam_pt: SamPt, folder: Path) -> dict[str, Any]:
+    scores = {
+        item.name: evaluate_stills(sam_pt, item) for item in tqdm(stills_objects(folder), "stills", unit="object")
+    }
+    mean = StillsScore.mean(list(scores.values()))
+    return {"objects": {name: score.fields() for name, score in scores.items()}, "mean": mean.fields()}

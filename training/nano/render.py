@@ -1,0 +1,258 @@
+"""Render random tabletop, shelf and floor scenes with object labels: training clips for the nano segmenter."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+import cv2
+import mujoco
+import numpy as np
+from tqdm import tqdm
+
+from training.nano.scenes import (
+    FRAMES,
+    Item,
+    Place,
+    add_lights,
+    make_cameras,
+    make_gripper,
+    make_items,
+    make_place,
+    move_items,
+)
+from training.nano.shapes import Mesh, Paint, Painter
+from training.nano.solids import Solid
+
+WIDTH, HEIGHT, ATTEMPTS = 480, 360, 10
+LEAST_PIXELS = 80  # an object smaller than this in the first frame is no use as a prompt
+
+
+class Builder:
+    """Collects meshes and materials, each once, into a MuJoCo model."""
+
+    def __init__(self) -> None:
+        self.spec = mujoco.MjSpec()
+        self._names: dict[int, str] = {}
+        self._keep: list[object] = []  # ids of dead objects could be used again
+
+    def add(self, name: str, solid: Solid) -> None:
+        """Add a body at the world's origin."""
+        body = self.spec.worldbody.add_body(name=name)
+        for mesh, paint in solid:
+            geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, contype=0, conaffinity=0)
+            geom.meshname, geom.material = self._mesh(mesh), self._material(paint)
+
+    def _mesh(self, mesh: Mesh) -> str:
+        if id(mesh) not in self._names:
+            self._names[id(mesh)] = name = f"mesh{len(self._names)}"
+            self._keep.append(mesh)
+            new = self.spec.add_mesh(name=name, inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL)
+            new.uservert, new.userface = mesh.vertices.ravel(), mesh.faces.ravel()
+            new.usertexcoord, new.userfacetexcoord = mesh.uv.ravel(), mesh.faces.ravel()
+        return self._names[id(mesh)]
+
+    def _material(self, paint: Paint) -> str:
+        if id(paint) not in self._names:
+            self._names[id(paint)] = name = f"paint{len(self._names)}"
+            self._keep.append(paint)
+            material = self.spec.add_material(name=name, specular=paint.specular, shininess=paint.shininess)
+            material.reflectance = paint.reflectance
+            if paint.texture is None:
+                material.rgba = [*paint.rgb, 1.0]
+            else:
+                self._texture(name, paint.texture)
+                material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+        return self._names[id(paint)]
+
+    def _texture(self, name: str, picture: np.ndarray) -> None:
+        texture = self.spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, nchannel=3)
+        texture.height, texture.width = picture.shape[:2]
+        texture.data = np.ascontiguousarray(picture).tobytes()
+
+
+class Studio:
+    """Renders models off screen; the OpenGL context serves all of them."""
+
+    def __init__(self) -> None:
+        self._gl = mujoco.GLContext(WIDTH, HEIGHT)
+        self._gl.make_current()
+        self._rgb = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+        self._view = mujoco.MjrRect(0, 0, WIDTH, HEIGHT)
+
+    def load(self, model: mujoco.MjModel, labels: np.ndarray) -> None:
+        """Take a model, and the (ngeom,) uint8 label of each of its geoms."""
+        self._model, self._data, self._labels = model, mujoco.MjData(model), labels
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._scene, self._option = mujoco.MjvScene(model, 300), mujoco.MjvOption()
+        self._camera = mujoco.MjvCamera()
+        self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
+
+    def unload(self) -> None:
+        """Free what the model holds on the graphics side."""
+        self._context.free()
+
+    def pose(self, items: list[Item], camera: tuple[np.ndarray, np.ndarray], frame: int) -> None:
+        """Put the items, bodies 1 and on after the fixed one, and the camera where they are in this frame."""
+        for k, item in enumerate(items):
+            rotation, self._model.body_pos[k + 2] = item.poses[frame]
+            mujoco.mju_mat2Quat(self._model.body_quat[k + 2], rotation.ravel())
+        self._model.cam_pos[0] = camera[0]
+        mujoco.mju_mat2Quat(self._model.cam_quat[0], camera[1].ravel())
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+        every = mujoco.mjtCatBit.mjCAT_ALL
+        mujoco.mjv_updateScene(
+            self._model, self._data, self._option, mujoco.MjvPerturb(), self._camera, every, self._scene
+        )
+
+    def _draw(self, segment: bool) -> np.ndarray:
+        for flag in (mujoco.mjtRndFlag.mjRND_SEGMENT, mujoco.mjtRndFlag.mjRND_IDCOLOR):
+            self._scene.flags[flag] = segment
+        mujoco.mjr_render(self._view, self._scene, self._context)
+        mujoco.mjr_readPixels(self._rgb, None, self._view, self._context)
+        return self._rgb[::-1]
+
+    def labels(self) -> np.ndarray:
+        """Return the (HEIGHT, WIDTH) uint8 label image of the posed scene."""
+        picture = self._draw(segment=True).astype(np.int32)
+        # Colours are 1 + the place of the geom in the scene's list, 0 where there is nothing.
+        table = np.zeros(self._scene.ngeom + 1, np.uint8)
+        for geom in self._scene.geoms[: self._scene.ngeom]:
+            if geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
+                table[geom.segid + 1] = self._labels[geom.objid]
+        return table[picture[..., 0] + (picture[..., 1] << 8) + (picture[..., 2] << 16)]
+
+    def color(self, rng: np.random.Generator, softness: float) -> np.ndarray:
+        """Return (HEIGHT, WIDTH, 3) float32 RGB, 0 to 255: two passes with shaken lamps, for softer shadows."""
+        total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+        lights = [light for light in self._scene.lights[: self._scene.nlight] if not light.headlight]
+        middle = [(light.pos.copy(), light.dir.copy()) for light in lights]
+        for shake in rng.normal(0, softness, (2, 3)):
+            for light, (position, direction) in zip(lights, middle):
+                light.pos[:] = position + shake
+                light.dir[:] = direction - shake / np.linalg.norm(position)
+                light.dir /= np.linalg.norm(light.dir)
+            total += self._draw(segment=False)
+        return total / 2
+
+
+class Lens:
+    """A camera's character: exposure, white balance, vignette, blur, noise; one a clip."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng, u = rng, rng.uniform
+        self._target, self._gain = u(0.26, 0.56), 0.0
+        self._balance = np.exp(rng.normal(0, 0.07, 3))
+        self._gamma, self._lift = np.exp(rng.normal(-0.12, 0.14)), u(0, 0.05)
+        self._noise, self._vignette = abs(rng.normal(0, 4.0)), u(0, 0.22)
+        self._defocus = u(0.4, 1.1) if u() < 0.3 else 0.0
+        self._motion = u(2, 9) if u() < 0.35 else 0.0
+
+    def shoot(self, picture: np.ndarray) -> np.ndarray:
+        """Return the (H, W, 3) float32 picture, 0 to 255, as uint8 as such a camera gives it."""
+        rng, value = self._rng, np.clip(picture / 255, 0, 1)
+        if not self._gain:
+            # The first frame sets the exposure, between the scene's own light and a mean that suits the sensor.
+            self._gain = float((self._target / max(value.mean(), 0.02)) ** rng.uniform(0.6, 1.0))
+        if self._motion and rng.random() < 0.6:
+            length, angle = self._motion * rng.uniform(0.5, 1), rng.uniform(0, np.pi)
+            kernel = np.zeros((11, 11), np.float32)
+            for t in np.linspace(-0.5, 0.5, 41) * length:
+                kernel[round(5 + t * np.sin(angle)), round(5 + t * np.cos(angle))] += 1
+            value = cv2.filter2D(value, -1, kernel / kernel.sum())
+        if self._defocus:
+            value = cv2.GaussianBlur(value, (0, 0), self._defocus)
+        y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j].astype(np.float32)
+        value = value * (self._gain * np.exp(rng.normal(0, 0.03)) * self._balance).astype(np.float32)
+        value = value * (1 - self._vignette * (x * x + y * y) / 2)[..., None]
+        value = np.clip(value + self._lift, 0, 1.2) ** self._gamma
+        # Highlights roll off.
+        value = np.where(value > 0.8, 0.8 + 0.2 * np.tanh((value - 0.8) / 0.2), value)
+        noise = rng.standard_normal(value.shape, np.float32) * self._noise * (0.5 + 0.8 * np.sqrt(value))
+        return np.clip(255 * value + noise, 0, 255).astype(np.uint8)
+
+
+def build(place: Place, items: list[Item], p: Painter, fov: float) -> mujoco.MjModel:
+    """Return the model: body 1 the fixed things, then one body an item; one camera."""
+    builder = Builder()
+    spec = builder.spec
+    builder.add("fixed", place.fixed)
+    for k, item in enumerate(items):
+        builder.add(f"item{k}", item.solid)
+    add_lights(p, spec, place)
+    spec.worldbody.add_camera(name="camera", fovy=fov)
+    spec.stat.center, spec.stat.extent = [0, 0, 0.05], 1.0
+    spec.visual.map.znear, spec.visual.map.zfar, spec.visual.map.shadowclip = 0.02, 12.0, 1.0
+    spec.visual.quality.shadowsize, spec.visual.quality.offsamples = 1024, 4
+    spec.visual.global_.offwidth, spec.visual.global_.offheight = WIDTH, HEIGHT
+    return spec.compile()
+
+
+def usable(labels: np.ndarray, count: int, arm: int) -> bool:
+    """Tell whether (FRAMES, H, W) labels show enough: two objects of `count`, little hidden, some background."""
+    sizes = np.stack([np.bincount(image.ravel(), minlength=256) for image in labels]) / labels[0].size
+    seen = (sizes[0, 1 : count + 1] * labels[0].size >= LEAST_PIXELS).sum()
+    arm_most = sizes[:, arm].max() if arm else 0.0
+    return bool(seen >= 2 and arm_most < 0.4 and sizes[:, 0].min() > 0.12 and sizes[:, 1:].max() < 0.6)
+
+
+def render_scene(studio: Studio, photos: list[Path], seed: int, index: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return a clip: FRAMES pictures (H, W, 3) uint8 RGB, and labels (FRAMES, H, W) uint8.
+
+    Raises:
+        RuntimeError: no attempt gave a usable scene.
+    """
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng([seed, index, attempt])
+        p = Painter(rng, photos)
+        place = make_place(p)
+        items = make_items(p, place)
+        if len(items) < 2:
+            continue
+        move_items(p, items, place)
+        count, fov = len(items), rng.uniform(32, 62)
+        cameras = make_cameras(p, items, place, fov)
+        arm = 0
+        if rng.random() < 0.45:
+            items.append(make_gripper(p, items))
+            arm = len(items)
+        model = build(place, items, p, fov)
+        studio.load(model, np.maximum(model.geom_bodyid - 1, 0).astype(np.uint8))
+        labels, colors, softness = [], [], rng.uniform(0, 0.04)
+        for k in range(FRAMES):
+            studio.pose(items, cameras[k], k)
+            labels.append(studio.labels())
+        if usable(np.stack(labels), count, arm):
+            lens = Lens(rng)
+            for k in range(FRAMES):
+                studio.pose(items, cameras[k], k)
+                colors.append(lens.shoot(studio.color(rng, softness)))
+        studio.unload()
+        if colors:
+            return colors, np.stack(labels)
+    raise RuntimeError(f"scene {index} of seed {seed}: none of {ATTEMPTS} attempts shows two objects")
+
+
+def render_scenes(work: Path, count: int, seed: int) -> None:
+    """Write clips to work/clips/rendered/NNNN/: {00,01,02}.jpg and .png labels, 0 the background; skips those there.
+
+    A clip depends on seed, its number, and the photographs under work/cutouts and work/backgrounds.
+    """
+    folders = {index: work / "clips" / "rendered" / f"{index:04d}" for index in range(count)}
+    # The last file written tells that the clip is whole.
+    missing = [index for index in folders if not (folders[index] / f"{FRAMES - 1:02d}.png").exists()]
+    if not missing:
+        return
+    photos = sorted(work.glob("cutouts/**/*.png")) + sorted(work.glob("backgrounds/**/*.jpg"))
+    print(f"{len(photos)} photographs for textures", flush=True)
+    studio = Studio()
+    for index in tqdm(missing, "rendered", unit="scene"):
+        colors, labels = render_scene(studio, photos, seed, index)
+        folders[index].mkdir(parents=True, exist_ok=True)
+        for k in range(FRAMES):
+            cv2.imwrite(str(folders[index] / f"{k:02d}.jpg"), colors[k][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+            cv2.imwrite(str(folders[index] / f"{k:02d}.png"), labels[k])

@@ -1,0 +1,287 @@
+"""Random tabletop, shelf and floor scenes: what stands where and how it moves, for render.py. Metres and radians."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import mujoco
+import numpy as np
+
+from training.nano.shapes import Mesh, Paint, Painter, box, turn
+from training.nano.solids import Solid, gripper, random_solid
+
+FRAMES = 3
+
+
+@dataclass
+class Item:
+    """An object of the scene.
+
+    Attributes:
+        solid: its meshes, in its own frame.
+        rest: (3, 3), how it lies before it is turned about the vertical.
+        poses: one (rotation (3, 3), position (3,)) a frame.
+    """
+
+    solid: Solid
+    rest: np.ndarray
+    poses: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def points(self, rotation: np.ndarray) -> np.ndarray:
+        """Return all (N, 3) vertices, rotated."""
+        return np.concatenate([mesh.vertices for mesh, _ in self.solid]) @ rotation.T
+
+    def outline(self, frame: int = 0) -> np.ndarray:
+        """Return the convex (N, 1, 2) float32 outline from above."""
+        rotation, position = self.poses[frame]
+        return cv2.convexHull((self.points(rotation) + position)[:, :2].astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the objects stand: fixed meshes, levels (height, half width, half depth), the wall's distance."""
+
+    kind: str
+    fixed: Solid
+    levels: list[tuple[float, float, float]]
+    wall: float
+
+
+def overlaps(one: np.ndarray, other: np.ndarray) -> bool:
+    """Tell whether two convex outlines share more than a sliver."""
+    area = cv2.intersectConvexConvex(one, other)[0]
+    return bool(area > 0.02 * min(cv2.contourArea(one), cv2.contourArea(other)))
+
+
+def make_place(p: Painter) -> Place:
+    """Return a table, a shelf or a floor, with walls."""
+    u = p.rng.uniform
+    kind = str(p.rng.choice(["table", "shelf", "floor"], p=[0.6, 0.17, 0.23]))
+    styles = ["photo", "wood", "noise", "checks", "speckle", "stripes", "plain"]
+
+    def surface(odds: list[float]) -> Paint:
+        style = str(p.rng.choice(styles, p=odds))
+        specular, mirror = u(0, 0.6) * (u() < 0.5), u(0.05, 0.3) * (u() < 0.12)
+        style = "noise" if style == "photo" and not p.backdrops else style
+        texture = None if style == "plain" else p.texture("backdrop" if style == "photo" else style, 384)
+        color = p.color()
+        if u() < 0.75:
+            # Furniture and walls are mostly muted, and mostly lighter than not.
+            keep, bright = u(0.1, 0.6), u(0.9, 1.3)
+            color = np.clip(bright * (keep * color + (1 - keep) * color.mean() ** 0.7), 0.03, 1)
+            if texture is not None and style != "photo":
+                grey = texture.mean(-1, keepdims=True)
+                texture = np.clip(bright * (keep * texture + (1 - keep) * grey), 0, 255).astype(np.uint8)
+        return Paint(color, texture, specular, u(0.2, 0.9), mirror)
+
+    top = surface([0.25, 0.25, 0.14, 0.05, 0.05, 0.04, 0.22])
+    p.table = top.rgb if top.texture is None else top.texture.mean((0, 1)) / 255
+    wall_paint, wall = surface([0.4, 0.05, 0.12, 0.08, 0.02, 0.06, 0.27]), u(0.45, 2.0)
+    if kind == "shelf":
+        high, half, deep = u(0.28, 0.45), u(0.3, 0.6), u(0.12, 0.2)
+        board = box(2 * half, 2 * deep, 0.02)
+        fixed = [(board.moved((0, 0, z - 0.02)), top) for z in (-high, 0, high)]
+        fixed += [(box(0.02, 2 * deep, 3 * high).moved((s * half, 0, -high)), top) for s in (-1, 1)]
+        fixed.append((box(2 * half, 0.02, 3 * high).moved((0, deep, -high)), wall_paint))
+        room = surface([0.5, 0.0, 0.1, 0.1, 0.0, 0.0, 0.3])
+        fixed.append((box(6, 0.02, 4).moved((0, deep + 0.03, -2)), room))
+        fixed.append(
+            (box(6, 3, 0.02).moved((0, deep - 1.5, -high - u(0.05, 0.8))), surface([0.2, 0.4, 0.1, 0.1, 0, 0, 0.2]))
+        )
+        spread = min(half - 0.04, u(0.15, 0.5))
+        levels = [(0.0, spread, deep - 0.03), (high, spread, deep - 0.03), (-high, spread, deep - 0.03)]
+        return Place(kind, fixed, levels[: p.rng.integers(1, 4)], wall)
+    half, deep = (u(0.35, 0.8), u(0.25, 0.5)) if kind == "table" else (3.0, 3.0)
+    slab = box(2 * half, 2 * deep, 0.03)
+    # A floor's texture repeats, or it would be a blur.
+    slab = Mesh(slab.vertices, slab.uv * (1 if kind == "table" else p.rng.integers(3, 8)), slab.faces)
+    fixed = [(slab.moved((0, 0, -0.03)), top)]
+    if kind == "table":
+        floor = box(6, 6, 0.02)
+        floor = Mesh(floor.vertices, 4 * floor.uv, floor.faces).moved((0, 0, -0.72))
+        fixed.append((floor, surface([0.15, 0.3, 0.15, 0.15, 0.05, 0.0, 0.2])))
+        wall = max(wall, deep + 0.02)
+    fixed.append((box(6, 0.02, 3).moved((0, wall, -0.7)), wall_paint))
+    for side in (-1, 1):
+        fixed.append((box(0.02, 6, 3).moved((side * max(half, 0.6) + side * u(0, 1.5), 0, -0.7)), wall_paint))
+    reach = u(0.12, 0.45) if kind == "table" else u(0.15, 0.6)
+    return Place(kind, fixed, [(0.0, min(reach, half - 0.05), min(reach * u(0.5, 1), deep - 0.05))], wall)
+
+
+def settle(item: Item, height: float, x: float, y: float, yaw: float) -> None:
+    """Put the item at rest on a surface, in all frames."""
+    rotation = turn(2, yaw) @ item.rest
+    position = np.array([x, y, height - item.points(rotation)[:, 2].min()])
+    item.poses = [(rotation, position)] * FRAMES
+
+
+def _beside(item: Item, other: Item, height: float, rng: np.random.Generator) -> None:
+    """Slide the item along a random direction until it touches the other."""
+    angle, yaw, start = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi), other.poses[0][1][:2]
+    low, high = 0.0, 0.5
+    for _ in range(9):
+        middle = 0.5 * (low + high)
+        x, y = start + middle * np.array([np.cos(angle), np.sin(angle)])
+        settle(item, height, x, y, yaw)
+        low, high = (middle, high) if overlaps(item.outline(), other.outline()) else (low, middle)
+
+
+def make_items(p: Painter, place: Place) -> list[Item]:
+    """Return 2 to 9 objects at rest: free, touching another (a twin often), or on top of one."""
+    rng = p.rng
+    items: list[Item] = []
+    larger = rng.uniform(1, 2.2) if place.kind == "floor" else 1.0
+    twins, count = rng.random() < 0.5, int(rng.integers(3, 10))
+    where: list[float] = []
+    for _ in range(12 * count):
+        if len(items) == count:
+            break
+        solid, rolls = random_solid(p)
+        solid = [(mesh.scaled((larger,) * 3), paint) for mesh, paint in solid]
+        near = int(rng.integers(len(items))) if items else -1
+        level = place.levels[rng.integers(len(place.levels))]
+        rest = (
+            turn(int(rng.integers(2)), np.pi / 2 * rng.integers(1, 4)) if rolls and rng.random() < 0.35 else np.eye(3)
+        )
+        item, height = Item(solid, rest), level[0]
+        if items and rng.random() < 0.5:
+            height, old = where[near], items[near]
+            if twins and rng.random() < 0.75:
+                # A twin has the other's shape, and mostly its surfaces.
+                again = [(mesh, p.paint()) for mesh, _ in old.solid] if rng.random() < 0.2 else old.solid
+                item = Item(again, old.rest if rng.random() < 0.8 else rest)
+            _beside(item, old, height, rng)
+        else:
+            x, y = rng.uniform(-1, 1, 2) * level[1:]
+            settle(item, height, x, y, rng.uniform(0, 2 * np.pi))
+        same = [k for k, z in enumerate(where) if z == height and overlaps(item.outline(), items[k].outline())]
+        tall = np.ptp(item.points(item.poses[0][0])[:, 2])
+        if same or np.abs(item.poses[0][1][:2]).max() > 1.3 * max(level[1:]) + 0.05:
+            continue
+        if place.kind == "shelf" and tall > 0.27:
+            continue
+        items.append(item)
+        where.append(height)
+    _stack(p, items, larger)
+    return items
+
+
+def _stack(p: Painter, items: list[Item], larger: float) -> None:
+    """Sometimes put one more, smaller object on the flattest of the others."""
+    if len(items) < 2 or len(items) > 8 or p.rng.random() > 0.25:
+        return
+    flat = max(items, key=lambda item: float(cv2.contourArea(item.outline())))
+    solid, _ = random_solid(p)
+    top = float((flat.points(flat.poses[0][0]) + flat.poses[0][1])[:, 2].max())
+    item = Item([(mesh.scaled((0.6 * larger,) * 3), paint) for mesh, paint in solid], np.eye(3))
+    x, y = flat.poses[0][1][:2]
+    settle(item, top, x, y, p.rng.uniform(0, 6))
+    items.append(item)
+
+
+def _shifted(item: Item, shifts: np.ndarray, rotations: list[np.ndarray]) -> None:
+    """Move the item by a (FRAMES, 3) path and turn it about its own origin."""
+    item.poses = [(turned @ r, t + s) for (r, t), s, turned in zip(item.poses, shifts, rotations)]
+
+
+def move_items(p: Painter, items: list[Item], place: Place) -> None:
+    """Let some objects slide, turn or fly over the frames; one that would slide into another stays."""
+    rng, step = p.rng, np.arange(FRAMES)[:, None]
+    for item in items:
+        kind, before = rng.random(), item.poses
+        if kind < 0.5 or (place.kind == "shelf" and kind < 0.8):
+            continue
+        spin = rng.normal(0, 0.35)
+        velocity = rng.normal(0, 0.04, 3) * [1, 1, 0]
+        if kind < 0.8:
+            _shifted(item, step * velocity, [turn(2, spin * k) for k in range(FRAMES)])
+            others = [other for other in items if other is not item]
+            if any(overlaps(item.outline(k), other.outline(k)) for other in others for k in (1, 2)):
+                item.poses = before
+            continue
+        # Carried by something out of sight, perhaps before the others.
+        lift = np.minimum(step, 1) * [0, 0, rng.uniform(0.02, 0.15)]
+        path = lift + step * (velocity * 2.5 + [0, 0, rng.uniform(0, 0.05)])
+        tilt = rng.normal(0, 0.3, 2)
+        turns = [turn(2, spin * k) @ turn(0, tilt[0] * k) @ turn(1, tilt[1] * k) for k in range(FRAMES)]
+        _shifted(item, path, turns)
+
+
+def make_gripper(p: Painter, items: list[Item]) -> Item:
+    """Return a gripper that hovers over, reaches before, or holds and carries one of the objects."""
+    rng = p.rng
+    held = items[rng.integers(len(items))]
+    (_, (wide, deep), angle), points = cv2.minAreaRect(held.outline()), held.points(held.poses[0][0])
+    yaw = np.radians(angle if wide < deep else angle + 90)
+    narrow, holds = min(wide, deep), min(wide, deep) < 0.1 and rng.random() < 0.5
+    top = held.poses[0][1] + [0, 0, points[:, 2].max()]
+    arm = Item(gripper(p, narrow if holds else rng.uniform(0, 0.09), rng.uniform(0.7, 1.3)), np.eye(3))
+    path = np.arange(FRAMES)[:, None] * rng.normal(0, 0.035, 3)
+    path[:, 2] = np.abs(path[:, 2])
+    if holds:
+        middle = np.array([*cv2.minAreaRect(held.outline())[0], top[2]])
+        tips = middle - [0, 0, min(0.04, rng.uniform(0.3, 0.7) * np.ptp(points[:, 2]))]
+        lean, rise = np.eye(3), [0, 0, rng.choice([0.0, rng.uniform(0.02, 0.2)])]
+        start = held.poses[0]
+        held.poses = [(start[0], start[1] + rise + shift) for shift in path]
+        arm.poses = [(turn(2, yaw), tips + rise + shift) for shift in path]
+        return arm
+    lean = turn(0, rng.uniform(-0.3, 0.9)) @ turn(1, rng.normal(0, 0.4)) @ turn(2, rng.uniform(0, np.pi))
+    tips = top + np.array([*rng.normal(0, 0.07, 2), rng.uniform(0.005, 0.12)])
+    turns = rng.normal(0, 0.12)
+    arm.poses = [(turn(2, turns * k) @ lean, tips + 1.5 * shift) for k, shift in enumerate(path)]
+    return arm
+
+
+def make_cameras(p: Painter, items: list[Item], place: Place, fov: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return one (position (3,), rotation (3, 3) camera to world, looking along -z) a frame."""
+    rng, u = p.rng, p.rng.uniform
+    centers = np.array([item.poses[0][1] for item in items])
+    single = rng.random() < 0.3
+    target = centers[rng.integers(len(items))] if single else centers.mean(0)
+    target = target + rng.normal(0, 0.03, 3) + [0, 0, 0.03]
+    size = 0.12 if single else np.linalg.norm(centers - target, axis=-1).max() + 0.07
+    distance = np.clip(size / np.tan(np.radians(fov) / 2) * np.exp(u(-0.5, 0.6)), 0.25, 2.4)
+    azimuth, height = rng.normal(0, 0.6), np.radians(rng.choice([u(8, 30), u(25, 55), u(50, 85)]))
+    if place.kind == "shelf":
+        azimuth, height = np.clip(0.4 * azimuth, -0.6, 0.6), np.radians(u(-6, 28))
+        distance = max(distance, 0.4)
+    pace = rng.choice([0.25, 1.0, 2.5], p=[0.35, 0.4, 0.25])
+    drift, roll = pace * rng.normal(0, [0.07, 0.05, 0.05, 0.03]), rng.normal(0, 0.05)
+    slide, cameras = pace * rng.normal(0, 0.015, 3), []
+    for k in range(FRAMES):
+        a, h = azimuth + k * drift[0], np.clip(height + k * drift[1], -0.1, 1.52)
+        back = np.array([np.sin(a) * np.cos(h), -np.cos(a) * np.cos(h), np.sin(h)])
+        # The camera's own axes: x to the right, y up, z backwards.
+        right = np.cross([0, 0, 1], back)
+        right /= np.linalg.norm(right)
+        axes = np.stack([right, np.cross(back, right), back], -1) @ turn(2, roll + k * drift[3])
+        position = target + k * slide + distance * np.exp(k * drift[2]) * back
+        cameras.append((np.maximum(position, [-9, -9, 0.03 - (place.kind == "shelf")]), axes))
+    return cameras
+
+
+def add_lights(p: Painter, spec: mujoco.MjSpec, place: Place) -> None:
+    """Add 1 to 3 lamps of varied direction, colour and strength; the first always casts shadows."""
+    rng, u = p.rng, p.rng.uniform
+    count = int(rng.integers(1, 4))
+    ambient = u(0.15, 0.5)
+    spec.visual.headlight.ambient = [ambient] * 3
+    spec.visual.headlight.diffuse = [u(0, 0.35)] * 3
+    spec.visual.headlight.specular = [0.1] * 3
+    for k in range(count):
+        direction = np.array([rng.normal(0, 0.7), rng.normal(-0.3, 0.6), u(0.5, 1.5)])
+        if place.kind == "shelf":
+            direction = np.array([rng.normal(0, 0.6), -u(0.6, 1.5), u(0, 0.9)])
+        position = direction / np.linalg.norm(direction) * u(1.0, 1.8)
+        position[1] = min(position[1], place.wall - 0.1)
+        position[0] = np.clip(position[0], -0.55, 0.55)
+        power = u(0.6, 1.1) / (1 + 0.6 * (count - 1)) * (1.0 if k == 0 else u(0.4, 1))
+        tint = np.clip(np.array([1.0, 0.93, 0.86]) ** rng.normal(0, 1.2), 0.6, 1.3)
+        light = spec.worldbody.add_light(
+            pos=position, dir=-position, diffuse=power * tint, castshadow=k == 0 or u() < 0.5
+        )
+        light.type = mujoco.mjtLightType.mjLIGHT_SPOT if u() < 0.4 else mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+        light.cutoff, light.exponent, light.attenuation = u(35, 75), u(1, 8), [1, 0, 0]
+        light.specular = [u(0.2, 0.9)] * 3
