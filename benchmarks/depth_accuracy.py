@@ -15,7 +15,7 @@ import yaml
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import POSITIVE, FrameResult
 from sampt_ros.geometry.camera import Pinhole
-from sampt_ros.geometry.surfaces import in_metres, solids
+from sampt_ros.geometry.surfaces import in_metres, object_surfaces
 from sampt_ros.io.video import open_source
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -54,13 +54,13 @@ def main() -> None:
         off, outside, points = [], 0, 0
         for result, label, raw in zip(results, labels, depths):
             depth = in_metres(raw, (height, width))
-            solid, true = solids(result, depth, camera)[number], label == click["object"]
-            if solid.has_pose and true.any():
+            surface, true = object_surfaces(result, depth, camera)[number], label == click["object"]
+            if surface.has_pose and true.any():
                 seen = camera.rays[true] * depth[true][:, None]
-                off.append(np.linalg.norm(solid.centre - np.median(seen, axis=0)))
-            x, y = solid.xy.T
+                off.append(np.linalg.norm(surface.centre - np.median(seen, axis=0)))
+            x, y = surface.xy.T
             outside += int(np.count_nonzero(~true[y, x]))
-            points += len(solid.xy)
+            points += len(surface.xy)
         mean, late = 1000 * np.mean(off), 1000 * np.percentile(off, 95)
         within, beside = np.mean(np.array(off) <= 0.01), outside / max(points, 1)
         name = scene["objects"][click["object"]]

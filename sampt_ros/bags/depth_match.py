@@ -11,7 +11,7 @@ import numpy as np
 from sampt_ros.bags.recorder import TrackedImage
 from sampt_ros.errors import INFERENCE_ERRORS, SamPtError
 from sampt_ros.geometry.camera import Pinhole
-from sampt_ros.geometry.surfaces import Solid, in_metres, require_in_sight, solids
+from sampt_ros.geometry.surfaces import ObjectSurface, in_metres, object_surfaces, require_in_sight
 from sampt_ros.streaming.session import JUMP_NS
 
 _PATIENCE = 10  # images that may wait for depth
@@ -102,7 +102,7 @@ class BagDepth:
         later = max(self._heard, default=-1) - self._waiting[0][0]
         return later >= (0 if self.camera is not None else JUMP_NS)  # a CameraInfo is not waited for forever
 
-    def _in_space(self, time_ns: int, tracked: TrackedImage, camera: Pinhole | None) -> dict[int, Solid] | None:
+    def _in_space(self, time_ns: int, tracked: TrackedImage, camera: Pinhole | None) -> dict[int, ObjectSurface] | None:
         if not self._expected:
             return None
         depth = self._nearest(time_ns)
@@ -111,7 +111,7 @@ class BagDepth:
                 self._tell(f"no 3D: expected {self._missing(time_ns, camera)}")
                 return None
             size = tracked.result.size
-            return solids(tracked.result, in_metres(depth, size), camera.for_images(size))
+            return object_surfaces(tracked.result, in_metres(depth, size), camera.for_images(size))
         except (SamPtError, *INFERENCE_ERRORS) as error:
             self._tell(f"no 3D: {error}")
             return None

@@ -17,7 +17,7 @@ from sampt_ros.bags.types import IMAGE
 from sampt_ros.bags.writer import BagWriter
 from sampt_ros.data_types import FrameResult
 from sampt_ros.errors import SourceError
-from sampt_ros.geometry.surfaces import Solid, cloud
+from sampt_ros.geometry.surfaces import ObjectSurface, cloud
 from sampt_ros.io.overlay import draw
 from sampt_ros.messages import fields as messages
 from sampt_ros.messages.images import image_fields
@@ -38,7 +38,7 @@ class TrackedImage:
     header: Any
     image: np.ndarray
     result: FrameResult
-    found: Mapping[int, Solid] | None = None
+    found: Mapping[int, ObjectSurface] | None = None
 
 
 class BagRecorder:

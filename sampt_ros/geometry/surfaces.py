@@ -30,7 +30,7 @@ _NEARER = (0.03, 0.02)  # metres, and share of the depth: what is nearer by more
 
 
 @dataclass(frozen=True, eq=False)
-class Solid:
+class ObjectSurface:
     """One object's visible surface, and where its tracked points are.
 
     xy           (n, 2) int, the pixels of the mask whose depth is believed
@@ -71,9 +71,9 @@ def in_metres(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return metres
 
 
-def solids(result: FrameResult, depth: np.ndarray, camera: Pinhole) -> dict[int, Solid]:
+def object_surfaces(result: FrameResult, depth: np.ndarray, camera: Pinhole) -> dict[int, ObjectSurface]:
     """Every object of a frame, by id; depth and camera are those of its image."""
-    return {item.id: _solid(item, depth, camera) for item in result.objects}
+    return {item.id: _object_surface(item, depth, camera) for item in result.objects}
 
 
 def positions(points: Points, depth: np.ndarray, camera: Pinhole) -> np.ndarray:
@@ -92,7 +92,7 @@ def positions(points: Points, depth: np.ndarray, camera: Pinhole) -> np.ndarray:
     return found
 
 
-def surface(item: ObjectResult, depth: np.ndarray) -> np.ndarray:
+def surface_pixels(item: ObjectResult, depth: np.ndarray) -> np.ndarray:
     """(n, 2) int xy: the pixels of an object's mask whose depth is the object's.
 
     Left out are the mask's border, pixels beside a jump in depth, among them those that float between two surfaces, and
@@ -114,17 +114,17 @@ def surface(item: ObjectResult, depth: np.ndarray) -> np.ndarray:
     return np.column_stack([columns + left, rows + top])
 
 
-def cloud(result: FrameResult, found: Mapping[int, Solid], image: np.ndarray) -> np.ndarray:
+def cloud(result: FrameResult, found: Mapping[int, ObjectSurface], image: np.ndarray) -> np.ndarray:
     """(n,) records CLOUD: the believed pixels of all objects of a frame; where masks overlap, the surer object's.
 
-    found: what `solids` made of it; image: (H, W, 3) uint8 RGB.
+    found: what `object_surfaces` made of it; image: (H, W, 3) uint8 RGB.
     """
     parts = [np.zeros(0, CLOUD)]
-    for name, solid in found.items():
-        x, y = solid.xy.T
+    for name, surface in found.items():
+        x, y = surface.xy.T
         ours = result.labels[y, x] == name
         part = np.empty(np.count_nonzero(ours), CLOUD)
-        part["x"], part["y"], part["z"] = solid.xyz[ours].T
+        part["x"], part["y"], part["z"] = surface.xyz[ours].T
         red, green, blue = image[y[ours], x[ours]].astype(np.uint32).T
         part["rgb"] = red << 16 | green << 8 | blue
         part["object_id"] = name
@@ -165,13 +165,13 @@ def require_in_sight(point: np.ndarray, xy: tuple[float, float], depth: np.ndarr
         )
 
 
-def _solid(item: ObjectResult, depth: np.ndarray, camera: Pinhole) -> Solid:
-    xy = surface(item, depth)
+def _object_surface(item: ObjectResult, depth: np.ndarray, camera: Pinhole) -> ObjectSurface:
+    xy = surface_pixels(item, depth)
     x, y = xy.T
     xyz = camera.rays[y, x] * depth[y, x, None]
     xy, xyz = (values[np.isfinite(xyz).all(axis=1)] for values in (xy, xyz))  # where the lens sees something
     centre, quaternion = pose(xyz)
-    return Solid(xy, xyz, centre, quaternion, positions(item.points, depth, camera))
+    return ObjectSurface(xy, xyz, centre, quaternion, positions(item.points, depth, camera))
 
 
 def _around(xy: np.ndarray, depth: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from sampt_ros.data_types import FrameResult, ObjectResult
 from sampt_ros.errors import QueryError
 from sampt_ros.geometry.camera import Pinhole
-from sampt_ros.geometry.surfaces import CLOUD, Solid
+from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
 from sampt_ros.messages.images import mask_from_image, rgb_from_image
 from sampt_ros.streaming.requests import Action, Request
 
@@ -44,7 +44,7 @@ def stamp_ns(stamped: Any) -> int:
 
 
 def tracked_objects(
-    result: FrameResult, header: Any, classes: MessageClasses, found: Mapping[int, Solid] | None = None
+    result: FrameResult, header: Any, classes: MessageClasses, found: Mapping[int, ObjectSurface] | None = None
 ) -> Any:
     """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's, `found` what depth shows."""
     found = found or {}
@@ -52,12 +52,14 @@ def tracked_objects(
     return classes.TrackedObjects(header=header, objects=objects)
 
 
-def object_poses(found: Mapping[int, Solid], header: Any, classes: MessageClasses) -> Any:
+def object_poses(found: Mapping[int, ObjectSurface], header: Any, classes: MessageClasses) -> Any:
     """The geometry_msgs/PoseArray, in the camera's optical frame, metres, of the objects that have a pose.
 
     In the order of TrackedObjects.
     """
-    return classes.PoseArray(header=header, poses=[pose(solid, classes) for solid in found.values() if solid.has_pose])
+    return classes.PoseArray(
+        header=header, poses=[pose(surface, classes) for surface in found.values() if surface.has_pose]
+    )
 
 
 def point_cloud(points: np.ndarray, header: Any, classes: MessageClasses) -> Any:
@@ -132,26 +134,26 @@ def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:
     )
 
 
-def pose(solid: Solid | None, classes: MessageClasses) -> Any:
+def pose(surface: ObjectSurface | None, classes: MessageClasses) -> Any:
     """The pose of an object's visible surface; NaN where it has none."""
-    centre = _NOWHERE if solid is None else solid.centre.tolist()
-    x, y, z, w = [math.nan] * 4 if solid is None else solid.quaternion.tolist()
+    centre = _NOWHERE if surface is None else surface.centre.tolist()
+    x, y, z, w = [math.nan] * 4 if surface is None else surface.quaternion.tolist()
     return classes.Pose(position=_point(centre, classes), orientation=classes.Quaternion(x=x, y=y, z=z, w=w))
 
 
-def _tracked_object(item: ObjectResult, solid: Solid | None, classes: MessageClasses) -> Any:
+def _tracked_object(item: ObjectResult, surface: ObjectSurface | None, classes: MessageClasses) -> Any:
     x, y, width, height = item.box
     points = item.points
     columns = (points.id, *points.xy.T, points.label, points.visible, points.confidence)
     nowhere = _point(_NOWHERE, classes)
-    places = [nowhere] * len(points) if solid is None else [_point(xyz, classes) for xyz in solid.points.tolist()]
+    places = [nowhere] * len(points) if surface is None else [_point(xyz, classes) for xyz in surface.points.tolist()]
     return classes.TrackedObject(
         id=item.id,
         state=int(item.state),
         score=float(item.score),
         box=classes.RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height, do_rectify=False),
         area=item.area,
-        pose=pose(solid, classes),
+        pose=pose(surface, classes),
         points=[
             classes.TrackedPoint(id=id_, x=x, y=y, label=label, visible=visible, confidence=confidence, position=place)
             for id_, x, y, label, visible, confidence, place in zip(*(column.tolist() for column in columns), places)

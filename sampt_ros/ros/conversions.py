@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 
 from sampt_ros.config.options import Option
 from sampt_ros.data_types import FrameResult
-from sampt_ros.geometry.surfaces import Solid
+from sampt_ros.geometry.surfaces import ObjectSurface
 from sampt_ros.messages import fields as messages
 from sampt_ros.messages.fields import (
     MessageClasses,
@@ -78,22 +78,22 @@ def time_from_ns(ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def tracked_objects(result: FrameResult, header: Header, found: Mapping[int, Solid] | None = None) -> Any:
+def tracked_objects(result: FrameResult, header: Header, found: Mapping[int, ObjectSurface] | None = None) -> Any:
     """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's, `found` what depth shows."""
     return messages.tracked_objects(result, header, _classes(), found)
 
 
-def object_poses(found: Mapping[int, Solid], header: Header) -> PoseArray:
+def object_poses(found: Mapping[int, ObjectSurface], header: Header) -> PoseArray:
     """The poses of the objects that have one, in the order of TrackedObjects."""
     return messages.object_poses(found, header, _classes())
 
 
-def object_transforms(found: Mapping[int, Solid], header: Header, prefix: str) -> list[TransformStamped]:
+def object_transforms(found: Mapping[int, ObjectSurface], header: Header, prefix: str) -> list[TransformStamped]:
     """The same as transforms from the camera's frame to PREFIX/object_ID."""
     return [
-        TransformStamped(header=header, child_frame_id=f"{prefix}/object_{name}", transform=_transform(solid))
-        for name, solid in found.items()
-        if solid.has_pose
+        TransformStamped(header=header, child_frame_id=f"{prefix}/object_{name}", transform=_transform(surface))
+        for name, surface in found.items()
+        if surface.has_pose
     ]
 
 
@@ -144,6 +144,6 @@ def _classes() -> MessageClasses:
     )
 
 
-def _transform(solid: Solid) -> Transform:
-    x, y, z = solid.centre.tolist()
-    return Transform(translation=Vector3(x=x, y=y, z=z), rotation=messages.pose(solid, _classes()).orientation)
+def _transform(surface: ObjectSurface) -> Transform:
+    x, y, z = surface.centre.tolist()
+    return Transform(translation=Vector3(x=x, y=y, z=z), rotation=messages.pose(surface, _classes()).orientation)

@@ -30,7 +30,7 @@ from sampt_ros.config.live import Settings
 from sampt_ros.config.options import Option, walk
 from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult
 from sampt_ros.errors import INFERENCE_ERRORS, ConfigError, QueryError, SamPtError
-from sampt_ros.geometry.surfaces import Solid, cloud
+from sampt_ros.geometry.surfaces import ObjectSurface, cloud
 from sampt_ros.io.overlay import draw
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
@@ -283,7 +283,7 @@ class SamptNode(LifecycleNode):
         self._send(self._overlay, lambda: conversions.image_from_array(draw(frame.image, result), "rgb8", header))
         self._depth.add(frame)
 
-    def _publish_points(self, frame: Tracked, found: dict[int, Solid] | None) -> None:
+    def _publish_points(self, frame: Tracked, found: dict[int, ObjectSurface] | None) -> None:
         """Publish the tracked points, and what depth shows; without depth the 3D topics are silent."""
         header = frame.header
         self._send(self._points, lambda: conversions.tracked_objects(frame.result, header, found))

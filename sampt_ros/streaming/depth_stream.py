@@ -14,7 +14,7 @@ import numpy as np
 
 from sampt_ros.errors import INFERENCE_ERRORS, ConfigError, SamPtError
 from sampt_ros.geometry.camera import Pinhole
-from sampt_ros.geometry.surfaces import Solid, in_metres, require_in_sight, solids
+from sampt_ros.geometry.surfaces import ObjectSurface, in_metres, object_surfaces, require_in_sight
 from sampt_ros.streaming.session import JUMP_NS
 from sampt_ros.streaming.tracked_frame import Tracked
 
@@ -42,7 +42,7 @@ class DepthStream:
 
     def __init__(
         self,
-        done: Callable[[Tracked, dict[int, Solid] | None], None],
+        done: Callable[[Tracked, dict[int, ObjectSurface] | None], None],
         wake: Callable[[], None],
         convert: Callable[[Any], np.ndarray],
         stamp_ns: Callable[[Any], int],
@@ -170,12 +170,12 @@ class DepthStream:
     def _is_heard(self) -> bool:
         return self._inputs is not None and time.perf_counter() - self._heard < self.timeout
 
-    def _in_space(self, frame: Tracked, message: Any) -> dict[int, Solid] | None:
+    def _in_space(self, frame: Tracked, message: Any) -> dict[int, ObjectSurface] | None:
         depth = self._metres(message, frame.result.size)
         if depth is None or self.camera is None:
             return None
         try:
-            found = solids(frame.result, depth, self.camera.for_images(frame.result.size))
+            found = object_surfaces(frame.result, depth, self.camera.for_images(frame.result.size))
         except (SamPtError, *INFERENCE_ERRORS) as error:
             self._trouble = str(error)
             return None

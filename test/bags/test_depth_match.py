@@ -22,7 +22,7 @@ from sampt_ros.cli.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.geometry.camera import Pinhole
-from sampt_ros.geometry.surfaces import cloud, in_metres, solids
+from sampt_ros.geometry.surfaces import cloud, in_metres, object_surfaces
 from sampt_ros.io.rgbd_recording import Recording
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -165,7 +165,7 @@ def test_positions_poses_and_cloud_are_those_that_the_depth_shows(tmp_path, sam_
         **{f"/sampt/{name}": 2 for name in ("mask", "labels", "points")},
         **{f"/sampt/{name}": 1 for name in ("object_poses", "cloud")},
     }
-    found = solids(results[0].result, in_metres(plane, (HEIGHT, WIDTH)), CAMERA)
+    found = object_surfaces(results[0].result, in_metres(plane, (HEIGHT, WIDTH)), CAMERA)
     first, second = (message.objects for _, message in written["/sampt/points"])
     for item in first:
         positions = [(point.position.x, point.position.y, point.position.z) for point in item.points]

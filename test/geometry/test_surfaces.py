@@ -10,7 +10,16 @@ import pytest
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.geometry.camera import Pinhole
-from sampt_ros.geometry.surfaces import CLOUD, cloud, in_metres, pose, positions, require_in_sight, solids, surface
+from sampt_ros.geometry.surfaces import (
+    CLOUD,
+    cloud,
+    in_metres,
+    object_surfaces,
+    pose,
+    positions,
+    require_in_sight,
+    surface_pixels,
+)
 
 HEIGHT, WIDTH, FOCAL = 48, 64, 60.0
 CAMERA = Pinhole(np.array([[FOCAL, 0, 31.5], [0, FOCAL, 23.5], [0, 0, 1]]), np.zeros(0), "", WIDTH, HEIGHT)
@@ -123,7 +132,7 @@ def test_distortion_is_undone():
 def test_a_masks_spill_over_its_object_is_left_out():
     depth = box_before_wall()
     depth[BOX][:, 0] = 1.4  # pixels that float between box and wall
-    xy = surface(item(box_mask(grown=3)), depth)
+    xy = surface_pixels(item(box_mask(grown=3)), depth)
     x, y = xy.T
     assert box_mask()[y, x].all()
     np.testing.assert_array_equal(depth[y, x], NEAR)
@@ -135,36 +144,36 @@ def test_a_part_that_something_nearer_cuts_off_stays():
     depth[:, 34:37] = 0.5  # a pole before the box
     mask = box_mask()
     mask[:, 34:37] = False
-    x, _ = surface(item(mask), depth).T
+    x, _ = surface_pixels(item(mask), depth).T
     assert x.min() < 30 and x.max() > 40
 
 
 def test_a_slanted_surface_is_no_edge():
     depth = np.tile(np.linspace(1, 1.4, WIDTH, dtype=np.float32), (HEIGHT, 1))
-    assert len(surface(item(box_mask()), depth)) == (20 - 4) * (30 - 4)
+    assert len(surface_pixels(item(box_mask()), depth)) == (20 - 4) * (30 - 4)
 
 
 def test_the_image_border_is_no_border_of_the_object():
     full = np.ones((HEIGHT, WIDTH), bool)
-    assert len(surface(item(full), box_before_wall() * 0 + NEAR)) == HEIGHT * WIDTH
+    assert len(surface_pixels(item(full), box_before_wall() * 0 + NEAR)) == HEIGHT * WIDTH
 
 
 @pytest.mark.parametrize("mask", [np.zeros((HEIGHT, WIDTH), bool), box_mask()], ids=["empty mask", "no depth"])
 def test_without_pixels_or_depth_an_object_is_nowhere(mask):
     depth = np.full((HEIGHT, WIDTH), np.nan, np.float32)
     result = FrameResult(0, (HEIGHT, WIDTH), (item(mask, [(30, 20)]),))
-    (solid,) = solids(result, depth, CAMERA).values()
-    assert (solid.xy.shape, solid.xyz.shape, solid.has_pose) == ((0, 2), (0, 3), False)
-    assert np.isnan(solid.quaternion).all() and np.isnan(solid.points).all()
+    (surface,) = object_surfaces(result, depth, CAMERA).values()
+    assert (surface.xy.shape, surface.xyz.shape, surface.has_pose) == ((0, 2), (0, 3), False)
+    assert np.isnan(surface.quaternion).all() and np.isnan(surface.points).all()
 
 
 def test_an_object_is_as_far_and_as_large_as_it_is():
     result = FrameResult(0, (HEIGHT, WIDTH), (item(box_mask(), [(30, 20)]),))
-    (solid,) = solids(result, box_before_wall(), CAMERA).values()
-    np.testing.assert_allclose(solid.centre, [(34.5 - 31.5) / FOCAL, (19.5 - 23.5) / FOCAL, NEAR], atol=1e-6)
-    np.testing.assert_allclose(np.ptp(solid.xyz, axis=0), [25 / FOCAL, 15 / FOCAL, 0], atol=0.5 / FOCAL)
-    np.testing.assert_allclose(rotation(solid.quaternion)[:, 0], [1, 0, 0], atol=1e-3)  # it is wider than high
-    np.testing.assert_allclose(rotation(solid.quaternion)[:, 2], [0, 0, -1], atol=1e-3)  # and faces the camera
+    (surface,) = object_surfaces(result, box_before_wall(), CAMERA).values()
+    np.testing.assert_allclose(surface.centre, [(34.5 - 31.5) / FOCAL, (19.5 - 23.5) / FOCAL, NEAR], atol=1e-6)
+    np.testing.assert_allclose(np.ptp(surface.xyz, axis=0), [25 / FOCAL, 15 / FOCAL, 0], atol=0.5 / FOCAL)
+    np.testing.assert_allclose(rotation(surface.quaternion)[:, 0], [1, 0, 0], atol=1e-3)  # it is wider than high
+    np.testing.assert_allclose(rotation(surface.quaternion)[:, 2], [0, 0, -1], atol=1e-3)  # and faces the camera
 
 
 def test_the_cloud_has_every_believed_pixel_once_with_its_colour_and_object():
@@ -174,7 +183,7 @@ def test_the_cloud_has_every_believed_pixel_once_with_its_colour_and_object():
     result = FrameResult(0, (HEIGHT, WIDTH), objects)
     image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     depth = box_before_wall() * 0 + NEAR
-    points = cloud(result, solids(result, depth, CAMERA), image)
+    points = cloud(result, object_surfaces(result, depth, CAMERA), image)
     assert points.dtype == CLOUD
     xyz = np.stack([points["x"], points["y"], points["z"]], axis=1)
     x, y = np.rint(CAMERA.project(xyz)).astype(int).T

@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 from sampt_ros.config.options import option
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
 from sampt_ros.errors import FrameError, QueryError
-from sampt_ros.geometry.surfaces import CLOUD, Solid
+from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
 from sampt_ros.messages import color_backends
 from sampt_ros.messages import images as image_messages
 from sampt_ros.ros import conversions
@@ -406,14 +406,14 @@ def test_unknown_distortion_is_refused():
 
 # --- depth and 3D ---
 
-SOLID = Solid(
+SOLID = ObjectSurface(
     np.array([[1, 2]]),
     np.array([[0.1, 0.2, 1.5]], np.float32),
     np.array([0.1, 0.2, 1.5]),
     np.array([0.0, 0.6, 0.0, 0.8]),
     np.array([[0.3, 0.4, 2.0], [np.nan] * 3], np.float32),
 )
-NOWHERE = Solid(SOLID.xy[:0], SOLID.xyz[:0], np.full(3, np.nan), np.full(4, np.nan), SOLID.points * np.nan)
+NOWHERE = ObjectSurface(SOLID.xy[:0], SOLID.xyz[:0], np.full(3, np.nan), np.full(4, np.nan), SOLID.points * np.nan)
 
 
 @pytest.mark.parametrize("big", [False, True], ids=["little-endian", "big-endian"])
