@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-import numpy as np
-
-from sampt_ros.bags import types as bag_types
-from sampt_ros.bags.topics import CLOUD, LABELS, MASK, OUTPUTS, OVERLAY, POINTS, POSES
-from sampt_ros.bags.types import IMAGE
+from sampt_ros.bags import types
+from sampt_ros.bags.topics import NODE, WRITTEN
 from sampt_ros.bags.writer import BagWriter
-from sampt_ros.data_types import FrameResult
 from sampt_ros.errors import SourceError
-from sampt_ros.geometry.surfaces import ObjectSurface, cloud
-from sampt_ros.io.overlay import draw
-from sampt_ros.messages import fields as messages
-from sampt_ros.messages.images import image_fields
-
-
-@dataclass(frozen=True, eq=False)
-class TrackedImage:
-    """An image of a bag, and what is in it.
-
-    recorded_ns  when it was recorded
-    header       its std_msgs/Header
-    image        (H, W, 3) uint8 RGB
-    result       what was tracked in it
-    found        what depth shows of the objects, by id; None without depth
-    """
-
-    recorded_ns: int
-    header: Any
-    image: np.ndarray
-    result: FrameResult
-    found: Mapping[int, ObjectSurface] | None = None
+from sampt_ros.messages.outputs import OUTPUTS
+from sampt_ros.streaming.tracked_frame import TrackedFrame
 
 
 class BagRecorder:
@@ -62,7 +35,11 @@ class BagRecorder:
         self.masks: Counter[int] = Counter()
         self.writes_depth = depth
         self._storage = storage
-        self._topics = [MASK, LABELS, POINTS, *([OVERLAY] if overlay else []), *([POSES, CLOUD] if depth else [])]
+        self._outputs = {
+            f"{NODE}/{name}": output
+            for name, output in OUTPUTS.items()
+            if (overlay or name != "overlay") and (depth or not output.needs_depth)
+        }
         self._writer: BagWriter | None = None
 
     def __enter__(self) -> BagRecorder:
@@ -74,31 +51,17 @@ class BagRecorder:
         if self._writer is not None:
             self._writer.close()
 
-    def add(self, tracked: TrackedImage) -> None:
+    def add(self, frame: TrackedFrame) -> None:
         """Write the messages of one image; poses and a cloud only with depth."""
         if self._writer is None:
-            self._writer = BagWriter(self.path, self._storage, {name: OUTPUTS[name] for name in self._topics})
-        self._writer.add(tracked.recorded_ns, self._messages(tracked))
-        self.frames += 1
-        self.in_space += tracked.found is not None
-        self.seconds += sum(tracked.result.stages.values()) / 1000
-        self.masks.update({item.id: int(item.area > 0) for item in tracked.result.objects})
-
-    def _messages(self, tracked: TrackedImage) -> dict[str, Any]:
-        result, header, found = tracked.result, tracked.header, tracked.found
-        classes = bag_types.classes()
-        made = {
-            MASK: _image(result.mask, "mono8", header),
-            LABELS: _image(result.labels, "mono16", header),
-            POINTS: messages.tracked_objects(result, header, classes, found),
+            self._writer = BagWriter(self.path, self._storage, {topic: WRITTEN[topic] for topic in self._outputs})
+        messages = {
+            topic: output.make(frame, types.classes())
+            for topic, output in self._outputs.items()
+            if output.is_made_of(frame)
         }
-        if OVERLAY in self._topics:
-            made[OVERLAY] = _image(draw(tracked.image, result), "rgb8", header)
-        if found is not None:
-            made[POSES] = messages.object_poses(found, header, classes)
-            made[CLOUD] = messages.point_cloud(cloud(result, found, tracked.image), header, classes)
-        return made
-
-
-def _image(array: np.ndarray, encoding: str, header: Any) -> Any:
-    return bag_types.types().types[IMAGE](header=header, **image_fields(array, encoding))
+        self._writer.add(frame.event.recorded_ns, messages)
+        self.frames += 1
+        self.in_space += frame.surfaces is not None
+        self.seconds += sum(frame.result.stages.values()) / 1000
+        self.masks.update({item.id: int(item.area > 0) for item in frame.result.objects})

@@ -16,29 +16,20 @@ from sampt_ros.bags.types import (
     COMPRESSED_IMAGE,
     IMAGE,
     POINT,
-    POINT_CLOUD,
     POINT_STAMPED,
-    POSE_ARRAY,
     QUERY_POINTS,
     REFERENCE,
-    TRACKED_OBJECTS,
 )
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import SourceError
+from sampt_ros.messages.outputs import OUTPUTS
 
 _log = logging.getLogger(__name__)
 
-# What is written, and its type: the node's topics under its default name.
-MASK, LABELS, POINTS, OVERLAY = "/sampt/mask", "/sampt/labels", "/sampt/points", "/sampt/overlay"
-POSES, CLOUD = "/sampt/object_poses", "/sampt/cloud"
-OUTPUTS = {
-    MASK: IMAGE,
-    LABELS: IMAGE,
-    POINTS: TRACKED_OBJECTS,
-    OVERLAY: IMAGE,
-    POSES: POSE_ARRAY,
-    CLOUD: POINT_CLOUD,
-}
+NODE = "/sampt"  # the node's default name, below which its topics are
+
+# What is written, and its type: the node's topics.
+WRITTEN = {f"{NODE}/{name}": output.type for name, output in OUTPUTS.items()}
 
 # Where the node hears 3D clicks, and what they mean.
 _CLICKS = {"/clicked_point": POSITIVE, "/sampt/clicked_background": NEGATIVE}
@@ -191,7 +182,7 @@ def _chosen(
     """The topic of that name, else the only candidate of these types; None: there is none."""
     if name:
         return _named(topics, name, option, *types)
-    found = [topic for topic in candidates.values() if topic.type in types and topic.name not in OUTPUTS]
+    found = [topic for topic in candidates.values() if topic.type in types and topic.name not in WRITTEN]
     if len(found) > 1:
         raise SourceError(f"expected one topic of type {' or '.join(types)}, or {option} TOPIC; {_listed(topics)}")
     return found[0] if found else None

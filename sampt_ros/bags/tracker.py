@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import logging
+import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from rosbags.serde import SerdeError
 
-from sampt_ros.bags import types as bag_types
-from sampt_ros.bags.depth_match import BagDepth
+from sampt_ros.bags import types
 from sampt_ros.bags.reader import BagReader
-from sampt_ros.bags.recorder import TrackedImage
 from sampt_ros.bags.topics import Inputs
 from sampt_ros.bags.types import COMPRESSED_IMAGE, IMAGE, POINT_STAMPED
 from sampt_ros.config.node import NodeConfig
-from sampt_ros.data_types import POSITIVE, FrameResult
-from sampt_ros.errors import INFERENCE_ERRORS, FrameError, QueryError, SamPtError
-from sampt_ros.messages import fields as messages
+from sampt_ros.errors import SourceError
+from sampt_ros.messages import fields
 from sampt_ros.messages.images import depth_from_image, rgb_from_compressed, rgb_from_image
-from sampt_ros.streaming.clicks import mouse_pixel
-from sampt_ros.streaming.session import Session
+from sampt_ros.streaming.failures import CAMERA, DEPTH, FRAMES, QUERIES
 from sampt_ros.streaming.starts import ObjectStart
+from sampt_ros.streaming.stream import Stream
+from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
 from sampt_ros.tracking.sam_pt import SamPt
-from sampt_ros.utils.log_once import ToldOnce
 
-_log = logging.getLogger(__name__)
+# What else rosbags raises where a message is damaged.
+_DAMAGE = (struct.error, ArithmeticError, AssertionError, LookupError, MemoryError, ValueError)
 
 _CONVERSIONS = {IMAGE: rgb_from_image, COMPRESSED_IMAGE: rgb_from_compressed}
 
@@ -36,11 +33,7 @@ _CONVERSIONS = {IMAGE: rgb_from_image, COMPRESSED_IMAGE: rgb_from_compressed}
 class BagTracker:
     """Follows objects through a bag's images: none is skipped, and queries count from the image after which they came.
 
-    What cannot be used is told and counted, and the rest goes on:
-
-    dropped   images that are damaged, out of order or of another size
-    refused   all other messages: queries, clicks, depth, CameraInfo
-    trouble   why the last image was dropped
+    What cannot be used is told and counted, and the rest goes on.
     """
 
     def __init__(
@@ -51,16 +44,16 @@ class BagTracker:
         options: NodeConfig | None = None,
     ) -> None:
         """starts: by object id, what is on the first image; options: what of the node's goes for bags too."""
-        self.dropped = 0
-        self.refused = 0
-        self.trouble = ""
         self._inputs = inputs
-        self._starts = dict(starts)
         self._options = options or NodeConfig()
-        self._told = ToldOnce(_log)
-        self._session = Session(sam_pt, self._options.history)
-        self._depth = BagDepth(inputs.depth is not None, self._options.depth_slop, self._told.warn)
-        self._frame_id: str | None = None
+        self._stream = Stream.of_recording(
+            sam_pt,
+            starts,
+            self._options,
+            expects_depth=inputs.depth is not None,
+            no_transforms="transforms are not read from a bag",
+            camera_hint="(--camera-info TOPIC)",
+        )
         self._answers: dict[str, tuple[str, Callable[[Any, int], None]]] = {
             name: (POINT_STAMPED, partial(self._on_click, label)) for name, label in inputs.clicks.items()
         }
@@ -74,104 +67,80 @@ class BagTracker:
             if topic is not None:
                 self._answers[topic.name] = topic.type, answer
 
-    def track(self, bag: BagReader) -> Iterator[TrackedImage | None]:
-        """The images of the bag in order with their results, and in between None for each that is dropped.
+    @property
+    def dropped(self) -> int:
+        """Images that are damaged, out of order or of another size, or whose computation failed."""
+        return self._stream.statistics[FRAMES]
 
-        One that memory did not suffice for, or whose computation fails, has no objects. Raises QueryError if an object
-        cannot be started on the first image.
+    @property
+    def refused(self) -> int:
+        """Other messages that cannot be used: queries, clicks, depth, CameraInfo."""
+        return sum(self._stream.statistics[kind] for kind in (QUERIES, DEPTH, CAMERA))
+
+    @property
+    def trouble(self) -> str:
+        """Why the last image was dropped."""
+        return self._stream.statistics.reason(FRAMES)
+
+    def track(self, bag: BagReader) -> Iterator[TrackedFrame | None]:
+        """The images of the bag in order with their results, and in between None for each that cannot be used.
+
+        One whose computation failed has no objects. Raises QueryError if an object cannot be started on the first
+        image.
         """
         for topic, recorded_ns, data in bag.messages(self._inputs.names):
             if topic != self._inputs.image.name:
-                self._answered(topic, recorded_ns, data)
-            elif (tracked := self._tracked(recorded_ns, data)) is not None:
-                self._depth.add(_time_ns(tracked.header, recorded_ns), tracked)
-            else:
+                self._heard(topic, recorded_ns, data)
+            elif self._tracked(recorded_ns, data) is None:
                 yield None
-            yield from self._depth.settled()
+            yield from self._stream.settled()
         yield from self.rest()
 
-    def rest(self) -> Iterator[TrackedImage]:
+    def rest(self) -> Iterator[TrackedFrame]:
         """The images that are tracked and wait for their depth, for the case that the bag is not read to its end."""
-        return self._depth.rest()
+        return self._stream.rest()
 
-    def _tracked(self, recorded_ns: int, data: bytes) -> TrackedImage | None:
-        kind = self._inputs.image.type
-        try:
+    def _tracked(self, recorded_ns: int, data: bytes) -> TrackedFrame | None:
+        kind, event = self._inputs.image.type, None
+        with self._stream.failures.frame(f"the image recorded at {recorded_ns / 1e9:.3f} s is dropped"):
             message = _read(data, kind)
-            image = _CONVERSIONS[kind](message)
-            result = self._stepped(messages.stamp_ns(message.header), image)
-        except (SerdeError, FrameError) as error:
-            self.dropped += 1
-            self.trouble = str(error)
-            self._told.warn(f"the image recorded at {recorded_ns / 1e9:.3f} is dropped: {error}")
-            return None
-        self._frame_id = message.header.frame_id
-        return TrackedImage(recorded_ns, message.header, image, result)
+            load = partial(_CONVERSIONS[kind], message)
+            event = ImageEvent(fields.stamp_ns(message.header), message.header, load, recorded_ns=recorded_ns)
+        return None if event is None else self._stream.image(event)
 
-    def _stepped(self, stamp_ns: int, image: np.ndarray) -> FrameResult:
-        try:
-            result, news = self._session.step(stamp_ns, image)
-        except FrameError:
-            raise
-        except INFERENCE_ERRORS as error:
-            kind = "" if isinstance(error, SamPtError) else f"{type(error).__name__}: "
-            self._told.warn(f"the image stamped {stamp_ns / 1e9:.3f} has no masks: {kind}{error}")
-            return FrameResult(0, image.shape[:2])
-        if news:
-            _log.warning("%s", news)
-        if self._starts:
-            started = [
-                self._session.start(partial(start.begin, object_id=name)) for name, start in self._starts.items()
-            ]
-            result, self._starts = replace(result, objects=tuple(started)), {}
-        return result
-
-    def _answered(self, topic: str, recorded_ns: int, data: bytes) -> None:
+    def _heard(self, topic: str, recorded_ns: int, data: bytes) -> None:
         kind, answer = self._answers[topic]
-        try:
-            answer(_read(data, kind), recorded_ns)
-        except (SerdeError, SamPtError, *INFERENCE_ERRORS) as error:
-            self.refused += 1
-            self._told.warn(f"a message on {topic} is refused: {error}")
+        message = None
+        with self._stream.failures.query(f"a message on {topic} is refused"):
+            message = _read(data, kind)
+        if message is not None:
+            answer(message, recorded_ns)
 
     def _on_query(self, message: Any, recorded_ns: int) -> None:
-        if self._frame_id is not None and message.header.frame_id not in ("", self._frame_id):
-            raise QueryError(f"expected frame_id {self._frame_id!r}; got {message.header.frame_id!r}")
-        _log.info("%s", self._session.answer(messages.request_from_message(message)))
+        self._stream.query(partial(fields.request_from_message, message), message.header.frame_id)
 
     def _on_reference(self, message: Any, recorded_ns: int) -> None:
-        _log.info("%s", self._session.refer(*messages.reference_from_message(message)))
+        self._stream.reference(partial(fields.reference_from_message, message))
 
     def _on_mouse(self, message: Any, recorded_ns: int) -> None:
-        xy = mouse_pixel(message.x, message.y, self._session.size)
-        _log.info("%s", self._session.click(xy, POSITIVE))
-
-    def _on_camera_info(self, message: Any, recorded_ns: int) -> None:
-        self._depth.see(messages.intrinsics_from_camera_info(message, self._options.rectified))
-
-    def _on_depth(self, message: Any, recorded_ns: int) -> None:
-        self._depth.hear(_time_ns(message.header, recorded_ns), depth_from_image(message))
+        self._stream.click_in_view(message.x, message.y)
 
     def _on_click(self, label: int, message: Any, recorded_ns: int) -> None:
-        stamp = self._session.stamp_current_at(messages.stamp_ns(message.header))
-        if message.header.frame_id not in ("", self._frame_id):
-            raise QueryError(
-                f"expected a click in the images' frame {self._frame_id!r}, as transforms are not read from a bag; "
-                f"got one in {message.header.frame_id!r}"
-            )
-        if self._depth.camera is None:
-            raise QueryError("expected a CameraInfo of these images (--camera-info TOPIC) before a 3D click; got none")
-        xyz, size = np.array([message.point.x, message.point.y, message.point.z]), self._session.size
-        xy = self._depth.camera.for_images(size).project_point(xyz)
-        self._depth.require_in_sight(xyz, xy, stamp, size)
-        _log.info("%s", self._session.click(xy, label, stamp_ns=stamp))
+        xyz = np.array([message.point.x, message.point.y, message.point.z])
+        self._stream.click_in_space(label, xyz, message.header.frame_id, fields.stamp_ns(message.header))
 
+    def _on_camera_info(self, message: Any, recorded_ns: int) -> None:
+        self._stream.camera(partial(fields.intrinsics_from_camera_info, message, self._options.rectified))
 
-def _time_ns(header: Any, recorded_ns: int) -> int:
-    """The header's stamp, or when it was recorded where that is not set."""
-    return messages.stamp_ns(header) or recorded_ns
+    def _on_depth(self, message: Any, recorded_ns: int) -> None:
+        with self._stream.failures.depth("a depth image is dropped"):
+            depth = depth_from_image(message)  # now, while damage can be told from what does not fit an image
+            self._stream.depth(fields.stamp_ns(message.header) or recorded_ns, lambda: depth)
 
 
 def _read(data: bytes, kind: str) -> Any:
-    """The message; raises SerdeError if it is damaged."""
-    return bag_types.types().deserialize_cdr(data, kind)
+    """The message; raises SourceError if it is damaged."""
+    try:
+        return types.types().deserialize_cdr(data, kind)
+    except (SerdeError, *_DAMAGE) as error:
+        raise SourceError(f"expected a {kind}; its bytes are damaged: {error}") from None

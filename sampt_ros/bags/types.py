@@ -61,5 +61,6 @@ def classes() -> MessageClasses:
         PoseArray=known[POSE_ARRAY],
         PointCloud2=known[POINT_CLOUD],
         PointField=known["sensor_msgs/msg/PointField"],
+        Image=known[IMAGE],
         data=lambda array: array,
     )

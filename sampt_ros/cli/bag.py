@@ -67,6 +67,12 @@ def add(commands: Any) -> None:
     )
     argument("--camera-info", default="", metavar="TOPIC", help="for depth and 3D clicks (default: beside the images)")
     argument("--rectified", action="store_true", help="the images are rectified (image_rect): without distortion")
+    argument(
+        "--clicks",
+        choices=("new_object", "last_object"),
+        default=NodeConfig.clicks,
+        help=f"what a positive click beside all masks starts or extends (default: {NodeConfig.clicks})",
+    )
     argument("--queries", default="", metavar="TOPIC", help="sampt_ros/QueryPoints; needed where there are several")
     argument("--storage", choices=("mcap", "sqlite3"), help="of OUT (default: as IN)")
     argument("--overlay", action="store_true", help="also write masks and points drawn over the images")
@@ -86,7 +92,7 @@ def _run(parsed: argparse.Namespace) -> int:
         ) from None
     starts = common.starts(parsed) if common.has_prompts(parsed) else {}
     config = common.config(parsed)
-    options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified)
+    options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified, clicks=parsed.clicks)
     with BagReader(parsed.bag) as bag:
         inputs = choose_inputs(bag.topics, look_at(bag), parsed.image, parsed.depth, parsed.queries, parsed.camera_info)
         if not (starts or inputs.asking):

@@ -226,7 +226,7 @@ def _ros() -> Iterator[Check]:
 
 def _middleware(group: str) -> Check:
     try:
-        name = importlib.import_module("rclpy").get_rmw_implementation_identifier()
+        name = importlib.import_module("sampt_ros.ros.fastdds").middleware()
     except (ImportError, OSError, RuntimeError) as error:
         return Check(group, "RMW", False, _one_line(error), "pip install ros-kilted-rmw-fastrtps-cpp, or another RMW")
     return Check(group, "RMW", True, name)

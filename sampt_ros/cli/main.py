@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 import threading
@@ -22,6 +23,9 @@ class _Terminated(KeyboardInterrupt):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `sampt` with these arguments (default: the command line's) and return its exit status."""
     parsed = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s")
+    if parsed.verbose:
+        logging.getLogger("sampt_ros").setLevel(logging.DEBUG)
     try:
         with _terminable():
             return parsed.run(parsed)
@@ -58,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sampt", description="Point at an object, get its mask in every frame of a video. No ROS needed."
     )
+    parser.add_argument("--verbose", action="store_true", help="also tell what is done, and the traces of errors")
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     for command in (track, bag, evaluate, benchmark, models, doctor):
         command.add(commands)

@@ -12,7 +12,8 @@ from tqdm import tqdm
 from sampt_ros.cli import common
 from sampt_ros.io.result_folder import Recorder
 from sampt_ros.io.video import open_source
-from sampt_ros.streaming.starts import track
+from sampt_ros.streaming.failures import FRAMES
+from sampt_ros.streaming.stream import Stream, track
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -57,25 +58,26 @@ def _run(parsed: argparse.Namespace) -> int:
     starts = common.starts(parsed)
     config = common.config(parsed)
     with open_source(parsed.source) as source:
-        sam_pt = SamPt(config)
+        stream = Stream.of_recording(SamPt(config), starts)
         recorder = Recorder(parsed.out, source.fps)
         lengths = [length for length in (source.length, parsed.max_frames) if length]
         images = itertools.islice(source, parsed.max_frames)
         progress = tqdm(images, total=min(lengths, default=None), unit="frame", disable=None)
         try:
             with recorder, progress:
-                for image, result in track(sam_pt, progress, starts):
+                for image, result in track(stream, progress):
                     recorder.add(image, result)
         finally:
             if recorder.frames:
-                print(_track_summary(recorder, len(starts), source.skipped))
+                print(_track_summary(recorder, len(starts), source.skipped, stream.statistics[FRAMES]))
     return 0
 
 
-def _track_summary(recorder: Recorder, objects: int, skipped: int) -> str:
+def _track_summary(recorder: Recorder, objects: int, unreadable: int, dropped: int) -> str:
     tracked = common.tracked(recorder.frames, recorder.seconds, recorder.masks)
-    unread = f" ({skipped} unreadable)" if skipped else ""
+    lost = ", ".join(f"{count} {what}" for count, what in ((unreadable, "unreadable"), (dropped, "dropped")) if count)
+    frames = f"{recorder.frames} frames ({lost})" if lost else f"{recorder.frames} frames"
     return (
-        f"{recorder.folder}: labels, tracks, overlay and contact sheet of {recorder.frames} frames{unread}, "
+        f"{recorder.folder}: labels, tracks, overlay and contact sheet of {frames}, "
         f"{objects} object{'s' if objects > 1 else ''}; {tracked}"
     )

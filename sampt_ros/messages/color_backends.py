@@ -1,11 +1,10 @@
-"""What converts images of rare encodings: ROS's cv_bridge, or rosbags-image. Looked for when first needed."""
+"""What converts images of rare encodings: looked for when the first such image comes."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,11 @@ Backend = Callable[[Any], np.ndarray]
 
 @cache
 def color_backend() -> Backend:
-    """What converts an unpadded image message to RGB: ROS's cv_bridge, else rosbags-image.
+    """What converts an unpadded image message to RGB: the first of BACKENDS that is installed.
 
-    Raises FrameError if there is neither.
+    Raises FrameError if there is none.
     """
-    for find in (cv_bridge_backend, rosbags_backend):
+    for find in BACKENDS:
         backend = find()
         if backend is not None:
             return backend
@@ -31,21 +30,6 @@ def color_backend() -> Backend:
     )
 
 
-def cv_bridge_backend() -> Backend | None:
-    """ROS 2's cv_bridge, or None: not the package of that name on PyPI, which is ROS 1's and gets encodings wrong."""
-    try:
-        prefix = importlib.import_module("ament_index_python.packages").get_package_prefix("cv_bridge")
-        module = importlib.import_module("cv_bridge")
-        # Its compiled half, which fails to load beside a numpy that it was not built for.
-        importlib.import_module("cv_bridge.boost.cv_bridge_boost")
-    except (ImportError, LookupError, AttributeError, OSError, SystemError):
-        return None
-    if Path(prefix) not in Path(module.__file__ or "").parents:
-        return None
-    bridge = module.CvBridge()
-    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
-
-
 def rosbags_backend() -> Backend | None:
     """rosbags-image, or None."""
     try:
@@ -53,3 +37,7 @@ def rosbags_backend() -> Backend | None:
     except ImportError:
         return None
     return lambda image: module.image_to_cvimage(image, "rgb8")
+
+
+# In the order of preference. In a node ROS's own cv_bridge comes before them: see sampt_ros.ros.conversions.
+BACKENDS: list[Callable[[], Backend | None]] = [rosbags_backend]

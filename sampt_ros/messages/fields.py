@@ -14,7 +14,7 @@ from sampt_ros.errors import QueryError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
 from sampt_ros.messages.images import mask_from_image, rgb_from_image
-from sampt_ros.streaming.requests import Action, Request
+from sampt_ros.streaming.requests import Action, Reference, Request
 
 _NOWHERE = [math.nan] * 3
 _CLOUD_TYPES = {"object_id": "UINT32"}  # all others, rgb's bits too, are float32 by name
@@ -34,6 +34,7 @@ class MessageClasses:
     PoseArray: Any
     PointCloud2: Any
     PointField: Any
+    Image: Any
     data: Callable[[np.ndarray], Any]
 
 
@@ -100,12 +101,12 @@ def request_from_message(msg: Any) -> Request:
     )
 
 
-def reference_from_message(msg: Any) -> tuple[np.ndarray, np.ndarray | None, int]:
-    """A sampt_ros/Reference as Session.refer takes it: image (H, W, 3) uint8 RGB, mask (H, W) bool or None, object id.
+def reference_from_message(msg: Any) -> Reference:
+    """A sampt_ros/Reference message as a Reference.
 
     Raises FrameError for an image, QueryError for a mask that cannot be read.
     """
-    return rgb_from_image(msg.image), mask_from_image(msg.mask), msg.object_id
+    return Reference(rgb_from_image(msg.image), mask_from_image(msg.mask), msg.object_id)
 
 
 def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:

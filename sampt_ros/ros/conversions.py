@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from array import array as byte_array
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,9 @@ from sensor_msgs.msg import Image, PointCloud2, PointField, RegionOfInterest
 from std_msgs.msg import Header
 
 from sampt_ros.config.options import Option
-from sampt_ros.data_types import FrameResult
 from sampt_ros.geometry.surfaces import ObjectSurface
-from sampt_ros.messages import fields as messages
+from sampt_ros.messages import fields
+from sampt_ros.messages.color_backends import BACKENDS, Backend
 from sampt_ros.messages.fields import (
     MessageClasses,
     intrinsics_from_camera_info,
@@ -42,18 +44,31 @@ __all__ = [
     "image_from_array",
     "intrinsics_from_camera_info",
     "mask_from_image",
-    "object_poses",
+    "message_classes",
     "object_transforms",
     "parameter_descriptor",
-    "point_cloud",
     "reference_from_message",
     "request_from_message",
     "rgb_from_compressed",
     "rgb_from_image",
     "stamp_ns",
     "time_from_ns",
-    "tracked_objects",
 ]
+
+
+def cv_bridge_backend() -> Backend | None:
+    """ROS 2's cv_bridge, or None: not the package of that name on PyPI, which is ROS 1's and gets encodings wrong."""
+    try:
+        prefix = importlib.import_module("ament_index_python.packages").get_package_prefix("cv_bridge")
+        module = importlib.import_module("cv_bridge")
+        # Its compiled half, which fails to load beside a numpy that it was not built for.
+        importlib.import_module("cv_bridge.boost.cv_bridge_boost")
+    except (ImportError, LookupError, AttributeError, OSError, SystemError):
+        return None
+    if Path(prefix) not in Path(module.__file__ or "").parents:
+        return None
+    bridge = module.CvBridge()
+    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
 
 
 def image_from_array(array: np.ndarray, encoding: str, header: Header) -> Image:
@@ -78,16 +93,6 @@ def time_from_ns(ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def tracked_objects(result: FrameResult, header: Header, found: Mapping[int, ObjectSurface] | None = None) -> Any:
-    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's, `found` what depth shows."""
-    return messages.tracked_objects(result, header, _classes(), found)
-
-
-def object_poses(found: Mapping[int, ObjectSurface], header: Header) -> PoseArray:
-    """The poses of the objects that have one, in the order of TrackedObjects."""
-    return messages.object_poses(found, header, _classes())
-
-
 def object_transforms(found: Mapping[int, ObjectSurface], header: Header, prefix: str) -> list[TransformStamped]:
     """The same as transforms from the camera's frame to PREFIX/object_ID."""
     return [
@@ -95,11 +100,6 @@ def object_transforms(found: Mapping[int, ObjectSurface], header: Header, prefix
         for name, surface in found.items()
         if surface.has_pose
     ]
-
-
-def point_cloud(points: np.ndarray, header: Header) -> PointCloud2:
-    """(n,) records `depth.CLOUD` as an unordered cloud."""
-    return messages.point_cloud(points, header, _classes())
 
 
 def diagnostic_status(name: str, level: bytes, message: str, values: Mapping[str, Any]) -> DiagnosticStatus:
@@ -126,7 +126,8 @@ def parameter_descriptor(option: Option, value: Any) -> ParameterDescriptor:
 
 
 @cache
-def _classes() -> MessageClasses:
+def message_classes() -> MessageClasses:
+    """What our messages are made of."""
     from sampt_ros import msg  # not at the top: images convert without our own messages
 
     return MessageClasses(
@@ -140,10 +141,14 @@ def _classes() -> MessageClasses:
         PoseArray,
         PointCloud2,
         PointField,
+        Image,
         bytes_for_message,
     )
 
 
 def _transform(surface: ObjectSurface) -> Transform:
     x, y, z = surface.centre.tolist()
-    return Transform(translation=Vector3(x=x, y=y, z=z), rotation=messages.pose(surface, _classes()).orientation)
+    return Transform(translation=Vector3(x=x, y=y, z=z), rotation=fields.pose(surface, message_classes()).orientation)
+
+
+BACKENDS.insert(0, cv_bridge_backend)

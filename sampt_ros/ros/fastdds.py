@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 from sampt_ros.config.presets import presets_folder
@@ -20,3 +21,8 @@ def enlarge_shared_memory() -> None:
     if profiles.is_file() and not any(os.environ.get(name) for name in _USERS_CHOICES):
         library = "FASTRTPS" if os.environ.get("ROS_DISTRO") in _BEFORE_KILTED else "FASTDDS"
         os.environ[f"{library}_DEFAULT_PROFILES_FILE"] = str(profiles)
+
+
+def middleware() -> str:
+    """The name of the RMW implementation in use; raises ImportError, OSError or RuntimeError if it is broken."""
+    return str(importlib.import_module("rclpy").get_rmw_implementation_identifier())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
@@ -14,37 +15,43 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Point, PointStamped, PoseArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.duration import Duration
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import SetBool, Trigger
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.live import Settings
 from sampt_ros.config.options import Option, walk
-from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult
-from sampt_ros.errors import INFERENCE_ERRORS, ConfigError, QueryError, SamPtError
-from sampt_ros.geometry.surfaces import ObjectSurface, cloud
-from sampt_ros.io.overlay import draw
+from sampt_ros.data_types import NEGATIVE, POSITIVE
+from sampt_ros.errors import ConfigError, SamPtError
+from sampt_ros.messages.outputs import OUTPUTS
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
+from sampt_ros.ros.depth_sync import DepthSync
 from sampt_ros.ros.fastdds import enlarge_shared_memory
-from sampt_ros.ros.tf import Transforms
-from sampt_ros.streaming.clicks import Clicks
-from sampt_ros.streaming.depth_stream import DepthStream
-from sampt_ros.streaming.mailbox import Arrival, Mailbox
-from sampt_ros.streaming.session import Session
+from sampt_ros.ros.node_log import NodeLog
+from sampt_ros.ros.tf import TfTransforms
+from sampt_ros.streaming.clicks import NoTransforms
+from sampt_ros.streaming.depth_queue import LiveWaiting
+from sampt_ros.streaming.mailbox import Mailbox
 from sampt_ros.streaming.statistics import StreamStatistics
-from sampt_ros.streaming.tracked_frame import Tracked
+from sampt_ros.streaming.stream import Stream
+from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
 from sampt_ros.streaming.worker import Worker
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import device_memory
+
+_CLASSES = {
+    "sensor_msgs/msg/Image": Image,
+    "sensor_msgs/msg/PointCloud2": PointCloud2,
+    "geometry_msgs/msg/PoseArray": PoseArray,
+    "sampt_ros/msg/TrackedObjects": TrackedObjects,
+}
 
 _OVERRIDABLE = QoSOverridingOptions.with_default_policies()
 # Copied for every topic: an override is written into the profile itself.
@@ -61,32 +68,23 @@ class SamptNode(LifecycleNode):
         super().__init__("sampt", **node_options)
         self._build = build
         self.statistics = StreamStatistics()
+        self._log = NodeLog(self)
         self._trouble = ""  # why the last transition failed
-        self._session: Any = None  # a Session, while configured
+        self._stream: Stream | None = None  # while configured
         self._mailbox = Mailbox()
         self._worker: Worker | None = None
         self._inputs: list[Any] = []
         self._paused = False
-        self._newest: FrameResult | None = None
-        self._depth = DepthStream(
-            self._publish_points,
-            lambda: self._mailbox.put_request(lambda session: self._depth.release()),
-            conversions.depth_from_image,
-            conversions.stamp_ns,
-        )
+        self._depth_sync: DepthSync | None = None  # while depth is listened to
+        self._no_depth = ""  # why it is not, though it is asked for
+        self._tf: TfTransforms | None = None
         self._settings = Settings()
-        self._clicks = Clicks(self._settings, self._depth, self.resolve_topic_name("camera_info"))
         self._declare(walk(self._settings.node))
         self._settings.load_preset()
         self._declare(walk(self._settings.core))
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
-        self._mask = self._output(Image, "~/mask")
-        self._labels = self._output(Image, "~/labels")
-        self._points = self._output(TrackedObjects, "~/points")
-        self._overlay = self._output(Image, "~/overlay")
-        self._poses = self._output(PoseArray, "~/object_poses")
-        self._cloud = self._output(PointCloud2, "~/cloud")
+        self._outputs = {name: self._output(_CLASSES[output.type], f"~/{name}") for name, output in OUTPUTS.items()}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
@@ -110,16 +108,20 @@ class SamptNode(LifecycleNode):
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         ours = {item.name: item.value for item in parameters if item.name in self._settings.names}
         try:
-            self._settings.change(ours, running=self._session is not None)
+            self._settings.change(ours, running=self._stream is not None)
         except SamPtError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._mailbox.put_request(self._apply_settings)
         return SetParametersResult(successful=True)
 
-    def _apply_settings(self, session: Session) -> None:
-        session.sam_pt.config = self._settings.core
-        session.history = self._depth.history = self._settings.node.history
-        self._depth.timeout = self._settings.node.depth_timeout
+    def _apply_settings(self, stream: Stream) -> None:
+        stream.session.sam_pt.config = self._settings.core
+        stream.options = self._settings.node
+        stream.depth_queue.policy = self._waiting()
+
+    def _waiting(self) -> LiveWaiting:
+        options = self._settings.node
+        return LiveWaiting(round(options.depth_slop * 1e9), options.depth_timeout)
 
     # --- lifecycle ---
 
@@ -127,21 +129,33 @@ class SamptNode(LifecycleNode):
         """Load the models; fails, and says why, where that cannot be done."""
         try:
             self._settings.require_good()
-            self._session = Session(self._build(self._settings.core), self._settings.node.history)
-        except (SamPtError, *INFERENCE_ERRORS) as error:
-            self._trouble = f"cannot configure: {error}"
-            self.get_logger().error(self._trouble)
+            sam_pt = self._build(self._settings.core)
+        except Exception as error:  # whatever it is, the node lives and says so
+            kind = "" if isinstance(error, SamPtError) else f"{type(error).__name__}: "
+            self._trouble = f"cannot configure: {kind}{error}"
+            self._log.error(self._trouble)
+            self._log.debug(traceback.format_exc())
             return TransitionCallbackReturn.FAILURE
+        self._stream = Stream(
+            sam_pt,
+            self._settings.node,
+            self._log,
+            self._waiting(),
+            statistics=self.statistics,
+            transforms=NoTransforms("tf2_ros is missing"),
+            camera_hint=f"on {self.resolve_topic_name('camera_info')}",
+        )
         self._trouble = ""
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to listen and to work."""
+        assert self._stream is not None, "the life cycle configures first"
         self._mailbox = Mailbox()
-        self._apply_settings(self._session)
-        self._worker = Worker(self._mailbox, self._session, self._track, self.statistics, self._warn)
-        self._subscribe()
-        self.get_logger().info(f"waiting for images on {self._image_topic} and clicks on an object")
+        self._apply_settings(self._stream)
+        self._worker = Worker(self._mailbox, self._stream, self._work_on)
+        self._subscribe(self._stream)
+        self._log.info(f"waiting for images on {self._image_topic} and clicks on an object")
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -151,7 +165,7 @@ class SamptNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give the models back."""
-        self._session = self._newest = None
+        self._stream = None
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -160,14 +174,20 @@ class SamptNode(LifecycleNode):
         return super().on_shutdown(state)
 
     def stop(self) -> None:
-        """Stop listening, let the worker finish its frame, and wait for it."""
+        """Stop listening, let the worker finish its frame, and publish what still waits for depth."""
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
-        self._depth.stop()
+        self._depth_sync = None
+        if self._stream is None:
+            return
+        if self.context.ok():
+            with self._stream.failures.frame("what waits for depth is not published"):
+                self._publish_waiting(self._stream.rest())
+        self._stream.depth_queue.reset()
 
     # --- topics ---
 
@@ -184,7 +204,7 @@ class SamptNode(LifecycleNode):
         topic = self.resolve_topic_name("image")
         return topic if self._settings.node.image_transport == "raw" else f"{topic}/compressed"
 
-    def _subscribe(self) -> None:
+    def _subscribe(self, stream: Stream) -> None:
         kind, convert = Image, conversions.rgb_from_image
         if self._settings.node.image_transport == "compressed":
             kind, convert = CompressedImage, conversions.rgb_from_compressed
@@ -195,17 +215,28 @@ class SamptNode(LifecycleNode):
         self._input(PointStamped, "/clicked_point", partial(self._on_click, POSITIVE))
         self._input(PointStamped, "~/clicked_background", partial(self._on_click, NEGATIVE))
         self._input(Point, f"{self.resolve_topic_name('image')}_mouse_left", self._on_mouse)
+        self._listen_to_depth(stream)
+        self._listen_to_tf(stream)
+
+    def _listen_to_depth(self, stream: Stream) -> None:
+        self._no_depth = ""
         if self._settings.node.use_depth:
             try:
-                self._depth.start(self._settings.node.depth_slop)
-                self._input(Image, "depth", self._depth.hear, qos_profile_sensor_data)
+                self._depth_sync = DepthSync(stream.depth_queue, self._settings.node.depth_slop, self._wake_for_depth)
+                self._input(Image, "depth", self._depth_sync.add_depth, qos_profile_sensor_data)
             except ConfigError as error:
-                self.get_logger().warning(str(error))
-        if self._clicks.transforms is None:
+                self._no_depth = str(error)
+                self._log.warning(self._no_depth)
+        stream.depth_queue.expects = self._depth_sync is not None
+
+    def _listen_to_tf(self, stream: Stream) -> None:
+        if self._tf is None:
             try:
-                self._clicks.transforms = Transforms(self, Time, Duration)
+                self._tf = TfTransforms(self)
             except ImportError:
-                self.get_logger().info("tf2_ros is not installed: 3D clicks in the camera's frame only, no broadcasts")
+                self._log.info("tf2_ros is not installed: 3D clicks in the camera's frame only, no broadcasts")
+                return
+        stream.clicks.transforms = self._tf
 
     # --- what comes in; all but the storing is left to the worker ---
 
@@ -213,47 +244,39 @@ class SamptNode(LifecycleNode):
         self.statistics.count("frames_received")
         if self._paused:
             return
-        load, stamp = partial(convert, message), conversions.stamp_ns(message.header)
-        if not self._mailbox.put_frame(Arrival(stamp, message.header, load, time.perf_counter())):
+        stamp, header = conversions.stamp_ns(message.header), message.header
+        if not self._mailbox.put_frame(ImageEvent(stamp, header, partial(convert, message), time.perf_counter())):
             self.statistics.count("frames_dropped")
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        try:
-            self._depth.see(conversions.intrinsics_from_camera_info(message, self._settings.node.rectified))
-        except SamPtError as error:
-            self._warn(f"camera_info ignored: {error}")
+        if self._stream is not None:
+            rectified = self._settings.node.rectified
+            self._stream.camera(partial(conversions.intrinsics_from_camera_info, message, rectified))
 
     def _on_query_points(self, message: QueryPoints) -> None:
-        def answer(session: Session) -> str:
-            if self._newest is not None and message.header.frame_id not in ("", self._clicks.frame_id):
-                raise QueryError(f"expected frame_id {self._clicks.frame_id!r}; got {message.header.frame_id!r}")
-            return session.answer(conversions.request_from_message(message))
-
-        self._ask(answer)
+        load, frame_id = partial(conversions.request_from_message, message), message.header.frame_id
+        self._mailbox.put_request(lambda stream: stream.query(load, frame_id))
 
     def _on_reference(self, message: Reference) -> None:
-        self._ask(lambda session: session.refer(*conversions.reference_from_message(message)))
+        load = partial(conversions.reference_from_message, message)
+        self._mailbox.put_request(lambda stream: stream.reference(load))
 
     def _on_click(self, label: int, message: PointStamped) -> None:
         xyz, stamp = np.array([message.point.x, message.point.y, message.point.z]), conversions.stamp_ns(message.header)
-        self._ask(lambda session: self._clicks.in_space(session, label, xyz, message.header.frame_id, stamp))
+        self._mailbox.put_request(lambda stream: stream.click_in_space(label, xyz, message.header.frame_id, stamp))
 
     def _on_mouse(self, message: Point) -> None:
-        self._ask(lambda session: self._clicks.in_view(session, message.x, message.y))
+        self._mailbox.put_request(lambda stream: stream.click_in_view(message.x, message.y))
 
-    def _ask(self, answer: Callable[[Session], str]) -> None:
-        """Let the worker answer a query between two frames."""
-
-        def request(session: Session) -> None:
-            self.get_logger().info(answer(session))
-            self.statistics.count("queries_accepted")
-
-        self._mailbox.put_request(request)
+    def _wake_for_depth(self) -> None:
+        """See to it that frames whose depth has come, or will not come any more, are published."""
+        if self._stream is not None and self._stream.depth_queue.is_waiting:
+            self._mailbox.put_request(lambda stream: self._publish_waiting(stream.settled()))
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
         response.message = "takes effect between two frames" if response.success else "the node is not active"
-        self._mailbox.put_request(self._reset)
+        self._mailbox.put_request(Stream.reset)
         return response
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -263,66 +286,67 @@ class SamptNode(LifecycleNode):
 
     # --- the worker's thread ---
 
-    def _track(self, session: Session, arrival: Arrival) -> None:
+    def _work_on(self, stream: Stream, event: ImageEvent) -> None:
+        """Track all objects to an image; its masks are published at once, the rest when its depth is settled."""
         if self._paused:
             return
-        self._depth.expect(arrival.header)
-        image = arrival.load()
-        result, news = session.step(arrival.stamp_ns, image)
-        if news:
-            self._warn(news)
-        self._newest, self._clicks.frame_id = result, arrival.header.frame_id
-        self._publish(Tracked(arrival.stamp_ns, arrival.header, image, result))
-        self.statistics.frame_done(1000 * (time.perf_counter() - arrival.arrived), result.stages)
+        if self._depth_sync is not None:
+            self._depth_sync.expect(event.header)
+        frame = stream.image(event)
+        if frame is not None and not frame.failed:
+            self._publish(frame, waits=False)
+        self._publish_waiting(stream.settled())
+        if frame is not None and not frame.failed:
+            self.statistics.frame_done(1000 * (time.perf_counter() - event.received), frame.result.stages)
 
-    def _publish(self, frame: Tracked) -> None:
-        """Publish what needs no depth; the rest follows once the frame has its depth, or will not get any."""
-        header, result = frame.header, frame.result
-        self._send(self._mask, lambda: conversions.image_from_array(result.mask, "mono8", header))
-        self._send(self._labels, lambda: conversions.image_from_array(result.labels, "mono16", header))
-        self._send(self._overlay, lambda: conversions.image_from_array(draw(frame.image, result), "rgb8", header))
-        self._depth.add(frame)
+    def _publish_waiting(self, frames: Iterable[TrackedFrame]) -> None:
+        """Publish what depth adds to of these frames."""
+        for frame in frames:
+            if not frame.failed:
+                self._publish(frame, waits=True)
+                if frame.surfaces and self._tf is not None and self._settings.node.broadcast_tf:
+                    prefix = self.get_fully_qualified_name().lstrip("/")
+                    self._tf.broadcast(conversions.object_transforms(frame.surfaces, frame.header, prefix))
 
-    def _publish_points(self, frame: Tracked, found: dict[int, ObjectSurface] | None) -> None:
-        """Publish the tracked points, and what depth shows; without depth the 3D topics are silent."""
-        header = frame.header
-        self._send(self._points, lambda: conversions.tracked_objects(frame.result, header, found))
-        if found is None:
-            return
-        self._send(self._poses, lambda: conversions.object_poses(found, header))
-        self._send(self._cloud, lambda: conversions.point_cloud(cloud(frame.result, found, frame.image), header))
-        if self._clicks.transforms is not None and self._settings.node.broadcast_tf:
-            prefix = self.get_fully_qualified_name().lstrip("/")
-            self._clicks.transforms.broadcast(conversions.object_transforms(found, header, prefix))
-
-    def _send(self, publisher: Any, make: Callable[[], Any]) -> None:
+    def _publish(self, frame: TrackedFrame, waits: bool) -> None:
         """Publish what somebody listens to; every message carries the header of the image it belongs to."""
-        if publisher.get_subscription_count() > 0:
-            publisher.publish(make())
-
-    def _reset(self, session: Session) -> None:
-        session.reset()
-        self._newest = None
-        self.get_logger().info("reset: all objects are dropped")
+        for name, output in OUTPUTS.items():
+            publisher = self._outputs[name]
+            if output.waits == waits and output.is_made_of(frame) and publisher.get_subscription_count() > 0:
+                publisher.publish(output.make(frame, conversions.message_classes()))
 
     # --- what people look at when something is wrong ---
 
-    def _warn(self, text: str) -> None:
-        if self.context.ok():  # what fails while the process is being stopped is nobody's concern
-            self.get_logger().warning(text, throttle_duration_sec=1.0)
-
     def _publish_diagnostics(self) -> None:
-        self._depth.wake_if_waiting()
-        newest = self._newest  # read once: the worker may exchange it
+        self._wake_for_depth()
+        stream = self._stream  # read once: the worker may exchange it
+        newest = stream.session.newest if stream is not None else None
         objects = newest.objects if newest else ()
         level, message = self._health(len(objects))
         states = {f"object {item.id}": f"{item.state.name}, score {item.score:.2f}, {item.area} px" for item in objects}
-        values = self.statistics.summary() | self._depth.summary() | device_memory() | states
+        values = self.statistics.summary() | self._depth_summary() | device_memory() | states
         name = self.get_fully_qualified_name().strip("/")  # that of another camera's node is another one
         status = conversions.diagnostic_status(f"{name}: stream", level, message, values)
         status.hardware_id = self._image_topic
         header = conversions.Header(stamp=self.get_clock().now().to_msg())
         self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
+
+    def _depth_summary(self) -> dict[str, str]:
+        if self._depth_sync is None or self._stream is None:
+            return {}
+        queue = self._stream.depth_queue
+        return {"frames with depth / without": f"{queue.with_depth} / {queue.without_depth}"}
+
+    def _depth_trouble(self) -> str:
+        """Why there is no 3D output; empty where there is, or where none is asked for."""
+        if self._depth_sync is None or self._stream is None:
+            return f"{self._no_depth}: 2D only" if self._no_depth else ""
+        queue, depth, camera_info = self._stream.depth_queue, *map(self.resolve_topic_name, ("depth", "camera_info"))
+        if queue.silence >= self._settings.node.depth_timeout:
+            return f"no depth on {depth} {'yet' if np.isinf(queue.silence) else f'for {queue.silence:.1f} s'}: 2D only"
+        if queue.camera is None:
+            return f"depth, but no CameraInfo on {camera_info}: 2D only"
+        return f"{queue.trouble}: 2D only" if queue.trouble else ""
 
     def _health(self, objects: int) -> tuple[bytes, str]:
         """Diagnostic level and one sentence."""
@@ -333,7 +357,7 @@ class SamptNode(LifecycleNode):
         if self._paused:
             return DiagnosticStatus.OK, "paused"
         well, message = self.statistics.health(self._image_topic, self.count_publishers(self._image_topic), objects)
-        if well and (trouble := self._depth.trouble(*map(self.resolve_topic_name, ("depth", "camera_info")))):
+        if well and (trouble := self._depth_trouble()):
             well, message = False, f"{message}; {trouble}"
         return DiagnosticStatus.OK if well else DiagnosticStatus.WARN, message
 

@@ -6,18 +6,18 @@ import importlib
 from typing import Any
 
 import numpy as np
+from rclpy.duration import Duration
+from rclpy.time import Time
 
 from sampt_ros.errors import QueryError
 from sampt_ros.geometry.camera import transform_point
 
 
-class Transforms:
+class TfTransforms:
     """Listens to TF for a node, and broadcasts on it; raises ImportError where tf2_ros is not installed."""
 
-    def __init__(self, node: Any, time: type, duration: type) -> None:
-        """time, duration: rclpy's Time and Duration."""
+    def __init__(self, node: Any) -> None:
         tf2_ros = importlib.import_module("tf2_ros")
-        self._time, self._duration = time, duration
         self._error = tf2_ros.TransformException
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, node)
@@ -28,13 +28,17 @@ class Transforms:
 
         timeout: seconds to wait for the transform.
         """
-        at, wait = self._time(nanoseconds=stamp_ns), self._duration(seconds=timeout)
+        at, wait = Time(nanoseconds=stamp_ns), Duration(seconds=timeout)
         try:
             found = self._buffer.lookup_transform(target, source, at, wait)
         except self._error as error:
             raise QueryError(f"expected a transform from {source!r} to {target!r}: {error}") from None
         move, turn = found.transform.translation, found.transform.rotation
         return transform_point(xyz, (move.x, move.y, move.z), (turn.x, turn.y, turn.z, turn.w))
+
+    def clear(self) -> None:
+        """Forget all transforms: time has jumped."""
+        self._buffer.clear()
 
     def broadcast(self, transforms: list[Any]) -> None:
         """Send geometry_msgs/TransformStamped messages."""

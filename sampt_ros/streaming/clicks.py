@@ -1,65 +1,81 @@
-"""What people click, in an image view or in space, as queries about the image that they looked at. No ROS in it."""
+"""What people click, in an image view or in space, as pixels of the image that they looked at."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
-from sampt_ros.config.live import Settings
-from sampt_ros.data_types import POSITIVE
 from sampt_ros.errors import QueryError
-from sampt_ros.ros.tf import Transforms
-from sampt_ros.streaming.depth_stream import DepthStream
+from sampt_ros.streaming.depth_queue import DepthQueue
 from sampt_ros.streaming.session import Session
 
 
-class Clicks:
-    """Answers clicks.
+class Transforms(Protocol):
+    """What moves points between frames."""
 
-    frame_id    the newest image's
-    transforms  None where tf2_ros is missing
+    def move(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
+        """(3,) metres: a point of frame `source` in frame `target` at a time; raises QueryError if that is not known.
+
+        timeout: seconds to wait for the transform.
+        """
+
+    def clear(self) -> None:
+        """Forget all transforms: time has jumped."""
+
+
+class NoTransforms:
+    """Where transforms are not to be had."""
+
+    def __init__(self, reason: str) -> None:
+        """reason: for people, such as "tf2_ros is missing"."""
+        self._reason = reason
+
+    def move(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
+        raise QueryError(f"expected a click in the images' frame {target!r}, as {self._reason}; got one in {source!r}")
+
+    def clear(self) -> None:
+        pass
+
+
+class Clicks:
+    """Finds the pixel that a click means.
+
+    frame_id    the images'
+    transforms  from other frames to that one
+    camera_hint what to do where no CameraInfo has come, for people
     """
 
-    def __init__(self, settings: Settings, depth: DepthStream, camera_info: str) -> None:
-        """depth: knows the camera, and what hides a point; camera_info: the topic, for people."""
-        self._settings, self._depth, self._camera_info = settings, depth, camera_info
+    def __init__(self, session: Session, depth: DepthQueue, transforms: Transforms, camera_hint: str) -> None:
+        """depth: knows the camera, and what hides a point."""
         self.frame_id = ""
-        self.transforms: Transforms | None = None
+        self.transforms = transforms
+        self.camera_hint = camera_hint
+        self._session = session
+        self._depth = depth
 
-    def in_view(self, session: Session, x: float, y: float) -> str:
-        """A click at a pixel of the newest image; returns what was done. Raises QueryError."""
-        return session.click(mouse_pixel(x, y, session.size), POSITIVE, self._extend)
+    def in_view(self, x: float, y: float) -> tuple[float, float]:
+        """The pixel that a click in rqt_image_view means: at the right and lower border it may be one too far.
 
-    def in_space(self, session: Session, label: int, xyz: np.ndarray, source: str, stamp_ns: int) -> str:
-        """A click at a point (3,), metres in frame `source`; returns what was done. Raises QueryError.
-
-        It is about the image that was current at `stamp_ns` (0: the newest), and refused if it hides the point.
+        Raises QueryError before the first image.
         """
-        stamp_ns = session.stamp_current_at(stamp_ns)
+        height, width = self._session.size
+        return (x - 1 if x == width else x), (y - 1 if y == height else y)
+
+    def in_space(self, xyz: np.ndarray, source: str, stamp_ns: int, timeout: float) -> tuple[tuple[float, float], int]:
+        """The pixel at which a point (3,), metres in frame `source`, is seen, and the stamp of the image.
+
+        That image is the one that was current at `stamp_ns` (0: the newest). timeout: seconds to wait for a transform.
+        Raises QueryError if something nearer hides the point, it is not in the image, or camera or transform are not
+        known.
+        """
+        stamp_ns = self._session.stamp_current_at(stamp_ns)
+        point = xyz
+        if source not in ("", self.frame_id):
+            point = self.transforms.move(xyz, source, self.frame_id, stamp_ns, timeout)
         camera = self._depth.camera
         if camera is None:
-            raise QueryError(f"expected CameraInfo on {self._camera_info} before a 3D click")
-        point = self._in_camera(xyz, source, stamp_ns)
-        xy = camera.for_images(session.size).project_point(point)
-        self._depth.require_in_sight(point, xy, stamp_ns, session.size)
-        return session.click(xy, label, self._extend, stamp_ns)
-
-    @property
-    def _extend(self) -> bool:
-        return self._settings.node.clicks == "last_object"
-
-    def _in_camera(self, xyz: np.ndarray, source: str, stamp_ns: int) -> np.ndarray:
-        """(3,) metres: the point in the camera's optical frame at the time of the image."""
-        if source in ("", self.frame_id):
-            return xyz
-        if self.transforms is None:
-            raise QueryError(f"expected a click in frame {self.frame_id!r}, as tf2_ros is missing; got {source!r}")
-        return self.transforms.move(xyz, source, self.frame_id, stamp_ns, self._settings.node.tf_timeout)
-
-
-def mouse_pixel(x: float, y: float, size: tuple[int, int]) -> tuple[float, float]:
-    """The pixel that rqt_image_view's mouse topic means: at the right and lower border it may be one too far.
-
-    size: the image's (height, width)
-    """
-    height, width = size
-    return (x - 1 if x == width else x), (y - 1 if y == height else y)
+            raise QueryError(f"expected a CameraInfo of these images {self.camera_hint} before a 3D click; got none")
+        xy = camera.for_images(self._session.size).project_point(point)
+        self._depth.require_in_sight(point, xy, stamp_ns, self._session.size)
+        return xy, stamp_ns

@@ -8,27 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+from sampt_ros.streaming.tracked_frame import ImageEvent
 
-Request = Callable[[Any], None]  # is given the session that it is about
-
-
-@dataclass(frozen=True, eq=False)
-class Arrival:
-    """An image as it came in; `load` converts it to (H, W, 3) uint8 RGB, or raises FrameError."""
-
-    stamp_ns: int
-    header: Any
-    load: Callable[[], np.ndarray]
-    arrived: float  # time.perf_counter()
+Request = Callable[[Any], None]  # is given the stream that it is about
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Everything that came in since the last one, in order."""
 
-    newest: Arrival | None = None
-    skipped: list[Arrival] = field(default_factory=list)
+    newest: ImageEvent | None = None
+    skipped: list[ImageEvent] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
 
@@ -38,18 +28,18 @@ class Mailbox:
     def __init__(self, remembered: int = 64) -> None:
         """remembered: how many skipped frames are handed on at most."""
         self._changed = threading.Condition()
-        self._newest: Arrival | None = None
-        self._skipped: deque[Arrival] = deque(maxlen=remembered)
+        self._newest: ImageEvent | None = None
+        self._skipped: deque[ImageEvent] = deque(maxlen=remembered)
         self._requests: deque[Request] = deque()
         self._closed = False
 
-    def put_frame(self, arrival: Arrival) -> bool:
+    def put_frame(self, event: ImageEvent) -> bool:
         """Hand in a frame; False if it pushed out one that was still waiting."""
         with self._changed:
             waiting = self._newest
             if waiting is not None:
                 self._skipped.append(waiting)
-            self._newest = arrival
+            self._newest = event
             self._changed.notify()
         return waiting is None
 

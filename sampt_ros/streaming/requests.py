@@ -30,3 +30,15 @@ class Request:
     box: tuple[float, float, float, float] | None = None
     mask: np.ndarray | None = None
     stamp_ns: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """An object that is known from a picture, to be looked for.
+
+    image (H, W, 3) uint8 RGB, of any size; mask (H, W) bool of the object in it, None where it was left out.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray | None
+    object_id: int

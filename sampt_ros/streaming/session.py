@@ -10,7 +10,7 @@ import numpy as np
 
 from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult
 from sampt_ros.errors import FrameError, QueryError
-from sampt_ros.streaming.requests import Action, Request
+from sampt_ros.streaming.requests import Action, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
 
 JUMP_NS = 1_000_000_000  # a stamp this much older is a jump in time (a bag that loops), not disorder
@@ -54,6 +54,16 @@ class Session:
         if self._newest is None:
             raise QueryError("expected an image before the first query; got none yet")
         return self._newest.size
+
+    @property
+    def has_images(self) -> bool:
+        """Whether an image was tracked since the start, or since the camera changed."""
+        return self._newest is not None
+
+    @property
+    def newest(self) -> FrameResult | None:
+        """What the newest image shows, with what queries have changed since."""
+        return self._newest
 
     @property
     def newest_stamp_ns(self) -> int | None:
@@ -102,15 +112,16 @@ class Session:
         self._noted(started)
         return started
 
-    def refer(self, image: np.ndarray, mask: np.ndarray | None, object_id: int) -> str:
+    def refer(self, reference: Reference) -> str:
         """Look for an object known from a picture; returns what was done.
 
-        image, mask, object_id and what is raised: as in SamPt.add_reference; a mask that is None raises QueryError
+        Raises what SamPt.add_reference raises, and QueryError where the picture has no mask.
         """
+        mask = reference.mask
         if mask is None:
             raise QueryError("expected a mask of the object in the reference picture; got none")
-        self.start(lambda sam_pt: sam_pt.add_reference(image, mask, object_id))
-        return f"object {object_id}: looked for"
+        self.start(lambda sam_pt: sam_pt.add_reference(reference.image, mask, reference.object_id))
+        return f"object {reference.object_id}: looked for"
 
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> str:
         """A single click at pixel xy; returns what was done, or raises QueryError.

@@ -49,6 +49,11 @@ class StreamStatistics:
         with self._lock:
             return self._counts[what]
 
+    def reason(self, what: str) -> str:
+        """The last reason given for `what`; empty before the first."""
+        with self._lock:
+            return self._reasons.get(what, "")
+
     def silence(self) -> float:
         """Seconds since the last image came in; infinite before the first."""
         with self._lock:
@@ -88,6 +93,8 @@ _COUNTS = (
     "frames_rejected",
     "queries_accepted",
     "queries_refused",
+    "depth_rejected",
+    "camera_info_rejected",
 )
 
 

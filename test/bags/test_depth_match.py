@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import bags
@@ -24,6 +25,7 @@ from sampt_ros.config.node import NodeConfig
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import cloud, in_metres, object_surfaces
 from sampt_ros.io.rgbd_recording import Recording
+from sampt_ros.messages.outputs import OUTPUTS
 from sampt_ros.tracking.sam_pt import SamPt
 
 FOCAL, HEIGHT, WIDTH = 50.0, 48, 64
@@ -52,7 +54,7 @@ def tracked(path, sam_pt, slop: float = 0.02, points=("20,20",)):
 
 def depths(results) -> list[float | None]:
     """How far away object 1 is in each image; None without depth."""
-    return [None if each.found is None else round(float(each.found[1].centre[2]), 3) for each in results]
+    return [None if each.surfaces is None else round(float(each.surfaces[1].centre[2]), 3) for each in results]
 
 
 # --- which depth ---
@@ -105,11 +107,11 @@ def test_memory_for_depth_is_bounded_and_time_may_jump_back(tmp_path, sam_pt):
         results, kept = [], []
         for each in tracker.track(bag):
             results.append(each)
-            kept.append(len(tracker._depth._heard))
+            kept.append(len(tracker._stream.depth_queue._depths))
     assert len(results) == 55
     assert max(kept) <= 12
-    assert [each.found is not None for each in results] == [True] * 55
-    assert all(not each.found for each in results[50:])  # tracking began anew, without objects
+    assert [each.surfaces is not None for each in results] == [True] * 55
+    assert all(not each.surfaces for each in results[50:])  # tracking began anew, without objects
 
 
 def test_after_a_jump_back_every_image_gets_its_own_depth_again(tmp_path, sam_pt):
@@ -117,7 +119,7 @@ def test_after_a_jump_back_every_image_gets_its_own_depth_again(tmp_path, sam_pt
     far = [(index, [bags.image(index, blank()), bags.depth(index, wall(3))]) for index in (50, 51)]
     sent = [INFO, *(message for _, pair in [*far, *loop] for message in pair)]
     results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt, points=("20,20",))
-    assert [each.found is not None for each in results] == [True] * 5
+    assert [each.surfaces is not None for each in results] == [True] * 5
     assert depths(results[:2]) == [3, 3]
 
 
@@ -134,7 +136,7 @@ def test_an_image_has_the_camera_of_its_own_time(tmp_path, sam_pt):
     other = bags.camera_info(1, 2 * FOCAL, HEIGHT, WIDTH)
     sent = [INFO, *images(2), other, bags.depth(0, wall(2)), bags.depth(1, wall(2))]
     results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt)
-    assert results[0].found[1].centre[0] == pytest.approx((20 - WIDTH / 2) / FOCAL * 2, abs=0.05)
+    assert results[0].surfaces[1].centre[0] == pytest.approx((20 - WIDTH / 2) / FOCAL * 2, abs=0.05)
 
 
 def test_depth_is_not_kept_for_a_camera_that_never_comes(tmp_path, sam_pt):
@@ -144,7 +146,7 @@ def test_depth_is_not_kept_for_a_camera_that_never_comes(tmp_path, sam_pt):
     with BagReader(path) as bag:
         tracker = BagTracker(sam_pt, choose_inputs(bag.topics, look_at(bag)), parse_starts(["20,20"], [], []))
         results = list(tracker.track(bag))
-        assert len(tracker._depth._heard) <= 12
+        assert len(tracker._stream.depth_queue._depths) <= 12
     assert depths(results) == [None, None]
 
 
@@ -195,12 +197,10 @@ def test_the_bytes_are_those_of_the_nodes_messages(tmp_path, sam_pt):
         written = {topic: data for topic, _, data in bag.messages(bag.topics)}
     types = bag_types.types()
     header = deserialize_message(bytes(types.serialize_cdr(each.header, "std_msgs/msg/Header")), conversions.Header)
-    points = cloud(each.result, each.found, each.image)
-    for topic, kind, message in (
-        ("/sampt/points", bag_types.TRACKED_OBJECTS, conversions.tracked_objects(each.result, header, each.found)),
-        ("/sampt/object_poses", bag_types.POSE_ARRAY, conversions.object_poses(each.found, header)),
-        ("/sampt/cloud", bag_types.POINT_CLOUD, conversions.point_cloud(points, header)),
-    ):
+    frame = replace(each, event=replace(each.event, header=header))
+    for name in ("points", "object_poses", "cloud"):
+        topic, kind = f"/sampt/{name}", OUTPUTS[name].type
+        message = OUTPUTS[name].make(frame, conversions.message_classes())
         assert str(deserialize_message(written[topic], type(message))) == str(message)
         # through rosbags and back: what is in the bytes between two fields is nobody's business
         assert written[topic] == bytes(
@@ -226,8 +226,8 @@ def test_depth_that_cannot_be_used_costs_nothing_else(tmp_path, sam_pt, caplog):
     sent[4][1].data = sent[4][1].data[:100]
     results, tracker = tracked(bags.write(tmp_path / "in", sent), sam_pt)
     assert depths(results) == [2, None, None, None, 3]
-    assert (tracker.dropped, tracker.refused) == (0, 1)
-    assert "a message on /camera/depth is refused: expected 48 rows of 256 bytes" in caplog.text
+    assert (tracker.dropped, tracker.refused) == (0, 3)
+    assert "a depth image is dropped: expected 48 rows of 256 bytes" in caplog.text
     assert caplog.text.count("no 3D: expected depth of the image's size 64x48; got 64x24") == 1
 
 
@@ -237,7 +237,7 @@ def test_why_there_is_no_3d_is_said_once(tmp_path, sam_pt, caplog):
         sent += [bags.image(index, blank()), bags.depth(index, wall(2), late=30 * MS)]
     assert depths(tracked(bags.write(tmp_path / "in", sent), sam_pt)[0]) == [None] * 5
     assert (
-        caplog.text.count("no 3D: expected depth within 0.02 s of each image (--depth-slop); got it 0.030 s apart") == 1
+        caplog.text.count("no 3D: expected depth within 0.02 s of each image (depth_slop); got it 0.030 s apart") == 1
     )
     assert caplog.text.count("no 3D") == 1
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import bags
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from bags import DELAY, FRAME, IMAGES, PERIOD, START, images
 from fakes import DriftingTracker, SquareSegmenter, blank
+from streams import follow
 
 from sampt_ros.bags import types as bag_types
 from sampt_ros.bags.reader import BagReader, Topic
@@ -20,8 +22,7 @@ from sampt_ros.cli.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import NEGATIVE
 from sampt_ros.errors import OutOfMemoryError, QueryError, SourceError
-from sampt_ros.io.overlay import draw
-from sampt_ros.streaming.starts import track
+from sampt_ros.messages.outputs import OUTPUTS
 from sampt_ros.tracking.sam_pt import SamPt
 
 STORAGES = ("mcap", "sqlite3")
@@ -70,7 +71,7 @@ def test_the_masks_are_those_of_track(tmp_path, sam_pt):
     source = bags.write(tmp_path / "in", images(5))
     written = recorded(source, tmp_path / "out", sam_pt, TWO)
     sam_pt.reset()
-    results = [result for _, result in track(sam_pt, [blank()] * 5, parse_starts(TWO, [], []))]
+    results = [result for _, result in follow(sam_pt, [blank()] * 5, parse_starts(TWO, [], []))]
     for name, arrays in (("mask", [r.mask for r in results]), ("labels", [r.labels for r in results])):
         np.testing.assert_array_equal([bags.pixels(message) for _, message in written[f"/sampt/{name}"]], arrays)
     last = written["/sampt/points"][-1][1].objects
@@ -351,7 +352,7 @@ def test_an_image_without_memory_for_it_has_an_empty_mask(tmp_path, sam_pt, capl
     fail_at(sam_pt, (1, 3), OutOfMemoryError("out of memory"))
     written = recorded(bags.write(tmp_path / "in", images(4)), tmp_path / "out", sam_pt)
     assert [bool(bags.pixels(message).any()) for _, message in written["/sampt/mask"]] == [False, True, False, True]
-    assert "has no masks: out of memory" in caplog.text
+    assert "is dropped: out of memory" in caplog.text
 
 
 def test_a_computation_that_fails_costs_an_image_its_masks(tmp_path, sam_pt, caplog):
@@ -364,7 +365,8 @@ def test_a_computation_that_fails_costs_an_image_its_masks(tmp_path, sam_pt, cap
         True,
         True,
     ]
-    assert caplog.text.count("has no masks: ValueError: matrices disagree (told once)") == 1
+    assert caplog.text.count("is dropped, because of a fault") == 1
+    assert "ValueError: matrices disagree" in caplog.text
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
@@ -394,7 +396,6 @@ def test_the_bytes_are_those_of_the_nodes_messages(tmp_path, sam_pt):
     pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
     pytest.importorskip("sampt_ros.msg", reason="needs the built messages of sampt_ros")
     from rclpy.serialization import deserialize_message, serialize_message
-    from sampt_ros.msg import TrackedObjects
 
     from sampt_ros.ros import conversions
 
@@ -408,15 +409,12 @@ def test_the_bytes_are_those_of_the_nodes_messages(tmp_path, sam_pt):
     for each in results:
         head = bytes(types.serialize_cdr(each.header, "std_msgs/msg/Header"))
         node_header = deserialize_message(head, conversions.Header)
-        for topic, message in (
-            ("/sampt/mask", conversions.image_from_array(each.result.mask, "mono8", node_header)),
-            ("/sampt/labels", conversions.image_from_array(each.result.labels, "mono16", node_header)),
-            ("/sampt/points", conversions.tracked_objects(each.result, node_header)),
-            ("/sampt/overlay", conversions.image_from_array(draw(each.image, each.result), "rgb8", node_header)),
-        ):
-            data = written[topic, each.recorded_ns]
+        frame = replace(each, event=replace(each.event, header=node_header))
+        for name in ("mask", "labels", "points", "overlay"):
+            message = OUTPUTS[name].make(frame, conversions.message_classes())
+            data = written[f"/sampt/{name}", each.event.recorded_ns]
             assert str(deserialize_message(data, type(message))) == str(message)  # as text, since no NaN is equal
-            kind = bag_types.TRACKED_OBJECTS if isinstance(message, TrackedObjects) else bag_types.IMAGE
+            kind = OUTPUTS[name].type
             # Nobody says what is in the bytes between two fields, and rclpy leaves there what was in memory: through
             # rosbags and back they are 0.
             published = bytes(serialize_message(message))

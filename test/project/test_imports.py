@@ -1,56 +1,88 @@
-"""The core knows nothing of ROS; only these modules do."""
+"""Imports run down the table of packages in docs/architecture.md; only `ros` knows ROS."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-ROS_MODULES = ("sampt_ros.ros", "sampt_ros.msg")
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "sampt_ros"
 
-IMPORT_THE_CORE = f"""
-import importlib, pkgutil, sys
+# From the top down: a package imports from itself and from the rows below; packages of one row do not know each other.
+ROWS = (
+    ("cli",),
+    ("ros", "bags", "web"),
+    ("messages",),
+    ("streaming",),
+    ("evaluation",),
+    ("tracking",),
+    ("segmenters", "point_trackers", "mask_propagators", "io"),
+    ("geometry",),
+    ("weights",),
+    ("config",),
+    ("utils",),
+    ("data_types",),
+    ("errors",),
+)
+LEVELS = {name: level for level, row in enumerate(ROWS) for name in row}
+STRANGERS = {"ros", "bags", "web", "evaluation"}  # which never import one another
 
-ROS = ("rclpy", "rcl_interfaces", "ament", "launch", "cv_bridge", "message_filters", "tf2", "rosidl", "lifecycle_msgs",
-       "std_srvs", "sampt_ros.msg")
-
-def is_ros(name):
-    return name.startswith(ROS) or name.split(".")[0].endswith("_msgs")
-
-class NoRos:
-    def find_spec(self, name, path=None, target=None):
-        if is_ros(name):
-            raise ImportError(f"the core imports {{name}}")
-
-sys.meta_path.insert(0, NoRos())
-import sampt_ros
-
-names = [module.name for module in pkgutil.walk_packages(sampt_ros.__path__, "sampt_ros.")]
-core = [name for name in names if not name.startswith({ROS_MODULES})]
-for name in core:
-    importlib.import_module(name)
-assert not [name for name in sys.modules if is_ros(name)]
-print(*core)
-"""
+ROS = {
+    "ament_index_python",
+    "cv_bridge",
+    "launch",
+    "launch_ros",
+    "message_filters",
+    "rclpy",
+    "rosidl_runtime_py",
+    "tf2_ros",
+}
 
 
-def run(program: str) -> str:
-    """What a fresh Python prints that runs `program`."""
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The dotted names of all modules that a file imports, those too that it names as strings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+            "import_module",
+            "__import__",
+        ):
+            yield from (value.value for value in node.args if isinstance(value, ast.Constant))
+
+
+def files() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def is_ros(name: str) -> bool:
+    package = name.split(".")[0]
+    return package in ROS or package.endswith(("_msgs", "_srvs", "_interfaces")) or name.startswith("sampt_ros.msg")
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_down_the_table(path):
+    own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    names = sorted(imported(ast.parse(path.read_text())))
+    others = {name.split(".")[1] for name in names if name.startswith("sampt_ros.") and not is_ros(name)} - {own}
+    assert [other for other in others if LEVELS[other] <= LEVELS[own]] == []
+    assert own not in STRANGERS or not others & STRANGERS
+    assert own == "ros" or [name for name in names if is_ros(name)] == []
+
+
+def test_strings_and_calls_count_as_imports():
+    tree = ast.parse("import importlib\nimportlib.import_module('rclpy')\nfrom sampt_ros.ros import node")
+    assert sorted(imported(tree)) == ["importlib", "rclpy", "sampt_ros.ros.node"]
+
+
+def test_the_core_does_not_import_torch():
+    program = "import sys, sampt_ros.tracking.sam_pt; print('torch' in sys.modules)"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
-
-
-def test_the_core_imports_without_ros():
-    pytest.importorskip("torch", reason="torch is missing, which SAM's modules import")
-    imported = run(IMPORT_THE_CORE).split()
-    assert {
-        "sampt_ros.tracking.sam_pt",
-        "sampt_ros.segmenters.grabcut.segmenter",
-        "sampt_ros.point_trackers.dis_flow",
-    } <= set(imported)
-
-
-def test_sam_pt_does_not_import_torch():
-    assert run("import sys, sampt_ros.tracking.sam_pt; print('torch' in sys.modules)").split() == ["False"]
+    assert finished.stdout.split() == ["False"], finished.stderr

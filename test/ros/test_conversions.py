@@ -18,7 +18,7 @@ from sampt_ros.config.options import option
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
-from sampt_ros.messages import color_backends
+from sampt_ros.messages import color_backends, fields
 from sampt_ros.messages import images as image_messages
 from sampt_ros.ros import conversions
 
@@ -31,7 +31,8 @@ GREY = RGB[..., 0]
 @pytest.fixture(params=["cv_bridge", "rosbags"])
 def backend(request, monkeypatch):
     """Both libraries that may convert; cv_bridge where ROS has installed it."""
-    found = getattr(color_backends, f"{request.param}_backend")()
+    find = {"cv_bridge": conversions.cv_bridge_backend, "rosbags": color_backends.rosbags_backend}[request.param]
+    found = find()
     if found is None:
         pytest.skip(f"needs {'the cv_bridge of ROS 2' if request.param == 'cv_bridge' else 'rosbags-image'}")
     monkeypatch.setattr(image_messages, "color_backend", lambda: found)
@@ -181,8 +182,7 @@ def test_images_that_do_not_agree_with_themselves_are_refused(change, error):
 
 
 def test_without_any_backend_the_error_says_what_to_install(monkeypatch):
-    for name in ("cv_bridge_backend", "rosbags_backend"):
-        monkeypatch.setattr(color_backends, name, lambda: None)
+    monkeypatch.setattr(color_backends, "BACKENDS", [lambda: None])
     monkeypatch.setattr(image_messages, "color_backend", color_backends.color_backend.__wrapped__)
     conversions.rgb_from_image(message(RGB, "bgr8"))  # needs none
     with pytest.raises(FrameError, match=r"pip install rosbags-image.*got neither"):
@@ -199,7 +199,11 @@ def test_a_cv_bridge_outside_the_ros_install_is_not_used(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("cv_bridge", "cv_bridge.boost", "cv_bridge.boost.cv_bridge_boost"):
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
-    assert color_backends.cv_bridge_backend() is None
+    assert conversions.cv_bridge_backend() is None
+
+
+def test_in_a_node_cv_bridge_comes_first():
+    assert [conversions.cv_bridge_backend, color_backends.rosbags_backend] == color_backends.BACKENDS
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -331,7 +335,7 @@ def test_tracked_objects():
     points = points.moved(points.xy, np.array([True, False]), np.array([0.75, 0.25]))
     found = ObjectResult(3, ObjectState.TRACKING, 0.5, mask, points)
     lost = ObjectResult(65535, ObjectState.LOST, 0.0, np.zeros_like(mask), Points.none())
-    msg = conversions.tracked_objects(FrameResult(0, mask.shape, (found, lost)), HEADER)
+    msg = fields.tracked_objects(FrameResult(0, mask.shape, (found, lost)), HEADER, conversions.message_classes())
 
     assert msg.header == HEADER
     first, second = msg.objects
@@ -406,14 +410,16 @@ def test_unknown_distortion_is_refused():
 
 # --- depth and 3D ---
 
-SOLID = ObjectSurface(
+SURFACE = ObjectSurface(
     np.array([[1, 2]]),
     np.array([[0.1, 0.2, 1.5]], np.float32),
     np.array([0.1, 0.2, 1.5]),
     np.array([0.0, 0.6, 0.0, 0.8]),
     np.array([[0.3, 0.4, 2.0], [np.nan] * 3], np.float32),
 )
-NOWHERE = ObjectSurface(SOLID.xy[:0], SOLID.xyz[:0], np.full(3, np.nan), np.full(4, np.nan), SOLID.points * np.nan)
+NOWHERE = ObjectSurface(
+    SURFACE.xy[:0], SURFACE.xyz[:0], np.full(3, np.nan), np.full(4, np.nan), SURFACE.points * np.nan
+)
 
 
 @pytest.mark.parametrize("big", [False, True], ids=["little-endian", "big-endian"])
@@ -435,8 +441,8 @@ def test_other_depth_images_are_refused():
 
 
 def test_poses_and_transforms_of_the_objects_that_have_one():
-    found = {4: NOWHERE, 7: SOLID}
-    poses = conversions.object_poses(found, HEADER)
+    found = {4: NOWHERE, 7: SURFACE}
+    poses = fields.object_poses(found, HEADER, conversions.message_classes())
     (transform,) = conversions.object_transforms(found, HEADER, "front/sampt")
     assert poses.header == transform.header == HEADER
     (pose,) = poses.poses
@@ -451,23 +457,23 @@ def test_tracked_objects_have_poses_and_positions_where_depth_shows_them():
     points = Points.start(np.array([5, 6]), np.zeros((2, 2)), np.ones(2))
     item = ObjectResult(7, ObjectState.TRACKING, 0.9, np.zeros((HEIGHT, WIDTH), bool), points)
     result = FrameResult(0, (HEIGHT, WIDTH), (item,))
-    (shown,) = conversions.tracked_objects(result, HEADER, {7: SOLID}).objects
+    (shown,) = fields.tracked_objects(result, HEADER, conversions.message_classes(), {7: SURFACE}).objects
     assert shown.pose.position.z == 1.5
     assert [point.position.z for point in shown.points] == [2.0, pytest.approx(np.nan, nan_ok=True)]
     for found in (None, {}, {7: NOWHERE}):
-        (hidden,) = conversions.tracked_objects(result, HEADER, found).objects
+        (hidden,) = fields.tracked_objects(result, HEADER, conversions.message_classes(), found).objects
         assert np.isnan([hidden.pose.position.x, hidden.pose.orientation.w, hidden.points[0].position.y]).all()
 
 
 def test_a_cloud_is_laid_out_as_its_fields_say():
     points = np.zeros(3, CLOUD)
     points["z"], points["rgb"], points["object_id"] = [1, 2, 3], 0x0102FF, 70_000
-    cloud = conversions.point_cloud(points, HEADER)
+    cloud = fields.point_cloud(points, HEADER, conversions.message_classes())
     assert (cloud.header, cloud.height, cloud.width, cloud.is_dense, cloud.is_bigendian) == (HEADER, 1, 3, True, False)
     assert (cloud.point_step, cloud.row_step, len(cloud.data)) == (20, 60, 60)
-    fields = {field.name: (field.offset, field.datatype, field.count) for field in cloud.fields}
+    laid_out = {field.name: (field.offset, field.datatype, field.count) for field in cloud.fields}
     float32, uint32 = PointField.FLOAT32, PointField.UINT32
-    assert fields == {
+    assert laid_out == {
         "x": (0, float32, 1),
         "y": (4, float32, 1),
         "z": (8, float32, 1),
@@ -476,4 +482,4 @@ def test_a_cloud_is_laid_out_as_its_fields_say():
     }
     np.testing.assert_array_equal(np.frombuffer(cloud.data, CLOUD), points)
     assert list(cloud.data[12:16]) == [0xFF, 0x02, 0x01, 0]  # blue first, as PCL has it
-    assert conversions.point_cloud(points[:0], HEADER).width == 0
+    assert fields.point_cloud(points[:0], HEADER, conversions.message_classes()).width == 0

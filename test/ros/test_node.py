@@ -43,7 +43,7 @@ from sampt_ros.config.node import NodeConfig
 from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset, preset_names
 from sampt_ros.data_types import NEGATIVE
-from sampt_ros.ros import node as node_module
+from sampt_ros.messages import outputs
 from sampt_ros.ros.conversions import image_from_array, time_from_ns
 from sampt_ros.ros.video_publisher import compressed_image
 from sampt_ros.tracking.sam_pt import SamPt
@@ -140,7 +140,7 @@ def test_points_say_all_about_an_object(sampt):
 
 def test_the_overlay_is_computed_only_while_somebody_subscribes(sampt, monkeypatch):
     drawn, overlays = [], []
-    monkeypatch.setattr(node_module, "draw", lambda image, result: drawn.append(result.index) or image)
+    monkeypatch.setattr(outputs, "draw", lambda image, result: drawn.append(result.index) or image)
     sampt.track()
     assert drawn == []
     subscription = sampt.listen(Image, "/sampt/overlay", overlays.append)
@@ -367,7 +367,10 @@ BAD_QUERIES = {
     "wrong frame": (lambda node: node.query((20, 20), frame_id="map"), f"frame_id '{CAMERA}'; got 'map'"),
     "too old": (lambda node: node.query((20, 20), stamp=START_NS - 1), "stamp of an image kept"),
     "more than max_objects": (lambda node: node.query((40, 30)), "max_objects = 1"),
-    "no CameraInfo": (lambda node: node.click_3d((0.0, 0.0, 1.0), CAMERA), f"CameraInfo on {CAMERA_INFO}"),
+    "no CameraInfo": (
+        lambda node: node.click_3d((0.0, 0.0, 1.0), CAMERA),
+        f"CameraInfo of these images on {CAMERA_INFO}",
+    ),
     "click outside an image view": (lambda node: node.click_in_view(WIDTH + 1, 20), "inside the 64x48 image"),
 }
 
@@ -396,7 +399,7 @@ BAD_CLICKS = {
     "behind the camera": ((0.0, 0.0, -1.0), CAMERA, "in front of the camera"),
     "outside the image": ((5.0, 0.0, 1.0), CAMERA, "inside the 64x48 image"),
     "NaN": ((np.nan, 0.0, 1.0), CAMERA, "expected a point"),
-    "another frame, without tf2_ros": ((0.0, 0.0, 1.0), "map", "as tf2_ros is missing; got 'map'"),
+    "another frame, without tf2_ros": ((0.0, 0.0, 1.0), "map", "as tf2_ros is missing; got one in 'map'"),
 }
 
 
@@ -563,7 +566,7 @@ def test_what_needs_a_restart_is_refused_while_configured(busy, name, value, rea
 def test_a_whole_number_will_do_for_a_float(busy):
     assert busy.set_parameter("history", 2).successful
     busy.track()
-    assert busy.node._session.history == 2.0
+    assert busy.node._stream.session.history == 2.0
 
 
 def test_a_live_change_takes_effect_on_the_next_frame(sampt):
@@ -579,7 +582,7 @@ def test_after_cleanup_every_parameter_may_change(sampt):
     assert not sampt.set_parameter("reinit.horizon", 4).successful
     assert sampt.change_state("cleanup")
     assert sampt.set_parameter("reinit.horizon", 4).successful
-    assert sampt.start().node._session.sam_pt.config.reinit.horizon == 4
+    assert sampt.start().node._stream.session.sam_pt.config.reinit.horizon == 4
 
 
 # --- transitions ---

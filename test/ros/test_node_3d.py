@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
 
+import fake_message_filters
 from fakes import SIDE
 from geometry_msgs.msg import PoseArray
 from node_harness import CAMERA, FRAME_NS, HEIGHT, START_NS, WIDTH, Harness, raw_image, wait_for
@@ -27,6 +28,12 @@ FOCAL = 64.0  # of the harness's camera
 CENTRE = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
 FAR, NEAR = 2.0, 1.5  # metres: a wall, and something before its right half
 RECORDS = {7: "<f4", 6: "<u4"}  # by PointField's datatypes
+
+
+@pytest.fixture(autouse=True)
+def message_filters(monkeypatch):
+    """ROS's own, or what does the same where it is not installed."""
+    fake_message_filters.use_where_missing(monkeypatch)
 
 
 @pytest.fixture
@@ -58,7 +65,6 @@ def sampt(start_node) -> SimpleNamespace:
 
 def without_depth(start_node) -> SimpleNamespace:
     """The same before the first depth."""
-    pytest.importorskip("message_filters", reason="needs message_filters, which is not on PyPI")
     return in_space(start_node())
 
 
@@ -277,7 +283,6 @@ def test_depth_that_cannot_be_used_is_left_out_with_the_reason(sampt, depth, rea
 
 
 def test_depth_without_camera_info_is_told(start_node):
-    pytest.importorskip("message_filters", reason="needs message_filters, which is not on PyPI")
     node = start_node()
     node.start_object((20, 20))
     stamp = node.send()
@@ -340,7 +345,6 @@ def test_a_click_that_something_nearer_hides_is_refused_with_the_reason(sampt):
 
 
 def test_objects_are_broadcast_on_tf(start_node, listener):  # noqa: F811
-    pytest.importorskip("message_filters", reason="needs message_filters, which is not on PyPI")
     tf2_ros = pytest.importorskip("tf2_ros", reason="needs tf2_ros, which is not on PyPI")
     from rclpy.time import Time
 

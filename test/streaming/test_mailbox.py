@@ -6,11 +6,12 @@ import threading
 
 from fakes import blank
 
-from sampt_ros.streaming.mailbox import Arrival, Mailbox
+from sampt_ros.streaming.mailbox import Mailbox
+from sampt_ros.streaming.tracked_frame import ImageEvent
 
 
-def arrival(stamp_ns: int) -> Arrival:
-    return Arrival(stamp_ns, None, blank, 0.0)
+def arrival(stamp_ns: int) -> ImageEvent:
+    return ImageEvent(stamp_ns, None, blank)
 
 
 def request(session: object) -> None:

@@ -6,12 +6,15 @@ import threading
 
 import pytest
 from fakes import DriftingTracker, SquareSegmenter, blank
+from streams import ListLog
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.errors import FrameError
-from sampt_ros.streaming.mailbox import Arrival, Mailbox
-from sampt_ros.streaming.session import Session
-from sampt_ros.streaming.statistics import StreamStatistics
+from sampt_ros.config.node import NodeConfig
+from sampt_ros.errors import FrameError, QueryError
+from sampt_ros.streaming.depth_queue import LiveWaiting
+from sampt_ros.streaming.mailbox import Mailbox
+from sampt_ros.streaming.stream import Stream
+from sampt_ros.streaming.tracked_frame import ImageEvent
 from sampt_ros.streaming.worker import Worker
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -21,25 +24,26 @@ class Desk:
 
     def __init__(self) -> None:
         self.done: list[object] = []
-        self.warnings: list[str] = []
+        self.log = ListLog()
         self.errors: dict[int, Exception] = {}
-        self.mailbox, self.statistics = Mailbox(), StreamStatistics()
-        self.session = Session(SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker()))
-        self.worker = Worker(self.mailbox, self.session, self.track, self.statistics, self.warnings.append)
+        self.mailbox = Mailbox()
+        sam_pt = SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker())
+        self.stream = Stream(sam_pt, NodeConfig(), self.log, LiveWaiting())
+        self.worker = Worker(self.mailbox, self.stream, self.work_on)
 
-    def track(self, session: Session, arrival: Arrival) -> None:
-        if arrival.stamp_ns in self.errors:
-            raise self.errors[arrival.stamp_ns]
-        session.step(arrival.stamp_ns, arrival.load())
-        self.done.append(arrival.stamp_ns)
+    def work_on(self, stream: Stream, event: ImageEvent) -> None:
+        if event.stamp_ns in self.errors:
+            raise self.errors[event.stamp_ns]
+        stream.image(event)
+        self.done.append(event.stamp_ns)
 
     def put(self, stamp_ns: int) -> None:
-        self.mailbox.put_frame(Arrival(stamp_ns, None, blank, 0.0))
+        self.mailbox.put_frame(ImageEvent(stamp_ns, None, blank))
 
     def finish(self) -> None:
         """Wait until all that came before is done."""
         finished = threading.Event()
-        self.mailbox.put_request(lambda session: finished.set())
+        self.mailbox.put_request(lambda stream: finished.set())
         assert finished.wait(10)
 
 
@@ -52,46 +56,50 @@ def desk():
 
 def test_a_request_comes_after_the_frame_that_came_with_it(desk):
     hold, held = threading.Event(), threading.Event()
-    desk.mailbox.put_request(lambda session: (held.set(), hold.wait(10)))
+    desk.mailbox.put_request(lambda stream: (held.set(), hold.wait(10)))
     assert held.wait(10)
-    desk.mailbox.put_request(lambda session: desk.done.append(session))
+    desk.mailbox.put_request(lambda stream: desk.done.append(stream))
     for stamp in (1, 2, 3):
         desk.put(stamp)
     hold.set()
     desk.finish()
-    assert desk.done == [3, desk.session]
-    assert desk.session.stamp_current_at(2) == 2  # those skipped are remembered
+    assert desk.done == [3, desk.stream]
+    assert desk.stream.session.stamp_current_at(2) == 2  # those skipped are remembered
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
-    [(FrameError("too small"), "too small"), (RuntimeError("out of memory"), "RuntimeError: out of memory")],
+    ("error", "reason", "level"),
+    [
+        (FrameError("too small"), "too small", "repeated"),
+        (RuntimeError("no such kernel"), "RuntimeError: no such kernel", "error"),
+    ],
 )
-def test_a_frame_that_fails_is_counted_and_told(desk, error, reason):
+def test_a_frame_that_fails_is_counted_and_told_and_the_next_one_is_done(desk, error, reason, level):
     desk.errors = {1: error}
     for stamp in (1, 2):
         desk.put(stamp)
         desk.finish()
     assert desk.done == [2]
-    assert desk.statistics.summary()["last reason of frames_rejected"] == reason
-    assert (desk.statistics["frames_rejected"], len(desk.warnings)) == (1, 1)
-    assert desk.warnings[0].startswith("frames rejected:")
+    assert desk.stream.statistics.summary()["last reason of frames_rejected"] == reason
+    assert desk.stream.statistics["frames_rejected"] == 1
+    (told,) = desk.log.told[level]
+    assert told.startswith("the image of 0.000 s is not published")
 
 
 def test_a_request_that_fails_is_counted_and_told(desk):
-    def fail(session: Session) -> None:
-        raise FrameError("no such image")
+    def fail(stream: Stream) -> None:
+        raise QueryError("no such object")
 
     desk.mailbox.put_request(fail)
     desk.finish()
-    assert desk.statistics["queries_refused"] == 1
-    assert desk.warnings == ["queries refused: no such image"]
+    assert desk.stream.statistics["queries_refused"] == 1
+    assert desk.log.told["warning"] == ["the query is refused: no such object"]
 
 
 def test_stop_waits_for_the_work_in_hand(desk):
     entered, leave = threading.Event(), threading.Event()
 
-    def slow(session: Session) -> None:
+    def slow(stream: Stream) -> None:
         entered.set()
         leave.wait(10)
         desk.done.append("slow")

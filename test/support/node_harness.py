@@ -155,7 +155,7 @@ class Harness:
         centre = ((width - 1) / 2, (height - 1) / 2)
         k = [64.0, 0.0, centre[0], 0.0, 64.0, centre[1], 0.0, 0.0, 1.0]
         self.publish(CAMERA_INFO, CameraInfo(header=Header(frame_id=CAMERA), width=width, height=height, k=k))
-        wait_for(lambda: self.node._depth.camera is not None, "the node does not see the CameraInfo")
+        wait_for(lambda: self.node._stream.depth_queue.camera is not None, "the node does not see the CameraInfo")
 
     # --- people ---
 

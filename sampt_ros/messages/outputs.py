@@ -1,0 +1,77 @@
+"""The six messages that a tracked frame becomes, made once for the node and for bags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sampt_ros.geometry.surfaces import cloud
+from sampt_ros.io.overlay import draw
+from sampt_ros.messages import fields
+from sampt_ros.messages.fields import MessageClasses
+from sampt_ros.messages.images import image_fields
+from sampt_ros.streaming.tracked_frame import TrackedFrame
+
+
+@dataclass(frozen=True)
+class Output:
+    """One of the messages.
+
+    type        its ROS name
+    make        makes it of a frame
+    waits       whether depth adds to it, so that it is published when the frame has its depth or will not get any
+    needs_depth whether there is none for a frame without depth
+    """
+
+    type: str
+    make: Callable[[TrackedFrame, MessageClasses], Any]
+    waits: bool = False
+    needs_depth: bool = False
+
+    def is_made_of(self, frame: TrackedFrame) -> bool:
+        """Whether there is such a message for a frame."""
+        return frame.surfaces is not None or not self.needs_depth
+
+
+def _mask(frame: TrackedFrame, classes: MessageClasses) -> Any:
+    return _image(frame.result.mask, "mono8", frame, classes)
+
+
+def _labels(frame: TrackedFrame, classes: MessageClasses) -> Any:
+    return _image(frame.result.labels, "mono16", frame, classes)
+
+
+def _overlay(frame: TrackedFrame, classes: MessageClasses) -> Any:
+    return _image(draw(frame.image, frame.result), "rgb8", frame, classes)
+
+
+def _points(frame: TrackedFrame, classes: MessageClasses) -> Any:
+    return fields.tracked_objects(frame.result, frame.header, classes, frame.surfaces)
+
+
+def _object_poses(frame: TrackedFrame, classes: MessageClasses) -> Any:
+    return fields.object_poses(frame.surfaces or {}, frame.header, classes)
+
+
+def _cloud(frame: TrackedFrame, classes: MessageClasses) -> Any:
+    points = cloud(frame.result, frame.surfaces or {}, frame.image)
+    return fields.point_cloud(points, frame.header, classes)
+
+
+def _image(array: np.ndarray, encoding: str, frame: TrackedFrame, classes: MessageClasses) -> Any:
+    held = image_fields(array, encoding)
+    return classes.Image(header=frame.header, **{**held, "data": classes.data(held["data"])})
+
+
+# By the topic's name below the node's own. Of those that do not wait the overlay is last: no mask waits for it.
+OUTPUTS = {
+    "mask": Output("sensor_msgs/msg/Image", _mask),
+    "labels": Output("sensor_msgs/msg/Image", _labels),
+    "overlay": Output("sensor_msgs/msg/Image", _overlay),
+    "points": Output("sampt_ros/msg/TrackedObjects", _points, waits=True),
+    "object_poses": Output("geometry_msgs/msg/PoseArray", _object_poses, waits=True, needs_depth=True),
+    "cloud": Output("sensor_msgs/msg/PointCloud2", _cloud, waits=True, needs_depth=True),
+}

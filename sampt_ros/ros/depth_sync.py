@@ -1,0 +1,77 @@
+"""Depth messages paired with the images that are tracked, by message_filters."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sampt_ros.errors import ConfigError
+from sampt_ros.messages.fields import stamp_ns
+from sampt_ros.messages.images import depth_from_image
+from sampt_ros.streaming.depth_queue import DepthQueue
+from sampt_ros.streaming.session import JUMP_NS
+
+_QUEUE = 10  # messages of either kind that wait for their partner
+
+
+@dataclass(frozen=True, eq=False)
+class _Stamped:
+    """All that message_filters needs of an image."""
+
+    header: Any
+
+
+class DepthSync:
+    """Pairs the headers of the images that are tracked with depth messages, and adds the depth to a queue.
+
+    Only the headers are paired, not the images: no image is received twice, and frames that are skipped need no depth.
+    """
+
+    def __init__(self, queue: DepthQueue, slop: float, wake: Callable[[], None]) -> None:
+        """slop: seconds that an image and its depth may be apart; wake: is called when frames may have their depth.
+
+        Raises ConfigError where message_filters is missing.
+        """
+        try:
+            self._filters = importlib.import_module("message_filters")
+        except ImportError:
+            raise ConfigError(
+                "message_filters is not installed (ros-$ROS_DISTRO-message-filters): there is no 3D output"
+            ) from None
+        self._queue, self._slop, self._wake = queue, slop, wake
+        self._lock = threading.Lock()
+        self._newest_ns = 0  # of images and depth
+        self._pair_anew()
+
+    def add_depth(self, message: Any) -> None:
+        """A depth message has come."""
+        time_ns = stamp_ns(message.header)
+        self._follow_jump(time_ns)
+        self._queue.note_depth(time_ns)
+        self._depths.signalMessage(message)
+        self._wake()
+
+    def expect(self, header: Any) -> None:
+        """The image that has this header is about to be tracked."""
+        self._follow_jump(stamp_ns(header))
+        self._images.signalMessage(_Stamped(header))
+
+    def _follow_jump(self, time_ns: int) -> None:
+        """Begin anew after a jump back: message_filters would drop what is older than all that it holds."""
+        with self._lock:
+            if time_ns < self._newest_ns - JUMP_NS:
+                self._pair_anew()
+                self._newest_ns = time_ns
+            self._newest_ns = max(self._newest_ns, time_ns)
+
+    def _pair_anew(self) -> None:
+        self._images, self._depths = self._filters.SimpleFilter(), self._filters.SimpleFilter()
+        pairs = self._filters.ApproximateTimeSynchronizer([self._images, self._depths], _QUEUE, self._slop)
+        pairs.registerCallback(self._on_pair)
+
+    def _on_pair(self, image: _Stamped, depth: Any) -> None:
+        self._queue.add_depth(stamp_ns(image.header), partial(depth_from_image, depth))

@@ -1,0 +1,231 @@
+"""One camera's stream, live or recorded: events go in, tracked frames come out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from sampt_ros.config.node import NodeConfig
+from sampt_ros.data_types import POSITIVE, FrameResult, check_image
+from sampt_ros.errors import FrameError, QueryError
+from sampt_ros.geometry.camera import Pinhole
+from sampt_ros.streaming.clicks import Clicks, NoTransforms, Transforms
+from sampt_ros.streaming.depth_queue import DepthQueue, LoadDepth, RecordedWaiting, WaitingPolicy
+from sampt_ros.streaming.failures import Attempt, Failures, Log
+from sampt_ros.streaming.requests import Reference, Request
+from sampt_ros.streaming.session import Session
+from sampt_ros.streaming.starts import ObjectStart
+from sampt_ros.streaming.statistics import StreamStatistics
+from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
+from sampt_ros.tracking.sam_pt import SamPt
+from sampt_ros.utils.log_once import LogOnce
+
+_log = logging.getLogger(__name__)
+
+
+class Stream:
+    """Tracks objects through a camera's images, for the node, for bags and for videos alike.
+
+        stream.query(load_request)
+        if (frame := stream.image(event)) is not None:
+            ...                                # masks are there
+        for frame in stream.settled():
+            ...                                # frame.surfaces too, where there is depth
+
+    Each event is worked on behind one boundary (see Failures): one that fails is dropped, counted and told, and the
+    next one is worked on. All events but depth are to come from one thread.
+
+    session, depth_queue, clicks, failures  what it is made of
+    """
+
+    def __init__(
+        self,
+        sam_pt: SamPt,
+        options: NodeConfig,
+        log: Log,
+        waiting: WaitingPolicy,
+        expects_depth: bool = False,
+        statistics: StreamStatistics | None = None,
+        transforms: Transforms | None = None,
+        camera_hint: str = "",
+        starts: Mapping[int, ObjectStart] | None = None,
+    ) -> None:
+        """waiting: how long a frame waits for its depth; starts: by id, the objects that are on the first image."""
+        self.failures = Failures(statistics or StreamStatistics(), log)
+        self.session = Session(sam_pt, options.history)
+        self.depth_queue = DepthQueue(waiting, self.failures, options.history, expects_depth)
+        transforms = transforms or NoTransforms("transforms are not known here")
+        self.clicks = Clicks(self.session, self.depth_queue, transforms, camera_hint)
+        self.options = options
+        self._starts = dict(starts or {})
+
+    @classmethod
+    def of_recording(
+        cls,
+        sam_pt: SamPt,
+        starts: Mapping[int, ObjectStart],
+        options: NodeConfig | None = None,
+        expects_depth: bool = False,
+        no_transforms: str = "transforms are not read",
+        camera_hint: str = "",
+    ) -> Stream:
+        """A stream for a bag or a video: every frame counts, and a warning of one kind is told once.
+
+        no_transforms: why there are no transforms; camera_hint: how to name the CameraInfo; both for people.
+        """
+        options = options or NodeConfig()
+        return cls(
+            sam_pt,
+            options,
+            LogOnce(_log),
+            RecordedWaiting(round(options.depth_slop * 1e9)),
+            expects_depth,
+            transforms=NoTransforms(no_transforms),
+            camera_hint=camera_hint,
+            starts=starts,
+        )
+
+    @property
+    def options(self) -> NodeConfig:
+        """What may change while the stream runs."""
+        return self._options
+
+    @options.setter
+    def options(self, options: NodeConfig) -> None:
+        self._options = options
+        self.session.history = self.depth_queue.history = options.history
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """What came in, what went out, what was refused and why."""
+        return self.failures.statistics
+
+    # --- images ---
+
+    def image(self, event: ImageEvent) -> TrackedFrame | None:
+        """Track all objects to the next image; None if the image cannot be used.
+
+        Where the image is good and the computation fails, the frame is marked as failed and has no objects. Raises
+        QueryError if one of `starts` cannot be started on the first image.
+        """
+        image, frame = None, None
+        with self.failures.frame(f"{event.name} is dropped") as attempt:
+            image = event.load()
+            result, news = self.session.step(event.stamp_ns, image)
+            frame = TrackedFrame(event, image, result, news=news)
+        if frame is not None:
+            frame = replace(frame, result=self._begun(frame.result))
+            self._note(frame)
+        elif image is not None and not isinstance(attempt.error, FrameError):
+            frame = TrackedFrame(event, image, FrameResult(0, image.shape[:2]), failed=True)
+        if frame is not None:
+            self.depth_queue.add_frame(frame)
+        return frame
+
+    def skip(self, event: ImageEvent) -> None:
+        """An image that is not tracked, since a newer one is there already; a query may still name it."""
+        self.session.remember(event.stamp_ns, event.load)
+
+    def settled(self) -> Iterator[TrackedFrame]:
+        """The frames that need not wait for depth any longer, in order; without depth their `surfaces` are None."""
+        return self.depth_queue.settled()
+
+    def rest(self) -> Iterator[TrackedFrame]:
+        """All frames that are left: nothing more comes."""
+        return self.depth_queue.rest()
+
+    # --- what is seen beside the images ---
+
+    def camera(self, load: Callable[[], Pinhole]) -> Attempt:
+        """The camera of the images, from here on."""
+        with self.failures.camera() as attempt:
+            self.depth_queue.set_camera(load())
+        return attempt
+
+    def depth(self, time_ns: int, load: LoadDepth) -> None:
+        """A depth image of this time, registered to the images; which image it belongs to is for the queue to say."""
+        self.depth_queue.note_depth(time_ns)
+        self.depth_queue.add_depth(time_ns, load)
+
+    # --- what people ask for ---
+
+    def query(self, load: Callable[[], Request], frame_id: str = "") -> Attempt:
+        """Start, correct, restart or remove an object; frame_id: that of the query's header."""
+        with self.failures.query() as attempt:
+            if self.session.has_images and frame_id not in ("", self.clicks.frame_id):
+                raise QueryError(f"expected frame_id {self.clicks.frame_id!r}; got {frame_id!r}")
+            self._done(self.session.answer(load()))
+        return attempt
+
+    def reference(self, load: Callable[[], Reference]) -> Attempt:
+        """Look for an object that is known from a picture."""
+        with self.failures.query("the reference is refused") as attempt:
+            self._done(self.session.refer(load()))
+        return attempt
+
+    def click_in_view(self, x: float, y: float) -> Attempt:
+        """A positive click in an image view, in pixels of the newest image."""
+        with self.failures.query("the click is refused") as attempt:
+            self._done(self.session.click(self.clicks.in_view(x, y), POSITIVE, self._extends))
+        return attempt
+
+    def click_in_space(self, label: int, xyz: np.ndarray, frame_id: str, stamp_ns: int) -> Attempt:
+        """A click at a point (3,), metres in frame `frame_id`, on the image that was current at `stamp_ns`.
+
+        label: POSITIVE or NEGATIVE; stamp_ns: 0 for the newest image.
+        """
+        with self.failures.query("the click is refused") as attempt:
+            xy, stamp_ns = self.clicks.in_space(xyz, frame_id, stamp_ns, self._options.tf_timeout)
+            self._done(self.session.click(xy, label, self._extends, stamp_ns))
+        return attempt
+
+    def reset(self) -> None:
+        """Drop all objects; ids begin anew."""
+        self.session.reset()
+        self.failures.log.info("reset: all objects are dropped")
+
+    # --- its own ---
+
+    @property
+    def _extends(self) -> bool:
+        """Whether a positive click beside all masks extends the object that was clicked last."""
+        return self._options.clicks == "last_object"
+
+    def _done(self, what: str) -> None:
+        self.failures.log.info(what)
+        self.statistics.count("queries_accepted")
+
+    def _begun(self, result: FrameResult) -> FrameResult:
+        """The result of a frame; if it is the first one, with the objects that start there."""
+        if not self._starts:
+            return result
+        starts, self._starts = self._starts, {}
+        begun = [self.session.start(partial(start.begin, object_id=name)) for name, start in starts.items()]
+        return replace(result, objects=tuple(begun))
+
+    def _note(self, frame: TrackedFrame) -> None:
+        self.clicks.frame_id = getattr(frame.header, "frame_id", "")
+        if frame.news:
+            self.failures.log.warning(frame.news)
+
+
+def track(stream: Stream, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, FrameResult]]:
+    """Bring a stream through images (H, W, 3) uint8 RGB without stamps: yields every image and its result.
+
+    The results are numbered as the images are. An image of another size is dropped; one whose computation failed has a
+    result without objects. Raises QueryError if an object cannot be started, FrameError if all images from some on are
+    of another size.
+    """
+    for number, image in enumerate(images):
+        frame = stream.image(ImageEvent(0, None, partial(check_image, image), title=f"frame {number}"))
+        if frame is None:
+            continue
+        if frame.news:
+            raise FrameError(f"frame {number}: {frame.news}")
+        yield image, replace(frame.result, index=number)
+        for _ in stream.settled():
+            pass  # no depth, nothing to wait for

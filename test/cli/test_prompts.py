@@ -1,0 +1,83 @@
+"""What the command line says of the objects to track."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fakes import blank
+
+from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.errors import SamPtError
+from sampt_ros.io.label_images import write_labels
+from sampt_ros.io.video import write_image
+from sampt_ros.streaming.starts import ObjectStart
+
+
+@pytest.fixture
+def label_image(tmp_path):
+    labels = np.zeros((48, 64), np.uint8)
+    labels[5:15, 5:15], labels[25:35, 25:35] = 3, 7
+    write_labels(tmp_path / "labels.png", labels)
+    return str(tmp_path / "labels.png")
+
+
+@pytest.mark.parametrize(
+    ("points", "boxes", "starts"),
+    [
+        # a point alone
+        (["3,4.5"], [], {1: ObjectStart([(3, 4.5)], [1])}),
+        # points of one object, one of them off it
+        (["3,4", "5,6,0"], [], {1: ObjectStart([(3, 4), (5, 6)], [1, 0])}),
+        # objects by number
+        (["3,4,1,2", "5,6,1,9"], [], {2: ObjectStart([(3, 4)], [1]), 9: ObjectStart([(5, 6)], [1])}),
+        # boxes, one with a point
+        (
+            ["5,6,0,2"],
+            ["1,2,3,4", "5,6,7,8,2"],
+            {1: ObjectStart(box=[1, 2, 3, 4]), 2: ObjectStart([(5, 6)], [0], [5, 6, 7, 8])},
+        ),
+    ],
+)
+def test_prompts_are_gathered_by_object(points, boxes, starts):
+    assert parse_starts(points, boxes, []) == starts
+
+
+def test_a_label_image_starts_an_object_per_label(label_image):
+    starts = parse_starts([], [], [label_image])
+    assert {name: int(start.mask.sum()) for name, start in starts.items()} == {3: 100, 7: 100}
+
+
+def test_a_label_image_with_an_object_is_one_mask(label_image):
+    starts = parse_starts([], [], [f"{label_image},5"])
+    assert {name: int(start.mask.sum()) for name, start in starts.items()} == {5: 200}
+
+
+def test_a_reference_picture_brings_an_object_per_label_of_its_mask(label_image, tmp_path):
+    write_image(tmp_path / "cup.png", blank() + np.uint8(9))
+    starts = parse_starts([], [], [], [str(tmp_path / "cup.png")], [label_image])
+    assert {name: int(start.mask.sum()) for name, start in starts.items()} == {3: 100, 7: 100}
+    assert all((start.reference == 9).all() for start in starts.values())
+
+
+def test_a_reference_needs_its_mask(label_image):
+    with pytest.raises(SamPtError, match="a --reference-mask for each --reference; got 0 for 1"):
+        parse_starts([], [], [], ["cup.png"])
+
+
+@pytest.mark.parametrize(
+    ("points", "boxes", "masks", "complaint"),
+    [
+        ([], [], [], "at least one --point, --box, --mask or --reference"),
+        (["3"], [], [], r"expected x,y\[,label\]\[,object\]; got '3'"),
+        (["3,4,1,1,1"], [], [], "expected x,y"),
+        (["3,here"], [], [], "expected x,y"),
+        # a label is no fraction
+        (["3,4,0.5"], [], [], "expected x,y"),
+        ([], ["1,2,3"], [], "expected x_min,y_min"),
+        ([], ["1,2,3,4", "5,6,7,8"], [], "one box per object; got a second one for object 1"),
+        ([], [], ["nowhere.png"], "cannot read nowhere.png"),
+    ],
+)
+def test_bad_prompts_are_refused(points, boxes, masks, complaint):
+    with pytest.raises(SamPtError, match=complaint):
+        parse_starts(points, boxes, masks)

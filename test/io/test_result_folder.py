@@ -1,0 +1,90 @@
+"""The files that `sampt track` writes."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from fakes import DriftingTracker, SquareSegmenter, blank
+from streams import follow
+
+from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.errors import FrameError, SourceError
+from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.result_folder import Recorder
+from sampt_ros.io.video import VideoFile, read_image
+from sampt_ros.tracking.sam_pt import SamPt
+
+
+@pytest.fixture
+def sam_pt():
+    return SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker())
+
+
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_recording_has_all_files(sam_pt, tmp_path):
+    with Recorder(tmp_path / "out", fps=10) as recorder:
+        for image, result in follow(sam_pt, [blank()] * 4, parse_starts(["20,20", "40,30,1,2"], [], [])):
+            recorder.add(image, result)
+    assert recorder.frames == 4
+    assert [path.name for path in sorted((tmp_path / "out/labels").iterdir())] == [f"0000{i}.png" for i in range(4)]
+    np.testing.assert_array_equal(read_labels(tmp_path / "out/labels/00003.png"), result.labels)
+    video = VideoFile(tmp_path / "out/overlay.mp4")
+    assert (len(list(video)), video.size, video.fps) == (4, (48, 64), 10)
+    assert read_image(tmp_path / "out/contact_sheet.png").shape[1] == 1920
+
+
+def test_the_tables_say_what_the_results_say(sam_pt, tmp_path):
+    with Recorder(tmp_path, fps=10) as recorder:
+        for image, result in follow(sam_pt, [blank()] * 2, parse_starts(["20,20"], [], [])):
+            recorder.add(image, result)
+    item = result.objects[0]
+    points = [row for row in rows(tmp_path / "tracks.csv") if row["frame"] == "1"]
+    assert [float(row["x"]) for row in points] == pytest.approx(item.points.xy[:, 0].tolist(), abs=0.01)
+    assert [int(row["point"]) for row in points] == item.points.id.tolist()
+    assert {row["visible"] for row in points} == {"1"}
+    last = rows(tmp_path / "objects.csv")[-1]
+    assert (last["frame"], last["object"], last["state"], int(last["area"])) == ("1", "1", "TRACKING", item.area)
+    assert tuple(int(last[name]) for name in ("x", "y", "width", "height")) == item.box
+
+
+def test_ids_over_255_are_written_with_16_bits(sam_pt, tmp_path):
+    with Recorder(tmp_path, fps=10) as recorder:
+        for image, result in follow(sam_pt, [blank()], parse_starts(["20,20,1,300"], [], [])):
+            recorder.add(image, result)
+    assert set(np.unique(read_labels(tmp_path / "labels/00000.png"))) == {0, 300}
+
+
+def test_what_is_written_before_an_error_is_usable_and_older_files_are_gone(sam_pt, tmp_path):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/00099.png").write_text("of an earlier run")
+    frames = follow(sam_pt, [blank(), blank(), *[blank(30, 30)] * 5], parse_starts(["20,20"], [], []))
+    with (
+        pytest.raises(FrameError, match="frame 6: the images are now 30x30, no longer 64x48"),
+        Recorder(tmp_path, fps=10) as recorder,
+    ):
+        for image, result in frames:
+            recorder.add(image, result)
+    assert len(list(VideoFile(tmp_path / "overlay.mp4"))) == 2
+    assert len(rows(tmp_path / "objects.csv")) == 2
+    assert (tmp_path / "contact_sheet.png").is_file()
+    assert not (tmp_path / "labels/00099.png").exists()
+
+
+def test_nothing_is_touched_before_the_first_frame(tmp_path):
+    with Recorder(tmp_path / "out", fps=10):
+        pass
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_reported(sam_pt, tmp_path):
+    (tmp_path / "file").write_text("")
+    image, result = next(follow(sam_pt, [blank()], parse_starts(["20,20"], [], [])))
+    with pytest.raises(SourceError, match="cannot write"), Recorder(tmp_path / "file", fps=10) as recorder:
+        recorder.add(image, result)

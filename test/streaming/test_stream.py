@@ -1,0 +1,88 @@
+"""A video through the stream, as `sampt track` has it."""
+
+from __future__ import annotations
+
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+from fakes import DriftingTracker, SquareSegmenter, blank
+from streams import follow
+
+from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.data_types import ObjectState
+from sampt_ros.errors import QueryError, SamPtError
+from sampt_ros.io.label_images import write_labels
+from sampt_ros.io.video import write_image
+from sampt_ros.tracking.sam_pt import SamPt
+
+
+@pytest.fixture
+def sam_pt():
+    return SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker())
+
+
+@pytest.fixture
+def label_image(tmp_path):
+    labels = np.zeros((48, 64), np.uint8)
+    labels[5:15, 5:15], labels[25:35, 25:35] = 3, 7
+    write_labels(tmp_path / "labels.png", labels)
+    return str(tmp_path / "labels.png")
+
+
+def test_an_object_has_a_reference_or_prompts(sam_pt, label_image, tmp_path):
+    write_image(tmp_path / "cup.png", blank())
+    starts = parse_starts(["3,4,1,3"], [], [], [str(tmp_path / "cup.png")], [label_image])
+    with pytest.raises(SamPtError, match="object 3 from a reference picture or from prompts; got both"):
+        next(follow(sam_pt, [blank()], starts))
+
+
+def test_an_object_of_a_reference_is_lost_until_it_is_found(sam_pt, label_image, tmp_path):
+    write_image(tmp_path / "cup.png", blank())
+    starts = parse_starts([], [], [], [str(tmp_path / "cup.png")], [f"{label_image},5"])
+    _, result = next(follow(sam_pt, [blank()], starts))
+    assert [(item.id, item.state) for item in result.objects] == [(5, ObjectState.LOST)]
+
+
+def test_the_first_frame_has_the_started_objects(sam_pt):
+    results = [result for _, result in follow(sam_pt, [blank()] * 3, parse_starts(["20,20", "40,30,1,4"], [], []))]
+    assert [[item.id for item in result.objects] for result in results] == [[1, 4]] * 3
+    assert all(item.state == ObjectState.TRACKING for result in results for item in result.objects)
+
+
+def test_a_frame_without_memory_for_it_has_no_objects_and_keeps_its_number(sam_pt, monkeypatch, caplog):
+    starts, move = parse_starts(["20,20"], [], []), sam_pt._points.tracker.update
+    moves = iter([move, move, Mock(side_effect=MemoryError), move])
+    monkeypatch.setattr(sam_pt._points.tracker, "update", lambda frame: next(moves)(frame))
+    results = [result for _, result in follow(sam_pt, [blank()] * 4, starts)]
+    assert [result.index for result in results] == [0, 1, 2, 3]
+    assert [len(result.objects) for result in results] == [1, 1, 0, 1]
+    assert "frame 2 is dropped: out of memory" in caplog.text
+
+
+def test_an_object_outside_the_image_is_refused(sam_pt):
+    with pytest.raises(QueryError, match="inside the 64x48 image"):
+        next(follow(sam_pt, [blank()], parse_starts(["200,20"], [], [])))
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a fault"), NameError("a fault"), AssertionError("a fault")])
+def test_any_error_in_a_frame_costs_that_frame_alone(sam_pt, monkeypatch, caplog, error):
+    step, steps = sam_pt.step, iter([None, error, None])
+
+    def failing(image):
+        if (raised := next(steps)) is not None:
+            raise raised
+        return step(image)
+
+    monkeypatch.setattr(sam_pt, "step", failing)
+    results = [result for _, result in follow(sam_pt, [blank()] * 3, parse_starts(["20,20"], [], []))]
+    assert [len(result.objects) for result in results] == [1, 0, 1]
+    assert "frame 1 is dropped, because of a fault" in caplog.text
+
+
+def test_an_image_of_another_size_is_dropped_and_the_next_one_tracked(sam_pt, caplog):
+    images = [blank(), blank(30, 30), blank()]
+    results = [result for _, result in follow(sam_pt, images, parse_starts(["20,20"], [], []))]
+    assert [result.index for result in results] == [0, 2]
+    assert "frame 1 is dropped: expected an image of 64x48 like those before; got 30x30" in caplog.text
