@@ -369,7 +369,7 @@ BAD_QUERIES = {
     "more than max_objects": (lambda node: node.query((40, 30)), "max_objects = 1"),
     "no CameraInfo": (
         lambda node: node.click_3d((0.0, 0.0, 1.0), CAMERA),
-        f"CameraInfo of these images on {CAMERA_INFO}",
+        f"these images on {CAMERA_INFO}",
     ),
     "click outside an image view": (lambda node: node.click_in_view(WIDTH + 1, 20), "inside the 64x48 image"),
 }
