@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.data_types import ObjectState
 from sampt_ros.evaluation.masks import follow
@@ -15,8 +16,6 @@ from sampt_ros.evaluation.scores import Column, Score, Table
 from sampt_ros.evaluation.synthetic_scene import Scene, Size
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import cuda_peak, peak_memory, reset_cuda_peak
-
-_OBJECTS_BY_DEFAULT = 16  # that `max_objects` allows at least
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def measure(
     scene = Scene(case.size, case.objects)
     for oracle in oracles:
         oracle.truth = scene
-    max_objects = max(case.objects, _OBJECTS_BY_DEFAULT)
+    max_objects = max(case.objects, SamPtConfig().max_objects)
     sam_pt.config = updated(sam_pt.config, {"points.positive": case.points, "max_objects": max_objects})
 
     def start() -> None:

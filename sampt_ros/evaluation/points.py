@@ -23,7 +23,7 @@ from sampt_ros.io.video import read_image
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 
 POINT_TRACKS = "point_tracks.json"
-ERROR_LIMITS = (0.1, 0.2)  # shares of the square root of the object's area: how many errors are up to there is counted
+ERROR_LIMITS = (0.1, 0.2)  # of the square root of the object's area: the share of errors up to each is measured
 COMPARED_AFTER = (8, 16)  # frames after which static points are compared
 
 _START_EVERY = 8  # frames: a grid of static points starts in every such frame
@@ -34,7 +34,8 @@ class HasImage(Protocol):
     """Anything with an image (H, W, 3) uint8 RGB."""
 
     @property
-    def image(self) -> np.ndarray: ...
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
 
 
 SomeView = TypeVar("SomeView", bound=HasImage)
@@ -180,7 +181,8 @@ def evaluate_joints(tracker: PointTracker, joints: JointTracks) -> JointScore:
     Raises SourceError for a file that cannot be read, an object without a mask, and where there is nothing to compare.
     """
     started = np.zeros(joints.visible.shape[1], bool)
-    errors, visible = [np.zeros(0)], [np.zeros(0, bool)]
+    errors: list[np.ndarray] = []
+    visible: list[np.ndarray] = []
     for marks, frame, tracks in follow_points(tracker, _MarkedFrame.read(joints)):
         compared = np.flatnonzero(marks.visible & started)
         if len(compared):
@@ -192,7 +194,7 @@ def evaluate_joints(tracker: PointTracker, joints: JointTracks) -> JointScore:
         if len(new):
             tracker.add(new.astype(np.uint32), marks.xy[new].astype(np.float32), [frame])
             started[new] = True
-    if len(errors) == 1:
+    if not errors:
         name = joints.sequence.name
         raise SourceError(f"{POINT_TRACKS}: expected of {name!r} a joint visible in two frames; got none")
     return JointScore.of(np.concatenate(errors), np.concatenate(visible))
