@@ -16,7 +16,7 @@ from tqdm import tqdm
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import FrameResult
 from sampt_ros.evaluation.davis import AnnotatedSequence, Annotation, davis_sequences
-from sampt_ros.evaluation.masks import Score, evaluate_sequence
+from sampt_ros.evaluation.masks import MaskScore, evaluate_sequence
 from sampt_ros.io.video import write_image
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -57,7 +57,7 @@ def _agreement(truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.pad(cv2.resize(picture, (_WIDTH, height), interpolation=cv2.INTER_AREA), ((1, 1), (1, 1), (0, 0)))
 
 
-def chosen(scores: Sequence[Score]) -> list[tuple[str, int]]:
+def chosen(scores: Sequence[MaskScore]) -> list[tuple[str, int]]:
     """(what it is, its place) of the best, the median and the worst by J&F."""
     order = sorted(range(len(scores)), key=lambda place: scores[place].jf)
     return [("best", order[-1]), ("median", order[len(order) // 2]), ("worst", order[0])]

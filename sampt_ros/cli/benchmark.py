@@ -13,6 +13,7 @@ from tqdm import tqdm
 from sampt_ros.cli import common
 from sampt_ros.evaluation import benchmark
 from sampt_ros.evaluation.oracle import OracleSegmenter, OracleTracker
+from sampt_ros.evaluation.synthetic_scene import Size
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.tracking.sam_pt import SamPt
@@ -56,7 +57,7 @@ def _run(parsed: argparse.Namespace) -> int:
     measurements = [benchmark.measure(sam_pt, case, parsed.frames, parsed.warmup, oracles) for case in progress]
     print(benchmark.table(measurements))
     if parsed.json:
-        rows = [measurement.fields() for measurement in measurements]
+        rows = [measurement.as_json() for measurement in measurements]
         settings = {"preset": parsed.preset, "random_weights": parsed.random_weights, "frames": parsed.frames}
         common.write_json(parsed.json, {"machine": name, **settings, "cases": rows})
     return 0
@@ -71,7 +72,7 @@ def _with_random_weights(parsed: argparse.Namespace) -> tuple[SamPt, tuple[Oracl
     return SamPt(config, *oracles), oracles
 
 
-def _sizes(text: str) -> list[benchmark.Size]:
+def _sizes(text: str) -> list[Size]:
     matches = [re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", word) for word in text.split(",")]
     if None in matches:
         raise argparse.ArgumentTypeError(f"expected sizes such as 640x480,1280x720; got {text!r}")

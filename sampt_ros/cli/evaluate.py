@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -15,18 +15,24 @@ from tqdm import tqdm
 from sampt_ros.cli import common
 from sampt_ros.data_types import FrameResult
 from sampt_ros.errors import SamPtError
-from sampt_ros.evaluation import points as point_accuracy
-from sampt_ros.evaluation import stills
 from sampt_ros.evaluation.davis import AnnotatedSequence, davis_sequences
-from sampt_ros.evaluation.masks import Score, Watcher, evaluate_sequence
-from sampt_ros.evaluation.reacquisition import Interruption, ReturnScore, evaluate_return
+from sampt_ros.evaluation.masks import MaskScore, Watcher, evaluate_sequence
+from sampt_ros.evaluation.points import evaluate_joints, evaluate_static_points, joint_sequences
+from sampt_ros.evaluation.reacquisition import Interruption, ReacquisitionScore, evaluate_reacquisition
+from sampt_ros.evaluation.scores import SomeScore, Table
+from sampt_ros.evaluation.stills import (
+    DEFAULT_CLICKS,
+    Stills,
+    StillsScore,
+    evaluate_stills,
+    is_stills_folder,
+    stills_objects,
+)
 from sampt_ros.io import overlay
 from sampt_ros.io.rgbd_recording import Recording, is_rgbd_folder
 from sampt_ros.io.video import write_image
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.tracking.sam_pt import SamPt
-
-_Score = TypeVar("_Score", Score, ReturnScore, stills.StillsScore, point_accuracy.JointScore)
 
 
 def add(commands: Any) -> None:
@@ -44,6 +50,12 @@ def add(commands: Any) -> None:
         J is region similarity, F boundary accuracy, J&F their mean, 0 to 1. The first and the last frame are not
         scored, as in the DAVIS benchmark. A sequence has the mean of its objects; the last row is the mean of the
         sequences. Frames/s count tracking alone, not the reading of files nor the scoring.
+
+        "false" is the share of the scored frames that have a mask (TRACKING or REACQUIRED) on something else: J < 0.1,
+        which any mask has while the object is not to be seen. Several objects count each frame once for each object.
+        "r" is Pearson's correlation of the score published with a mask and the mask's J, over all scored frames that
+        have a mask; in the last row over those of all sequences together. It is "nan" with fewer than 3 masks, or
+        where all scores or all J are equal.
 
         With --blank N or --cut N, N frames from the middle of each video on are grey, or not there. A row then has the
         share of objects regained (J >= 0.5 within 10 frames after it), the frames that it took, the frames since the
@@ -85,7 +97,7 @@ def add(commands: Any) -> None:
         metavar="N",
         help="start from N clicks on the first frame: the most interior point of the true mask, then the middle of the "
         "largest error each time, on the object or off it (default: start from the true mask; for stills "
-        f"{stills.DEFAULT_CLICKS} clicks)",
+        f"{DEFAULT_CLICKS} clicks)",
     )
     interruption = parser.add_mutually_exclusive_group()
     interruption.add_argument("--blank", type=common.count, metavar="N", help="measure the return after N grey frames")
@@ -99,72 +111,76 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.points:
         return _evaluate_points(parsed)
     if parsed.blank or parsed.cut:
-        return _evaluate_returns(parsed)
-    return (_evaluate_stills if stills.is_stills_folder(parsed.folder) else _evaluate_sequences)(parsed)
+        return _evaluate_reacquisition(parsed)
+    return (_evaluate_stills if is_stills_folder(parsed.folder) else _evaluate_sequences)(parsed)
 
 
 def _evaluate_sequences(parsed: argparse.Namespace) -> int:
     sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
     sam_pt = SamPt(common.config(parsed))
 
-    def evaluate(sequence: AnnotatedSequence) -> Score:
+    def evaluate(sequence: AnnotatedSequence) -> MaskScore:
         with _pictures(parsed, sequence.name) as watch:
             return evaluate_sequence(sam_pt, sequence, parsed.clicks or 0, watch)
 
-    _evaluate_each("sequence", sequences, evaluate, Score.head(), parsed.json)
+    _evaluate_each("sequence", sequences, evaluate, parsed.json)
     return 0
 
 
-def _evaluate_returns(parsed: argparse.Namespace) -> int:
+def _evaluate_reacquisition(parsed: argparse.Namespace) -> int:
     if parsed.pictures:
         raise SamPtError("expected --blank or --cut without --pictures")
     sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
     interruption = Interruption(parsed.blank or parsed.cut, blank=bool(parsed.blank))
     sam_pt = SamPt(common.config(parsed))
 
-    def evaluate(sequence: AnnotatedSequence) -> ReturnScore:
-        return evaluate_return(sam_pt, sequence, interruption, parsed.clicks or 0)
+    def evaluate(sequence: AnnotatedSequence) -> ReacquisitionScore:
+        return evaluate_reacquisition(sam_pt, sequence, interruption, parsed.clicks or 0)
 
-    _evaluate_each("sequence", sequences, evaluate, ReturnScore.head(), parsed.json)
+    _evaluate_each("sequence", sequences, evaluate, parsed.json)
     return 0
 
 
 def _evaluate_stills(parsed: argparse.Namespace) -> int:
-    objects = {item.name: item for item in stills.stills_objects(parsed.folder, parsed.sequences)}
+    objects = {stills.name: stills for stills in stills_objects(parsed.folder, parsed.sequences)}
     sam_pt = SamPt(common.config(parsed))
-    clicks = parsed.clicks or stills.DEFAULT_CLICKS
 
-    def evaluate(item: stills.Stills) -> stills.StillsScore:
-        with _pictures(parsed, item.name, [path.stem for path in item.pictures]) as watch:
-            return stills.evaluate_stills(sam_pt, item, clicks, watch)
+    def evaluate(stills: Stills) -> StillsScore:
+        with _pictures(parsed, stills.name, [path.stem for path in stills.pictures]) as watch:
+            return evaluate_stills(sam_pt, stills, parsed.clicks or DEFAULT_CLICKS, watch)
 
-    mean = _evaluate_each("object", objects, evaluate, stills.table_head(clicks), parsed.json)
+    mean = _evaluate_each("object", objects, evaluate, parsed.json)
     correlation = "none, too few or equal values" if mean.correlation is None else f"{mean.correlation:.3f}"
-    print(f"correlation of predicted and true IoU: {correlation} ({len(mean.ratings)} masks)")
+    print(f"correlation of predicted and true IoU: {correlation} ({mean.rating_count} masks)")
     return 0
 
 
 def _evaluate_each(
-    noun: str, items: Mapping[str, Any], evaluate: Callable[[Any], _Score], head: str, file: Path | None
-) -> _Score:
-    """Evaluate items by name, print a row for each and one for their mean, write JSON; returns the mean."""
+    noun: str, items: Mapping[str, Any], evaluate: Callable[[Any], SomeScore], file: Path | None
+) -> SomeScore:
+    """Evaluate items by name, print a row for each as soon as it is known, then their mean, and write JSON.
+
+    Returns the mean. The heading is printed with the first row, whose score says which columns there are.
+    """
     width = max(len(noun), *map(len, items))
-    print(f"{noun:{width}}  {head}")
-    scores: dict[str, _Score] = {}
+    scores: dict[str, SomeScore] = {}
     for name, item in tqdm(items.items(), unit=noun, leave=False, disable=None):
         scores[name] = evaluate(item)
-        tqdm.write(f"{name:{width}}  {scores[name].row()}")
+        if len(scores) == 1:
+            table = Table([scores[name]])
+            tqdm.write(f"{noun:{width}}  {table.heading}")
+        tqdm.write(f"{name:{width}}  {table.row(scores[name])}")
     mean = type(scores[name]).mean(list(scores.values()))
-    print(f"{'mean':{width}}  {mean.row()}")
+    print(f"{'mean':{width}}  {table.row(mean)}")
     if file:
-        rows = {name: score.fields() for name, score in scores.items()}
-        common.write_json(file, {f"{noun}s": rows, "mean": mean.fields()})
+        rows = {name: score.as_json() for name, score in scores.items()}
+        common.write_json(file, {f"{noun}s": rows, "mean": mean.as_json()})
     return mean
 
 
 @contextmanager
 def _pictures(parsed: argparse.Namespace, name: str, captions: Sequence[str] = ()) -> Iterator[Watcher | None]:
-    """What draws the frames of a sequence or object, if pictures are wanted; written when they are complete."""
+    """Yield what draws each frame of a sequence or object, or None without --pictures; write the sheet at the end."""
     if not parsed.pictures:
         yield None
         return
@@ -193,20 +209,20 @@ def _evaluate_points(parsed: argparse.Namespace) -> int:
 
 
 def _evaluate_joints(parsed: argparse.Namespace) -> int:
-    found = point_accuracy.joint_sequences(parsed.folder, parsed.sequences)
+    found = joint_sequences(parsed.folder, parsed.sequences)
     sequences = {joints.sequence.name: joints for joints in found}
-    evaluate = partial(point_accuracy.evaluate_joints, build_point_tracker(common.config(parsed)))
-    _evaluate_each("sequence", sequences, evaluate, point_accuracy.JointScore.head(), parsed.json)
+    _evaluate_each(
+        "sequence", sequences, partial(evaluate_joints, build_point_tracker(common.config(parsed))), parsed.json
+    )
     return 0
 
 
 def _evaluate_static_points(parsed: argparse.Namespace) -> int:
     views = Recording(parsed.folder)
     tracker = build_point_tracker(common.config(parsed))
-    scores = point_accuracy.evaluate_static_points(tracker, tqdm(views, unit="frame", leave=False, disable=None))
-    print(point_accuracy.StaticScore.head())
-    for score in scores:
-        print(score.row())
+    scores = evaluate_static_points(tracker, tqdm(views, unit="frame", leave=False, disable=None))
+    table = Table(scores)
+    print(table.heading, *map(table.row, scores), sep="\n")
     if parsed.json:
-        common.write_json(parsed.json, {"static_points": [score.fields() for score in scores]})
+        common.write_json(parsed.json, {"static_points": [score.as_json() for score in scores]})
     return 0

@@ -1,17 +1,18 @@
-"""How fast each stage is, on a made-up scene in which every object moves and stays in view."""
+"""How long each stage takes, on a made-up scene in which every object moves and stays in view."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.data_types import ObjectState
+from sampt_ros.evaluation.masks import follow
 from sampt_ros.evaluation.oracle import OracleSegmenter, OracleTracker
+from sampt_ros.evaluation.scores import Column, Score, Table
 from sampt_ros.evaluation.synthetic_scene import Scene, Size
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import cuda_peak, peak_memory, reset_cuda_peak
@@ -19,7 +20,7 @@ from sampt_ros.utils.machine import cuda_peak, peak_memory, reset_cuda_peak
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: so many objects with so many points each, on images of a size."""
+    """What is measured: so many objects with so many points each, on images of a size (width, height) in pixels."""
 
     size: Size
     objects: int
@@ -27,84 +28,81 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What one case took.
+class Timing:
+    """How long something took per frame: median and 95th percentile over the frames, milliseconds."""
 
-    stages    stage, and "total" -> (median, 95th percentile) in milliseconds per frame
-    tracked   share of objects, over all frames, that were TRACKING: 1 in a fair measurement
-    memory    peak of the whole process so far, MiB
-    cuda      peak that torch had allocated on the GPU during this case, MiB, or None without one
+    median: float
+    p95: float
+
+    @classmethod
+    def of(cls, milliseconds: Sequence[float]) -> Timing:
+        """From the times of at least one frame."""
+        return cls(float(np.median(milliseconds)), float(np.percentile(milliseconds, 95)))
+
+
+@dataclass(frozen=True)
+class Measurement(Score):
+    """What was measured in one case.
+
+    stages   of "total" and every stage: what it took per frame
+    tracked  share of objects, over all frames, that were TRACKING, 0..1; 1 in a fair measurement
+    memory   the most that the process has had so far, MiB
+    cuda     the most that torch had allocated on the GPU while frames were tracked, MiB; None without one
     """
 
+    columns = (
+        Column("case.size", "size", "{0[0]}x{0[1]}", "size"),
+        Column("case.objects", "objects", "{}", "objects"),
+        Column("case.points", "points", "{}", "points"),
+        Column("stages", "{}", "{0.median:.1f} / {0.p95:.1f}", "stages_ms"),
+        Column("tracked", "tracked", "{:.0%}", "tracked"),
+        Column("memory", "memory", "{:.0f} MiB", "memory_mib"),
+        Column("cuda", "GPU memory", "{:.0f} MiB", "cuda_mib"),
+    )
+
     case: Case
-    stages: dict[str, tuple[float, float]]
+    stages: Mapping[str, Timing]
     tracked: float
     memory: float
     cuda: float | None
-
-    def fields(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "size": list(self.case.size),
-            "objects": self.case.objects,
-            "points": self.case.points,
-            "stages_ms": {name: {"median": median, "p95": p95} for name, (median, p95) in self.stages.items()},
-            "tracked": self.tracked,
-            "memory_mib": self.memory,
-            "cuda_mib": self.cuda,
-        }
 
 
 def measure(
     sam_pt: SamPt, case: Case, frames: int, warmup: int, oracles: Sequence[OracleSegmenter | OracleTracker] = ()
 ) -> Measurement:
-    """Track a case's scene from its true masks for `warmup` frames, which do not count, and then `frames`.
+    """Track a case's scene from its true masks for `warmup` frames, which do not count, and then for `frames`.
 
-    oracles: those of `sam_pt`'s parts that are to be told the truth
+    frames   at least 1
+    oracles  those of `sam_pt`'s parts that answer with the truth: they are told this scene's
+
+    Raises SamPtError if the scene's objects have no room in an image of that size.
     """
     scene = Scene(case.size, case.objects)
     for oracle in oracles:
         oracle.truth = scene
-    sam_pt.reset()
-    sam_pt.config = updated(sam_pt.config, {"points.positive": case.points, "max_objects": max(case.objects, 16)})
-    sam_pt.step(scene.image(0))
-    for mask in scene.masks(0):
-        sam_pt.add_object(mask=mask)
+    max_objects = max(case.objects, SamPtConfig().max_objects)
+    sam_pt.config = updated(sam_pt.config, {"points.positive": case.points, "max_objects": max_objects})
 
-    reset_cuda_peak()
-    spent: dict[str, list[float]] = {"total": []}
+    def start() -> None:
+        for mask in scene.masks(0):
+            sam_pt.add_object(mask=mask)
+        reset_cuda_peak()
+
+    images = ((index, scene.image(index)) for index in range(1 + warmup + frames))
+    milliseconds: dict[str, list[float]] = {"total": []}
     states: list[ObjectState] = []
-    for index in range(1, warmup + frames + 1):
-        image = scene.image(index)
-        start = time.perf_counter()
-        result = sam_pt.step(image)
-        total = 1000 * (time.perf_counter() - start)
-        if index > warmup:
-            for stage, milliseconds in {"total": total, **result.stages}.items():
-                spent.setdefault(stage, []).append(milliseconds)
-            states += [item.state for item in result.objects]
-    stages = {stage: (float(np.median(each)), float(np.percentile(each, 95))) for stage, each in spent.items()}
+    for frame in follow(sam_pt, images, start):
+        if frame.index > warmup:
+            for stage, spent in {"total": 1000 * frame.seconds, **frame.result.stages}.items():
+                milliseconds.setdefault(stage, []).append(spent)
+            states += [item.state for item in frame.result.objects]
+    stages = {stage: Timing.of(each) for stage, each in milliseconds.items()}
     return Measurement(case, stages, states.count(ObjectState.TRACKING) / len(states), peak_memory(), cuda_peak())
 
 
 def table(measurements: Sequence[Measurement]) -> str:
-    """The measurements as text, one row per case: "median / 95th percentile" of every stage."""
-    stages = list(dict.fromkeys(stage for measurement in measurements for stage in measurement.stages))
+    """At least one measurement as text, a row each: "median / 95th percentile" of every stage, milliseconds."""
     with_cuda = any(measurement.cuda is not None for measurement in measurements)
-    rows = [["size", "objects", "points", *stages, "tracked", "memory", *(["GPU memory"] if with_cuda else [])]]
-    for measurement in measurements:
-        case = measurement.case
-        times = [measurement.stages.get(stage) for stage in stages]
-        rows.append(
-            [
-                f"{case.size[0]}x{case.size[1]}",
-                str(case.objects),
-                str(case.points),
-                *("" if pair is None else f"{pair[0]:.1f} / {pair[1]:.1f}" for pair in times),
-                f"{measurement.tracked:.0%}",
-                f"{measurement.memory:.0f} MiB",
-                *([] if measurement.cuda is None else [f"{measurement.cuda:.0f} MiB"]),
-            ]
-        )
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in rows)
+    columns = [column for column in Measurement.columns if column.name != "cuda" or with_cuda]
+    text = Table(measurements, columns)
+    return "\n".join([text.heading, *map(text.row, measurements)])

@@ -1,7 +1,4 @@
-"""Annotated sequences in the DAVIS layout.
-
-JPEGImages/480p/SEQUENCE/*.jpg and Annotations/480p/SEQUENCE/*.png.
-"""
+"""Annotated sequences in the DAVIS layout: JPEGImages/480p/SEQUENCE/*.jpg and Annotations/480p/SEQUENCE/*.png."""
 
 from __future__ import annotations
 
@@ -15,15 +12,16 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.label_images import read_labels
 from sampt_ros.io.video import image_files
 
-_VOID = 255  # in an annotation with several objects
+_VOID = 255  # the value of undecided pixels, in an annotation with several objects
+_LEAST_FRAMES = 3  # the first and the last frame are not scored
 
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
     """What is true of one frame.
 
-    masks  object id -> (H, W) bool
-    void   (H, W) bool: pixels that nobody could decide on; they count neither way
+    masks  object id -> (H, W) bool; an object that is not to be seen may be missing
+    void   (H, W) bool: pixels of which the annotators could not tell what they are; they are not scored
     """
 
     masks: dict[int, np.ndarray]
@@ -31,7 +29,10 @@ class Annotation:
 
     @classmethod
     def read(cls, path: Path) -> Annotation:
-        """The annotation in a PNG: 0/255 is one object, other values are object ids and 255 then is void."""
+        """Read a PNG: with 0 and 255 alone it shows the object 1; other values are object ids, and 255 then is void.
+
+        Raises SourceError if the file cannot be read.
+        """
         labels = read_labels(path)
         ids = [int(label) for label in np.unique(labels) if label]
         if ids in ([], [_VOID]):
@@ -41,7 +42,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class AnnotatedSequence:
-    """A sequence of frames with an annotation for each."""
+    """The files of a sequence's frames, in order, and of the annotation of each."""
 
     name: str
     frames: tuple[Path, ...]
@@ -49,9 +50,10 @@ class AnnotatedSequence:
 
 
 def davis_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSequence]:
-    """The sequences of a folder in the DAVIS layout, or those in `names`.
+    """The sequences of a folder in the DAVIS layout, by name; or those in `names`, in that order.
 
-    Raises SourceError if the folder is not so laid out, a name is not there, or a frame has no annotation.
+    Raises SourceError if the folder is laid out otherwise, a name is not there, a frame has no annotation, or a
+    sequence has fewer than 3 frames.
     """
     images, annotations = folder / "JPEGImages/480p", folder / "Annotations/480p"
     if not (images.is_dir() and annotations.is_dir()):
@@ -74,6 +76,8 @@ def _davis_sequence(images: Path, annotations: Path) -> AnnotatedSequence:
     missing = next((annotation for _, annotation in pairs if not annotation.is_file()), None)
     if missing:
         raise SourceError(f"expected an annotation for every frame; there is no {missing}")
-    if len(frames) < 3:
-        raise SourceError(f"expected at least 3 frames, as the first and last are not scored; got {images}")
+    if len(frames) < _LEAST_FRAMES:
+        raise SourceError(
+            f"expected at least {_LEAST_FRAMES} frames, as the first and last are not scored; got {images}"
+        )
     return AnnotatedSequence(images.name, tuple(frames), tuple(annotation for _, annotation in pairs))

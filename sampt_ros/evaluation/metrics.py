@@ -1,38 +1,62 @@
-"""Region similarity J and boundary accuracy F, as the DAVIS benchmark defines them.
+"""How well a mask, or its score, agrees with the truth.
 
-Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", CVPR 2016.
+Region similarity J and boundary accuracy F are those of the DAVIS benchmark: Perazzi et al., "A Benchmark Dataset and
+Evaluation Methodology for Video Object Segmentation", CVPR 2016.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
-_TOLERANCE = 0.008  # of the image diagonal, within which two boundaries count as one
+ON_OBJECT = 0.5  # J from which a mask counts as being on the object
+OFF_OBJECT = 0.1  # J below which a mask counts as being on something else
+
+_BOUNDARY_TOLERANCE = 0.008  # of the image diagonal: boundaries that are closer than this count as the same
+_LEAST_PAIRS = 3  # for a correlation: two pairs always lie on a line
 
 
 def region_similarity(truth: np.ndarray, mask: np.ndarray) -> float:
-    """J, the intersection over union of two masks (H, W) bool; 1 where both are empty."""
+    """J, 0..1: the intersection over union (IoU) of two masks (H, W) bool; 1 where both are empty."""
     union = np.count_nonzero(truth | mask)
     return np.count_nonzero(truth & mask) / union if union else 1.0
 
 
 def boundary_accuracy(truth: np.ndarray, mask: np.ndarray) -> float:
-    """F, the harmonic mean of boundary precision and recall of two masks (H, W) bool."""
-    radius = int(np.ceil(_TOLERANCE * np.linalg.norm(truth.shape)))
+    """F, 0..1: the harmonic mean of boundary precision and recall of two masks (H, W) bool; 1 where both are empty."""
+    radius = int(np.ceil(_BOUNDARY_TOLERANCE * np.linalg.norm(truth.shape)))
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
     disk = (x**2 + y**2 <= radius**2).astype(np.uint8)
     true_edge, edge = _boundary(truth), _boundary(mask)
-    n_true, n_found = np.count_nonzero(true_edge), np.count_nonzero(edge)
-    if n_true == 0 or n_found == 0:
-        return float(n_true == n_found)
-    precision = np.count_nonzero(edge & cv2.dilate(true_edge, disk)) / n_found
-    recall = np.count_nonzero(true_edge & cv2.dilate(edge, disk)) / n_true
+    true_count, count = np.count_nonzero(true_edge), np.count_nonzero(edge)
+    if true_count == 0 or count == 0:
+        return float(true_count == count)
+    precision = np.count_nonzero(edge & cv2.dilate(true_edge, disk)) / count
+    recall = np.count_nonzero(true_edge & cv2.dilate(edge, disk)) / true_count
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
+def score_correlation(ratings: Sequence[tuple[float, float]]) -> float | None:
+    """Pearson's correlation, -1..1, of the scores that masks were given with the true IoUs that they have.
+
+    ratings  (score, true IoU) of every mask, 0..1 each
+
+    None where there is none: with fewer than 3 masks, or where the scores, or the IoUs, are all the same.
+    """
+    scores, overlaps = np.array(ratings, float).reshape(-1, 2).T
+    if len(scores) < _LEAST_PAIRS or np.ptp(scores) == 0 or np.ptp(overlaps) == 0:
+        return None
+    return float(np.corrcoef(scores, overlaps)[0, 1])
+
+
 def _boundary(mask: np.ndarray) -> np.ndarray:
-    """(H, W) uint8: 1 where a pixel differs from its right, lower or lower-right neighbour, borders repeated."""
+    """(H, W) uint8: 1 where a pixel differs from its right, lower or lower-right neighbour, 0 elsewhere.
+
+    Beyond the last row and column the mask goes on as it ends, so the image border is no boundary.
+    """
     padded = np.pad(mask.astype(np.uint8), ((0, 1), (0, 1)), mode="edge")
     here, right, below, diagonal = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
-    return (here ^ right) | (here ^ below) | (here ^ diagonal)
+    edges: np.ndarray = (here ^ right) | (here ^ below) | (here ^ diagonal)
+    return edges

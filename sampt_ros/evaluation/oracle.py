@@ -1,6 +1,7 @@
-"""A segmenter and a tracker that do all of their work and then answer with the truth of a made-up scene.
+"""A segmenter and a point tracker that do all of their work, and then answer with the truth of a made-up scene.
 
-With random weights a network takes the time that it takes with any others, but its answers would end the tracking.
+They serve to measure speed without weights. A network with random weights takes as long as with any others, but what it
+answers would make SAM-PT lose every object at once, and a lost object takes less time than a tracked one.
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
 
 
 class Truth(Protocol):
-    """A scene of objects that keep their order."""
+    """A scene whose objects are known in every frame, always in the same order."""
 
     def masks(self, index: int) -> list[np.ndarray]:
         """The mask (H, W) bool of every object in frame `index`."""
 
     def centers(self, index: int) -> np.ndarray:
-        """(n, 2) xy pixels of every object in frame `index`."""
+        """(n, 2) float: (x, y) in pixels of the middle of every object in frame `index`."""
 
 
 class OracleSegmenter(Segmenter):
-    """What another segmenter does; the masks are then those of the objects that the prompts are on, and surely so."""
+    """Lets another segmenter do its work, and then answers with the true masks of the objects that were asked for.
 
-    truth: Truth  # to be set before the first frame
+    Every prompt is taken to ask for the object whose middle is nearest to the mean of its positive points. All scores
+    are 1. `truth` has to be set before the first frame.
+    """
+
+    truth: Truth
 
     def __init__(self, segmenter: Segmenter) -> None:
         self.remembers, self.at_once = segmenter.remembers, segmenter.at_once
@@ -62,13 +67,13 @@ class OracleSegmenter(Segmenter):
 
 @dataclass(frozen=True, eq=False)
 class OracleDecoded(Decoded):
-    """What was decoded of objects, and their true masks (H, W) bool."""
+    """What another segmenter decoded of some objects, and the true masks (H, W) bool of these, in the same order."""
 
     inner: Decoded
     truth: Sequence[np.ndarray]
 
     @property
-    def logits(self) -> Any:  # type: ignore[override]
+    def logits(self) -> Any:
         return self.inner.logits
 
     def boxes(self) -> Any:
@@ -88,28 +93,33 @@ class OracleDecoded(Decoded):
 
 
 class OracleTracker(PointTracker):
-    """What another tracker does; its points then stay where they were on the nearest object, and are visible."""
+    """Lets another tracker do its work, and then answers with points that move exactly with the objects.
 
-    truth: Truth  # to be set before the first frame
+    A point belongs to the object whose middle is nearest when it is added. It is visible while it is in the image.
+    `truth` has to be set before the first frame.
+    """
+
+    truth: Truth
 
     def __init__(self, tracker: PointTracker) -> None:
         self._tracker = tracker
-        self._places: dict[int, tuple[int, np.ndarray]] = {}  # of a point: its object, and xy from that one's centre
+        # Point id -> the number of its object, and the point's (x, y) from the middle of that object, in pixels.
+        self._anchors: dict[int, tuple[int, np.ndarray]] = {}
 
     def reset(self) -> None:
-        self._places = {}
+        self._anchors = {}
         self._tracker.reset()
 
     def add(self, ids: np.ndarray, xy: np.ndarray, frames: Sequence[Frame]) -> Tracks:
         centers = self.truth.centers(frames[0].index)
-        for point, place in zip(ids.tolist(), xy):
-            nearest = int(np.linalg.norm(centers - place, axis=1).argmin())
-            self._places[point] = nearest, place - centers[nearest]
+        for point_id, position in zip(ids.tolist(), xy):
+            nearest = int(np.linalg.norm(centers - position, axis=1).argmin())
+            self._anchors[point_id] = nearest, position - centers[nearest]
         return self._true(self._tracker.add(ids, xy, frames), frames[-1])
 
     def remove(self, ids: np.ndarray) -> None:
-        for point in ids.tolist():
-            self._places.pop(point, None)
+        for point_id in ids.tolist():
+            self._anchors.pop(point_id, None)
         self._tracker.remove(ids)
 
     def update(self, frame: Frame) -> Tracks:
@@ -119,10 +129,11 @@ class OracleTracker(PointTracker):
         return self._tracker.carry(mask, previous, current)
 
     def _true(self, tracks: Tracks, frame: Frame) -> Tracks:
+        """Tracks of the same points where they truly are in a frame."""
         if not len(tracks):
             return tracks
         centers = self.truth.centers(frame.index)
-        places = [self._places[point] for point in tracks.id.tolist()]
-        xy = np.array([centers[item] + offset for item, offset in places], np.float32)
+        anchors = [self._anchors[point_id] for point_id in tracks.id.tolist()]
+        xy = np.array([centers[nearest] + offset for nearest, offset in anchors], np.float32)
         visible = inside(xy, frame)
         return Tracks(tracks.id, xy, visible, visible.astype(np.float32))

@@ -1,41 +1,63 @@
-"""How good the points are: a tracker alone, without a segmenter, against points whose way is known.
+"""How good the points are: a point tracker alone, without a segmenter, against points whose true positions are known.
 
-Joints are marked by hand on the object of a DAVIS sequence, in some of its frames. Static points are those that a depth
-camera saw and whose way through the image follows from its poses.
+Joints are marked by hand on the object of a DAVIS sequence, in some of its frames. Static points are on things that do
+not move, seen by a depth camera whose poses are known: where they are in a later image follows from these.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.davis import AnnotatedSequence, Annotation, davis_sequences
+from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.io import rgbd_recording as rgbd
 from sampt_ros.io.video import read_image
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 
 POINT_TRACKS = "point_tracks.json"
-WITHIN = (0.1, 0.2)  # of the square root of the object's area: errors up to there are counted
-LATER = (8, 16)  # frames after which static points are looked at
+ERROR_LIMITS = (0.1, 0.2)  # of the square root of the object's area: the share of errors up to each is measured
+COMPARED_AFTER = (8, 16)  # frames after which static points are compared
 
-_EVERY = 8  # frames from which static points start
-_GRID = (20, 15)  # of them, across and down
+_START_EVERY = 8  # frames: a grid of static points starts in every such frame
+_GRID = (20, 15)  # points across and down
+
+
+class HasImage(Protocol):
+    """Anything with an image (H, W, 3) uint8 RGB."""
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+
+
+SomeView = TypeVar("SomeView", bound=HasImage)
+
+
+def follow_points(tracker: PointTracker, views: Iterable[SomeView]) -> Iterator[tuple[SomeView, Frame, Tracks]]:
+    """Reset a tracker and show it one view after the other, which are read one by one.
+
+    Yields each view, its frame, and where the points that were added in earlier frames are now.
+    """
+    tracker.reset()
+    for index, view in enumerate(views):
+        frame = Frame(index, view.image)
+        yield view, frame, tracker.update(frame)
 
 
 @dataclass(frozen=True, eq=False)
 class JointTracks:
-    """A sequence in which J joints are marked in K of the frames.
+    """A sequence in which J joints are marked by hand in K of the frames.
 
-    frames   (K,) int, indices of frames, rising
-    xy       (K, J, 2) float64 pixels; of no meaning where not visible
+    frames   (K,) int: indices of the frames, rising
+    xy       (K, J, 2) float64: (x, y) in pixels; without a meaning where a joint is not visible
     visible  (K, J) bool
     """
 
@@ -46,7 +68,7 @@ class JointTracks:
 
     @classmethod
     def read(cls, sequence: AnnotatedSequence, content: Any) -> JointTracks:
-        """A sequence's entry of point_tracks.json; raises SourceError if it is not one."""
+        """From the sequence's entry in point_tracks.json; raises SourceError if that cannot be one."""
         try:
             frames = np.array(content["frames"], int)
             xy = np.array(content["xy"], np.float64)
@@ -71,9 +93,9 @@ def _bad_entry(sequence: AnnotatedSequence, came: str) -> SourceError:
 
 
 def joint_sequences(folder: Path, names: Sequence[str] = ()) -> list[JointTracks]:
-    """The sequences of a folder in the DAVIS layout that point_tracks.json has joints of, or those in `names`.
+    """The sequences of a folder in the DAVIS layout whose joints are in point_tracks.json; or those in `names`.
 
-    Raises SourceError if the folder is not so laid out, a name is not there, or an entry cannot be used.
+    Raises SourceError if the folder is laid out otherwise, a name is not there, or an entry cannot be used.
     """
     path = folder / POINT_TRACKS
     if not path.is_file():
@@ -97,87 +119,89 @@ def joint_sequences(folder: Path, names: Sequence[str] = ()) -> list[JointTracks
 
 
 @dataclass(frozen=True)
-class JointScore:
-    """How well a sequence's joints were followed, or the mean of some sequences.
+class JointScore(Score):
+    """How well a sequence's joints were followed, or the mean of several sequences.
 
     points   how often a joint was compared with its mark
-    error    median, as a share of the square root of the object's area
-    within   shares with an error up to each of WITHIN
-    visible  share that the tracker called visible; all of them are
+    error    median distance from the mark, as a share of the square root of the object's area
+    within   each of ERROR_LIMITS -> share of the errors that are not larger, 0..1
+    visible  share of the points that the tracker called visible, 0..1; all of them are
     """
+
+    columns = (
+        Column("points", "points", "{}", "points", total=True),
+        Column("error", "error", "{:.3f}", "error"),
+        Column("within", "<={}", "{:.3f}", "within"),
+        Column("visible", "visible", "{:.3f}", "visible"),
+    )
 
     points: int
     error: float
-    within: tuple[float, ...]
+    within: Mapping[float, float]
     visible: float
 
     @classmethod
     def of(cls, errors: np.ndarray, visible: np.ndarray) -> JointScore:
-        """From errors (n,), shares of the square root of the object's area, and visible (n,) bool; n >= 1."""
-        within = tuple(float(np.mean(errors <= limit)) for limit in WITHIN)
+        """From errors (n,), shares of the square root of the object's area, and visible (n,) bool; n is 1 or more."""
+        within = {limit: float(np.mean(errors <= limit)) for limit in ERROR_LIMITS}
         return cls(len(errors), float(np.median(errors)), within, float(np.mean(visible)))
 
+
+@dataclass(frozen=True, eq=False)
+class _MarkedFrame:
+    """A frame of a sequence with J joints: its image (H, W, 3) uint8 RGB, and its marks if there are any.
+
+    index    of the frame in the sequence
+    xy       (J, 2) float64 pixels
+    visible  (J,) bool: which joints are marked
+    """
+
+    index: int
+    image: np.ndarray
+    xy: np.ndarray
+    visible: np.ndarray
+
     @classmethod
-    def mean(cls, scores: Sequence[JointScore]) -> JointScore:
-        """The mean of at least one score, each of the same weight; all points."""
-        return cls(
-            sum(score.points for score in scores),
-            fmean(score.error for score in scores),
-            tuple(fmean(column) for column in zip(*(score.within for score in scores))),
-            fmean(score.visible for score in scores),
-        )
-
-    @staticmethod
-    def head() -> str:
-        """The line above the rows."""
-        return "points  error" + "".join(f"  {f'<={limit:g}':>5}" for limit in WITHIN) + "  visible"
-
-    def row(self) -> str:
-        """The score as a row of a table."""
-        within = "".join(f"  {share:.3f}" for share in self.within)
-        return f"{self.points:6}  {self.error:.3f}{within}  {self.visible:7.3f}"
-
-    def fields(self) -> dict[str, Any]:
-        """The score as JSON takes it."""
-        within = {f"{limit:g}": share for limit, share in zip(WITHIN, self.within)}
-        return {"points": self.points, "error": self.error, "within": within, "visible": self.visible}
+    def read(cls, joints: JointTracks) -> Iterator[_MarkedFrame]:
+        """The frames from the first marked one to the last, one by one."""
+        rows = {int(index): row for row, index in enumerate(joints.frames)}
+        for index in range(joints.frames[0], joints.frames[-1] + 1):
+            image, row = read_image(joints.sequence.frames[index]), rows.get(index)
+            if row is None:
+                yield cls(index, image, np.zeros_like(joints.xy[0]), np.zeros_like(joints.visible[0]))
+            else:
+                yield cls(index, image, joints.xy[row], joints.visible[row])
 
 
 def evaluate_joints(tracker: PointTracker, joints: JointTracks) -> JointScore:
     """Track every joint from the first marked frame in which it is visible, and compare it with its later marks.
 
-    Marks of joints that are not visible do not count; those that the tracker believes invisible do.
+    Only marks of visible joints count, but also where the tracker takes the point for invisible.
 
     Raises SourceError for a file that cannot be read, an object without a mask, and where there is nothing to compare.
     """
-    tracker.reset()
     started = np.zeros(joints.visible.shape[1], bool)
-    errors, visible = [np.zeros(0)], [np.zeros(0, bool)]
-    rows = {int(index): row for row, index in enumerate(joints.frames)}
-    first, last = joints.frames[0], joints.frames[-1]
-    for index in range(first, last + 1):
-        frame = Frame(index - first, read_image(joints.sequence.frames[index]))
-        tracks = tracker.update(frame)
-        if index not in rows:
-            continue
-        marked, xy = joints.visible[rows[index]], joints.xy[rows[index]]
-        compared = np.flatnonzero(marked & started)
+    errors: list[np.ndarray] = []
+    visible: list[np.ndarray] = []
+    for marks, frame, tracks in follow_points(tracker, _MarkedFrame.read(joints)):
+        compared = np.flatnonzero(marks.visible & started)
         if len(compared):
             found = _tracks_of(tracks, compared)
-            errors.append(np.linalg.norm(found.xy - xy[compared], axis=1) / _object_size(joints.sequence, index))
+            distances = np.linalg.norm(found.xy - marks.xy[compared], axis=1)
+            errors.append(distances / _object_size(joints.sequence, marks.index))
             visible.append(found.visible)
-        new = np.flatnonzero(marked & ~started)
+        new = np.flatnonzero(marks.visible & ~started)
         if len(new):
-            tracker.add(new.astype(np.uint32), xy[new].astype(np.float32), [frame])
+            tracker.add(new.astype(np.uint32), marks.xy[new].astype(np.float32), [frame])
             started[new] = True
-    if len(errors) == 1:
+    if not errors:
         name = joints.sequence.name
         raise SourceError(f"{POINT_TRACKS}: expected of {name!r} a joint visible in two frames; got none")
     return JointScore.of(np.concatenate(errors), np.concatenate(visible))
 
 
 def _object_size(sequence: AnnotatedSequence, index: int) -> float:
-    """The square root of the area of all objects of a frame, pixels."""
+    """The square root of the area of all objects in a frame, in pixels; SourceError if there is no object."""
     path = sequence.annotations[index]
     area = sum(np.count_nonzero(mask) for mask in Annotation.read(path).masks.values())
     if area == 0:
@@ -192,15 +216,23 @@ def _tracks_of(tracks: Tracks, ids: np.ndarray) -> Tracks:
 
 
 @dataclass(frozen=True)
-class StaticScore:
-    """How well static points were followed for some frames.
+class StaticScore(Score):
+    """How well static points were followed over a number of frames.
 
-    frames   how many
-    points   that were in view and not occluded after them
-    moved    median way from where they started, pixels: the error of a tracker that does nothing
-    error    median, pixels
-    visible  share that the tracker called visible; all of them are
+    frames   that number
+    points   how many were in view and not occluded after it
+    moved    median distance from where they started, pixels: the error of a tracker that does nothing
+    error    median distance from where they should be, pixels
+    visible  share of the points that the tracker called visible, 0..1; all of them are
     """
+
+    columns = (
+        Column("frames", "frames", "{}", "frames"),
+        Column("points", "points", "{}", "points"),
+        Column("moved", "moved px", "{:.2f}", "moved_px"),
+        Column("error", "error px", "{:.2f}", "error_px"),
+        Column("visible", "visible", "{:.3f}", "visible"),
+    )
 
     frames: int
     points: int
@@ -208,29 +240,15 @@ class StaticScore:
     error: float
     visible: float
 
-    @staticmethod
-    def head() -> str:
-        """The line above the rows."""
-        return "frames  points  moved px  error px  visible"
-
-    def row(self) -> str:
-        """The score as a row of a table."""
-        return f"{self.frames:6}  {self.points:6}  {self.moved:8.2f}  {self.error:8.2f}  {self.visible:7.3f}"
-
-    def fields(self) -> dict[str, Any]:
-        """The score as JSON takes it."""
-        return {
-            "frames": self.frames,
-            "points": self.points,
-            "moved_px": self.moved,
-            "error_px": self.error,
-            "visible": self.visible,
-        }
-
 
 @dataclass(frozen=True, eq=False)
 class _StaticPoints:
-    """Points that started in one view: ids (n,) uint32, xy (n, 2) float32 pixels there, world (n, 3) metres."""
+    """Points that started in one view.
+
+    ids    (n,) uint32
+    xy     (n, 2) float32: (x, y) in pixels, in that view
+    world  (n, 3) float64: where they are in the world, metres
+    """
 
     ids: np.ndarray
     xy: np.ndarray
@@ -238,7 +256,7 @@ class _StaticPoints:
 
     @classmethod
     def of(cls, view: rgbd.View, first_id: int) -> _StaticPoints:
-        """A grid over the image, without the points that the view does not know the place of."""
+        """A grid over the image, without the points whose place in the world is unknown."""
         across, down = (
             np.unique(((np.arange(count) + 0.5) * side / count).astype(int))
             for count, side in zip(_GRID, (view.camera.width, view.camera.height))
@@ -250,7 +268,11 @@ class _StaticPoints:
         return cls(ids.astype(np.uint32), xy[known].astype(np.float32), world[known])
 
     def compared(self, tracks: Tracks, view: rgbd.View) -> np.ndarray:
-        """(m, 3) float64, of the points seen in a later view: way moved and error, pixels, and 1 if called visible."""
+        """Compare tracks with where the points are in a later view, if they are seen there.
+
+        Returns (m, 3) float64, a row a point that is seen: distance from its start in pixels, distance of the track
+        from the true position in pixels, and 1 if the tracker calls it visible or else 0.
+        """
         true, seen = view.see(self.world)
         found = _tracks_of(tracks, self.ids[seen])
         moved = np.linalg.norm(true[seen] - self.xy[seen], axis=1)
@@ -261,32 +283,33 @@ class _StaticPoints:
 def evaluate_static_points(tracker: PointTracker, views: Iterable[rgbd.View]) -> list[StaticScore]:
     """Track a grid of points from every 8th view, and compare them with where depth and pose say they are later.
 
-    Returns a score for each of LATER. Points out of view or occluded by then do not count; those that the tracker
-    believes invisible do. Raises SourceError where there is none to compare.
+    Returns a score for each of COMPARED_AFTER. Points that are out of view or occluded by then do not count; those that
+    the tracker takes for invisible do.
+
+    Raises SourceError where there is none to compare.
     """
-    tracker.reset()
-    under_way: dict[int, _StaticPoints] = {}
-    compared: dict[int, list[np.ndarray]] = {frames: [np.zeros((0, 3))] for frames in LATER}
+    started: dict[int, _StaticPoints] = {}  # by the index of the view in which they started
+    compared: dict[int, list[np.ndarray]] = {frames: [np.zeros((0, 3))] for frames in COMPARED_AFTER}
     next_id = 0
-    for index, view in enumerate(views):
-        frame = Frame(index, view.image)
-        tracks = tracker.update(frame)
-        for start, points in list(under_way.items()):
-            if index - start in LATER:
-                compared[index - start].append(points.compared(tracks, view))
-            if index - start == max(LATER):
+    for view, frame, tracks in follow_points(tracker, views):
+        for start, points in list(started.items()):
+            age = frame.index - start
+            if age in COMPARED_AFTER:
+                compared[age].append(points.compared(tracks, view))
+            if age == max(COMPARED_AFTER):
                 tracker.remove(points.ids)
-                del under_way[start]
-        if index % _EVERY == 0:
+                del started[start]
+        if frame.index % _START_EVERY == 0:
             points = _StaticPoints.of(view, next_id)
             if len(points.ids):
                 tracker.add(points.ids, points.xy, [frame])
-                under_way[index] = points
+                started[frame.index] = points
                 next_id += len(points.ids)
     return [_static_score(frames, np.concatenate(rows)) for frames, rows in compared.items()]
 
 
 def _static_score(frames: int, compared: np.ndarray) -> StaticScore:
+    """From the rows of `_StaticPoints.compared`, over so many frames; SourceError if there is no row."""
     if len(compared) == 0:
         raise SourceError(
             f"expected points of known depth and pose that are seen {frames} frames later too; the recording has none"

@@ -1,118 +1,101 @@
-"""Whether objects are found again: sequences with frames taken out, or blank, in the middle."""
+"""Whether objects are found again after an interruption: frames in the middle of a sequence are blank, or cut out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 import numpy as np
 
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.davis import AnnotatedSequence, Annotation
-from sampt_ros.evaluation.metrics import region_similarity
+from sampt_ros.evaluation.masks import follow
+from sampt_ros.evaluation.metrics import OFF_OBJECT, ON_OBJECT, region_similarity
+from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.evaluation.simulated_clicks import start_objects
 from sampt_ros.io.video import read_image
 from sampt_ros.tracking.sam_pt import SamPt
 
-IN_TIME = 10  # frames within which an object counts as regained
-_REGAINED, _FALSE = 0.5, 0.1  # J from which a mask is on the object, and below which it is on something else
-_GREY = 128  # of a blank frame
+_IN_TIME = 10  # frames within which an object has to be found again
+_GREY = 128  # the value of all pixels of a blank frame
 
 
 @dataclass(frozen=True)
 class Interruption:
-    """So many frames, from the middle of a sequence on, are blank (grey) or not there at all: a cut."""
+    """So many frames, from the middle of a sequence on, are blank (grey) or, if not blank, cut out."""
 
     frames: int
     blank: bool
 
 
 @dataclass(frozen=True)
-class ReturnScore:
-    """What became of objects after an interruption.
+class ReacquisitionScore(Score):
+    """What became of objects after an interruption, or the mean of several sequences.
 
-    regained     share of them with a mask of J >= 0.5 in one of the first 10 frames after it
-    after        frames until then, mean of those regained; NaN where none is
-    false_masks  frames, from the interruption on, with a mask on something else (J < 0.1)
-    j            mean J of the frames after the interruption
+    regained     share of the objects, 0..1, that have a mask of J >= 0.5 in one of the first 10 frames after it
+    after        how many frames that took, the mean of those regained; None if none is
+    false_masks  in how many frames, from the interruption on, a mask is on something else (J < 0.1)
+    j            mean J, 0..1, of all frames after the interruption
     """
 
+    columns = (
+        Column("regained", "regained", "{:.2f}", "regained"),
+        Column("after", "after frames", "{:.1f}", "after_frames"),
+        Column("false_masks", "false masks", "{}", "false_masks", total=True),
+        Column("j", "J", "{:.3f}", "j"),
+    )
+
     regained: float
-    after: float
+    after: float | None
     false_masks: int
     j: float
 
-    @classmethod
-    def mean(cls, scores: Sequence[ReturnScore]) -> ReturnScore:
-        """The mean of at least one score; false masks are added up."""
-        after = [score.after for score in scores if not np.isnan(score.after)]
-        return cls(
-            fmean(score.regained for score in scores),
-            fmean(after) if after else float("nan"),
-            sum(score.false_masks for score in scores),
-            fmean(score.j for score in scores),
-        )
 
-    @staticmethod
-    def head() -> str:
-        """The line above the rows."""
-        return "regained  after frames  false masks      J"
-
-    def row(self) -> str:
-        """The score as a row of a table."""
-        return f"{self.regained:8.2f}  {self.after:12.1f}  {self.false_masks:11d}  {self.j:.3f}"
-
-    def fields(self) -> dict[str, float | None]:
-        """The score as JSON takes it."""
-        after = None if np.isnan(self.after) else self.after
-        return {"regained": self.regained, "after_frames": after, "false_masks": self.false_masks, "j": self.j}
-
-
-def evaluate_return(
+def evaluate_reacquisition(
     sam_pt: SamPt, sequence: AnnotatedSequence, interruption: Interruption, clicks: int = 0
-) -> ReturnScore:
+) -> ReacquisitionScore:
     """Track all objects of a sequence's first frame through an interruption, and see which are there after it.
 
-    clicks: as in evaluate_sequence. Raises SourceError for a sequence too short to go on after the interruption.
+    clicks  0: the objects start from their true masks; otherwise from so many clicks each (see `click_objects`)
+
+    Raises SourceError for a sequence without a frame after the interruption, or a file that cannot be read.
     """
     middle = len(sequence.frames) // 2
     end = middle + interruption.frames
     if end >= len(sequence.frames):
         raise SourceError(f"expected more than {end} frames in {sequence.name}; got {len(sequence.frames)}")
-    sam_pt.reset()
     first = Annotation.read(sequence.annotations[0])
-    overlaps: dict[int, list[float]] = {name: [] for name in first.masks}
+    start = partial(start_objects, sam_pt, first, clicks)
+    overlaps: dict[int, list[float]] = {object_id: [] for object_id in first.masks}
     false_masks = 0
-    for index, image in _interrupted(sequence, middle, interruption):
-        result = sam_pt.step(image)
-        if index == 0:
-            start_objects(sam_pt, first, clicks)
-        if index < middle:
+    for frame in follow(sam_pt, _interrupted(sequence, middle, interruption), start):
+        if frame.index < middle:
             continue
-        # Nothing is to be seen of any object on a blank frame.
-        truth = Annotation.read(sequence.annotations[index]).masks if index >= end else {}
-        for name in first.masks:
-            mask = result.labels == name
-            true = truth.get(name, np.zeros_like(mask))
-            overlap = region_similarity(true, mask)
-            false_masks += int(mask.any() and overlap < _FALSE)
-            if index >= end:
-                overlaps[name].append(overlap)
-    regained = [_first(each[:IN_TIME]) for each in overlaps.values()]
-    times = [time for time in regained if time is not None]
-    return ReturnScore(
-        len(times) / len(regained),
-        fmean(times) if times else float("nan"),
-        false_masks,
-        fmean(fmean(each) for each in overlaps.values()),
+        is_after = frame.index >= end
+        # On a blank frame no object is to be seen.
+        truth = Annotation.read(sequence.annotations[frame.index]).masks if is_after else {}
+        for object_id in first.masks:
+            mask = frame.result.labels == object_id
+            overlap = region_similarity(truth.get(object_id, np.zeros_like(mask)), mask)
+            false_masks += int(mask.any() and overlap < OFF_OBJECT)
+            if is_after:
+                overlaps[object_id].append(overlap)
+    delays = [_first_on_object(each[:_IN_TIME]) for each in overlaps.values()]
+    regained = [delay for delay in delays if delay is not None]
+    return ReacquisitionScore(
+        regained=len(regained) / len(delays),
+        after=fmean(regained) if regained else None,
+        false_masks=false_masks,
+        j=fmean(fmean(each) for each in overlaps.values()),
     )
 
 
 def _interrupted(
     sequence: AnnotatedSequence, middle: int, interruption: Interruption
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Index and image (H, W, 3) uint8 RGB of what is to be seen."""
+    """Index in the sequence and image (H, W, 3) uint8 RGB of every frame that is shown."""
     for index, path in enumerate(sequence.frames):
         if not middle <= index < middle + interruption.frames:
             yield index, read_image(path)
@@ -120,5 +103,6 @@ def _interrupted(
             yield index, np.full_like(read_image(path), _GREY)
 
 
-def _first(overlaps: Sequence[float]) -> int | None:
-    return next((frame for frame, overlap in enumerate(overlaps) if overlap >= _REGAINED), None)
+def _first_on_object(overlaps: Sequence[float]) -> int | None:
+    """The place of the first J with which a mask counts as being on the object."""
+    return next((place for place, overlap in enumerate(overlaps) if overlap >= ON_OBJECT), None)

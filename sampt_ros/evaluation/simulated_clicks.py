@@ -14,15 +14,22 @@ from sampt_ros.tracking.sam_pt import SamPt
 
 
 def most_interior_point(mask: np.ndarray) -> tuple[int, int]:
-    """(x, y) of the pixel of a mask (H, W) that is farthest from its outside, the image border included."""
+    """(x, y) of the pixel of a mask (H, W) bool that is farthest from any pixel outside it.
+
+    What is beyond the image border counts as outside. The mask must not be empty.
+    """
     padded = np.pad(mask.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    y, x = np.unravel_index(distance.argmax(), distance.shape)
     return int(x), int(y)
 
 
 def start_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
-    """Start the objects of the newest frame from their true masks, or from so many clicks each if not 0."""
+    """Start the objects of the newest frame from their true masks if `clicks` is 0, or else from so many clicks each.
+
+    Raises QueryError for an object whose true mask is empty or of another size than the frame; with clicks, an object
+    without a mask is left out.
+    """
     if clicks:
         click_objects(sam_pt, truth, clicks)
         return
@@ -31,7 +38,10 @@ def start_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
 
 
 def click_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
-    """Start the objects of the newest frame with so many clicks each (see `click_object`), where they have a mask."""
+    """Start the objects of the newest frame with at most so many clicks each (see `click_object`).
+
+    An object whose true mask is empty is left out.
+    """
     for object_id, mask in truth.masks.items():
         if mask.any():
             click_object(sam_pt, object_id, mask, truth.void, clicks)
@@ -39,11 +49,11 @@ def click_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Click:
-    """A click on an object of the newest frame.
+    """A click, and what came of it.
 
-    xy      pixel it is on
-    label   POSITIVE or NEGATIVE
-    answer  the object after it, or None where the segmenter finds nothing
+    xy      the pixel that was clicked
+    label   POSITIVE (on the object) or NEGATIVE (off it)
+    answer  the object after the click, or None if the segmenter found nothing
     """
 
     xy: tuple[int, int]
@@ -54,12 +64,12 @@ class Click:
 def click_object(sam_pt: SamPt, object_id: int, mask: np.ndarray, void: np.ndarray, clicks: int) -> list[Click]:
     """Start an object of the newest frame with at most so many clicks, as a careful person would, and return them.
 
-    The first is the most interior point of the true mask; each next one is the middle of the largest region where the
-    mask so far is wrong, positive or negative. They end early where nothing is wrong any more. An object that the
-    segmenter does not find is not tracked.
+    The first click is on the most interior point of the true mask. Each later one is in the middle of the largest
+    region where the mask so far is wrong: positive where the mask misses the object, negative where it covers something
+    else. There are fewer clicks if nothing is wrong any more. An object that the segmenter never finds is not tracked.
 
     mask  (H, W) bool: the true mask, not empty
-    void  (H, W) bool: pixels that count neither way
+    void  (H, W) bool: pixels where the mask may be wrong
     """
     made: list[Click] = []
     found = np.zeros_like(mask)
@@ -84,7 +94,7 @@ def click_object(sam_pt: SamPt, object_id: int, mask: np.ndarray, void: np.ndarr
 
 
 def _largest_region(mask: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the largest connected region of a mask."""
+    """(H, W) bool: the largest connected region of a mask (H, W) bool; empty if the mask is."""
     _, regions, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
     areas = statistics[1:, cv2.CC_STAT_AREA]
     return regions == 1 + areas.argmax() if len(areas) else mask

@@ -10,16 +10,22 @@ import numpy as np
 
 from sampt_ros.errors import SamPtError
 
-Size = tuple[int, int]  # (width, height) in pixels, as people say it
+Size = tuple[int, int]  # (width, height) in pixels, as people say it: 640x480
 
-
-_SMALLEST_CELL = 16  # pixels a side that each object of a scene needs
+_LEAST_CELL = 16  # pixels: the side of the square that each object of a scene needs
 
 
 class Scene:
-    """Textured disks that circle before a textured background, which drifts as if the camera moved."""
+    """Textured disks, each circling in its own cell of a grid, before a textured background that drifts.
+
+    The background drifts as if the camera moved. Scenes with the same arguments are the same.
+    """
 
     def __init__(self, size: Size, objects: int, seed: int = 0) -> None:
+        """Make a scene of so many objects, at least 1, in images of a size (width, height) in pixels.
+
+        Raises SamPtError if the objects have no room there.
+        """
         self._width, self._height = size
         rng = np.random.default_rng(seed)
         self._margin = max(size) // 16
@@ -29,11 +35,11 @@ class Scene:
         columns = int(np.ceil(np.sqrt(objects * self._width / self._height)))
         rows = -(-objects // columns)
         cell = min(self._width / columns, self._height / rows)
-        if cell < _SMALLEST_CELL:
-            raise SamPtError(f"expected room for {objects} objects of {_SMALLEST_CELL} pixels; got {size[0]}x{size[1]}")
+        if cell < _LEAST_CELL:
+            raise SamPtError(f"expected room for {objects} objects of {_LEAST_CELL} pixels; got {size[0]}x{size[1]}")
         self._radius, self._swing = max(2, int(0.28 * cell)), 0.15 * cell
-        places = itertools.islice(itertools.product(range(rows), range(columns)), objects)
-        self._centers = [((x + 0.5) * self._width / columns, (y + 0.5) * self._height / rows) for y, x in places]
+        cells = itertools.islice(itertools.product(range(rows), range(columns)), objects)
+        self._centers = [((x + 0.5) * self._width / columns, (y + 0.5) * self._height / rows) for y, x in cells]
         side = 2 * self._radius + 1
         self._patches = [_texture((side, side), rng.uniform(40, 215, 3), rng) for _ in self._centers]
         self._phases = rng.uniform(0, 2 * np.pi, objects)
@@ -59,18 +65,20 @@ class Scene:
         return masks
 
     def centers(self, index: int) -> np.ndarray:
-        """(n, 2) xy pixels, whole numbers: the middle of every object in frame `index`."""
+        """(n, 2) float64: (x, y) in whole pixels of the middle of every object in frame `index`."""
         angles = self._phases + 0.06 * index
         swing = self._swing * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         return np.floor(np.array(self._centers) + swing)
 
     def _windows(self, index: int) -> Iterator[tuple[slice, slice]]:
+        """The rows and columns that each object's disk touches in frame `index`."""
         side = 2 * self._radius + 1
         for left, top in self.centers(index).astype(int) - self._radius:
             yield slice(top, top + side), slice(left, left + side)
 
 
 def _texture(shape: tuple[int, int], color: Sequence[float] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(*shape, 3) uint8: blotches around a colour, which every tracker can follow."""
+    """(*shape, 3) uint8 RGB: random blotches around a colour, which every tracker can follow."""
     blotches = cv2.GaussianBlur(rng.standard_normal((*shape, 3)).astype(np.float32), (0, 0), 3)
-    return np.clip(np.asarray(color) + 35 * blotches / blotches.std(), 0, 255).astype(np.uint8)
+    texture: np.ndarray = np.clip(np.asarray(color) + 35 * blotches / blotches.std(), 0, 255).astype(np.uint8)
+    return texture

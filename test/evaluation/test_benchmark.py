@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from fakes import DriftingTracker, SquareSegmenter
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.errors import SamPtError
-from sampt_ros.evaluation.benchmark import Case, measure, table
-from sampt_ros.evaluation.synthetic_scene import Scene
+from sampt_ros.evaluation.benchmark import Case, Measurement, Timing, measure, table
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 
@@ -19,32 +16,11 @@ def sam_pt():
     return SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker((0, 0)))
 
 
-@pytest.mark.parametrize("objects", [1, 2, 5, 16])
-def test_objects_of_a_scene_stay_apart_and_in_view(objects):
-    scene = Scene((160, 120), objects)
-    for index in (0, 7, 50):
-        masks = scene.masks(index)
-        assert len({int(mask.sum()) for mask in masks}) == 1  # nowhere cut off
-        assert np.sum(masks, axis=0).max() == 1
-
-
-def test_a_scene_without_room_is_refused():
-    with pytest.raises(SamPtError, match="expected room for 16 objects of 16 pixels; got 60x60"):
-        Scene((60, 60), 16)
-
-
-def test_a_scene_moves_and_repeats_exactly():
-    scene, again = Scene((160, 120), 2), Scene((160, 120), 2)
-    assert scene.image(3).shape == (120, 160, 3)
-    np.testing.assert_array_equal(scene.image(3), again.image(3))
-    assert (scene.image(3) != scene.image(9)).mean() > 0.5
-
-
 def test_a_measurement_has_every_stage_and_the_total(sam_pt):
     measurement = measure(sam_pt, CASE, frames=4, warmup=1)
     assert list(measurement.stages)[:2] == ["total", "tracking"]
-    assert all(0 <= median <= p95 for median, p95 in measurement.stages.values())
-    assert measurement.stages["total"][0] >= measurement.stages["decoding"][0]
+    assert all(0 <= timing.median <= timing.p95 for timing in measurement.stages.values())
+    assert measurement.stages["total"].median >= measurement.stages["decoding"].median
     assert measurement.tracked == 1
     assert measurement.memory > 10
 
@@ -65,6 +41,39 @@ def test_the_table_has_a_row_per_case(sam_pt):
     assert rows[0].split()[:4] == ["size", "objects", "points", "total"]
     assert [row.split()[:3] for row in rows[1:]] == [["160x120", "2", "5"], ["64x48", "1", "8"]]
     assert len({len(row) for row in rows}) == 1
+
+
+TIMING = Timing(12.34, 20)
+
+
+def test_the_gpu_has_a_column_where_there_is_one():
+    without = Measurement(CASE, {"total": TIMING}, 1, 300, None)
+    assert table([without]).splitlines()[0].split()[-2:] == ["tracked", "memory"]
+    heading, row = table([Measurement(CASE, {"total": TIMING}, 1, 300, 50)]).splitlines()
+    assert heading.endswith("GPU memory")
+    assert row.split() == ["160x120", "2", "5", "12.3", "/", "20.0", "100%", "300", "MiB", "50", "MiB"]
+
+
+def test_a_stage_that_a_case_has_not_is_an_empty_cell():
+    both = {"total": TIMING, "reinit": TIMING}
+    rows = table([Measurement(CASE, {"total": TIMING}, 1, 300, None), Measurement(CASE, both, 1, 300, None)])
+    assert [row.count("/") for row in rows.splitlines()] == [0, 1, 2]
+
+
+def test_times_are_median_and_95th_percentile():
+    assert Timing.of([float(each) for each in range(101)]) == Timing(50, 95)
+
+
+def test_a_measurement_as_json():
+    assert Measurement(CASE, {"total": Timing(2, 3)}, 1, 300, None).as_json() == {
+        "size": [160, 120],
+        "objects": 2,
+        "points": 5,
+        "stages_ms": {"total": {"median": 2, "p95": 3}},
+        "tracked": 1,
+        "memory_mib": 300,
+        "cuda_mib": None,
+    }
 
 
 def test_the_machine_has_a_name():

@@ -5,25 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from davis_folders import NOTHING, davis_folder, square
-from fakes import DriftingTracker, Scripted, SquareSegmenter
+from davis_folders import NOTHING, davis_folder, moving_squares, square
+from fakes import DriftingTracker, SquareSegmenter, blank
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
+from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.davis import Annotation, davis_sequences
-from sampt_ros.evaluation.masks import Score, evaluate_sequence
-from sampt_ros.evaluation.simulated_clicks import click_objects
+from sampt_ros.evaluation.masks import MaskScore, ObjectRecord, evaluate_sequence, follow, object_records
+from sampt_ros.evaluation.scores import Table
 from sampt_ros.tracking.sam_pt import SamPt
-
-FRAMES = 6
-
-
-def moving_squares(*starts, ids=(255,)):
-    """Label images in which squares move as DriftingTracker says, one pixel a frame."""
-    return [
-        sum(name * square(x + index, y).astype(int) for name, (x, y) in zip(ids, starts)) for index in range(FRAMES)
-    ]
 
 
 @pytest.fixture
@@ -84,57 +76,98 @@ def test_an_annotation_of_another_size_is_refused(sam_pt, tmp_path):
         evaluate(sam_pt, davis_folder(tmp_path, annotations))
 
 
-def test_sequences_are_chosen_by_name(tmp_path):
-    for name in ("a", "b", "c"):
-        davis_folder(tmp_path, moving_squares((20, 20)), name)
-    assert [sequence.name for sequence in davis_sequences(tmp_path)] == ["a", "b", "c"]
-    assert [sequence.name for sequence in davis_sequences(tmp_path, ["c", "a"])] == ["c", "a"]
-    with pytest.raises(SourceError, match="unknown sequences d; expected some of a, b, c"):
-        davis_sequences(tmp_path, ["a", "d"])
+def test_objects_are_started_on_the_first_frame_and_followed_through_the_others(sam_pt):
+    images = [blank() for _ in range(3)]
+    indices = [4, 5, 9]  # frames may be missing
+    started = []
+
+    def start():
+        started.append(sam_pt.add_object(mask=square(20, 20)).id)
+
+    frames = list(follow(sam_pt, zip(indices, images), start))
+    assert [frame.index for frame in frames] == [5, 9]
+    assert [frame.result.index for frame in frames] == [1, 2]
+    assert all(frame.image is image for frame, image in zip(frames, images[1:]))
+    assert all(0 < frame.seconds < 1 for frame in frames)
+    assert started == [1]
+    np.testing.assert_array_equal(frames[-1].result.objects[0].mask, square(22, 20))
 
 
-def test_folders_in_another_layout_are_refused(tmp_path):
-    with pytest.raises(SourceError, match=r"JPEGImages/480p and Annotations/480p .* NN\.jpg and NN_mask\.png"):
-        davis_sequences(tmp_path)
-    davis_folder(tmp_path, moving_squares((20, 20)))
-    (tmp_path / "Annotations/480p/seq/00003.png").unlink()
-    with pytest.raises(SourceError, match=r"an annotation for every frame; there is no .*00003\.png"):
-        davis_sequences(tmp_path)
+def test_frames_are_read_one_by_one(sam_pt):
+    read = []
+
+    def frames():
+        for index in range(3):
+            read.append(index)
+            yield index, blank()
+
+    for frame in follow(sam_pt, frames(), lambda: sam_pt.add_object(mask=square(20, 20))):
+        assert read[-1] == frame.index
 
 
-def test_two_frames_are_too_few(tmp_path):
-    with pytest.raises(SourceError, match="at least 3 frames"):
-        davis_sequences(davis_folder(tmp_path, moving_squares((20, 20))[:2]))
+def found(*objects):
+    """A frame's result with objects of (id, state, score, mask)."""
+    items = [ObjectResult(name, state, score, mask, Points.none()) for name, state, score, mask in objects]
+    return FrameResult(1, NOTHING.shape, tuple(items))
 
 
-def test_mean_scores():
-    mean = Score.mean([Score(0.2, 0.4, 10), Score(0.6, 0.8, 30)])
-    assert (mean.j, mean.f, mean.jf, mean.fps) == pytest.approx((0.4, 0.6, 0.5, 20))
+def test_a_record_says_how_an_object_fared_in_a_frame():
+    truth = Annotation({1: square(20, 20), 2: square(50, 30), 3: square(20, 40)}, NOTHING)
+    result = found(
+        (1, ObjectState.TRACKING, 0.9, square(20, 20)),
+        (2, ObjectState.REACQUIRED, 0.8, square(30, 10)),
+        (3, ObjectState.UNCERTAIN, 0.4, NOTHING),
+    )
+    assert object_records(truth, result, [1, 2, 3, 4]) == [
+        ObjectRecord(j=1, f=1, has_mask=True, score=0.9),
+        ObjectRecord(j=0, f=0, has_mask=True, score=0.8),
+        ObjectRecord(j=0, f=0, has_mask=False, score=0.4),
+        # never started, and not to be seen: rightly there is nothing
+        ObjectRecord(j=1, f=1, has_mask=False, score=0),
+    ]
 
 
-def test_each_click_is_in_the_middle_of_the_largest_error():
-    truth = Annotation({1: square(20, 20) | square(50, 30)}, NOTHING)
-    near, extra = square(20, 20), square(10, 40)
-    sam_pt = Scripted(near, near | square(50, 30) | extra, near | square(50, 30))
-    click_objects(sam_pt, truth, clicks=5)
-    assert sam_pt.queries == [
-        ("new", [(20, 20)], [1]),
-        ("more", [(50, 30)], [1]),  # missing
-        ("more", [(10, 40)], [0]),  # too much
-    ]  # and then nothing is wrong any more
+def record(j, score, has_mask=True):
+    return ObjectRecord(j, j, has_mask, score)
 
 
-def test_an_object_not_found_at_first_gets_all_clicks_again():
-    sam_pt = Scripted(None, square(20, 20))
-    click_objects(sam_pt, Annotation({1: square(20, 20)}, NOTHING), clicks=3)
-    assert sam_pt.queries == [("new", [(20, 20)], [1]), ("new", [(20, 20), (20, 20)], [1, 1])]
+@pytest.mark.parametrize(
+    ("records", "share"),
+    [
+        # the limit is J 0.1
+        ([record(0.09, 0.9), record(0.1, 0.9), record(1, 0.9), record(1, 0.9)], 1 / 4),
+        # no mask is no false one, but its frame counts
+        ([record(0, 0.9), record(0, 0.9, has_mask=False)], 1 / 2),
+        ([record(0, 0.9, has_mask=False)], 0),
+    ],
+)
+def test_a_published_mask_on_something_else_is_false(records, share):
+    assert MaskScore.of(records, fps=1).false == share
 
 
-def test_real_sequences_are_read(shared_folder):
-    sequences = davis_sequences(shared_folder / "data/davis")
-    assert len(sequences) == 15
-    for sequence in sequences:
-        assert list(Annotation.read(sequence.annotations[0]).masks) == [1]
+def test_r_is_the_correlation_of_published_scores_with_the_true_iou():
+    honest = [record(0.2, 0.5), record(0.4, 0.6), record(0.8, 0.8)]
+    assert MaskScore.of(honest, fps=1).r == pytest.approx(1)
+    assert MaskScore.of([*honest, record(0, 1, has_mask=False)], fps=1).r == pytest.approx(1)
+    assert MaskScore.of(honest[:2], fps=1).r is None
+
+
+def test_the_last_row_has_the_mean_of_the_sequences_and_the_correlation_of_all_their_frames():
+    # two scores each, which correlate fully and say nothing; all four together lie on a falling line
+    high = MaskScore.of([record(0.8, 0.2), record(0.9, 0.1)], fps=10)
+    low = MaskScore.of([record(0.01, 0.99), record(0.1, 0.9)], fps=30)
+    mean = MaskScore.mean([high, low])
+    assert (mean.j, mean.f, mean.jf, mean.fps, mean.false) == pytest.approx((0.4525, 0.4525, 0.4525, 20, 0.25))
+    assert (high.r, low.r) == (None, None)
+    assert mean.r == pytest.approx(-1)
+
+
+def test_a_row_and_json_have_the_same_values():
+    score = MaskScore(j=0.5, f=0.7, fps=12.34, false=0.25, ratings=((0.1, 0.2), (0.2, 0.3), (0.3, 0.4)))
+    table = Table([score])
+    assert table.heading.split() == ["J", "F", "J&F", "false", "r", "frames/s"]
+    assert table.row(score).split() == ["0.500", "0.700", "0.600", "0.250", "1.00", "12.3"]
+    assert score.as_json() == pytest.approx({"j": 0.5, "f": 0.7, "jf": 0.6, "false": 0.25, "r": 1, "fps": 12.34})
 
 
 def test_real_frames_are_scored_with_the_default_preset(shared_folder):

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sampt_ros.evaluation.metrics import boundary_accuracy, region_similarity
-from sampt_ros.evaluation.simulated_clicks import most_interior_point
+from sampt_ros.evaluation.metrics import boundary_accuracy, region_similarity, score_correlation
 
 EMPTY = np.zeros((120, 214), bool)
 SQUARE = EMPTY.copy()
@@ -39,15 +38,20 @@ def test_f_forgives_a_shift_within_the_tolerance_of_two_pixels_and_no_more():
 
 
 @pytest.mark.parametrize(
-    ("mask", "xy"),
+    ("ratings", "correlation"),
     [
-        # the middle of a square with an odd side
-        (np.pad(np.ones((5, 5), bool), 3), (5, 5)),
-        # the image border is outside: the middle column of a full image
-        (np.ones((3, 3), bool), (1, 1)),
-        # a single pixel
-        (np.pad(np.ones((1, 1), bool), ((2, 0), (4, 0))), (4, 2)),
+        # a score that is right up to scale and offset, and one that is upside down
+        (((0.1, 0.2), (0.2, 0.4), (0.4, 0.8)), 1),
+        (((0.9, 0.1), (0.5, 0.5), (0.1, 0.9)), -1),
+        # four corners of a square say nothing, two of them once more say a little
+        (((0, 0), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1)), 1 / 3),
+        # too few: none at all, and two, which always lie on a line
+        ((), None),
+        (((0.1, 0.2), (0.2, 0.9)), None),
+        # a score, or a truth, that never changes
+        (((1, 0.2), (1, 0.4), (1, 0.8)), None),
+        (((0.1, 1), (0.2, 1), (0.4, 1)), None),
     ],
 )
-def test_the_most_interior_point_is_farthest_from_outside(mask, xy):
-    assert most_interior_point(mask) == xy
+def test_the_correlation_of_scores_and_true_iou(ratings, correlation):
+    assert score_correlation(ratings) == (correlation if correlation is None else pytest.approx(correlation))

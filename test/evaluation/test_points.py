@@ -12,6 +12,7 @@ from synthetic import moving_texture
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.points import JointScore, evaluate_joints, evaluate_static_points, joint_sequences
+from sampt_ros.evaluation.scores import Table
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.video import write_image
 from sampt_ros.point_trackers import build_point_tracker
@@ -46,15 +47,15 @@ def joint_score(folder, tracker=None, **tracks):
 
 def test_a_perfect_tracker_has_no_error_at_joints(tmp_path):
     score = joint_score(tmp_path, dog=entry([0, 2, 5], (10, 10), (20, 30)))
-    assert score == JointScore(4, 0, (1, 1), 1)
+    assert score == JointScore(4, 0, {0.1: 1, 0.2: 1}, 1)
 
 
 def test_errors_are_shares_of_the_objects_size(tmp_path):
     # half a pixel a frame too low: 1 pixel after 2 frames, 2 after 4, and the object is 9 x 9
     score = joint_score(tmp_path, DriftingTracker((1, 0.5)), dog=entry([0, 2, 4], (10, 10)))
     assert score.error == pytest.approx(1.5 / SIDE)
-    assert score.within == (0, 0.5)
-    assert score.row().split() == ["2", "0.167", "0.000", "0.500", "1.000"]
+    assert score.within == {0.1: 0, 0.2: 0.5}
+    assert Table([score]).row(score).split() == ["2", "0.167", "0.000", "0.500", "1.000"]
 
 
 def test_every_joint_starts_where_it_is_first_visible(tmp_path):
@@ -89,9 +90,9 @@ def test_a_tracker_is_used_for_sequence_after_sequence(tmp_path):
 
 
 def test_the_mean_counts_sequences_alike():
-    mean = JointScore.mean([JointScore(9, 0.1, (0.5, 1), 1), JointScore(1, 0.3, (0, 0.5), 0.5)])
+    mean = JointScore.mean([JointScore(9, 0.1, {0.1: 0.5, 0.2: 1}, 1), JointScore(1, 0.3, {0.1: 0, 0.2: 0.5}, 0.5)])
     assert mean.points == 10
-    assert (mean.error, *mean.within, mean.visible) == pytest.approx((0.2, 0.25, 0.75, 0.75))
+    assert (mean.error, *mean.within.values(), mean.visible) == pytest.approx((0.2, 0.25, 0.75, 0.75))
 
 
 def test_sequences_with_joints_are_chosen_by_name(tmp_path):
@@ -176,7 +177,7 @@ def test_a_perfect_tracker_has_no_error_at_static_points():
 def test_errors_at_static_points_are_pixels():
     after_8, after_16 = static_scores([wall(index) for index in range(17)], DriftingTracker((1, 0.5)))
     assert (after_8.error, after_16.error) == pytest.approx((4, 8))
-    assert after_8.row().split() == ["8", str(after_8.points), "8.00", "4.00", "1.000"]
+    assert Table([after_8]).row(after_8).split() == ["8", str(after_8.points), "8.00", "4.00", "1.000"]
 
 
 def test_static_points_that_the_tracker_believes_invisible_count():

@@ -1,7 +1,5 @@
 """Scores of objects after an interruption, with a tracker that goes on whatever it sees."""
 
-import math
-
 import numpy as np
 import pytest
 from davis_folders import davis_folder, square
@@ -12,7 +10,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.davis import davis_sequences
-from sampt_ros.evaluation.reacquisition import Interruption, ReturnScore, evaluate_return
+from sampt_ros.evaluation.reacquisition import Interruption, ReacquisitionScore, evaluate_reacquisition
 from sampt_ros.tracking.sam_pt import SamPt
 
 FRAMES = 20  # the middle is frame 10
@@ -36,7 +34,7 @@ def sequence(tmp_path):
 
 
 def test_after_blank_frames_the_object_is_where_the_tracker_says(sam_pt, sequence):
-    score = evaluate_return(sam_pt, sequence, Interruption(5, blank=True))
+    score = evaluate_reacquisition(sam_pt, sequence, Interruption(5, blank=True))
     assert (score.regained, score.after, score.j) == (1.0, 0.0, 1.0)
     assert score.false_masks == 5  # one for each blank frame, where nothing is to be seen
 
@@ -50,21 +48,21 @@ def test_after_blank_frames_the_object_is_where_the_tracker_says(sam_pt, sequenc
     ],
 )
 def test_after_a_cut_it_is_off_by_the_frames_that_are_missing(sam_pt, sequence, missing, regained, false_masks):
-    score = evaluate_return(sam_pt, sequence, Interruption(missing, blank=False))
+    score = evaluate_reacquisition(sam_pt, sequence, Interruption(missing, blank=False))
     assert (score.regained, score.false_masks) == (regained, false_masks)
     assert score.j == pytest.approx((9 - missing) / (9 + missing))
-    assert math.isnan(score.after) == (not regained)
+    assert (score.after is None) == (not regained)
 
 
 def test_a_sequence_that_does_not_go_on_is_refused(sam_pt, sequence):
     with pytest.raises(SourceError, match=r"expected more than 20 frames in seq; got 20"):
-        evaluate_return(sam_pt, sequence, Interruption(10, blank=False))
+        evaluate_reacquisition(sam_pt, sequence, Interruption(10, blank=False))
 
 
 def test_the_mean_is_of_those_regained_and_false_masks_are_added_up():
-    mean = ReturnScore.mean([ReturnScore(1.0, 4.0, 2, 0.5), ReturnScore(0.0, math.nan, 3, 0.1)])
+    mean = ReacquisitionScore.mean([ReacquisitionScore(1.0, 4.0, 2, 0.5), ReacquisitionScore(0.0, None, 3, 0.1)])
     assert (mean.regained, mean.after, mean.false_masks, mean.j) == (0.5, 4.0, 5, 0.3)
-    assert ReturnScore(0.0, math.nan, 3, 0.1).fields()["after_frames"] is None
+    assert ReacquisitionScore(0.0, None, 3, 0.1).as_json()["after_frames"] is None
 
 
 def test_the_command_prints_a_row_and_the_mean(tmp_path, monkeypatch, capsys):
@@ -88,4 +86,4 @@ def test_the_start_does_not_count(sam_pt, tmp_path):
     """A mask that is wrong before the interruption is no false return."""
     labels = [255 * square(20, 24)] + [np.zeros((48, 64), int)] * 9 + [255 * square(30 + i, 24) for i in range(10)]
     (sequence,) = davis_sequences(davis_folder(tmp_path / "other", labels))
-    assert evaluate_return(sam_pt, sequence, Interruption(2, blank=True)).false_masks == 2
+    assert evaluate_reacquisition(sam_pt, sequence, Interruption(2, blank=True)).false_masks == 2

@@ -2,26 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from davis_folders import NOTHING, square
 from fakes import SIDE, DriftingTracker, Scripted, SquareSegmenter, blank
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.data_types import ObjectState
 from sampt_ros.errors import SourceError
+from sampt_ros.evaluation.scores import Table
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, is_stills_folder, stills_objects
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.video import write_image
 from sampt_ros.tracking.sam_pt import SamPt
-
-NOTHING = np.zeros((48, 64), bool)
-
-
-def square(x, y):
-    """(48, 64) bool: the square that SquareSegmenter finds around (x, y)."""
-    mask = NOTHING.copy()
-    mask[y - SIDE // 2 : y + SIDE // 2 + 1, x - SIDE // 2 : x + SIDE // 2 + 1] = True
-    return mask
-
 
 LEFT, RIGHT = square(20, 20), square(50, 30)
 
@@ -53,7 +45,8 @@ def test_a_row_is_the_mean_iou_of_the_pictures_after_each_click(tmp_path):
     assert score.iou == pytest.approx(((0.5 + 0) / 2, (1 + 0.5) / 2, (1 + 1) / 2))
     assert score.pictures == 2
     assert score.ratings == ((1, 0.5), (1, 1), (1, 0.5), (1, 1))
-    assert score.row().split() == ["2", "0.250", "0.750", "1.000"]
+    assert Table([score]).heading.split() == ["pictures", "IoU@1", "IoU@2", "IoU@3"]
+    assert Table([score]).row(score).split() == ["2", "0.250", "0.750", "1.000"]
 
 
 def test_pictures_that_need_no_more_clicks_keep_their_iou(tmp_path):
@@ -106,26 +99,14 @@ def test_the_last_row_is_the_mean_of_the_objects_however_many_pictures_they_have
     assert mean.ratings == many.ratings + one.ratings
 
 
-@pytest.mark.parametrize(
-    ("ratings", "correlation"),
-    [
-        # a score that is right up to scale and offset, and one that is upside down
-        (((0.1, 0.2), (0.2, 0.4), (0.4, 0.8)), 1),
-        (((0.9, 0.1), (0.5, 0.5), (0.1, 0.9)), -1),
-        # four corners of a square say nothing, two of them once more say a little
-        (((0, 0), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1)), 1 / 3),
-        # too few: none at all, and two, which always lie on a line
-        ((), None),
-        (((0.1, 0.2), (0.2, 0.9)), None),
-        # a score, or a truth, that never changes
-        (((1, 0.2), (1, 0.4), (1, 0.8)), None),
-        (((0.1, 1), (0.2, 1), (0.4, 1)), None),
-    ],
-)
-def test_the_correlation_of_predicted_and_true_iou(ratings, correlation):
-    score = StillsScore((0.5,), 1, ratings)
-    assert score.correlation == (correlation if correlation is None else pytest.approx(correlation))
-    assert score.fields()["ratings"] == len(ratings)
+def test_json_has_the_correlation_and_of_how_many_masks():
+    score = StillsScore((0.5, 0.75), 3, ((0.1, 0.2), (0.2, 0.4), (0.4, 0.8)))
+    assert score.as_json() == {
+        "pictures": 3,
+        "iou": [0.5, 0.75],
+        "ratings": 3,
+        "correlation": pytest.approx(1),
+    }
 
 
 def test_folders_are_told_apart(tmp_path):

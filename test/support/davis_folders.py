@@ -18,6 +18,13 @@ def square(x, y):
     return mask
 
 
+def moving_squares(*starts, ids=(255,), frames=6):
+    """Label images (48, 64) in which squares move as DriftingTracker says, one pixel a frame to the right."""
+    return [
+        sum(name * square(x + index, y).astype(int) for name, (x, y) in zip(ids, starts)) for index in range(frames)
+    ]
+
+
 def davis_folder(folder, annotations, name="seq"):
     """A sequence in the DAVIS layout with these label images (48, 64) uint8."""
     for index, labels in enumerate(annotations):

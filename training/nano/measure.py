@@ -16,7 +16,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset
 from sampt_ros.evaluation.davis import davis_sequences
-from sampt_ros.evaluation.masks import Score, evaluate_sequence
+from sampt_ros.evaluation.masks import MaskScore, evaluate_sequence
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
@@ -33,7 +33,7 @@ def measure(work: Path, weights: Path, davis: Path | None, stills: Path | None, 
     """Write `work`/measured.json. Of the same weights nothing is measured twice; without a folder it is left out.
 
     davis   a folder in the DAVIS layout; from the first frame's mask, and from one click
-    stills  a folder of stills: see sampt_ros.stills
+    stills  a folder of stills: see sampt_ros.evaluation.stills
     """
     file = work / MEASURED
     facts = _weights(weights)
@@ -110,11 +110,11 @@ def _davis(sam_pt: SamPt, folder: Path, clicks: int) -> dict[str, Any]:
         sequence.name: evaluate_sequence(sam_pt, sequence, clicks)
         for sequence in tqdm(davis_sequences(folder), f"DAVIS, {clicks} clicks" if clicks else "DAVIS", unit="sequence")
     }
-    mean = Score.mean(list(scores.values()))
+    mean = MaskScore.mean(list(scores.values()))
     return {"sequences": {name: _jf(score) for name, score in scores.items()}, "mean": _jf(mean)}
 
 
-def _jf(score: Score) -> dict[str, float]:
+def _jf(score: MaskScore) -> dict[str, float]:
     return {"j": score.j, "f": score.f, "jf": score.jf}
 
 
@@ -123,4 +123,4 @@ def _stills(sam_pt: SamPt, folder: Path) -> dict[str, Any]:
         item.name: evaluate_stills(sam_pt, item) for item in tqdm(stills_objects(folder), "stills", unit="object")
     }
     mean = StillsScore.mean(list(scores.values()))
-    return {"objects": {name: score.fields() for name, score in scores.items()}, "mean": mean.fields()}
+    return {"objects": {name: score.as_json() for name, score in scores.items()}, "mean": mean.as_json()}
