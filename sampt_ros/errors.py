@@ -30,6 +30,10 @@ class UnknownObjectError(QueryError, KeyError):
         return str(self.args[0])
 
 
+class StampError(FrameError, QueryError):
+    """The stamp of an image, or of a query, is not a time."""
+
+
 class ProjectionError(QueryError):
     """A 3D point is not in the camera's image."""
 

@@ -19,7 +19,7 @@ from sampt_ros.errors import SourceError
 from sampt_ros.messages import fields
 from sampt_ros.messages.images import depth_from_image, rgb_from_compressed, rgb_from_image
 from sampt_ros.streaming.failures import CAMERA, DEPTH, FRAMES, QUERIES
-from sampt_ros.streaming.starts import ObjectStart
+from sampt_ros.streaming.requests import ObjectStart
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
 from sampt_ros.tracking.sam_pt import SamPt
@@ -127,7 +127,9 @@ class BagTracker:
 
     def _on_click(self, label: int, message: Any, recorded_ns: int) -> None:
         xyz = np.array([message.point.x, message.point.y, message.point.z])
-        self._stream.click_in_space(label, xyz, message.header.frame_id, fields.stamp_ns(message.header))
+        with self._stream.failures.query("the click is refused"):
+            stamp = fields.stamp_ns(message.header)
+            self._stream.click_in_space(label, xyz, message.header.frame_id, stamp)
 
     def _on_camera_info(self, message: Any, recorded_ns: int) -> None:
         self._stream.camera(partial(fields.intrinsics_from_camera_info, message, self._options.rectified))

@@ -15,7 +15,7 @@ from sampt_ros.cli.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.errors import ConfigError, SamPtError
-from sampt_ros.streaming.starts import ObjectStart
+from sampt_ros.streaming.requests import ObjectStart
 
 
 def add_command(

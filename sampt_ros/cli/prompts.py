@@ -11,7 +11,7 @@ from sampt_ros.data_types import POSITIVE
 from sampt_ros.errors import QueryError
 from sampt_ros.io.label_images import read_labels
 from sampt_ros.io.video import read_image
-from sampt_ros.streaming.starts import ObjectStart
+from sampt_ros.streaming.requests import ObjectStart
 
 _FIRST_OBJECT = 1  # the object that prompts without a number belong to
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from sampt_ros.data_types import FrameResult, ObjectResult
-from sampt_ros.errors import QueryError
+from sampt_ros.errors import QueryError, StampError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
 from sampt_ros.messages.images import mask_from_image, rgb_from_image
 from sampt_ros.streaming.requests import Action, Reference, Request
 
 _NOWHERE = [math.nan] * 3
+_SECOND = 1_000_000_000  # nanoseconds
 _CLOUD_TYPES = {"object_id": "UINT32"}  # all others, rgb's bits too, are float32 by name
 
 
@@ -39,9 +40,14 @@ class MessageClasses:
 
 
 def stamp_ns(stamped: Any) -> int:
-    """Nanoseconds of a Time, or of a Header's stamp."""
+    """Nanoseconds of a Time, or of a Header's stamp; raises StampError for what is no time."""
     stamp = getattr(stamped, "stamp", stamped)
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    if stamp.sec < 0 or not 0 <= stamp.nanosec < _SECOND:
+        raise StampError(
+            f"expected a stamp with seconds from 0 on and nanoseconds below {_SECOND}; "
+            f"got {stamp.sec} and {stamp.nanosec}"
+        )
+    return int(stamp.sec) * _SECOND + int(stamp.nanosec)
 
 
 def tracked_objects(

@@ -12,8 +12,8 @@ from typing import Any
 from sampt_ros.errors import ConfigError
 from sampt_ros.messages.fields import stamp_ns
 from sampt_ros.messages.images import depth_from_image
+from sampt_ros.streaming.continuity import JUMP_NS
 from sampt_ros.streaming.depth_queue import DepthQueue
-from sampt_ros.streaming.session import JUMP_NS
 
 _QUEUE = 10  # messages of either kind that wait for their partner
 

@@ -223,7 +223,7 @@ class SamptNode(LifecycleNode):
         if self._settings.node.use_depth:
             try:
                 self._depth_sync = DepthSync(stream.depth_queue, self._settings.node.depth_slop, self._wake_for_depth)
-                self._input(Image, "depth", self._depth_sync.add_depth, qos_profile_sensor_data)
+                self._input(Image, "depth", partial(self._on_depth, stream, self._depth_sync), qos_profile_sensor_data)
             except ConfigError as error:
                 self._no_depth = str(error)
                 self._log.warning(self._no_depth)
@@ -242,16 +242,21 @@ class SamptNode(LifecycleNode):
 
     def _on_image(self, convert: Callable[[Any], np.ndarray], message: Any) -> None:
         self.statistics.count("frames_received")
-        if self._paused:
+        if self._paused or self._stream is None:
             return
-        stamp, header = conversions.stamp_ns(message.header), message.header
-        if not self._mailbox.put_frame(ImageEvent(stamp, header, partial(convert, message), time.perf_counter())):
-            self.statistics.count("frames_dropped")
+        with self._stream.failures.frame():
+            stamp, header = conversions.stamp_ns(message.header), message.header
+            if not self._mailbox.put_frame(ImageEvent(stamp, header, partial(convert, message), time.perf_counter())):
+                self.statistics.count("frames_dropped")
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         if self._stream is not None:
             rectified = self._settings.node.rectified
             self._stream.camera(partial(conversions.intrinsics_from_camera_info, message, rectified))
+
+    def _on_depth(self, stream: Stream, sync: DepthSync, message: Image) -> None:
+        with stream.failures.depth("a depth image is dropped"):
+            sync.add_depth(message)
 
     def _on_query_points(self, message: QueryPoints) -> None:
         load, frame_id = partial(conversions.request_from_message, message), message.header.frame_id
@@ -262,8 +267,10 @@ class SamptNode(LifecycleNode):
         self._mailbox.put_request(lambda stream: stream.reference(load))
 
     def _on_click(self, label: int, message: PointStamped) -> None:
-        xyz, stamp = np.array([message.point.x, message.point.y, message.point.z]), conversions.stamp_ns(message.header)
-        self._mailbox.put_request(lambda stream: stream.click_in_space(label, xyz, message.header.frame_id, stamp))
+        xyz, header = np.array([message.point.x, message.point.y, message.point.z]), message.header
+        self._mailbox.put_request(
+            lambda stream: stream.click_in_space(label, xyz, header.frame_id, conversions.stamp_ns(header))
+        )
 
     def _on_mouse(self, message: Point) -> None:
         self._mailbox.put_request(lambda stream: stream.click_in_view(message.x, message.y))

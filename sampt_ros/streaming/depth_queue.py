@@ -14,8 +14,8 @@ import numpy as np
 from sampt_ros.errors import FrameError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import in_metres, object_surfaces, require_in_sight
+from sampt_ros.streaming.continuity import JUMP_NS
 from sampt_ros.streaming.failures import Failures
-from sampt_ros.streaming.session import JUMP_NS
 from sampt_ros.streaming.tracked_frame import TrackedFrame
 
 LoadDepth = Callable[[], np.ndarray]  # (H, W) uint16 millimetres or float metres, or raises FrameError
@@ -206,7 +206,7 @@ class DepthQueue:
         cannot be used, nothing is known to hide the point. size: the image's (height, width).
         """
         with self._lock:
-            oldest, newest = time_ns - self.history * 1e9, time_ns + self.policy.slop_ns
+            oldest, newest = time_ns - round(self.history * 1e9), time_ns + self.policy.slop_ns
             load = self._depths.get(max((at for at in self._depths if oldest <= at <= newest), default=-1))
         if load is None:
             return

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sampt_ros.errors import SamPtError
+from sampt_ros.streaming.requests import Answer
 from sampt_ros.streaming.statistics import StreamStatistics
 
 # How failures are counted.
@@ -40,10 +41,12 @@ class Attempt:
 
     error   what it ended with; None if it was done
     reason  the same in words; empty if it was done
+    answer  what came of it, if it was a request
     """
 
     error: Exception | None = None
     reason: str = ""
+    answer: Answer | None = None
 
 
 class Failures:

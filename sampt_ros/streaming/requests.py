@@ -7,6 +7,10 @@ from enum import IntEnum
 
 import numpy as np
 
+from sampt_ros.data_types import ObjectResult
+from sampt_ros.errors import QueryError
+from sampt_ros.tracking.sam_pt import SamPt
+
 
 class Action(IntEnum):
     """What a request asks for; the values are those of the QueryPoints message."""
@@ -20,7 +24,9 @@ class Action(IntEnum):
 class Request:
     """A query about the image that was current at `stamp_ns` (0: the newest).
 
-    points (n, 2) pixel xy with labels (n,); box (x_min, y_min, x_max, y_max); mask (H, W); object_id 0: a new object.
+    points     (n, 2) pixel xy with labels (n,); box (x_min, y_min, x_max, y_max); mask (H, W)
+    object_id  0: a new object under an id of its own. ADD corrects a tracked object; REPLACE starts one under this id,
+               in place of any that has it
     """
 
     action: Action = Action.ADD
@@ -33,6 +39,14 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
+class Answer:
+    """What came of a request: in words, and the object as it is then (None: it is tracked no longer)."""
+
+    text: str
+    object: ObjectResult | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Reference:
     """An object that is known from a picture, to be looked for.
 
@@ -42,3 +56,31 @@ class Reference:
     image: np.ndarray
     mask: np.ndarray | None
     object_id: int
+
+    def is_same(self, other: Reference | None) -> bool:
+        """Whether another one shows the same object in the same picture."""
+        return (
+            other is not None
+            and self.object_id == other.object_id
+            and np.array_equal(self.image, other.image)
+            and np.array_equal(self.mask, other.mask)  # type: ignore[arg-type]
+        )
+
+
+@dataclass
+class ObjectStart:
+    """What one object starts from, as SamPt.add_object takes it; with a reference picture the mask lies on that one."""
+
+    points: list[tuple[float, float]] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    box: list[float] | None = None
+    mask: np.ndarray | None = None
+    reference: np.ndarray | None = None
+
+    def begin(self, sam_pt: SamPt, object_id: int) -> ObjectResult:
+        """Start the object on the newest frame, or look for it from now on; raises QueryError."""
+        if self.reference is None or self.mask is None:
+            return sam_pt.add_object(self.points, self.labels, self.box, self.mask, object_id)
+        if self.points or self.box is not None:
+            raise QueryError(f"expected object {object_id} from a reference picture or from prompts; got both")
+        return sam_pt.add_reference(self.reference, self.mask, object_id)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult
-from sampt_ros.errors import FrameError, QueryError
-from sampt_ros.streaming.requests import Action, Reference, Request
+from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult, check_image
+from sampt_ros.errors import QueryError
+from sampt_ros.streaming.continuity import Change, Continuity
+from sampt_ros.streaming.requests import Action, Answer, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
 
-JUMP_NS = 1_000_000_000  # a stamp this much older is a jump in time (a bag that loops), not disorder
-
-_NEW_SIZE_AFTER = 5  # frames of another size in a row, before the camera is believed to have changed
+_MOST_KEPT = 256 * 2**20  # bytes of images that are kept for late queries, whatever the history
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +39,11 @@ class Session:
     def reset(self) -> None:
         """Begin anew, ids included."""
         self.sam_pt.reset()
+        self._continuity = Continuity()
         self._forget_frames()
 
     def _forget_frames(self) -> None:
         self._kept: deque[_Kept] = deque()
-        self._size: tuple[int, ...] | None = None
-        self._other_size: tuple[tuple[int, ...], int] = ((), 0)
         self._newest: FrameResult | None = None
         self._clicked: int | None = None
 
@@ -72,47 +71,50 @@ class Session:
 
     def remember(self, stamp_ns: int, load: Callable[[], np.ndarray]) -> None:
         """Keep an image that was skipped, since a query may name it."""
-        if not self._kept or self._kept[-1].stamp_ns < stamp_ns:  # else a jump in time, or a camera without stamps
+        latest = self._kept[-1].stamp_ns if self._kept else -1
+        if latest < stamp_ns and self._continuity.is_near(stamp_ns):  # else an odd stamp, or a camera without stamps
             self._keep(_Kept(stamp_ns, load, False))
 
-    def step(self, stamp_ns: int, image: np.ndarray) -> tuple[FrameResult, str]:
-        """Track all objects to the next frame, (H, W, 3) uint8 RGB; returns the result, and what is to be told.
+    def step(self, stamp_ns: int, image: np.ndarray) -> tuple[FrameResult, Change | None]:
+        """Track all objects to the next frame, (H, W, 3) uint8 RGB; returns the result, and what has changed.
 
         Raises FrameError if the frame cannot be used; then it is as if it had never come.
         """
-        news = self._check_time(stamp_ns) or self._check_size(image)
-        if news:
+        change = self._continuity.check(stamp_ns, check_image(image).shape)
+        if change is not None and change.drops_objects:
             self.sam_pt.forget()
             self._forget_frames()
         self._newest = self.sam_pt.step(image)
-        self._size = image.shape
         self._keep(_Kept(stamp_ns, lambda: image, True))
-        return self._newest, news
+        return self._newest, change
 
-    def answer(self, request: Request) -> str:
+    def answer(self, request: Request) -> Answer:
         """Carry out a request; returns what was done. Raises QueryError, or FrameError if its image is damaged."""
         name = request.object_id
         if request.action == Action.REMOVE:
             self.sam_pt.remove_object(name)
-            return f"object {name} removed"
+            return Answer(f"object {name} removed")
         past = self._past(request.stamp_ns)
-        if name and name not in self.sam_pt.object_ids:
-            tracked = ", ".join(map(str, self.sam_pt.object_ids)) or "none"
-            raise QueryError(f"expected object_id 0 for a new object, or a tracked one ({tracked}); got {name}")
         if name and request.action == Action.ADD:
+            if name not in self.sam_pt.object_ids:
+                tracked = ", ".join(map(str, self.sam_pt.object_ids)) or "none"
+                raise QueryError(
+                    f"expected object_id 0 for a new object, or a tracked one ({tracked}); got {name}; "
+                    "REPLACE starts an object under an id of your choice"
+                )
             if request.box is not None or request.mask is not None:
                 raise QueryError("expected only points for an object that is tracked; use REPLACE for a box or mask")
-            return "corrected " + self._noted(self.sam_pt.add_points(name, request.points, request.labels, past))
+            return self._noted("corrected", self.sam_pt.add_points(name, request.points, request.labels, past))
         started = self.sam_pt.add_object(request.points, request.labels, request.box, request.mask, name or None, past)
-        return "started " + self._noted(started)
+        return self._noted("started", started)
 
     def start(self, begin: Callable[[SamPt], ObjectResult]) -> ObjectResult:
         """Let `begin` start an object, or look for one; raises what that raises."""
         started = begin(self.sam_pt)
-        self._noted(started)
+        self._noted("started", started)
         return started
 
-    def refer(self, reference: Reference) -> str:
+    def refer(self, reference: Reference) -> Answer:
         """Look for an object known from a picture; returns what was done.
 
         Raises what SamPt.add_reference raises, and QueryError where the picture has no mask.
@@ -120,10 +122,10 @@ class Session:
         mask = reference.mask
         if mask is None:
             raise QueryError("expected a mask of the object in the reference picture; got none")
-        self.start(lambda sam_pt: sam_pt.add_reference(reference.image, mask, reference.object_id))
-        return f"object {reference.object_id}: looked for"
+        lost = self.start(lambda sam_pt: sam_pt.add_reference(reference.image, mask, reference.object_id))
+        return Answer(f"object {reference.object_id}: looked for", lost)
 
-    def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> str:
+    def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> Answer:
         """A single click at pixel xy; returns what was done, or raises QueryError.
 
         A click on an object's mask corrects that object. Beside all masks a negative one belongs to the object clicked
@@ -143,12 +145,12 @@ class Session:
         """Stamp of the kept image that was the newest at `stamp_ns` (0: of the newest stepped one)."""
         return self._kept[self._index(stamp_ns)].stamp_ns
 
-    def _noted(self, item: ObjectResult) -> str:
-        """An object's new result in words; the next click may be on its mask, before the next frame comes."""
+    def _noted(self, done: str, item: ObjectResult) -> Answer:
+        """The answer for an object's new result; the next click may be on its mask, before the next frame comes."""
         if self._newest is not None:
             others = {other.id: other for other in self._newest.objects}
             self._newest = replace(self._newest, objects=tuple((others | {item.id: item}).values()))
-        return f"object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
+        return Answer(f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}", item)
 
     def _object_at(self, xy: tuple[float, float]) -> int | None:
         """The object whose newest mask covers a pixel."""
@@ -165,7 +167,11 @@ class Session:
         self._kept.append(kept)
         # Counted back from the newest stepped frame, so that this one is kept however many are skipped after it.
         newest = self.newest_stamp_ns
-        while newest is not None and self._kept[0].stamp_ns < newest - self.history * 1e9:
+        if newest is None or self._newest is None:
+            return
+        oldest = newest - round(self.history * 1e9)  # a float of nanoseconds would be off by more than a hundred
+        most = max(2, _MOST_KEPT // (3 * math.prod(self._newest.size)))
+        while self._kept[0].stamp_ns < oldest or (len(self._kept) > most and self._kept[0].stamp_ns < newest):
             self._kept.popleft()
 
     def _index(self, stamp_ns: int) -> int:
@@ -188,25 +194,3 @@ class Session:
         clicked = self._index(stamp_ns)
         since = [row for row, kept in enumerate(self._kept) if row > clicked and kept.stepped]
         return [self._kept[row].load() for row in [clicked, *since][:-1]]
-
-    def _check_time(self, stamp_ns: int) -> str:
-        """Raise FrameError for a frame out of order; say so if time jumped back."""
-        newest = self.newest_stamp_ns
-        if newest is None or stamp_ns >= newest:
-            return ""
-        back = (newest - stamp_ns) / 1e9
-        if newest - stamp_ns < JUMP_NS:
-            raise FrameError(f"expected a stamp after the last frame's; got one {back:.3f} s older: out of order")
-        return f"time jumped back by {back:.3f} s: all objects are dropped"
-
-    def _check_size(self, image: np.ndarray) -> str:
-        """Raise FrameError for a frame of another size; say so if the camera has changed for good."""
-        if self._size is None or image.shape == self._size:
-            self._other_size = ((), 0)
-            return ""
-        shape, count = self._other_size
-        self._other_size = (image.shape, count + 1 if shape == image.shape else 1)
-        now, was = (f"{shape[1]}x{shape[0]}" for shape in (image.shape, self._size))
-        if self._other_size[1] < _NEW_SIZE_AFTER:
-            raise FrameError(f"expected an image of {was} like those before; got {now}")
-        return f"the images are now {now}, no longer {was}: all objects are dropped"

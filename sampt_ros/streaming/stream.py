@@ -16,9 +16,8 @@ from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.streaming.clicks import Clicks, NoTransforms, Transforms
 from sampt_ros.streaming.depth_queue import DepthQueue, LoadDepth, RecordedWaiting, WaitingPolicy
 from sampt_ros.streaming.failures import Attempt, Failures, Log
-from sampt_ros.streaming.requests import Reference, Request
+from sampt_ros.streaming.requests import Action, Answer, ObjectStart, Reference, Request
 from sampt_ros.streaming.session import Session
-from sampt_ros.streaming.starts import ObjectStart
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
 from sampt_ros.tracking.sam_pt import SamPt
@@ -62,6 +61,7 @@ class Stream:
         self.clicks = Clicks(self.session, self.depth_queue, transforms, camera_hint)
         self.options = options
         self._starts = dict(starts or {})
+        self._references: dict[int, Reference] = {}  # by object id
 
     @classmethod
     def of_recording(
@@ -115,11 +115,11 @@ class Stream:
         image, frame = None, None
         with self.failures.frame(f"{event.name} is dropped") as attempt:
             image = event.load()
-            result, news = self.session.step(event.stamp_ns, image)
-            frame = TrackedFrame(event, image, result, news=news)
+            result, change = self.session.step(event.stamp_ns, image)
+            frame = TrackedFrame(event, image, result, change=change)
         if frame is not None:
+            self._follow(frame)
             frame = replace(frame, result=self._begun(frame.result))
-            self._note(frame)
         elif image is not None and not isinstance(attempt.error, FrameError):
             frame = TrackedFrame(event, image, FrameResult(0, image.shape[:2]), failed=True)
         if frame is not None:
@@ -158,19 +158,33 @@ class Stream:
         with self.failures.query() as attempt:
             if self.session.has_images and frame_id not in ("", self.clicks.frame_id):
                 raise QueryError(f"expected frame_id {self.clicks.frame_id!r}; got {frame_id!r}")
-            self._done(self.session.answer(load()))
+            request = load()
+            attempt.answer = self._done(self.session.answer(request))
+            if request.action != Action.ADD:
+                self._references.pop(request.object_id, None)
         return attempt
 
     def reference(self, load: Callable[[], Reference]) -> Attempt:
-        """Look for an object that is known from a picture."""
+        """Look for an object that is known from a picture, from now on, and again when all objects were dropped.
+
+        The same reference again, as a latched message comes to whoever begins to listen, changes nothing while its
+        object is there.
+        """
         with self.failures.query("the reference is refused") as attempt:
-            self._done(self.session.refer(load()))
+            reference = load()
+            name = reference.object_id
+            if name in self.session.sam_pt.object_ids and reference.is_same(self._references.get(name)):
+                self.failures.log.info(f"object {name}: looked for already")
+                return attempt
+            attempt.answer = self._done(self.session.refer(reference))
+            self._references[name] = reference
         return attempt
 
     def click_in_view(self, x: float, y: float) -> Attempt:
         """A positive click in an image view, in pixels of the newest image."""
         with self.failures.query("the click is refused") as attempt:
-            self._done(self.session.click(self.clicks.in_view(x, y), POSITIVE, self._extends))
+            click = self.session.click(self.clicks.in_view(x, y), POSITIVE, self._extends)
+            attempt.answer = self._done(click)
         return attempt
 
     def click_in_space(self, label: int, xyz: np.ndarray, frame_id: str, stamp_ns: int) -> Attempt:
@@ -180,13 +194,14 @@ class Stream:
         """
         with self.failures.query("the click is refused") as attempt:
             xy, stamp_ns = self.clicks.in_space(xyz, frame_id, stamp_ns, self._options.tf_timeout)
-            self._done(self.session.click(xy, label, self._extends, stamp_ns))
+            attempt.answer = self._done(self.session.click(xy, label, self._extends, stamp_ns))
         return attempt
 
     def reset(self) -> None:
-        """Drop all objects; ids begin anew."""
+        """Drop all objects; ids begin anew. References are looked for again."""
         self.session.reset()
         self.failures.log.info("reset: all objects are dropped")
+        self._look_again()
 
     # --- its own ---
 
@@ -195,9 +210,16 @@ class Stream:
         """Whether a positive click beside all masks extends the object that was clicked last."""
         return self._options.clicks == "last_object"
 
-    def _done(self, what: str) -> None:
-        self.failures.log.info(what)
+    def _done(self, answer: Answer) -> Answer:
+        self.failures.log.info(answer.text)
         self.statistics.count("queries_accepted")
+        return answer
+
+    def _look_again(self) -> None:
+        """Look for what is known from pictures, since all objects were dropped."""
+        for reference in self._references.values():
+            with self.failures.query("a reference is not looked for again"):
+                self.failures.log.info(self.session.refer(reference).text)
 
     def _begun(self, result: FrameResult) -> FrameResult:
         """The result of a frame; if it is the first one, with the objects that start there."""
@@ -207,10 +229,15 @@ class Stream:
         begun = [self.session.start(partial(start.begin, object_id=name)) for name, start in starts.items()]
         return replace(result, objects=tuple(begun))
 
-    def _note(self, frame: TrackedFrame) -> None:
+    def _follow(self, frame: TrackedFrame) -> None:
+        """Take over what a frame shows of its camera, beside the objects."""
         self.clicks.frame_id = getattr(frame.header, "frame_id", "")
-        if frame.news:
-            self.failures.log.warning(frame.news)
+        if frame.change is None:
+            return
+        self.failures.log.warning(frame.change.news)
+        self.clicks.transforms.clear()
+        if frame.change.drops_objects:
+            self._look_again()
 
 
 def track(stream: Stream, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, FrameResult]]:
@@ -224,8 +251,8 @@ def track(stream: Stream, images: Iterable[np.ndarray]) -> Iterator[tuple[np.nda
         frame = stream.image(ImageEvent(0, None, partial(check_image, image), title=f"frame {number}"))
         if frame is None:
             continue
-        if frame.news:
-            raise FrameError(f"frame {number}: {frame.news}")
+        if frame.change is not None:
+            raise FrameError(f"frame {number}: {frame.change.news}")
         yield image, replace(frame.result, index=number)
         for _ in stream.settled():
             pass  # no depth, nothing to wait for

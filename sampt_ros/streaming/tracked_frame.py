@@ -10,6 +10,7 @@ import numpy as np
 
 from sampt_ros.data_types import FrameResult
 from sampt_ros.geometry.surfaces import ObjectSurface
+from sampt_ros.streaming.continuity import Change
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class TrackedFrame:
     image     (H, W, 3) uint8 RGB
     result    what is tracked in it; no objects where the computation failed
     surfaces  what depth shows of the objects, by id; None without depth
-    news      what people are to be told, such as a jump in time; mostly empty
+    change    what it shows of its stream, such as a jump in time; mostly None
     failed    whether the computation failed, which is counted as a dropped frame
     """
 
@@ -58,7 +59,7 @@ class TrackedFrame:
     image: np.ndarray
     result: FrameResult
     surfaces: Mapping[int, ObjectSurface] | None = None
-    news: str = ""
+    change: Change | None = None
     failed: bool = False
 
     @property

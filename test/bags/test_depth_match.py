@@ -100,7 +100,7 @@ def test_a_camera_info_after_the_first_image_is_in_time(tmp_path, sam_pt):
 
 def test_memory_for_depth_is_bounded_and_time_may_jump_back(tmp_path, sam_pt):
     ahead = [message for index in range(50) for message in (bags.depth(index, wall(2)), bags.image(index, blank()))]
-    again = [message for index in range(5) for message in (bags.depth(index, wall(3)), bags.image(index, blank()))]
+    again = [message for index in range(9) for message in (bags.depth(index, wall(3)), bags.image(index, blank()))]
     path = bags.write(tmp_path / "in", [INFO, *ahead, *again])
     with BagReader(path) as bag:
         tracker = BagTracker(sam_pt, choose_inputs(bag.topics, look_at(bag)), parse_starts(["20,20"], [], []))
@@ -108,17 +108,19 @@ def test_memory_for_depth_is_bounded_and_time_may_jump_back(tmp_path, sam_pt):
         for each in tracker.track(bag):
             results.append(each)
             kept.append(len(tracker._stream.depth_queue._depths))
-    assert len(results) == 55
+    assert len(results) == 59
     assert max(kept) <= 12
-    assert [each.surfaces is not None for each in results] == [True] * 55
-    assert all(not each.surfaces for each in results[50:])  # tracking began anew, without objects
+    frames = [each for each in results if each is not None]
+    assert [each.surfaces is not None for each in frames] == [True] * 55
+    assert all(not each.surfaces for each in frames[50:])  # tracking began anew, without objects
 
 
 def test_after_a_jump_back_every_image_gets_its_own_depth_again(tmp_path, sam_pt):
-    loop = [(index, [bags.image(index, blank()), bags.depth(index, wall(2))]) for index in (0, 1, 2)]
+    loop = [(index, [bags.image(index, blank()), bags.depth(index, wall(2))]) for index in range(7)]
     far = [(index, [bags.image(index, blank()), bags.depth(index, wall(3))]) for index in (50, 51)]
     sent = [INFO, *(message for _, pair in [*far, *loop] for message in pair)]
     results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt, points=("20,20",))
+    results = [each for each in results if each is not None]  # four frames show the jump before it is believed
     assert [each.surfaces is not None for each in results] == [True] * 5
     assert depths(results[:2]) == [3, 3]
 

@@ -10,7 +10,7 @@ from sampt_ros.cli.prompts import parse_starts
 from sampt_ros.errors import SamPtError
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.video import write_image
-from sampt_ros.streaming.starts import ObjectStart
+from sampt_ros.streaming.requests import ObjectStart
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
 
+from builtin_interfaces.msg import Time
 from fakes import SIDE, blank
 from lifecycle_msgs.srv import GetState
 from node_harness import (
@@ -329,11 +330,32 @@ def test_a_lasting_change_of_size_goes_on_without_the_objects(sampt):
 
 def test_a_bag_that_loops_starts_anew(sampt):
     sampt.start_object((20, 20))
-    sampt.track(stamp=START_NS + 60_000_000_000)
-    assert sampt.track(stamp=START_NS).objects == {}
-    assert sampt.diagnostics()["frames_rejected"] == "0"
+    sampt.track(stamp=START_NS + 5_000_000_000)
+    for dropped in range(1, 5):
+        sampt.send(stamp=START_NS + dropped)
+        sampt.wait_for_count("frames_rejected", dropped)
+    assert sampt.track(stamp=START_NS + 5).objects == {}
     sampt.start_object((20, 20))
     assert list(sampt.track(stamp=START_NS + FRAME_NS).objects) == [2]
+
+
+@pytest.mark.parametrize("wild", [3_600_000_000_000, -3_600_000_000_000])
+def test_one_frame_with_a_wild_stamp_costs_that_frame_alone(sampt, wild):
+    sampt.start_object((20, 20))
+    newest = sampt.track().stamp
+    sampt.send(stamp=newest + wild)
+    assert "expected a stamp" in sampt.wait_for_count("frames_rejected", 1)
+    assert list(sampt.track().objects) == [1]
+
+
+@pytest.mark.parametrize("stamp", [Time(sec=-5), Time(sec=1_700_000_000, nanosec=4_000_000_000)])
+def test_a_stamp_that_is_no_time_is_rejected(sampt, stamp):
+    sampt.start_object((20, 20))
+    sampt.track()
+    image = image_from_array(blank(HEIGHT, WIDTH), "rgb8", Header(stamp=stamp, frame_id=CAMERA))
+    sampt.publish(IMAGE, image)
+    assert "expected a stamp with" in sampt.wait_for_count("frames_rejected", 1)
+    assert list(sampt.track().objects) == [1]
 
 
 def test_a_frame_slightly_out_of_order_is_dropped(sampt):

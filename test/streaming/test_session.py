@@ -10,6 +10,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult
 from sampt_ros.errors import FrameError, QueryError
+from sampt_ros.streaming.continuity import Change
 from sampt_ros.streaming.requests import Action, Request
 from sampt_ros.streaming.session import Session
 from sampt_ros.tracking.sam_pt import SamPt
@@ -29,8 +30,8 @@ class Stream:
 
     def step(self, count: int = 1) -> FrameResult:
         for _ in range(count):
-            result, news = self.session.step(self.now, blank())
-            assert news == ""
+            result, change = self.session.step(self.now, blank())
+            assert change is None
             self.now += 100 * MS
         return result
 
@@ -39,7 +40,7 @@ class Stream:
         self.now += 100 * MS
 
     def start(self, x: float = 20, y: float = 20, **options) -> str:
-        return self.session.answer(Request(points=np.array([(x, y)]), labels=np.array([POSITIVE]), **options))
+        return self.session.answer(Request(points=np.array([(x, y)]), labels=np.array([POSITIVE]), **options)).text
 
     def x(self) -> float:
         """Where the left one of the clicked points is on the next frame."""
@@ -65,7 +66,7 @@ def test_answers_say_what_was_done(stream):
     assert stream.start() == f"started object 1: TRACKING, {SIDE**2} px, score 1.00"
     assert stream.start(21, 20, object_id=1).startswith("corrected object 1: TRACKING")
     assert stream.start(40, 30, object_id=1, action=Action.REPLACE).startswith("started object 1")
-    assert stream.session.answer(Request(Action.REMOVE, 1)) == "object 1 removed"
+    assert stream.session.answer(Request(Action.REMOVE, 1)).text == "object 1 removed"
     assert stream.ids == []
 
 
@@ -76,11 +77,16 @@ def test_a_box_or_mask_corrects_nothing(stream):
             stream.session.answer(Request(object_id=1, **prompt))
 
 
-@pytest.mark.parametrize("action", [Action.ADD, Action.REPLACE])
-def test_only_tracked_objects_have_names(stream, action):
+def test_only_tracked_objects_are_corrected(stream):
     stream.start()
-    with pytest.raises(QueryError, match=r"a tracked one \(1\); got 7"):
-        stream.start(object_id=7, action=action)
+    with pytest.raises(QueryError, match=r"a tracked one \(1\); got 7; REPLACE starts an object under an id"):
+        stream.start(object_id=7)
+
+
+def test_a_program_may_choose_the_id_of_a_new_object(stream):
+    stream.start(40, 30, object_id=7, action=Action.REPLACE)
+    stream.start()
+    assert stream.ids == [7, 8]
 
 
 def test_before_the_first_frame_nothing_can_be_asked():
@@ -181,7 +187,7 @@ def test_a_click_beside_all_masks_starts_an_object(stream):
 def test_a_click_beside_all_masks_may_extend_the_last_clicked_object(stream):
     stream.session.click((20, 20), POSITIVE, extend=True)
     stream.step()
-    assert stream.session.click((50, 40), POSITIVE, extend=True).startswith("corrected object 1")
+    assert stream.session.click((50, 40), POSITIVE, extend=True).text.startswith("corrected object 1")
     assert stream.ids == [1]
 
 
@@ -192,7 +198,7 @@ def test_a_click_on_a_mask_corrects_that_object(stream, frames):
     for _ in range(frames):
         stream.step()
     for label in (POSITIVE, NEGATIVE):
-        assert stream.session.click((21, 21), label).startswith("corrected object 1")
+        assert stream.session.click((21, 21), label).text.startswith("corrected object 1")
     assert stream.ids == [1, 2]
 
 
@@ -201,7 +207,7 @@ def test_a_background_click_belongs_to_the_object_clicked_last(stream):
         stream.session.click((5, 5), NEGATIVE)
     stream.session.click((20, 20), POSITIVE)
     stream.session.click((50, 40), POSITIVE)
-    assert stream.session.click((5, 5), NEGATIVE).startswith("corrected object 2")
+    assert stream.session.click((5, 5), NEGATIVE).text.startswith("corrected object 2")
     stream.session.answer(Request(Action.REMOVE, 2))
     with pytest.raises(QueryError, match="after a click on an object"):
         stream.session.click((5, 5), NEGATIVE)
@@ -211,7 +217,7 @@ def test_the_mask_of_a_removed_object_is_background(stream):
     stream.session.click((20, 20), POSITIVE)
     stream.step()
     stream.session.answer(Request(Action.REMOVE, 1))
-    assert stream.session.click((21, 20), POSITIVE).startswith("started object 2")
+    assert stream.session.click((21, 20), POSITIVE).text.startswith("started object 2")
 
 
 @pytest.mark.parametrize("xy", [(np.nan, 20), (20, np.inf), (-1, 20), (64, 20), (20, 48)])
@@ -233,13 +239,24 @@ def test_a_frame_out_of_order_is_as_if_it_had_never_come(stream):
     assert stream.x() == before + 1
 
 
+def jumped(stream: Stream, stamp_ns: int) -> FrameResult:
+    """The frame after which a jump to `stamp_ns` is believed; the four before it are rejected."""
+    stream.now = stamp_ns
+    for _ in range(4):
+        with pytest.raises(FrameError):
+            stream.session.step(stream.now, blank())
+        stream.now += 100 * MS
+    result, change = stream.session.step(stream.now, blank())
+    stream.change = change
+    stream.now += 100 * MS
+    return result
+
+
 def test_a_jump_back_in_time_drops_the_objects(stream):
     stream.start()
     stream.step(15)
-    result, news = stream.session.step(START, blank())
-    assert news == "time jumped back by 1.500 s: all objects are dropped"
-    assert result.objects == ()
-    stream.now = START + 100 * MS
+    assert jumped(stream, START).objects == ()
+    assert stream.change == Change("time jumped back by 1.100 s: all objects are dropped", drops_objects=True)
     stream.start()
     assert stream.ids == [2]
 
@@ -248,20 +265,60 @@ def test_a_jump_back_is_seen_however_many_images_were_skipped_before_it(stream):
     stream.start()
     for _ in range(15):  # more than the history
         stream.skip()
-    _, news = stream.session.step(START - 2000 * MS, blank())
-    assert news == "time jumped back by 2.000 s: all objects are dropped"
-    assert stream.session.newest_stamp_ns == START - 2000 * MS
+    jumped(stream, START - 2000 * MS)
+    assert stream.change.news == "time jumped back by 1.600 s: all objects are dropped"
+    assert stream.session.newest_stamp_ns == START - 1600 * MS
 
 
 def test_images_skipped_after_a_jump_do_not_mix_with_those_before(stream):
     stream.step(20)
     stream.session.remember(START, blank)
-    stream.start(20, stamp_ns=stream.now)  # the newest frame, not the one that jumped back
+    stream.session.remember(stream.now + 3_600_000 * MS, blank)
+    stream.start(20, stamp_ns=stream.now)  # the newest frame, not the one that jumped
     assert stream.x() == 21
 
 
+@pytest.mark.parametrize("wild", [3600.0, -3600.0, 1e9])
+def test_one_frame_with_a_wild_stamp_is_rejected_and_the_objects_are_kept(stream, wild):
+    stream.start()
+    before = stream.x()
+    with pytest.raises(FrameError, match="expected a stamp"):
+        stream.session.step(stream.now + round(wild * 1000) * MS, blank())
+    assert stream.x() == before + 1
+    assert stream.ids == [1]
+
+
+def test_after_a_long_pause_the_objects_are_kept(stream):
+    stream.start()
+    before = stream.x()
+    result = jumped(stream, stream.now + 60_000 * MS)
+    assert stream.change == Change("time jumped ahead by 60.500 s: the objects are kept", drops_objects=False)
+    assert result.objects[0].points.xy[0, 0] == before + 1
+
+
+def test_a_short_recording_in_a_loop_begins_anew(stream):
+    stream.step(5)
+    jumped(stream, START)
+    assert stream.change.drops_objects
+
+
 def test_time_may_stand_still(stream):
-    assert stream.session.step(START, blank())[1] == ""
+    assert stream.session.step(START, blank())[1] is None
+
+
+def test_without_a_history_the_newest_image_alone_is_kept():
+    stream = Stream(0.0)
+    stream.now = 1_700_000_000_123_456_789  # which no float holds to the nanosecond
+    stream.step(3)
+    stream.start()
+    assert stream.x() == 21
+
+
+def test_images_of_a_long_history_do_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("sampt_ros.streaming.session._MOST_KEPT", 4 * blank().nbytes)
+    stream = Stream(30.0)
+    stream.step(20)
+    assert len(stream.session._kept) == 4
 
 
 def test_single_frames_of_another_size_are_dropped(stream):
@@ -279,8 +336,8 @@ def test_a_lasting_change_of_size_drops_the_objects(stream):
     for height, width in [(30, 40)] * 4 + [(20, 20)] + [(30, 40)] * 4:
         with pytest.raises(FrameError):
             stream.session.step(stream.now, blank(height, width))
-    result, news = stream.session.step(stream.now, blank(30, 40))
-    assert news == "the images are now 40x30, no longer 64x48: all objects are dropped"
+    result, change = stream.session.step(stream.now, blank(30, 40))
+    assert change == Change("the images are now 40x30, no longer 64x48: all objects are dropped", drops_objects=True)
     assert (result.size, result.objects, stream.session.size) == ((30, 40), (), (30, 40))
 
 

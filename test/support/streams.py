@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from sampt_ros.data_types import FrameResult
-from sampt_ros.streaming.starts import ObjectStart
+from sampt_ros.streaming.requests import ObjectStart
 from sampt_ros.streaming.stream import Stream, track
 from sampt_ros.tracking.sam_pt import SamPt
 
