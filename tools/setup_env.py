@@ -233,7 +233,7 @@ def correct_exported_python() -> None:
 def build_inputs() -> list[str]:
     """What install/ depends on: it links to our files, so of those the names are enough."""
     written = [ROOT / name for name in ("CMakeLists.txt", "package.xml", "setup.py", "pyproject.toml")]
-    written += sorted(ROOT.glob("msg/*.msg"))
+    written += sorted([*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv")])
     linked = [path for folder in ("sampt_ros", "config", "launch") for path in ROOT.glob(f"{folder}/**/*")]
     names = sorted(str(path) for path in linked if path.is_file() and path.suffix != ".pyc")
     return [*(path.read_text() for path in written), *names]

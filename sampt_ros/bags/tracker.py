@@ -127,9 +127,8 @@ class BagTracker:
 
     def _on_click(self, label: int, message: Any, recorded_ns: int) -> None:
         xyz = np.array([message.point.x, message.point.y, message.point.z])
-        with self._stream.failures.query("the click is refused"):
-            stamp = fields.stamp_ns(message.header)
-            self._stream.click_in_space(label, xyz, message.header.frame_id, stamp)
+        stamp = partial(fields.stamp_ns, message.header)
+        self._stream.click_in_space(label, xyz, message.header.frame_id, stamp)
 
     def _on_camera_info(self, message: Any, recorded_ns: int) -> None:
         self._stream.camera(partial(fields.intrinsics_from_camera_info, message, self._options.rectified))

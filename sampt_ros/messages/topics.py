@@ -104,6 +104,13 @@ ENDPOINTS = (
         "once a second: rates, latency by stage in ms, frames dropped and rejected, queries refused, the last reason, "
         "whether depth comes",
     ),
+    Endpoint(
+        "service",
+        "~/query",
+        "sampt_ros/Query",
+        "the same as `~/query_points`, answered when it was carried out, between two images: success, message, and the "
+        "object's id, state, score, box and area",
+    ),
     Endpoint("service", "~/reset", "std_srvs/Trigger", "drop all objects between two frames; ids begin anew"),
     Endpoint("service", "~/pause", "std_srvs/SetBool", "true: images are ignored and nothing is published"),
 )

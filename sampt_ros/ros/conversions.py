@@ -35,6 +35,7 @@ from sampt_ros.messages.images import (
     rgb_from_compressed,
     rgb_from_image,
 )
+from sampt_ros.streaming.failures import Attempt
 
 __all__ = [
     "Header",
@@ -47,6 +48,7 @@ __all__ = [
     "message_classes",
     "object_transforms",
     "parameter_descriptor",
+    "query_response",
     "reference_from_message",
     "request_from_message",
     "rgb_from_compressed",
@@ -100,6 +102,21 @@ def object_transforms(found: Mapping[int, ObjectSurface], header: Header, prefix
         for name, surface in found.items()
         if surface.has_pose
     ]
+
+
+def query_response(attempt: Attempt, response: Any) -> Any:
+    """The sampt_ros/srv/Query response that says what came of a query."""
+    response.success, response.message = attempt.error is None, attempt.reason
+    if attempt.answer is None:
+        return response
+    response.message = attempt.answer.text
+    item = attempt.answer.object
+    if item is not None:
+        x, y, width, height = item.box
+        response.object_id, response.state, response.score = item.id, int(item.state), float(item.score)
+        response.box = RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
+        response.area = item.area
+    return response
 
 
 def diagnostic_status(name: str, level: bytes, message: str, values: Mapping[str, Any]) -> DiagnosticStatus:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import Any
@@ -15,12 +14,13 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Point, PointStamped, PoseArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.exceptions import InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import SetBool, Trigger
 
@@ -33,12 +33,14 @@ from sampt_ros.messages.outputs import OUTPUTS
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
-from sampt_ros.ros.fastdds import enlarge_shared_memory
 from sampt_ros.ros.node_log import NodeLog
+from sampt_ros.ros.process import ignore_interrupts, ros
 from sampt_ros.ros.tf import TfTransforms
+from sampt_ros.srv import Query
 from sampt_ros.streaming.clicks import NoTransforms
 from sampt_ros.streaming.depth_queue import LiveWaiting
-from sampt_ros.streaming.mailbox import Mailbox
+from sampt_ros.streaming.failures import Attempt, Failures
+from sampt_ros.streaming.mailbox import Errand, Mailbox
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
@@ -56,7 +58,9 @@ _CLASSES = {
 _OVERRIDABLE = QoSOverridingOptions.with_default_policies()
 # Copied for every topic: an override is written into the profile itself.
 _RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)  # every subscriber matches it
-_LATCHED = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# A detector may send a burst of queries, and none is to be lost; nor is a reference of before the node was there.
+_QUERIES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+_LATCHED = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)  # a late image is dropped, never queued
 
 
@@ -69,6 +73,7 @@ class SamptNode(LifecycleNode):
         self._build = build
         self.statistics = StreamStatistics()
         self._log = NodeLog(self)
+        self._failures = Failures(self.statistics, self._log)
         self._trouble = ""  # why the last transition failed
         self._stream: Stream | None = None  # while configured
         self._mailbox = Mailbox()
@@ -88,6 +93,8 @@ class SamptNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
+        # In a group of its own: while a query waits for its answer, images and all else come in.
+        self.create_service(Query, "~/query", self._on_query, callback_group=ReentrantCallbackGroup())
         self.create_timer(1.0, self._publish_diagnostics)
 
     # --- parameters ---
@@ -111,7 +118,7 @@ class SamptNode(LifecycleNode):
             self._settings.change(ours, running=self._stream is not None)
         except SamPtError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._mailbox.put_request(self._apply_settings)
+        self._mailbox.put_errand(Errand(self._apply_settings))
         return SetParametersResult(successful=True)
 
     def _apply_settings(self, stream: Stream) -> None:
@@ -139,9 +146,8 @@ class SamptNode(LifecycleNode):
         self._stream = Stream(
             sam_pt,
             self._settings.node,
-            self._log,
+            self._failures,
             self._waiting(),
-            statistics=self.statistics,
             transforms=NoTransforms("tf2_ros is missing"),
             camera_hint=f"on {self.resolve_topic_name('camera_info')}",
         )
@@ -194,7 +200,7 @@ class SamptNode(LifecycleNode):
     def _output(self, kind: Any, topic: str) -> Any:
         return self.create_publisher(kind, topic, copy(_RELIABLE), qos_overriding_options=_OVERRIDABLE)
 
-    def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile = _RELIABLE) -> None:
+    def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile = _QUERIES) -> None:
         heard = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=_OVERRIDABLE)
         self._inputs.append(heard)
 
@@ -259,31 +265,48 @@ class SamptNode(LifecycleNode):
             sync.add_depth(message)
 
     def _on_query_points(self, message: QueryPoints) -> None:
-        load, frame_id = partial(conversions.request_from_message, message), message.header.frame_id
-        self._mailbox.put_request(lambda stream: stream.query(load, frame_id))
+        self._ask(_query(message))
+
+    async def _on_query(self, request: Query.Request, response: Query.Response) -> Query.Response:
+        """Answer when the worker has carried the query out; the executor goes on meanwhile."""
+        answered: Future[Attempt] = Future()
+        self._ask(_query(request.query), partial(self._resolve, answered))
+        return conversions.query_response(await answered, response)
+
+    def _resolve(self, future: Future[Attempt], attempt: Attempt) -> None:
+        """Let whoever waits for an attempt in the executor's thread have it."""
+        future.set_result(attempt)
+        if self.executor is not None:
+            self.executor.wake()
 
     def _on_reference(self, message: Reference) -> None:
-        load = partial(conversions.reference_from_message, message)
-        self._mailbox.put_request(lambda stream: stream.reference(load))
+        self._ask(lambda stream: stream.reference(partial(conversions.reference_from_message, message)))
 
     def _on_click(self, label: int, message: PointStamped) -> None:
         xyz, header = np.array([message.point.x, message.point.y, message.point.z]), message.header
-        self._mailbox.put_request(
-            lambda stream: stream.click_in_space(label, xyz, header.frame_id, conversions.stamp_ns(header))
+        self._ask(
+            lambda stream: stream.click_in_space(label, xyz, header.frame_id, partial(conversions.stamp_ns, header))
         )
 
     def _on_mouse(self, message: Point) -> None:
-        self._mailbox.put_request(lambda stream: stream.click_in_view(message.x, message.y))
+        self._ask(lambda stream: stream.click_in_view(message.x, message.y))
+
+    def _ask(self, ask: Callable[[Stream], Attempt], tell: Callable[[Attempt], None] | None = None) -> None:
+        """Let the worker answer a query between two frames; it is told what came of it, also if nothing will."""
+        tell = tell or (lambda attempt: None)
+        self._mailbox.put_errand(
+            Errand(lambda stream: tell(ask(stream)), lambda reason: tell(self._failures.refuse(reason)))
+        )
 
     def _wake_for_depth(self) -> None:
         """See to it that frames whose depth has come, or will not come any more, are published."""
         if self._stream is not None and self._stream.depth_queue.is_waiting:
-            self._mailbox.put_request(lambda stream: self._publish_waiting(stream.settled()))
+            self._mailbox.put_errand(Errand(lambda stream: self._publish_waiting(stream.settled())))
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
         response.message = "takes effect between two frames" if response.success else "the node is not active"
-        self._mailbox.put_request(Stream.reset)
+        self._mailbox.put_errand(Errand(Stream.reset))
         return response
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -369,20 +392,24 @@ class SamptNode(LifecycleNode):
         return DiagnosticStatus.OK if well else DiagnosticStatus.WARN, message
 
 
+def _query(message: QueryPoints) -> Callable[[Stream], Attempt]:
+    """What asks a stream for what a message says."""
+    load, frame_id = partial(conversions.request_from_message, message), message.header.frame_id
+    return lambda stream: stream.query(load, frame_id)
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is interrupted."""
-    enlarge_shared_memory()
-    rclpy.init(args=args)
-    node = SamptNode()
-    try:
-        with suppress(KeyboardInterrupt, ExternalShutdownException):
+    with ros(args):
+        node = SamptNode()
+        try:
             if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 node.trigger_activate()
             rclpy.spin(node)
-    finally:
-        node.stop()
-        node.destroy_node()
-        rclpy.try_shutdown()
+        finally:
+            ignore_interrupts()
+            node.stop()
+            node.destroy_node()
 
 
 if __name__ == "__main__":

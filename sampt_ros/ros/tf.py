@@ -19,7 +19,7 @@ class TfTransforms:
     def __init__(self, node: Any) -> None:
         tf2_ros = importlib.import_module("tf2_ros")
         self._error = tf2_ros.TransformException
-        self._buffer = tf2_ros.Buffer()
+        self._buffer = tf2_ros.Buffer(node=node)  # which has the node's clock, be it simulated
         self._listener = tf2_ros.TransformListener(self._buffer, node)
         self._broadcaster = tf2_ros.TransformBroadcaster(node)
 

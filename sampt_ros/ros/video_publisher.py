@@ -12,7 +12,6 @@ import sys
 import time
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from copy import copy
 from dataclasses import fields
 from typing import Any
@@ -22,7 +21,6 @@ import numpy as np
 import rclpy
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -34,7 +32,7 @@ from sampt_ros.config.node import VideoPublisherConfig
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.io.video import open_source
 from sampt_ros.ros.conversions import bytes_for_message, image_from_array, parameter_descriptor, time_from_ns
-from sampt_ros.ros.fastdds import enlarge_shared_memory
+from sampt_ros.ros.process import ros
 
 # Reliable, so that reliable and best-effort subscribers both match; deep enough for the burst after a hiccup. Copied
 # for every topic: an override is written into the profile itself.
@@ -152,19 +150,12 @@ def camera_info(size: tuple[int, int], config: VideoPublisherConfig) -> CameraIn
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until the last frame is out; the exit status, 1 if a parameter or the source is bad."""
-    enlarge_shared_memory()
-    rclpy.init(args=args)
-    try:
-        with suppress(KeyboardInterrupt, ExternalShutdownException):
+    with ros(args):
+        try:
             VideoPublisher().play()
-    except (SamPtError, ParameterException) as error:
-        get_logger("video_publisher").error(str(error))
-        return 1
-    except RuntimeError:  # rclpy's own, if it was shut down in the middle of a call
-        if rclpy.ok():
-            raise
-    finally:
-        rclpy.try_shutdown()
+        except (SamPtError, ParameterException) as error:
+            get_logger("video_publisher").error(str(error))
+            return 1
     return 0
 
 

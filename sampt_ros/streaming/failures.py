@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from sampt_ros.errors import SamPtError
+from sampt_ros.errors import QueryError, SamPtError
 from sampt_ros.streaming.requests import Answer
 from sampt_ros.streaming.statistics import StreamStatistics
 
@@ -72,6 +72,12 @@ class Failures:
     def depth(self, outcome: str = "no 3D") -> AbstractContextManager[Attempt]:
         """Around the work on depth. Failures count as depth_rejected; as they may repeat, not each is told."""
         return self._guarded(DEPTH, outcome, self.log.repeated)
+
+    def refuse(self, reason: str) -> Attempt:
+        """Count and tell a query that was not worked on at all."""
+        with self.query() as attempt:
+            raise QueryError(reason)
+        return attempt
 
     def camera(self, outcome: str = "the CameraInfo is ignored") -> AbstractContextManager[Attempt]:
         """Around the reading of a CameraInfo. Failures count as camera_info_rejected; not each is told."""

@@ -1,4 +1,4 @@
-"""What passes from the receiving thread to the working one: the newest frame, and every request."""
+"""What passes from the receiving thread to the working one: the newest frame, and every errand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,27 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 
-Request = Callable[[Any], None]  # is given the stream that it is about
+_CLOSED = "expected an active node; it stopped before this was done"
+
+
+def _nothing(reason: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, eq=False)
+class Errand:
+    """Something to be done between two frames.
+
+    act     does it, in the working thread
+    refuse  is given the reason where it will not be done any more
+    """
+
+    act: Callable[[Stream], object]
+    refuse: Callable[[str], object] = _nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,18 +35,18 @@ class Batch:
 
     newest: ImageEvent | None = None
     skipped: list[ImageEvent] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
+    errands: list[Errand] = field(default_factory=list)
 
 
 class Mailbox:
-    """Newest frame wins: a frame that nobody took in time is skipped, never queued; requests are never lost."""
+    """Newest frame wins: a frame that nobody took in time is skipped, never queued; errands are never lost."""
 
     def __init__(self, remembered: int = 64) -> None:
         """remembered: how many skipped frames are handed on at most."""
         self._changed = threading.Condition()
         self._newest: ImageEvent | None = None
         self._skipped: deque[ImageEvent] = deque(maxlen=remembered)
-        self._requests: deque[Request] = deque()
+        self._errands: deque[Errand] = deque()
         self._closed = False
 
     def put_frame(self, event: ImageEvent) -> bool:
@@ -43,26 +59,34 @@ class Mailbox:
             self._changed.notify()
         return waiting is None
 
-    def put_request(self, request: Request) -> None:
-        """Hand in something to be done between two frames."""
+    def put_errand(self, errand: Errand) -> None:
+        """Hand in something to be done between two frames; it is refused if the mailbox is closed."""
         with self._changed:
-            self._requests.append(request)
-            self._changed.notify()
+            closed = self._closed
+            if not closed:
+                self._errands.append(errand)
+                self._changed.notify()
+        if closed:
+            errand.refuse(_CLOSED)
 
     def take(self) -> Batch | None:
         """Wait for something to come in and take all of it; None once the mailbox is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._newest or self._requests)
+            self._changed.wait_for(lambda: self._closed or self._newest or self._errands)
             if self._closed:
                 return None
-            batch = Batch(self._newest, list(self._skipped), list(self._requests))
+            batch = Batch(self._newest, list(self._skipped), list(self._errands))
             self._newest = None
             self._skipped.clear()
-            self._requests.clear()
+            self._errands.clear()
             return batch
 
     def close(self) -> None:
-        """Let `take` return None from now on."""
+        """Let `take` return None from now on, and refuse the errands that nobody has taken."""
         with self._changed:
             self._closed = True
+            left = list(self._errands)
+            self._errands.clear()
             self._changed.notify()
+        for errand in left:
+            errand.refuse(_CLOSED)

@@ -15,7 +15,7 @@ from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.streaming.clicks import Clicks, NoTransforms, Transforms
 from sampt_ros.streaming.depth_queue import DepthQueue, LoadDepth, RecordedWaiting, WaitingPolicy
-from sampt_ros.streaming.failures import Attempt, Failures, Log
+from sampt_ros.streaming.failures import Attempt, Failures
 from sampt_ros.streaming.requests import Action, Answer, ObjectStart, Reference, Request
 from sampt_ros.streaming.session import Session
 from sampt_ros.streaming.statistics import StreamStatistics
@@ -45,16 +45,15 @@ class Stream:
         self,
         sam_pt: SamPt,
         options: NodeConfig,
-        log: Log,
+        failures: Failures,
         waiting: WaitingPolicy,
         expects_depth: bool = False,
-        statistics: StreamStatistics | None = None,
         transforms: Transforms | None = None,
         camera_hint: str = "",
         starts: Mapping[int, ObjectStart] | None = None,
     ) -> None:
         """waiting: how long a frame waits for its depth; starts: by id, the objects that are on the first image."""
-        self.failures = Failures(statistics or StreamStatistics(), log)
+        self.failures = failures
         self.session = Session(sam_pt, options.history)
         self.depth_queue = DepthQueue(waiting, self.failures, options.history, expects_depth)
         transforms = transforms or NoTransforms("transforms are not known here")
@@ -81,7 +80,7 @@ class Stream:
         return cls(
             sam_pt,
             options,
-            LogOnce(_log),
+            Failures(StreamStatistics(), LogOnce(_log)),
             RecordedWaiting(round(options.depth_slop * 1e9)),
             expects_depth,
             transforms=NoTransforms(no_transforms),
@@ -187,13 +186,13 @@ class Stream:
             attempt.answer = self._done(click)
         return attempt
 
-    def click_in_space(self, label: int, xyz: np.ndarray, frame_id: str, stamp_ns: int) -> Attempt:
-        """A click at a point (3,), metres in frame `frame_id`, on the image that was current at `stamp_ns`.
+    def click_in_space(self, label: int, xyz: np.ndarray, frame_id: str, load_stamp_ns: Callable[[], int]) -> Attempt:
+        """A click at a point (3,), metres in frame `frame_id`, on the image that was current at a stamp.
 
-        label: POSITIVE or NEGATIVE; stamp_ns: 0 for the newest image.
+        label: POSITIVE or NEGATIVE; load_stamp_ns: the stamp in nanoseconds, 0 for the newest image.
         """
         with self.failures.query("the click is refused") as attempt:
-            xy, stamp_ns = self.clicks.in_space(xyz, frame_id, stamp_ns, self._options.tf_timeout)
+            xy, stamp_ns = self.clicks.in_space(xyz, frame_id, load_stamp_ns(), self._options.tf_timeout)
             attempt.answer = self._done(self.session.click(xy, label, self._extends, stamp_ns))
         return attempt
 

@@ -11,7 +11,7 @@ from sampt_ros.streaming.tracked_frame import ImageEvent
 
 
 class Worker:
-    """Takes what a mailbox holds: works on the newest image, then on the requests, behind the stream's boundaries."""
+    """Takes what a mailbox holds: works on the newest image, then on the errands, behind the stream's boundaries."""
 
     def __init__(self, mailbox: Mailbox, stream: Stream, work_on: Callable[[Stream, ImageEvent], None]) -> None:
         """work_on: brings the stream to an image and publishes what comes of it. The thread starts here."""
@@ -33,6 +33,6 @@ class Worker:
             if batch.newest is not None:
                 with self._stream.failures.frame(f"{batch.newest.name} is not published"):
                     self._work_on(self._stream, batch.newest)
-            for request in batch.requests:
+            for errand in batch.errands:
                 with self._stream.failures.query():
-                    request(self._stream)
+                    errand.act(self._stream)

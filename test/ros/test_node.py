@@ -109,7 +109,7 @@ def test_a_reference_without_its_mask_is_refused_with_the_reason(sampt):
 
 def test_every_output_has_the_header_of_its_image(sampt):
     sampt.start_object((20, 20))
-    stamps = [START_NS + FRAME_NS, START_NS + 2 * FRAME_NS + 1, 2_000_000_000_999_999_999]
+    stamps = [START_NS + FRAME_NS, START_NS + 2 * FRAME_NS + 1, 1_700_000_000_999_999_999]
     for stamp in stamps:
         sampt.track(stamp=stamp)
     for output in (sampt.masks, sampt.labels, sampt.points):

@@ -1,4 +1,4 @@
-"""The mailbox: the newest frame wins, no request is lost."""
+"""The mailbox: the newest frame wins, no errand is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 from fakes import blank
 
-from sampt_ros.streaming.mailbox import Mailbox
+from sampt_ros.streaming.mailbox import Errand, Mailbox
 from sampt_ros.streaming.tracked_frame import ImageEvent
 
 
@@ -14,8 +14,9 @@ def arrival(stamp_ns: int) -> ImageEvent:
     return ImageEvent(stamp_ns, None, blank)
 
 
-def request(session: object) -> None:
+def errand() -> Errand:
     """Does nothing."""
+    return Errand(lambda stream: None)
 
 
 def test_the_newest_frame_wins_and_those_it_pushed_out_are_handed_on():
@@ -29,20 +30,20 @@ def test_the_newest_frame_wins_and_those_it_pushed_out_are_handed_on():
 def test_what_was_taken_is_gone():
     mailbox = Mailbox()
     mailbox.put_frame(arrival(1))
-    mailbox.put_request(request)
+    mailbox.put_errand(errand())
     mailbox.take()
     assert mailbox.put_frame(arrival(2))
     batch = mailbox.take()
-    assert (batch.newest.stamp_ns, batch.skipped, batch.requests) == (2, [], [])
+    assert (batch.newest.stamp_ns, batch.skipped, batch.errands) == (2, [], [])
 
 
-def test_requests_come_in_order_with_or_without_a_frame():
+def test_errands_come_in_order_with_or_without_a_frame():
     mailbox = Mailbox()
-    requests = [lambda session: None for _ in range(3)]
-    for one in requests:
-        mailbox.put_request(one)
+    errands = [errand() for _ in range(3)]
+    for one in errands:
+        mailbox.put_errand(one)
     batch = mailbox.take()
-    assert (batch.newest, batch.requests) == (None, requests)
+    assert (batch.newest, batch.errands) == (None, errands)
 
 
 def test_so_many_skipped_frames_are_remembered_and_no_more():
@@ -69,3 +70,14 @@ def test_closing_ends_the_wait_and_whatever_is_left():
     thread.join(timeout=10)
     mailbox.put_frame(arrival(1))
     assert [*taken, mailbox.take()] == [None, None]
+
+
+def test_what_is_left_when_the_mailbox_is_closed_or_comes_later_is_refused():
+    mailbox, refused = Mailbox(), []
+    for name in (1, 2):
+        mailbox.put_errand(Errand(lambda stream: None, lambda reason, name=name: refused.append((name, reason))))
+        if name == 1:
+            mailbox.close()
+    reason = "expected an active node; it stopped before this was done"
+    assert refused == [(1, reason), (2, reason)]
+    assert mailbox.take() is None

@@ -12,7 +12,9 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.streaming.depth_queue import LiveWaiting
-from sampt_ros.streaming.mailbox import Mailbox
+from sampt_ros.streaming.failures import Failures
+from sampt_ros.streaming.mailbox import Errand, Mailbox
+from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 from sampt_ros.streaming.worker import Worker
@@ -28,7 +30,7 @@ class Desk:
         self.errors: dict[int, Exception] = {}
         self.mailbox = Mailbox()
         sam_pt = SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker())
-        self.stream = Stream(sam_pt, NodeConfig(), self.log, LiveWaiting())
+        self.stream = Stream(sam_pt, NodeConfig(), Failures(StreamStatistics(), self.log), LiveWaiting())
         self.worker = Worker(self.mailbox, self.stream, self.work_on)
 
     def work_on(self, stream: Stream, event: ImageEvent) -> None:
@@ -43,7 +45,7 @@ class Desk:
     def finish(self) -> None:
         """Wait until all that came before is done."""
         finished = threading.Event()
-        self.mailbox.put_request(lambda stream: finished.set())
+        self.mailbox.put_errand(Errand(lambda stream: finished.set()))
         assert finished.wait(10)
 
 
@@ -54,11 +56,11 @@ def desk():
     made.worker.stop()
 
 
-def test_a_request_comes_after_the_frame_that_came_with_it(desk):
+def test_an_errand_comes_after_the_frame_that_came_with_it(desk):
     hold, held = threading.Event(), threading.Event()
-    desk.mailbox.put_request(lambda stream: (held.set(), hold.wait(10)))
+    desk.mailbox.put_errand(Errand(lambda stream: (held.set(), hold.wait(10))))
     assert held.wait(10)
-    desk.mailbox.put_request(lambda stream: desk.done.append(stream))
+    desk.mailbox.put_errand(Errand(lambda stream: desk.done.append(stream)))
     for stamp in (1, 2, 3):
         desk.put(stamp)
     hold.set()
@@ -86,11 +88,11 @@ def test_a_frame_that_fails_is_counted_and_told_and_the_next_one_is_done(desk, e
     assert told.startswith("the image of 0.000 s is not published")
 
 
-def test_a_request_that_fails_is_counted_and_told(desk):
+def test_an_errand_that_fails_is_counted_and_told(desk):
     def fail(stream: Stream) -> None:
         raise QueryError("no such object")
 
-    desk.mailbox.put_request(fail)
+    desk.mailbox.put_errand(Errand(fail))
     desk.finish()
     assert desk.stream.statistics["queries_refused"] == 1
     assert desk.log.told["warning"] == ["the query is refused: no such object"]
@@ -104,7 +106,7 @@ def test_stop_waits_for_the_work_in_hand(desk):
         leave.wait(10)
         desk.done.append("slow")
 
-    desk.mailbox.put_request(slow)
+    desk.mailbox.put_errand(Errand(slow))
     assert entered.wait(10)
     threading.Timer(0.05, leave.set).start()
     desk.worker.stop()

@@ -1,0 +1,36 @@
+"""A process that runs a node: an interrupt ends it quietly, whenever it comes and however often."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+
+from sampt_ros.ros.fastdds import enlarge_shared_memory
+
+
+@contextmanager
+def ros(args: Sequence[str] | None) -> Iterator[None]:
+    """ROS is there inside; SIGINT or SIGTERM ends what is inside, which may still clean up after itself."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the start script had it end the process at once
+    enlarge_shared_memory()
+    try:
+        rclpy.init(args=args)
+        yield
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except RuntimeError:  # rclpy's own, if it was shut down in the middle of a call
+        if rclpy.ok():
+            raise
+    finally:
+        ignore_interrupts()
+        rclpy.try_shutdown()
+
+
+def ignore_interrupts() -> None:
+    """Let nothing interrupt what ends the process: a launch file sends SIGINT more than once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
