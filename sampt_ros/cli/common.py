@@ -56,7 +56,7 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE[,OBJECT]",
-        help="PNG, nonzero on the object; with several labels and no OBJECT, each is an object",
+        help="white on the object, or labels, each an object with the label as its number; with OBJECT all is that one",
     )
 
     argument(
