@@ -21,6 +21,7 @@ from sampt_ros.bags.reader import BagReader
 from sampt_ros.bags.storage import type_name
 from sampt_ros.bags.types import IMAGE
 from sampt_ros.bags.writer import BagWriter
+from sampt_ros.cli import main as cli
 from sampt_ros.errors import SourceError
 
 STORAGES = ("mcap", "sqlite3")
@@ -391,3 +392,16 @@ def test_recordings_that_went_wrong_are_read(shared_folder, caplog, name, count,
     assert first.height * first.step == len(first.data)
     assert told in caplog.text
     assert bool(caplog.text) == bool(told)
+
+
+@pytest.mark.parametrize("name", ["bag", "four"])
+def test_a_t265_s_camera_gives_poses(shared_folder, tmp_path, name):
+    path = shared_folder / "cases/fisheye_five_coefficients" / name
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    prompts = ["--point", "25,30", "--preset", "grabcut"]
+    assert cli.main(["bag", str(path), str(tmp_path / "out"), *prompts]) == 0
+    poses = [message.poses for _, message in bags.read(tmp_path / "out")["/sampt/object_poses"]]
+    assert [len(found) for found in poses] == [1] * 8
+    first = poses[0][0].position
+    np.testing.assert_allclose([first.x, first.y, first.z], [-0.121, 0, 0.8], atol=0.002)
