@@ -13,7 +13,7 @@ from sampt_ros.data_types import FrameResult, ObjectResult
 from sampt_ros.errors import QueryError, StampError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
-from sampt_ros.messages.grey_range import GreyRange
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages.images import mask_from_image, rgb_from_image
 from sampt_ros.streaming.requests import Action, Reference, Request
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import FrameError, QueryError
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages.color_backends import color_backend
-from sampt_ros.messages.grey_range import GreyRange
 
 _BAYER = [f"bayer_{order}{depth}" for order in ("rggb", "bggr", "gbrg", "grbg") for depth in (8, 16)]
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sampt_ros.messages.grey_range import GreyRange
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages.images import rgb_from_compressed, rgb_from_image
 
 SCENE = cv2.GaussianBlur(np.random.default_rng(0).random((60, 80)), (0, 0), 4)
