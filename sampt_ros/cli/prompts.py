@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from sampt_ros.data_types import POSITIVE
 from sampt_ros.errors import QueryError
 from sampt_ros.io.masks import FIRST_OBJECT, read_mask, read_masks
+from sampt_ros.io.query_points import read_query_points
 from sampt_ros.io.video import read_image
 from sampt_ros.streaming.requests import ObjectStart
 
@@ -20,6 +22,7 @@ def parse_starts(
     masks: Sequence[str],
     references: Sequence[str] = (),
     reference_masks: Sequence[str] = (),
+    query_points: Sequence[Path] = (),
 ) -> dict[int, ObjectStart]:
     """What the objects start from, by object id; without a number prompts belong to object 1.
 
@@ -27,6 +30,7 @@ def parse_starts(
     boxes   "x_min,y_min,x_max,y_max[,object]"
     masks   "FILE[,object]"; without an object a label image starts one per label, with the label as its number
     references, reference_masks  pictures, and for each its masks, likewise
+    query_points  files as SAM-PT's demo reads them; their objects get the lowest numbers that are free
 
     Raises QueryError or SourceError, saying what was expected.
     """
@@ -56,9 +60,20 @@ def parse_starts(
             start = starts.setdefault(name, ObjectStart())
             _require_unset(start.mask, "mask", name)
             start.mask, start.reference = mask, image
+    for path in query_points:
+        _add_query_points(starts, path)
     if not starts:
-        raise QueryError("expected what to track: at least one --point, --box, --mask or --reference")
+        raise QueryError("expected what to track: at least one --point, --box, --mask, --reference or --query-points")
     return starts
+
+
+def _add_query_points(starts: dict[int, ObjectStart], path: Path) -> None:
+    for line in read_query_points(path):
+        if line.frame != 0:
+            raise QueryError(f"expected objects that start in frame 0 in {path}; got one that starts in {line.frame}")
+        name = next(number for number in itertools.count(FIRST_OBJECT) if number not in starts)
+        points = [(float(x), float(y)) for x, y in line.xy]
+        starts[name] = ObjectStart(points, [int(label) for label in line.labels])
 
 
 def _numbers(text: str, form: str, count: int, defaults: tuple[int, ...]) -> tuple[list[float], list[int]]:
