@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import lz4.frame
@@ -54,7 +55,7 @@ class _Summary:
     statistics: Statistics | None = None
     chunks: dict[int, ChunkIndex] = field(default_factory=dict)  # by where they begin
 
-    @property
+    @cached_property
     def is_indexed(self) -> bool:
         """Whether the message indices name every message."""
         entries = sum(
@@ -176,7 +177,7 @@ class McapFile:
             counts |= counted
         found: dict[str, Topic] = {}
         for channel, (name, kind) in self._channels.items():
-            found[name] = Topic(name, kind, counts[channel]) + found.get(name)
+            found[name] = Topic(name, kind or "of unknown type", counts[channel]) + found.get(name)
         return list(found.values())
 
     def _read(self, segment: _Segment, wanted: Callable[[int], bool]) -> Iterator[tuple[int, int, bytes]]:
