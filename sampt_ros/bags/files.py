@@ -65,7 +65,10 @@ def find_files(path: Path, tell: Callable[[str], None]) -> BagFiles:
         kind(path)
         return BagFiles([path])
     metadata = read_metadata(path / METADATA, tell)
-    there = [file for file in sorted(path.iterdir(), key=natural_key) if _is_storage(file)]
+    try:
+        there = [file for file in sorted(path.iterdir(), key=natural_key) if _is_storage(file)]
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
     files = _named(path, metadata, there, tell) if metadata else _without_unpacked(there)
     usable = [file for file in files if _is_usable(file, tell, only=len(files) == 1)]
     if not usable:

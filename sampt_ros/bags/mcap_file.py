@@ -51,7 +51,6 @@ class _Segment:
 class _Summary:
     """What the end of a file says of it."""
 
-    start: int  # bytes; 0: there is none
     statistics: Statistics | None = None
     chunks: dict[int, ChunkIndex] = field(default_factory=dict)  # by where they begin
 
@@ -117,11 +116,11 @@ class McapFile:
         self._file.seek(max(0, self._size - _FOOTER.size))
         end = self._file.read(_FOOTER.size)
         if len(end) < _FOOTER.size:
-            return _Summary(0)
+            return _Summary()
         opcode, length, start, _, _, magic = _FOOTER.unpack(end)
         if (opcode, length, magic) != (Opcode.FOOTER, 20, MAGIC) or not len(MAGIC) <= start < self._size:
-            return _Summary(0)
-        summary = _Summary(start)
+            return _Summary()
+        summary = _Summary()
         self._file.seek(start)
         try:
             for kind, content in _records(self._file.read(self._size - _FOOTER.size - start)):
@@ -134,7 +133,7 @@ class McapFile:
                 else:
                     self._learn(kind, content)
         except DAMAGE:
-            return _Summary(0)
+            return _Summary()
         return summary
 
     def _find_segments(self) -> Iterator[_Segment]:
