@@ -40,6 +40,7 @@ setup(
         "mobile_sam": ["torchvision", "mobilesam-mirror", "timm"],
         "raft": ["torchvision"],
         "bag": ["mcap", "rosbags", "rosbags-image"],
+        "video": ["av"],
         "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["sampt = sampt_ros.cli.main:main"]},

@@ -113,9 +113,11 @@ def choose_inputs(
     """
     looks = looks or {}
     chosen = _chosen(topics, image, "--image", _colours(topics, looks), IMAGE, COMPRESSED_IMAGE)
+    chosen = chosen or _grey_of_16_bits(topics, looks)
     if chosen is None:
         raise SourceError(
-            f"expected images that show colours or grey, {IMAGE} or {COMPRESSED_IMAGE}; {_listed(topics)}"
+            f"expected images that show colours or grey, {IMAGE} or {COMPRESSED_IMAGE}, or --image TOPIC of 16UC1, "
+            f"which is depth else; {_listed(topics)}"
         )
     camera = _camera_info(topics, looks, camera_info, chosen.name)
     return Inputs(
@@ -152,6 +154,15 @@ def _colours(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> dict[str
     """The topics less those that show depth."""
     depths = {name for name, look in looks.items() if look.is_depth or _COMPRESSED_DEPTH in look.encoding}
     return {name: topic for name, topic in topics.items() if name not in depths}
+
+
+def _grey_of_16_bits(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> Topic | None:
+    """The only topic of images, if it is 16UC1 and not called depth: a thermal or infrared camera's."""
+    found = [name for name in looks if topics[name].type in (IMAGE, COMPRESSED_IMAGE) and name not in OUTPUTS]
+    if len(found) != 1 or looks[found[0]].encoding != _DEPTH[0] or "depth" in found[0]:
+        return None
+    _log.warning("%s is %s and the only topic of images: it is taken for grey, not for depth", found[0], _DEPTH[0])
+    return topics[found[0]]
 
 
 def _depth(

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 from sampt_ros.bags import types as bag_types
 from sampt_ros.errors import SourceError
@@ -41,7 +42,7 @@ class BagWriter:
 
     def __init__(self, path: Path, storage: str, topics: dict[str, str]) -> None:
         # Version 9 names the quality of service in words that Humble's `ros2 bag` does not read.
-        self._writer = Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()])
+        self._writer = _Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()])
         self._path = path
         with self._told():
             self._writer.open()
@@ -72,6 +73,20 @@ class BagWriter:
                 yield
         except (OSError, WriterError, sqlite3.Error) as error:
             raise SourceError(f"cannot write {self._path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+class _SqliteWriter(Sqlite3Writer):
+    """rosbags' own, but for the file's name: it takes #, ? and % for parts of an address, and writes elsewhere."""
+
+    def __init__(self, path: Path, compression: CompressionMode) -> None:
+        self.path = path / f"{path.name}.db3"
+        self.conn = sqlite3.connect(self.path)
+        self.conn.executescript(self.SQLITE_SCHEMA)
+        self.cursor = self.conn.cursor()
+
+
+class _Writer(Writer):
+    STORAGE_PLUGINS = {**Writer.STORAGE_PLUGINS, StoragePlugin.SQLITE3: _SqliteWriter}  # noqa: RUF012 - as there
 
 
 @contextmanager

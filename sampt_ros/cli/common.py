@@ -43,7 +43,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def add_prompts(parser: argparse.ArgumentParser) -> None:
-    """Add --point, --box, --mask, --reference and --reference-mask, as `starts` takes them."""
+    """Add --point, --box, --mask, --reference, --reference-mask and --query-points, as `starts` takes them."""
     argument = parser.add_argument
     argument(
         "--point", action="append", default=[], metavar="X,Y[,LABEL][,OBJECT]", help="LABEL 1: on the object, 0: off it"
@@ -56,7 +56,7 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE[,OBJECT]",
-        help="PNG, nonzero on the object; with several labels and no OBJECT, each is an object",
+        help="white on the object, or labels, each an object with the label as its number; with OBJECT all is that one",
     )
 
     argument(
@@ -73,16 +73,26 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
         metavar="FILE[,OBJECT]",
         help="the object in that picture, as for --mask",
     )
+    argument(
+        "--query-points",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="points as SAM-PT's demo reads them: how many are positive, then FRAME;X,Y X,Y ... for each object",
+    )
 
 
 def has_prompts(parsed: argparse.Namespace) -> bool:
     """Whether anything says what to track."""
-    return any((parsed.point, parsed.box, parsed.mask, parsed.reference, parsed.reference_mask))
+    return any((parsed.point, parsed.box, parsed.mask, parsed.reference, parsed.reference_mask, parsed.query_points))
 
 
 def starts(parsed: argparse.Namespace) -> dict[int, ObjectStart]:
     """What the prompts say; raises QueryError or SourceError."""
-    return parse_starts(parsed.point, parsed.box, parsed.mask, parsed.reference, parsed.reference_mask)
+    return parse_starts(
+        parsed.point, parsed.box, parsed.mask, parsed.reference, parsed.reference_mask, parsed.query_points
+    )
 
 
 def tracked(frames: int, seconds: float, masks: Mapping[int, int]) -> str:

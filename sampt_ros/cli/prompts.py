@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,11 +10,10 @@ import numpy as np
 
 from sampt_ros.data_types import POSITIVE
 from sampt_ros.errors import QueryError
-from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.masks import FIRST_OBJECT, read_mask, read_masks
+from sampt_ros.io.query_points import read_query_points
 from sampt_ros.io.video import read_image
 from sampt_ros.streaming.requests import ObjectStart
-
-_FIRST_OBJECT = 1  # the object that prompts without a number belong to
 
 
 def parse_starts(
@@ -22,24 +22,26 @@ def parse_starts(
     masks: Sequence[str],
     references: Sequence[str] = (),
     reference_masks: Sequence[str] = (),
+    query_points: Sequence[Path] = (),
 ) -> dict[int, ObjectStart]:
     """What the objects start from, by object id; without a number prompts belong to object 1.
 
     points  "x,y[,label][,object]" with label 1 on the object, 0 off it
     boxes   "x_min,y_min,x_max,y_max[,object]"
-    masks   "FILE[,object]"; a file with several labels and no object starts one object per label
+    masks   "FILE[,object]"; without an object a label image starts one per label, with the label as its number
     references, reference_masks  pictures, and for each its masks, likewise
+    query_points  files as SAM-PT's demo reads them; their objects get the lowest numbers that are free
 
     Raises QueryError or SourceError, saying what was expected.
     """
     starts: dict[int, ObjectStart] = {}
     for text in points:
-        (x, y), (label, name) = _numbers(text, "x,y[,label][,object]", 2, (POSITIVE, _FIRST_OBJECT))
+        (x, y), (label, name) = _numbers(text, "x,y[,label][,object]", 2, (POSITIVE, FIRST_OBJECT))
         start = starts.setdefault(name, ObjectStart())
         start.points.append((x, y))
         start.labels.append(label)
     for text in boxes:
-        corners, (name,) = _numbers(text, "x_min,y_min,x_max,y_max[,object]", 4, (_FIRST_OBJECT,))
+        corners, (name,) = _numbers(text, "x_min,y_min,x_max,y_max[,object]", 4, (FIRST_OBJECT,))
         start = starts.setdefault(name, ObjectStart())
         _require_unset(start.box, "box", name)
         start.box = corners
@@ -58,9 +60,20 @@ def parse_starts(
             start = starts.setdefault(name, ObjectStart())
             _require_unset(start.mask, "mask", name)
             start.mask, start.reference = mask, image
+    for path in query_points:
+        _add_query_points(starts, path)
     if not starts:
-        raise QueryError("expected what to track: at least one --point, --box, --mask or --reference")
+        raise QueryError("expected what to track: at least one --point, --box, --mask, --reference or --query-points")
     return starts
+
+
+def _add_query_points(starts: dict[int, ObjectStart], path: Path) -> None:
+    for line in read_query_points(path):
+        if line.frame != 0:
+            raise QueryError(f"expected objects that start in frame 0 in {path}; got one that starts in {line.frame}")
+        name = next(number for number in itertools.count(FIRST_OBJECT) if number not in starts)
+        points = [(float(x), float(y)) for x, y in line.xy]
+        starts[name] = ObjectStart(points, [int(label) for label in line.labels])
 
 
 def _numbers(text: str, form: str, count: int, defaults: tuple[int, ...]) -> tuple[list[float], list[int]]:
@@ -85,9 +98,5 @@ def _read_masks(text: str) -> list[tuple[int, np.ndarray]]:
     """The (object id, mask (H, W) bool) pairs that "FILE[,object]" names."""
     name, _, number = text.rpartition(",")
     if name and number.isdigit() and not Path(text).is_file():
-        return [(int(number), read_labels(Path(name)) > 0)]
-    labels = read_labels(Path(text))
-    ids = [int(label) for label in np.unique(labels) if label]
-    if len(ids) <= 1:
-        return [(_FIRST_OBJECT, labels > 0)]
-    return [(label, labels == label) for label in ids]
+        return [(int(number), read_mask(Path(name)))]
+    return list(read_masks(Path(text)).items())

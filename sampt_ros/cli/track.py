@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
           sampt track cups.mp4 --point 320,240
           sampt track cups.mp4 --point 320,240,1,1 --point 500,260,0,1 --box 40,60,180,220,2
           sampt track frames/ --mask first.png --set reinit.horizon=16
+          sampt track 'frames/*-color.jpg' --point 320,240
           sampt track cups.mp4 --reference my_cup.jpg --reference-mask my_cup_mask.png
 
         Written to the --out folder, where an earlier run's files are replaced:
@@ -45,7 +46,7 @@ def add(commands: Any) -> None:
         """,
     )
     argument = parser.add_argument
-    argument("source", metavar="SOURCE", help="video file, image folder, or camera number")
+    argument("source", metavar="SOURCE", help="video file, image folder or pattern, or camera number")
     common.add_prompts(parser)
     argument(
         "--out", type=Path, default=Path("sampt_out"), metavar="FOLDER", help="where results go (default: sampt_out)"

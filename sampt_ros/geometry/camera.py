@@ -11,8 +11,15 @@ import numpy as np
 
 from sampt_ros.errors import ProjectionError, QueryError
 
-# How many distortion coefficients each model of sensor_msgs/CameraInfo may have.
+# How many distortion coefficients each model of sensor_msgs/CameraInfo may have; further ones only where they are 0.
 MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+# Other names for them, as drivers and calibrations have them.
+_MODEL_NAMES = {
+    "radtan": "plumb_bob",
+    "fisheye": "equidistant",
+    "kannala_brandt": "equidistant",
+    "kannala_brandt4": "equidistant",
+}
 
 _FISHEYE = "equidistant"
 _NEWTON_STEPS = 15
@@ -28,7 +35,8 @@ class Pinhole:
 
     K              (3, 3) float64, pixels; the centre of the first pixel is (0, 0)
     D              (n,) float64, coefficients of `model`; empty or zero for a lens without distortion
-    model          plumb_bob, rational_polynomial or equidistant; any other only without distortion
+    model          plumb_bob, rational_polynomial or equidistant (Kannala-Brandt), or a common name for one of them; any
+                   other only without distortion
     width, height  of the image, pixels
 
     For a rectified image K is the left 3x3 of CameraInfo's P, and D is empty.
@@ -48,6 +56,7 @@ class Pinhole:
         if self.width <= 0 or self.height <= 0:
             raise QueryError(f"expected a camera with at least one pixel; got {self.width}x{self.height}")
         object.__setattr__(self, "K", matrix)
+        object.__setattr__(self, "model", _MODEL_NAMES.get(self.model.lower(), self.model))
         object.__setattr__(self, "D", self._coefficients())
 
     def for_images(self, size: tuple[int, int]) -> Pinhole:
@@ -130,9 +139,12 @@ class Pinhole:
             return np.zeros(4)
         if self.model not in MODELS:
             raise QueryError(f"expected a distortion model of {', '.join(MODELS)}; got {self.model!r}")
-        if len(given) not in MODELS[self.model] or not np.isfinite(given).all():
-            counts = " or ".join(map(str, MODELS[self.model]))
-            raise QueryError(f"expected {counts} distortion coefficients for {self.model}; got {given.tolist()}")
+        counts = MODELS[self.model]
+        if not given[counts[-1] :].any():  # the T265's driver gives equidistant a fifth, which is 0
+            given = given[: counts[-1]]
+        if len(given) not in counts or not np.isfinite(given).all():
+            expected = f"{' or '.join(map(str, counts))} distortion coefficients for {self.model}, others only as 0"
+            raise QueryError(f"expected {expected}; got {np.ravel(self.D).tolist()}")
         return given
 
     def _distorted(self, xyz: np.ndarray) -> np.ndarray:

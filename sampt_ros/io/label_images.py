@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +11,79 @@ from PIL import Image, UnidentifiedImageError
 from sampt_ros.errors import SourceError
 from sampt_ros.io.palette import object_color
 
+HIGHEST = 65535  # the largest label
+
 _PALETTE = [0, 0, 0, *(value for label in range(1, 256) for value in object_color(label))]
+_LOSSY = ("JPEG", "MPO", "WEBP")
+_OTHER_COLORS = ("CMYK", "YCbCr", "LAB", "HSV")
+_TINT = 32  # between the channels of what was grey before compression
+_OPAQUE = 128  # alpha from which on a pixel counts
+_WHITE = 255
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """What an image file holds.
+
+    values    (H, W) of any number type, or (H, W, 3) uint8 RGB where there are colours
+    alpha     (H, W) bool, True where it is not transparent; None where that says nothing
+    is_lossy  whether values near the true ones may stand for them, as in JPEG
+    """
+
+    values: np.ndarray
+    alpha: np.ndarray | None
+    is_lossy: bool
+
+    @property
+    def has_colors(self) -> bool:
+        return self.values.ndim == 3
 
 
 def read_labels(path: Path) -> np.ndarray:
     """The labels (H, W) uint8 or uint16 in an image file: palette indices, or grey values as they are.
 
-    Raises SourceError if the file cannot be read or holds colours.
+    What is transparent has the label 0. Raises SourceError if the file cannot be read, holds colours, or numbers that
+    are no labels.
     """
+    pixels = read_pixels(path)
+    if pixels.has_colors:
+        raise SourceError(f"expected a mask or label image (grey or palette) in {path}; got colours")
+    return whole_numbers(pixels.values, path)
+
+
+def read_pixels(path: Path) -> Pixels:
+    """What an image file holds: palette indices, grey values or colours; raises SourceError if it cannot be read."""
     try:
         with Image.open(path) as image:
-            labels = np.asarray(image)
+            is_lossy = image.format in _LOSSY
+            values = np.asarray(image.convert("RGB") if image.mode in _OTHER_COLORS or _is_negative(image) else image)
     except UnidentifiedImageError:
         raise SourceError(f"cannot read {path}: not an image file, or a broken one") from None
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow raises SyntaxError for a broken PNG.
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    if labels.ndim == 3:
-        colors = labels[..., :3]
-        if (colors != colors[..., :1]).any():
-            raise SourceError(f"expected a mask or label image (grey or palette) in {path}; got colours")
-        labels = colors[..., 0]
-    if labels.dtype == bool:
-        labels = labels.astype(np.uint8)
-    if labels.dtype == np.int32:  # how Pillow may give 16 bits
-        labels = labels.astype(np.uint16)
-    if labels.dtype not in (np.uint8, np.uint16):
-        raise SourceError(f"expected 8 or 16 bits per pixel in {path}; got {labels.dtype}")
-    return labels
+    alpha = None
+    if values.ndim == 3 and values.shape[2] in (2, 4):
+        opaque = values[..., -1] >= _OPAQUE
+        alpha = opaque if opaque.any() and not opaque.all() else None
+        values = values[..., :-1]
+    if values.ndim == 3 and np.ptp(values, axis=2).max() <= (_TINT if is_lossy else 0):
+        values = values[..., values.shape[2] // 2]  # of grey and alpha the one, of colours green
+    if alpha is not None and values.ndim == 2:
+        # A black shape on nothing is meant as much as a white one.
+        values = np.where(alpha, values if values[alpha].any() else _WHITE, 0).astype(values.dtype)
+    return Pixels(values, alpha, is_lossy)
+
+
+def whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
+    """Values (H, W) of any type as labels, uint8 or uint16; raises SourceError if they are none."""
+    if values.dtype in (bool, np.uint8):
+        return values.astype(np.uint8)
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).all() or (values != np.rint(values)).any():
+        raise SourceError(f"expected whole numbers, 8 or 16 bits, in {path}; got {values.dtype}")
+    if values.min() < 0 or values.max() > HIGHEST:
+        raise SourceError(f"expected labels from 0 to {HIGHEST} in {path}; got {values.min():g} to {values.max():g}")
+    return values.astype(np.uint16)
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
@@ -51,3 +98,13 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
         image.save(path, format="PNG")
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Whether a palette's first colour is light and another one black: then its order says nothing, as in a GIF."""
+    if image.mode != "P":
+        return False
+    colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    used = np.unique(np.asarray(image))
+    used = used[used < len(colors)]
+    return len(colors) > 0 and colors[0].mean() >= _WHITE / 2 and bool((colors[used] == 0).all(axis=1).any())

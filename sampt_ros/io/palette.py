@@ -14,6 +14,8 @@ _COLORS: tuple[Color, ...] = (
     (40, 90, 200),  # blue
 )
 
+COUNT = len(_COLORS)  # different ones
+
 
 def object_color(object_id: int) -> Color:
     """The RGB colour of an object, ids from 1; after the last colour the first comes again."""

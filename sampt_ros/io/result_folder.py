@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-import cv2
 import numpy as np
 
 from sampt_ros.data_types import FrameResult, Points
@@ -17,6 +16,7 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.overlay import ContactSheet, draw
 from sampt_ros.io.video import write_image
+from sampt_ros.io.video_writer import VideoWriter, video_writer
 
 
 class Recorder:
@@ -27,16 +27,17 @@ class Recorder:
                 recorder.add(image, result)
 
     labels/00000.png    object id per pixel: with a palette, or 16 bits where an id is over 255
-    tracks.csv          frame, object, point, x, y (pixels), label (1 on the object, 0 off it), visible, confidence
-    objects.csv         frame, object, state, score, area, x, y, width, height (pixels)
+    tracks.csv          frame, seconds (frame / fps), object, point, x, y (pixels), label (1 on the object, 0 off it),
+                        visible, confidence
+    objects.csv         frame, seconds, object, state, score, area, x, y, width, height (pixels)
     overlay.mp4         what `overlay.draw` shows
     contact_sheet.png   12 frames of it
 
     Nothing is touched before the first frame; then the files of an earlier run are replaced.
     """
 
-    TRACKS = ("frame", "object", "point", "x", "y", "label", "visible", "confidence")
-    OBJECTS = ("frame", "object", "state", "score", "area", "x", "y", "width", "height")
+    TRACKS = ("frame", "seconds", "object", "point", "x", "y", "label", "visible", "confidence")
+    OBJECTS = ("frame", "seconds", "object", "state", "score", "area", "x", "y", "width", "height")
 
     def __init__(self, folder: Path, fps: float) -> None:
         self.folder = folder
@@ -46,7 +47,7 @@ class Recorder:
         self._fps = fps
         self._sheet = ContactSheet()
         self._files: list[TextIO] = []
-        self._video: Any = None
+        self._video: VideoWriter | None = None
 
     def __enter__(self) -> Recorder:
         return self
@@ -58,18 +59,18 @@ class Recorder:
 
     def add(self, image: np.ndarray, result: FrameResult) -> None:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
-        if self._video is None:
-            self._open(result.size)
+        video = self._video or self._open(result.size)
+        seconds = f"{result.index / self._fps:.4f}"
         fits = max((item.id for item in result.objects), default=0) <= 255
         labels = result.labels.astype(np.uint8) if fits else result.labels
         write_labels(self.folder / f"labels/{result.index:05d}.png", labels)
         for item in result.objects:
-            self._tracks.writerows(_track_rows(result.index, item.id, item.points))
+            self._tracks.writerows(_track_rows((result.index, seconds), item.id, item.points))
             state = (item.state.name, f"{item.score:.4f}")
-            self._objects.writerow((result.index, item.id, *state, item.area, *item.box))
+            self._objects.writerow((result.index, seconds, item.id, *state, item.area, *item.box))
             self.masks[item.id] += item.area > 0
         drawn = draw(image, result)
-        self._video.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+        video.write(drawn)
         self._sheet.add(result.index, drawn)
         self.frames += 1
         self.seconds += sum(result.stages.values()) / 1000
@@ -77,14 +78,13 @@ class Recorder:
     def close(self) -> None:
         """Finish the files; the contact sheet is written now."""
         if self._video is not None:
-            self._video.release()
+            self._video.close()
         for file in self._files:
             file.close()
         if self.frames:
             write_image(self.folder / "contact_sheet.png", self._sheet.image())
 
-    def _open(self, size: tuple[int, int]) -> None:
-        height, width = size
+    def _open(self, size: tuple[int, int]) -> VideoWriter:
         try:
             (self.folder / "labels").mkdir(parents=True, exist_ok=True)
             for old in self.folder.glob("labels/[0-9][0-9][0-9][0-9][0-9].png"):
@@ -93,10 +93,8 @@ class Recorder:
             self._objects = self._csv("objects.csv", self.OBJECTS)
         except OSError as error:
             raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
-        video = self.folder / "overlay.mp4"
-        self._video = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"mp4v"), self._fps, (width, height))
-        if not self._video.isOpened():
-            raise SourceError(f"cannot write {video}: this OpenCV has no MPEG-4 encoder for {width}x{height}")
+        self._video = video_writer(self.folder / "overlay.mp4", self._fps, size)
+        return self._video
 
     def _csv(self, name: str, header: Sequence[str]) -> Any:
         file = (self.folder / name).open("w", newline="")
@@ -106,8 +104,8 @@ class Recorder:
         return writer
 
 
-def _track_rows(frame: int, object_id: int, points: Points) -> Iterator[tuple[Any, ...]]:
+def _track_rows(when: tuple[int, str], object_id: int, points: Points) -> Iterator[tuple[Any, ...]]:
     for point, (x, y), label, visible, confidence in zip(
         points.id, points.xy, points.label, points.visible, points.confidence
     ):
-        yield frame, object_id, point, f"{x:.2f}", f"{y:.2f}", label, int(visible), f"{confidence:.3f}"
+        yield *when, object_id, point, f"{x:.2f}", f"{y:.2f}", label, int(visible), f"{confidence:.3f}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -13,11 +14,15 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
+from sampt_ros.io.grey_range import GreyRange
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FALLBACK_FPS = 30.0  # of image folders, and of what does not know its rate
 
 _log = logging.getLogger(__name__)
+
+_NUMBERED = re.compile(r"%0?(\d*)d")  # as in %05d, which FFmpeg and OpenCV take for a number in file names
+_COUNT_TOLERANCE = 0.05  # of the frames that a video's header claims; more that are missing are told
 
 
 class FrameSource(ABC):
@@ -59,16 +64,21 @@ class FrameSource(ABC):
 def open_source(source: str) -> FrameSource:
     """The frames of `source`: the path of a video file or an image folder, or a camera's number such as "0".
 
+    Of the images in a folder a pattern of names takes some: "frames/*-color.jpg", "frames/%05d.png".
     Raises SourceError if it is missing, empty or unreadable.
     """
     path = Path(source)
     if path.is_dir():
-        return ImageFolder(path)
+        return ImageFolder(path, image_files(path), warn_of_several_kinds=True)
     if path.is_file():
-        return VideoFile(path)
+        return _video_file(path)
     if re.fullmatch(r"\d{1,3}", source):
         return Camera(int(source))
-    raise SourceError(f"expected a video file, an image folder or a camera's number; there is no {source!r}")
+    if re.search(r"[*?[]", path.name) or _NUMBERED.search(path.name):
+        return ImageFolder(path, matching_files(path))
+    raise SourceError(
+        f"expected a video file, an image folder, a pattern of image files or a camera's number; there is no {source!r}"
+    )
 
 
 def natural_key(path: Path) -> list[tuple[int, int | str]]:
@@ -88,21 +98,49 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(found, key=natural_key)
 
 
-def read_image(path: Path) -> np.ndarray:
-    """The image (H, W, 3) uint8 RGB in a file; raises SourceError if it cannot be read."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+def matching_files(pattern: Path) -> list[Path]:
+    """The files whose names match a pattern with *, ?, [...] or %d, in natural order; raises SourceError for none."""
+    folder = pattern.parent
+    if not folder.is_dir():
+        raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
+    if number := _NUMBERED.search(pattern.name):
+        digits = rf"\d{{{number[1]},}}" if number[1] else r"\d+"
+        name = re.escape(pattern.name[: number.start()]) + digits + re.escape(pattern.name[number.end() :])
+        found = [path for path in folder.iterdir() if re.fullmatch(name, path.name)]
+    else:
+        found = list(folder.glob(pattern.name))
+    if not found:
+        raise SourceError(f"expected files whose names match {str(pattern)!r}; got none")
+    return sorted(found, key=natural_key)
+
+
+def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
+    """The image (H, W, 3) uint8 RGB in a file; raises SourceError if it cannot be read.
+
+    One of 16 bits is shown by the range of values in `grey`, which follows a sequence of them, or else by its own.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is not None and image.dtype != np.uint8:
+        if image.dtype == np.uint16:
+            has_colors = bool((image != image[..., :1]).any())
+            image = (grey or GreyRange()).to_8_bits(image, from_zero=has_colors)
+        else:
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise SourceError(f"cannot read {path}: not an image file, or a broken one")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 class ImageFolder(FrameSource):
-    """The images of a folder, in natural order. Unreadable ones are skipped, counted and named in a warning."""
+    """Images of a folder, in the order given. Unreadable ones are skipped, counted and named in a warning."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Sequence[Path], warn_of_several_kinds: bool = False) -> None:
+        """folder: what was asked for, a pattern perhaps."""
         self.fps = FALLBACK_FPS
-        self._files = image_files(folder)
+        self._files = files
         self.length = len(self._files)
+        if warn_of_several_kinds:
+            _warn_of_several_kinds(folder, files)
         first = next(self._readable(), None)
         if first is None:
             raise SourceError(f"expected at least one readable image in {str(folder)!r}; got {self.length} unreadable")
@@ -118,9 +156,10 @@ class ImageFolder(FrameSource):
             yield image
 
     def _readable(self, warn: bool = False) -> Iterator[tuple[Path, np.ndarray]]:
+        grey = GreyRange()
         for path in self._files:
             try:
-                image = read_image(path)
+                image = read_image(path, grey)
             except SourceError as error:
                 self.skipped += 1
                 if warn:
@@ -136,7 +175,9 @@ class VideoFile(FrameSource):
         self._path = path
         first = next(iter(self), None)
         if first is None:
-            raise SourceError(f"expected a video file that OpenCV can decode; cannot read a frame from {str(path)!r}")
+            raise SourceError(
+                f"expected a video file that OpenCV can decode; cannot read a frame from {str(path)!r}{_codec(path)}"
+            )
         self.size = first.shape[:2]
         capture = cv2.VideoCapture(str(path))
         self.fps = _fps(capture)
@@ -145,10 +186,49 @@ class VideoFile(FrameSource):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         capture = cv2.VideoCapture(str(self._path))
+        read = 0
         try:
-            yield from _decoded(capture)
+            for image in _decoded(capture):
+                read += 1
+                yield image
         finally:
             capture.release()
+        if self.length and read < (1 - _COUNT_TOLERANCE) * self.length:
+            _log.warning("%s: %d of the %d frames that it claims could be read", self._path, read, self.length)
+
+
+def _video_file(path: Path) -> FrameSource:
+    """A video through OpenCV, or through PyAV where that one alone reads it."""
+    try:
+        return VideoFile(path)
+    except SourceError as error:
+        from sampt_ros.io.pyav_video import HINT, PyavFile
+
+        try:
+            return PyavFile(path)
+        except ImportError:
+            raise SourceError(f"{error}; {HINT}") from None
+
+
+def _codec(path: Path) -> str:
+    """How a video is compressed, in words, where OpenCV knows."""
+    capture = cv2.VideoCapture(str(path))
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=False) if capture.isOpened() else b""
+    capture.release()
+    return f", whose codec is {code.decode()}" if code.isalnum() else ""
+
+
+def _warn_of_several_kinds(folder: Path, files: Sequence[Path]) -> None:
+    """Tell of a folder with, say, colour and depth side by side, by their names without the numbers."""
+    kinds = Counter(re.sub(r"\d+", "*", path.name) for path in files)
+    if len(kinds) > 1 and min(kinds.values()) > 1:
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
+        _log.warning(
+            "%s holds images of several kinds (%s), and all are taken for one sequence; '%s' takes one kind",
+            folder,
+            counts,
+            folder / kinds.most_common(1)[0][0],
+        )
 
 
 class Camera(FrameSource):

@@ -13,6 +13,7 @@ from sampt_ros.data_types import FrameResult, ObjectResult
 from sampt_ros.errors import QueryError, StampError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages.images import mask_from_image, rgb_from_image
 from sampt_ros.streaming.requests import Action, Reference, Request
 
@@ -112,7 +113,7 @@ def reference_from_message(msg: Any) -> Reference:
 
     Raises FrameError for an image, QueryError for a mask that cannot be read.
     """
-    return Reference(rgb_from_image(msg.image), mask_from_image(msg.mask), msg.object_id)
+    return Reference(rgb_from_image(msg.image, GreyRange()), mask_from_image(msg.mask), msg.object_id)
 
 
 def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:

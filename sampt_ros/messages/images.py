@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import FrameError, QueryError
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages.color_backends import color_backend
 
 _BAYER = [f"bayer_{order}{depth}" for order in ("rggb", "bggr", "gbrg", "grbg") for depth in (8, 16)]
@@ -26,7 +27,16 @@ _CHANNELS = {
     **dict.fromkeys(["rgba8", "bgra8", "rgba16", "bgra16"], 4),
 }
 # The same layout under another name; images without colour information are what OpenCV takes them for.
-_ALIASES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2", "8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}
+_ALIASES = {
+    "uyvy": "yuv422",
+    "yuyv": "yuv422_yuy2",
+    "8UC1": "mono8",
+    "8UC3": "bgr8",
+    "8UC4": "bgra8",
+    "16UC1": "mono16",
+    "16UC3": "bgr16",
+    "16UC4": "bgra16",
+}
 _HALF_HEIGHT_CHROMA = ("nv12", "nv21")  # a plane of H rows of luminance, then one of H / 2 rows of chrominance
 _EVEN_WIDTH = ("yuv422", "yuv422_yuy2", *_HALF_HEIGHT_CHROMA)
 _OWN_CONVERSIONS = {
@@ -35,24 +45,29 @@ _OWN_CONVERSIONS = {
     "nv12": cv2.COLOR_YUV2RGB_NV12,
     "nv21": cv2.COLOR_YUV2RGB_NV21,
 }
+_KEEP_16_BITS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 # Encodings of one channel, as numpy names their numbers.
 _DEPTH_TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 _MASK_TYPES = {"mono8": "u1", "8UC1": "u1", "8SC1": "i1", "16SC1": "i2", "32SC1": "i4", "64FC1": "f8"} | _DEPTH_TYPES
 _PUBLISHED = {"mono8": (np.uint8, 1), "mono16": (np.uint16, 1), "rgb8": (np.uint8, 3)}
 
 
-def rgb_from_image(msg: Any) -> np.ndarray:
+def rgb_from_image(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
     """The image as (H, W, 3) uint8 RGB, C-contiguous; an unpadded rgb8 image is not copied but shares msg.data.
 
-    16-bit channels are divided by 257, so that white stays white. 8UC1, 8UC3 and 8UC4 are taken as mono8, bgr8 and
-    bgra8. Bytes after the last row are ignored. Raises FrameError for an unknown encoding, and for a size, step and
-    data that do not agree.
+    16-bit channels become 8 bits by the range of values in `grey`, which follows a stream of them; without it they are
+    divided by 257, so that white stays white. 8UC1, 8UC3 and 8UC4 are taken as mono8, bgr8 and bgra8, and so are those
+    of 16 bits. Bytes after the last row are ignored. Raises FrameError for an unknown encoding, and for a size, step
+    and data that do not agree.
     """
     encoding = _ALIASES.get(msg.encoding, msg.encoding)
     if encoding not in _CHANNELS:
         known = ", ".join([*_CHANNELS, *_ALIASES])
         raise FrameError(f"expected an image encoding that shows colours or grey ({known}); got {msg.encoding!r}")
     pixels = _pixels(msg, encoding)
+    if pixels.dtype == np.uint16 and grey is not None:
+        pixels = grey.to_8_bits(pixels, from_zero=encoding != "mono16")
+        encoding = f"{encoding[:-2]}8"
     if encoding == "rgb8":
         return pixels
     if encoding in _OWN_CONVERSIONS:
@@ -68,18 +83,23 @@ def rgb_from_image(msg: Any) -> np.ndarray:
     return np.ascontiguousarray(color_backend()(packed))
 
 
-def rgb_from_compressed(msg: Any) -> np.ndarray:
-    """A JPEG, PNG or other compressed image as (H, W, 3) uint8 RGB; 16-bit channels lose their lower byte.
+def rgb_from_compressed(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
+    """A JPEG, PNG or other compressed image as (H, W, 3) uint8 RGB.
 
-    Raises FrameError if the data cannot be decoded.
+    16-bit channels become 8 bits by the range of values in `grey`, as in `rgb_from_image`; without it they lose their
+    lower byte. Raises FrameError if the data cannot be decoded.
     """
     data = np.frombuffer(msg.data, np.uint8)
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        image = cv2.imdecode(data, _KEEP_16_BITS if grey is not None else cv2.IMREAD_COLOR) if len(data) else None
     except cv2.error:  # the size that the data name is beyond all bounds
         image = None
     if image is None:
         raise FrameError(f"expected JPEG or PNG data; got {len(data)} bytes that do not decode ({msg.format!r})")
+    if image.dtype == np.uint16 and grey is not None:
+        if (image == image[..., :1]).all():
+            return cv2.cvtColor(grey.to_8_bits(image[..., 0]), cv2.COLOR_GRAY2RGB)
+        image = grey.to_8_bits(image, from_zero=True)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

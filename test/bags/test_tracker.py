@@ -185,7 +185,7 @@ def test_depth_is_told_from_colour(there, looks, names, chosen):
 @pytest.mark.parametrize(
     ("there", "looks", "names", "complaint"),
     [
-        (topics(d=RAW), {"/d": DEPTH}, {}, "expected images that show colours or grey, .*; the bag has /d"),
+        (topics(depth=RAW), {"/depth": DEPTH}, {}, "expected images that show colours or grey, .*; the bag has /depth"),
         (
             topics(a=RAW, d=RAW),
             {"/a": COLOUR, "/d": DEPTH},
@@ -204,6 +204,12 @@ def test_depth_is_told_from_colour(there, looks, names, chosen):
 def test_depth_that_cannot_be_had_is_refused_with_what_there_is(there, looks, names, complaint):
     with pytest.raises(SourceError, match=complaint):
         choose_inputs(there, looks, **names)
+
+
+def test_the_only_images_are_taken_for_grey_where_they_are_16uc1_and_not_called_depth(caplog):
+    assert choose_inputs(topics(thermal=RAW, i=INFO), {"/thermal": DEPTH}).image.name == "/thermal"
+    assert "/thermal is 16UC1 and the only topic of images: it is taken for grey" in caplog.text
+    assert choose_inputs(topics(depth=RAW), {"/depth": DEPTH}, image="/depth").image.name == "/depth"
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_an_interrupted_track_keeps_what_it_has(fakes, folder, tmp_path, capsys,
         # nothing to read
         (["track", "nowhere.mp4", "--point", "1,1"], "there is no 'nowhere.mp4'"),
         # nothing to track
-        (["track", "FOLDER"], "at least one --point, --box, --mask or --reference"),
+        (["track", "FOLDER"], "at least one --point, --box, --mask, --reference or --query-points"),
         # a point outside
         (["track", "FOLDER", "--point", "900,1"], "inside the 64x48 image"),
         # an unknown preset, parameter and value

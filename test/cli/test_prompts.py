@@ -67,7 +67,7 @@ def test_a_reference_needs_its_mask(label_image):
 @pytest.mark.parametrize(
     ("points", "boxes", "masks", "complaint"),
     [
-        ([], [], [], "at least one --point, --box, --mask or --reference"),
+        ([], [], [], "at least one --point, --box, --mask, --reference or --query-points"),
         (["3"], [], [], r"expected x,y\[,label\]\[,object\]; got '3'"),
         (["3,4,1,1,1"], [], [], "expected x,y"),
         (["3,here"], [], [], "expected x,y"),

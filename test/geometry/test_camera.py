@@ -132,11 +132,33 @@ def test_the_image_ends_half_a_pixel_beyond_the_last_centre():
         ({"D": np.ones(5), "model": "fov"}, "plumb_bob, rational_polynomial, equidistant; got 'fov'"),
         ({"D": np.ones(3), "model": "plumb_bob"}, "4 or 5 distortion coefficients"),
         ({"D": np.full(5, np.nan), "model": "plumb_bob"}, "4 or 5 distortion coefficients"),
+        (
+            {"D": np.full(5, 0.1), "model": "equidistant"},
+            "4 distortion coefficients for equidistant, others only as 0",
+        ),
+        ({"D": np.ones(4), "model": "mei"}, "model of plumb_bob, rational_polynomial, equidistant; got 'mei'"),
     ],
 )
 def test_what_makes_no_camera_is_refused(change, message):
     with pytest.raises(QueryError, match=message):
         Pinhole(**{"K": K, "D": NONE, "model": "", "width": 640, "height": 480, **change})
+
+
+@pytest.mark.parametrize(
+    ("lens", "D", "model"),
+    [
+        # as the RealSense T265's driver publishes it
+        ("fisheye", [-0.008, 0.044, -0.041, 0.007, 0.0], "equidistant"),
+        ("fisheye", [-0.008, 0.044, -0.041, 0.007], "kannala_brandt"),
+        ("fisheye", [-0.008, 0.044, -0.041, 0.007], "fisheye"),
+        ("webcam", [0.12, -0.25, 0.001, -0.002, 0.1, 0, 0, 0], "plumb_bob"),
+        ("webcam", [0.12, -0.25, 0.001, -0.002, 0.1], "radtan"),
+    ],
+)
+def test_zeros_too_many_and_other_names_make_the_same_camera(lens, D, model):  # noqa: N803
+    known = LENSES[lens]
+    camera = Pinhole(known.K, np.array(D), model, known.width, known.height)
+    assert camera.is_like(known)
 
 
 def test_an_unknown_model_without_distortion_is_a_plain_camera():

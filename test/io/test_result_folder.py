@@ -50,7 +50,9 @@ def test_the_tables_say_what_the_results_say(sam_pt, tmp_path):
     assert [int(row["point"]) for row in points] == item.points.id.tolist()
     assert {row["visible"] for row in points} == {"1"}
     last = rows(tmp_path / "objects.csv")[-1]
-    assert (last["frame"], last["object"], last["state"], int(last["area"])) == ("1", "1", "TRACKING", item.area)
+    assert (last["frame"], last["seconds"], last["object"]) == ("1", "0.1000", "1")
+    assert (last["state"], int(last["area"])) == ("TRACKING", item.area)
+    assert {row["seconds"] for row in points} == {"0.1000"}
     assert tuple(int(last[name]) for name in ("x", "y", "width", "height")) == item.box
 
 

@@ -1,0 +1,199 @@
+"""Which files a bag is made of: what metadata.yaml says, what lies in the folder, and what each file really is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+import zstandard
+
+from sampt_ros.bags import mcap_file, sqlite_file
+from sampt_ros.bags.storage import Topic, damaged, type_name
+from sampt_ros.errors import SourceError
+from sampt_ros.io.video import natural_key
+
+METADATA = "metadata.yaml"
+MCAP, SQLITE, ZSTD = "mcap", "sqlite3", "zstd"  # what a file may be
+
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+_SUFFIXES = (".mcap", ".db3")
+_PACKED_SUFFIXES = (".zstd", ".zst")
+_FORM = "expected a ROS 2 bag, a folder with .mcap or .db3 files, or one such file"
+_MAGICS = {mcap_file.MAGIC: MCAP, sqlite_file.MAGIC: SQLITE, ZSTD_MAGIC: ZSTD}
+_ROS1 = b"#ROSBAG V"
+_GIT_LFS = b"version https://git-lfs"
+_SHOWN = 32  # bytes of a file that is none of these
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a bag's metadata.yaml says.
+
+    files   names of the storage files, in order
+    counts  messages by file; older bags do not say it
+    topics  with their number of messages
+    """
+
+    files: list[str]
+    counts: dict[str, int]
+    topics: list[Topic]
+
+
+@dataclass(frozen=True)
+class BagFiles:
+    """The files that a bag's messages are in, in order, and what the bag says of itself."""
+
+    files: list[Path]
+    metadata: Metadata | None = None
+
+
+def find_files(path: Path, tell: Callable[[str], None]) -> BagFiles:
+    """The files of a bag: a folder, its metadata.yaml, or one of its files. What is missing is told.
+
+    Raises SourceError, saying what is there instead.
+    """
+    if path.name == METADATA and path.is_file():
+        path = path.parent
+    if not path.exists():
+        raise SourceError(f"{_FORM}; there is no {str(path)!r}")
+    if not path.is_dir():
+        kind(path)
+        return BagFiles([path])
+    metadata = read_metadata(path / METADATA, tell)
+    try:
+        there = [file for file in sorted(path.iterdir(), key=natural_key) if _is_storage(file)]
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+    files = _named(path, metadata, there, tell) if metadata else _without_unpacked(there)
+    usable = [file for file in files if _is_usable(file, tell, only=len(files) == 1)]
+    if not usable:
+        raise SourceError(f"{_FORM}; got {str(path)!r}{_what_is_there(path, files)}")
+    return BagFiles(usable, metadata)
+
+
+def kind(path: Path) -> str:
+    """MCAP, SQLITE or ZSTD, by how the file begins; raises SourceError, saying what else it is."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_SHOWN)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+    for magic, found in _MAGICS.items():
+        if start.startswith(magic):
+            return found
+    if not start.strip(b"\0") and _log_of(path):  # everything is still in the log
+        return SQLITE
+    if start.startswith(_ROS1):
+        raise SourceError(f"{_FORM}; {path} is one of ROS 1: rosbags-convert --src {path} --dst NEW converts it")
+    if start.startswith(_GIT_LFS):
+        raise SourceError(f"{_FORM}; {path} is a git-lfs pointer, not the recording itself, which git lfs pull fetches")
+    if not start:
+        raise SourceError(f"{_FORM}; {path} is empty")
+    raise SourceError(f"{_FORM}; got {str(path)!r}, which is neither MCAP nor SQLite3: it begins with {start!r}")
+
+
+def read_metadata(path: Path, tell: Callable[[str], None]) -> Metadata | None:
+    """What a metadata.yaml says; None where there is none, or a damaged one, which is told."""
+    if not path.is_file():
+        return None
+    try:
+        content = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]
+        names = [PurePath(name).name for name in content["relative_file_paths"]]
+        parts = content.get("files") or []
+        return Metadata(
+            names,
+            {PurePath(part["path"]).name: int(part["message_count"]) for part in parts},
+            [_topic(part) for part in content["topics_with_message_count"]],
+        )
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        tell(f"{path} is damaged ({reason}): the files beside it are read")
+        return None
+
+
+def unpack(path: Path, folder: Path, tell: Callable[[str], None]) -> Path:
+    """Decompress a file into a folder, up to where it is damaged; raises SourceError if there is no room for it."""
+    unpacked = folder / (path.stem if path.suffix in _PACKED_SUFFIXES else path.name)
+    try:
+        with path.open("rb") as packed, unpacked.open("wb") as file:
+            reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
+            try:
+                shutil.copyfileobj(reader, file, 1 << 20)
+            except zstandard.ZstdError as error:
+                tell(damaged(path, error))
+    except OSError as error:
+        raise SourceError(
+            f"cannot decompress {path} into {folder}: {error.strerror}; TMPDIR may name another folder"
+        ) from None
+    return unpacked
+
+
+def _topic(part: Any) -> Topic:
+    known = part["topic_metadata"]
+    kind = type_name(known["type"], known.get("serialization_format", "cdr"))
+    return Topic(known["name"], kind, int(part["message_count"]))
+
+
+def _is_storage(file: Path) -> bool:
+    """Whether a file's name is that of a storage file, compressed or not."""
+    suffixes = file.suffixes[:-1] if file.suffix in _PACKED_SUFFIXES else file.suffixes
+    return suffixes[-1:] != [] and suffixes[-1] in _SUFFIXES and file.is_file()
+
+
+def _log_of(path: Path) -> bool:
+    log = path.with_name(path.name + sqlite_file.LOG)
+    return log.is_file() and log.stat().st_size > 0
+
+
+def _without_unpacked(files: Sequence[Path]) -> list[Path]:
+    """The files less those that lie beside their own decompressed form, as a recorder or player may leave them."""
+    names = {file.name for file in files}
+    return [file for file in files if not (file.suffix in _PACKED_SUFFIXES and file.stem in names)]
+
+
+def _named(folder: Path, metadata: Metadata, there: Sequence[Path], tell: Callable[[str], None]) -> list[Path]:
+    """The files that the metadata name; those that lie there where none of them does: they were renamed."""
+    named = [folder / name for name in metadata.files]
+    found = [file for file in named if file.is_file()]
+    missing = [file.name for file in named if not file.is_file()]
+    if missing and not found and there:
+        tell(f"{folder}: the files beside {METADATA} are read, as {_listed(missing)}, which it names, cannot be found")
+        return _without_unpacked(there)
+    if missing:
+        lost = sum(metadata.counts[name] for name in missing) if metadata.counts.keys() >= set(missing) else None
+        tell(f"{folder}: {_listed(missing)} is missing" + ("" if lost is None else f", with {lost} messages"))
+    beside = {file.name for file in there} - set(metadata.files)
+    if beside := {name for name in beside if not any(other.startswith(f"{name}.") for other in metadata.files)}:
+        tell(f"{folder}: {_listed(sorted(beside))} is not read, as {METADATA} does not name it")
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _is_usable(file: Path, tell: Callable[[str], None], only: bool) -> bool:
+    """Whether a file of several is one of a bag, told if not; raises SourceError for the only one."""
+    try:
+        kind(file)
+    except SourceError as error:
+        if only:
+            raise
+        tell(f"{file.name} is not read: {error}")
+        return False
+    return True
+
+
+def _what_is_there(folder: Path, files: Sequence[Path]) -> str:
+    """What a folder holds that may be meant, in words."""
+    if files:
+        return ", none of whose files is one"
+    if ros1 := sorted(folder.glob("*.bag")):
+        return f" with bags of ROS 1 ({ros1[0].name}): rosbags-convert --src {ros1[0]} --dst NEW converts one"
+    inside = [other for other in sorted(folder.iterdir()) if other.is_dir() and any(map(_is_storage, other.iterdir()))]
+    return f"; the folder {str(inside[0])!r} in it is one" if inside else ", which has none"

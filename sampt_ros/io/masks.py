@@ -1,0 +1,120 @@
+"""Masks of objects as people make them: black and white, with soft edges, as JPEG, by labels, by colours, cut out."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sampt_ros.errors import SourceError
+from sampt_ros.io.label_images import Pixels, read_pixels, whole_numbers
+from sampt_ros.io.palette import COUNT, object_color
+
+FIRST_OBJECT = 1  # the object that a mask without a number belongs to
+
+_FULL = (1, 255, 65535)  # what stands for "on the object" in a mask of that depth
+_NEARLY = 0.125  # of full: values so near to nothing or to full are that, but for a compressed image's noise
+_VOID = 255  # in label images (DAVIS, VOC): belongs to nothing
+_LABELS_BESIDE_VOID = 64  # lower ones are taken for labels where 255 is there too; higher ones may be shades of grey
+_MANY = 16  # labels; more are believed only where most of them cover areas
+_AREA = np.ones((3, 3), np.uint8)  # what edges do not cover
+
+
+def read_masks(path: Path) -> dict[int, np.ndarray]:
+    """The objects in an image file, by id, each a mask (H, W) bool.
+
+    - black and white, also with soft edges or as JPEG: object 1, where it is lighter than middle grey
+    - labels, grey or palette: an object each, with the label as its id; 255 beside lower labels is void
+    - colours: one on black is object 1; several are objects where they are those of DAVIS's palette
+    - a cut-out with a transparent background: object 1, what is opaque
+
+    Raises SourceError, saying what was found, where none of these is meant.
+    """
+    pixels = read_pixels(path)
+    masks = _by_color(pixels, path) if pixels.has_colors else _by_value(pixels, path)
+    if not masks:
+        raise SourceError(f"expected an object in {path}; got a mask without one")
+    return masks
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """All objects in an image file as one mask (H, W) bool; where `read_masks` finds none, all that is not black.
+
+    Raises SourceError if the file cannot be read or is black.
+    """
+    try:
+        masks = read_masks(path)
+    except SourceError:
+        pixels = read_pixels(path)
+        values = pixels.values.max(axis=2) if pixels.has_colors else pixels.values
+        mask = values > (_NEARLY * 255 if pixels.is_lossy else 0)
+        if not mask.any():
+            raise
+        return mask
+    return np.any(list(masks.values()), axis=0)
+
+
+def _by_value(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
+    values = pixels.values
+    if values.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
+        values = np.rint(values * _FULL[1])
+    labels = whole_numbers(values, path)
+    found = np.unique(labels[labels > 0])
+    if len(found) == 0:
+        return {}
+    full = next(full for full in _FULL if found[-1] <= full)
+    if len(found) == 1:
+        return {FIRST_OBJECT if found[0] == full else int(found[0]): labels > 0}
+    areas = np.unique(labels[cv2.erode(labels, _AREA) == cv2.dilate(labels, _AREA)])  # values that cover 3x3 pixels
+    has_white = found[-1] == full or (pixels.is_lossy and found[-1] > (1 - _NEARLY) * full)
+    if not has_white:
+        ids = found
+        is_clear = not pixels.is_lossy and (len(ids) <= _MANY or 2 * np.isin(ids, areas).sum() >= len(ids))
+    elif full == _VOID and found[-2] < _LABELS_BESIDE_VOID and np.isin(found[:-1], areas).any() and not pixels.is_lossy:
+        ids, is_clear = found[:-1], True
+    else:
+        shades = found[(found > _NEARLY * full) & (found < (1 - _NEARLY) * full)]
+        is_edge = np.isin(labels, shades)  # if it is a mask: what covers areas, or most of the image, is no edge
+        ids, is_clear = found[:0], not np.isin(shades, areas).any() and is_edge.mean() < 0.5
+    if not is_clear:
+        raise _unclear(f"{len(found)} different values from {found[0]} to {found[-1]}", path)
+    return {int(label): labels == label for label in ids} or {FIRST_OBJECT: labels > full / 2}
+
+
+def _by_color(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
+    codes = pixels.values.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    if pixels.alpha is not None:
+        codes = np.where(pixels.alpha, codes, 0)
+    found = np.unique(codes[codes > 0])
+    if len(found) == 1:
+        return {FIRST_OBJECT: codes > 0}
+    known = _palette()
+    ids = [known.get(int(code)) for code in found]
+    if None not in ids:
+        return {label: codes == code for label, code in zip(ids, found) if label is not None}
+    if pixels.alpha is not None:
+        return {FIRST_OBJECT: pixels.alpha}
+    raise _unclear(f"{len(found)} different colours", path)
+
+
+@cache
+def _palette() -> dict[int, int]:
+    """The labels by the colours that they are shown in, as 0xRRGGBB: in DAVIS and VOC, and in this package's files."""
+    known = {}
+    for label in range(1, _VOID):
+        bits = [[label >> (3 * place + channel) & 1 for place in range(3)] for channel in range(3)]
+        red, green, blue = (sum(bit << (7 - place) for place, bit in enumerate(channel)) for channel in bits)
+        known[red << 16 | green << 8 | blue] = label
+    for label in range(COUNT, 0, -1):
+        red, green, blue = object_color(label)
+        known[red << 16 | green << 8 | blue] = label
+    return known
+
+
+def _unclear(found: str, path: Path) -> SourceError:
+    return SourceError(
+        f"expected a mask (black and white), or a label image (an id per object, not as JPEG), in {path}; got {found}; "
+        f"to take all that is not black for one object: {path},1"
+    )

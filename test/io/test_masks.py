@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from sampt_ros.errors import SourceError
+from sampt_ros.io.label_images import write_labels
+from sampt_ros.io.masks import read_mask, read_masks
+
+y, x = np.mgrid[:60, :80]
+DISK = np.hypot(x - 25, y - 30) <= 12
+BAR = (x >= 50) & (x < 70) & (y >= 10) & (y < 50)
+RING = (np.hypot(x - 25, y - 30) <= 15) & ~DISK
+SOFT = cv2.resize(
+    cv2.resize(DISK.astype(np.uint8) * 255, (320, 240), interpolation=cv2.INTER_NEAREST),
+    (80, 60),
+    interpolation=cv2.INTER_AREA,
+)
+BLURRED = cv2.GaussianBlur(DISK.astype(np.uint8) * 255, (0, 0), 1.5)
+
+
+def labels(disk: int, bar: int = 0, ring: int = 0, kind=np.uint8) -> np.ndarray:
+    return (disk * DISK + bar * BAR + ring * RING).astype(kind)
+
+
+def saved(folder, pixels, name="mask.png", **options):
+    (pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)).save(folder / name, **options)
+    return folder / name
+
+
+def rgba(color, alpha) -> np.ndarray:
+    """(60, 80, 4): one colour, or (60, 80, 3) colours, with this alpha."""
+    return np.dstack([np.broadcast_to(np.asarray(color, np.uint8), (60, 80, 3)), alpha])
+
+
+def colored(disk, bar) -> np.ndarray:
+    return (DISK[..., None] * np.uint8(disk) + BAR[..., None] * np.uint8(bar)).astype(np.uint8)
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+ON = DISK.astype(np.uint8) * 255
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (ON, {1: DISK}),
+        (DISK, {1: DISK}),  # one bit per pixel
+        (labels(1), {1: DISK}),
+        (labels(65535, kind=np.uint16), {1: DISK}),
+        (labels(255, kind=np.uint16), {1: DISK}),
+        # a single id is kept, as the labels of a run have it when one object is left
+        (labels(3), {3: DISK}),
+        (labels(700, kind=np.uint16), {700: DISK}),
+        (labels(2, 3), {2: DISK, 3: BAR}),
+        (labels(2, 300, kind=np.uint16), {2: DISK, 300: BAR}),
+        (labels(2, 240), {2: DISK, 240: BAR}),
+        (labels(2, 300, kind=np.int32), {2: DISK, 300: BAR}),
+        # void, around an object or elsewhere
+        (labels(1, ring=255), {1: DISK}),
+        (labels(1, 255, 2), {1: DISK, 2: RING}),
+        # grey with alpha, in two and in four channels; black or white shapes on nothing
+        (np.dstack([ON, np.full_like(ON, 255)]), {1: DISK}),
+        (np.dstack([ON, ON]), {1: DISK}),
+        (rgba((255, 255, 255), ON), {1: DISK}),
+        (rgba((0, 0, 0), ON), {1: DISK}),
+        (np.dstack([labels(2, 3), np.full_like(ON, 255)]), {2: DISK, 3: BAR}),
+        # a cut-out
+        (rgba(NOISE, ON), {1: DISK}),
+        # colours: one; those of DAVIS
+        (colored((200, 10, 30), (0, 0, 0)), {1: DISK}),
+        (colored((128, 0, 0), (0, 128, 0)), {1: DISK, 2: BAR}),
+        # floats
+        (DISK.astype(np.float32), {1: DISK}),
+        (labels(2, 3, kind=np.float32), {2: DISK, 3: BAR}),
+    ],
+)
+def test_what_is_meant_is_read(tmp_path, pixels, expected):
+    found = read_masks(saved(tmp_path, pixels, "mask.tif"))
+    assert set(found) == set(expected)
+    for name, mask in expected.items():
+        np.testing.assert_array_equal(found[name], mask)
+
+
+@pytest.mark.parametrize("pixels", [SOFT, BLURRED, BLURRED.astype(np.uint16) * 257, BLURRED.astype(np.float32) / 255])
+def test_soft_edges_are_cut_in_the_middle(tmp_path, pixels):
+    (found,) = read_masks(saved(tmp_path, pixels, "mask.tif")).values()
+    assert (found ^ DISK).sum() <= 20
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.tif"), found)
+
+
+@pytest.mark.parametrize("quality", [40, 75, 95])
+@pytest.mark.parametrize("name", ["mask.jpg", "mask.webp"])
+def test_the_noise_of_a_compressed_mask_is_not_an_object(tmp_path, quality, name):
+    path = saved(tmp_path, ON if name == "mask.jpg" else Image.fromarray(ON).convert("RGB"), name, quality=quality)
+    found = read_masks(path)
+    assert set(found) == {1}
+    assert (found[1] ^ DISK).sum() <= 20
+    np.testing.assert_array_equal(read_mask(path), found[1])
+
+
+def test_a_compressed_mask_saved_as_png_is_read_too(tmp_path):
+    noisy = Image.open(saved(tmp_path, ON, "mask.jpg", quality=80))
+    found = read_masks(saved(tmp_path, noisy))
+    assert set(found) == {1}
+    assert (found[1] ^ DISK).sum() <= 20
+
+
+def test_this_package_s_label_images_come_back_also_as_colours(tmp_path):
+    write_labels(tmp_path / "labels.png", labels(2, 7))
+    for path in (tmp_path / "labels.png", saved(tmp_path, Image.open(tmp_path / "labels.png").convert("RGB"))):
+        found = read_masks(path)
+        assert set(found) == {2, 7}
+        np.testing.assert_array_equal(found[7], BAR)
+
+
+def test_a_palette_that_begins_with_white_is_read_by_its_colours(tmp_path):
+    image = Image.fromarray(DISK.astype(np.uint8) ^ 1)  # index 0, white, on the disk
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    np.testing.assert_array_equal(read_masks(saved(tmp_path, image))[1], DISK)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "found"),
+    [
+        (np.zeros((60, 80), np.uint8), "got a mask without one"),
+        (labels(127, 255), "got 2 different values from 127 to 255"),
+        (NOISE[..., 0], "different values from 1 to 255"),
+        (colored((200, 10, 30), (10, 200, 30)), "got 2 different colours"),
+        (labels(65536, 65537, kind=np.int32), "expected labels from 0 to 65535 .* got 0 to 65537"),
+        (labels(1, kind=np.int32) - 1, "got -1 to 0"),
+        (labels(1, 2, kind=np.float32) / 2 + 0.5, "expected whole numbers, 8 or 16 bits"),
+    ],
+)
+def test_what_cannot_be_meant_is_named(tmp_path, pixels, found):
+    with pytest.raises(SourceError, match=found) as error:
+        read_masks(saved(tmp_path, pixels, "mask.tif"))
+    if "different" in found:
+        assert f"{tmp_path / 'mask.tif'},1" in str(error.value)
+        assert read_mask(tmp_path / "mask.tif").any()
+
+
+def test_labels_as_jpeg_are_refused(tmp_path):
+    with pytest.raises(SourceError, match="not as JPEG"):
+        read_masks(saved(tmp_path, labels(100, 200), "mask.jpg", quality=60))
+
+
+CASES = {
+    "soft.png": (1,),
+    "binary.jpg": (1,),
+    "grey_alpha.png": (1,),
+    "only_object_3.png": (3,),
+    "void_255.png": (1,),
+    "int32.tif": "got 0 to 65537",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_masks_that_went_wrong_are_read_or_named(shared_folder, name):
+    path = shared_folder / "cases/masks" / name
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    if isinstance(expected := CASES[name], str):
+        with pytest.raises(SourceError, match=expected):
+            read_masks(path)
+        return
+    rows, columns = np.mgrid[:120, :160]
+    disk = np.hypot(columns - 45, rows - 60) <= 20
+    found = read_masks(path)
+    assert tuple(found) == expected
+    for mask in found.values():
+        assert (mask & disk).sum() / (mask | disk).sum() > 0.95

@@ -1,0 +1,177 @@
+"""Videos that OpenCV does not read or write, and folders with images of several kinds."""
+
+from __future__ import annotations
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from synthetic import texture
+
+from sampt_ros.errors import SourceError
+from sampt_ros.io import video
+from sampt_ros.io.video import open_source, write_image
+from sampt_ros.io.video_writer import video_writer
+
+
+@pytest.fixture
+def no_pyav(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+
+
+@pytest.fixture
+def pyav():
+    return pytest.importorskip("av", reason="PyAV is missing: pip install av")
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    for index in range(3):
+        for number, kind in enumerate(("color.jpg", "depth.png", "label.png")):
+            write_image(tmp_path / f"frames/{index:06d}-{kind}", np.full((24, 32, 3), 40 * number, np.uint8))
+    return tmp_path / "frames"
+
+
+@pytest.mark.parametrize("pattern", ["*-color.jpg", "%06d-color.jpg", "00000[0-2]-color.???", "%d-color.jpg"])
+def test_a_pattern_takes_one_kind_of_images(mixed, caplog, pattern):
+    with open_source(str(mixed / pattern)) as source:
+        assert source.length == 3
+        assert [image.max() for image in source] == [0, 0, 0]
+    assert not caplog.text
+
+
+def test_images_of_several_kinds_in_one_folder_are_told(mixed, caplog):
+    assert open_source(str(mixed)).length == 9
+    assert "holds images of several kinds (3 *-color.jpg, 3 *-depth.png, 3 *-label.png)" in caplog.text
+    assert f"'{mixed}/*-color.jpg' takes one kind" in caplog.text
+
+
+@pytest.mark.parametrize("names", [["1.png", "2.png"], ["cat.png", "dog.png"], ["a1.png", "a2.png", "cover.png"]])
+def test_other_folders_are_not(tmp_path, caplog, names):
+    for name in names:
+        write_image(tmp_path / name, texture(24, 32))
+    assert open_source(str(tmp_path)).length == len(names)
+    assert not caplog.text
+
+
+def test_numbers_are_as_long_as_the_pattern_says_or_longer(tmp_path):
+    for name in ("1.png", "00009.png", "00010.png", "100000.png", "00011.jpg"):
+        write_image(tmp_path / name, np.full((24, 32, 3), 7, np.uint8))
+    assert open_source(str(tmp_path / "%05d.png")).length == 3
+
+
+def test_a_pattern_that_matches_nothing_is_refused(mixed):
+    with pytest.raises(SourceError, match=r"expected files whose names match '.*\*\.bmp'; got none"):
+        open_source(str(mixed / "*.bmp"))
+    with pytest.raises(SourceError, match="expected an image folder; there is no"):
+        open_source(str(mixed / "nowhere/*.png"))
+
+
+def test_a_folder_with_a_star_in_its_name_is_itself(tmp_path):
+    write_image(tmp_path / "run [1]/1.png", texture(24, 32))
+    assert open_source(str(tmp_path / "run [1]")).length == 1
+
+
+def test_images_of_fourteen_bits_are_shown_by_one_range(tmp_path):
+    scene = cv2.GaussianBlur(np.random.default_rng(0).random((48, 64)), (0, 0), 4)
+    counts = np.uint16(7700 + 765 * (scene - scene.min()) / np.ptp(scene))
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), counts + np.uint16(index))
+    first, _, third = open_source(str(tmp_path))
+    assert np.ptp(first) > 180
+    assert 0 <= int(third[0, 0, 0]) - int(first[0, 0, 0]) <= 1
+
+
+def unreadable(monkeypatch):
+    """Let OpenCV read no frame, as of a codec that it lacks."""
+    monkeypatch.setattr(video, "_decoded", lambda capture: iter(()))
+
+
+def test_a_codec_that_opencv_lacks_is_named_with_the_way_out(tmp_path, no_pyav, monkeypatch):
+    writer = video_writer(tmp_path / "clip.mp4", 10, (24, 32))
+    writer.write(texture(24, 32))
+    writer.close()
+    unreadable(monkeypatch)
+    with pytest.raises(SourceError, match=r"can decode; .*clip\.mp4', whose codec is FMP4; .*pip install av"):
+        open_source(str(tmp_path / "clip.mp4"))
+
+
+def test_pyav_reads_what_opencv_does_not(tmp_path, pyav, monkeypatch):
+    images = [np.full((24, 32, 3), (200, 30 + 40 * index, 10), np.uint8) for index in range(3)]
+    writer = video_writer(tmp_path / "clip.mp4", 12.5, (24, 32))
+    for image in images:
+        writer.write(image)
+    writer.close()
+    unreadable(monkeypatch)
+    source = open_source(str(tmp_path / "clip.mp4"))
+    assert (source.length, source.size, source.fps) == (3, (24, 32), 12.5)
+    for _ in range(2):
+        np.testing.assert_allclose([image.mean(axis=(0, 1)) for image in source], [i[0, 0] for i in images], atol=8)
+
+
+def test_pyav_says_what_it_cannot_read(tmp_path, pyav):
+    (tmp_path / "clip.mp4").write_text("no")
+    with pytest.raises(SourceError, match=r"PyAV can decode; cannot open .*clip\.mp4': Invalid data"):
+        open_source(str(tmp_path / "clip.mp4"))
+
+
+def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
+    writer = video_writer(tmp_path / "clip.mp4", 10, (24, 32))
+    for _ in range(10):
+        writer.write(texture(24, 32))
+    writer.close()
+    source = open_source(str(tmp_path / "clip.mp4"))
+    assert len(list(source)) == 10
+    assert not caplog.text
+    decoded = video._decoded
+    monkeypatch.setattr(video, "_decoded", lambda capture: (image for image, _ in zip(decoded(capture), range(4))))
+    assert len(list(source)) == 4
+    assert "clip.mp4: 4 of the 10 frames that it claims could be read" in caplog.text
+
+
+def written(path, size):
+    writer = video_writer(path, 10, size)
+    for _ in range(3):
+        writer.write(texture(*size))
+    writer.close()
+    return open_source(str(path))
+
+
+def test_odd_sizes_are_kept_by_pyav(tmp_path, pyav, caplog):
+    source = written(tmp_path / "overlay.mp4", (121, 161))
+    assert source.size == (121, 161)
+    assert source.fps == 10
+    for image in source:
+        assert np.abs(image.astype(int) - texture(121, 161)).mean() < 20
+    assert not caplog.text
+
+
+def test_odd_sizes_are_padded_and_told_without_it(tmp_path, no_pyav, caplog):
+    source = written(tmp_path / "overlay.mp4", (121, 161))
+    assert source.size == (122, 162)
+    assert "overlay.mp4 is 162x122, padded, for frames of 161x121" in caplog.text
+    for image in source:
+        assert np.abs(image[:121, :161].astype(int) - texture(121, 161)).mean() < 20
+
+
+def test_an_av1_video_is_read_or_named(shared_folder):
+    path = shared_folder / "cases/av1_video/av1.mp4"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    try:
+        source = open_source(str(path))
+    except SourceError as error:
+        assert "whose codec is AV01" in str(error)
+        assert "pip install av" in str(error)
+    else:
+        assert (len(list(source)), source.size) == (12, (240, 320))
+
+
+def test_a_mixed_folder_is_told_and_taken_by_pattern(shared_folder, caplog):
+    folder = shared_folder / "cases/mixed_folder/frames"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}")
+    assert open_source(str(folder)).length == 15
+    assert "several kinds" in caplog.text
+    assert len(list(open_source(str(folder / "*-color.jpg")))) == 5
