@@ -16,6 +16,7 @@ from sampt_ros.bags.topics import Inputs
 from sampt_ros.bags.types import COMPRESSED_IMAGE, IMAGE, POINT_STAMPED
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import SourceError
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages import fields
 from sampt_ros.messages.images import depth_from_image, rgb_from_compressed, rgb_from_image
 from sampt_ros.streaming.failures import CAMERA, DEPTH, FRAMES, QUERIES
@@ -45,6 +46,7 @@ class BagTracker:
     ) -> None:
         """starts: by object id, what is on the first image; options: what of the node's goes for bags too."""
         self._inputs = inputs
+        self._grey = GreyRange()
         self._options = options or NodeConfig()
         self._stream = Stream.of_recording(
             sam_pt,
@@ -104,7 +106,7 @@ class BagTracker:
         kind, event = self._inputs.image.type, None
         with self._stream.failures.frame(f"the image recorded at {recorded_ns / 1e9:.3f} s is dropped"):
             message = _read(data, kind)
-            load = partial(_CONVERSIONS[kind], message)
+            load = partial(_CONVERSIONS[kind], message, self._grey)
             event = ImageEvent(fields.stamp_ns(message.header), message.header, load, recorded_ns=recorded_ns)
         return None if event is None else self._stream.image(event)
 

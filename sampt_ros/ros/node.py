@@ -29,6 +29,7 @@ from sampt_ros.config.live import Settings
 from sampt_ros.config.options import Option, walk
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import ConfigError, SamPtError
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages.outputs import OUTPUTS
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
@@ -214,6 +215,7 @@ class SamptNode(LifecycleNode):
         kind, convert = Image, conversions.rgb_from_image
         if self._settings.node.image_transport == "compressed":
             kind, convert = CompressedImage, conversions.rgb_from_compressed
+        convert = partial(convert, grey=GreyRange())
         self._input(kind, self._image_topic, partial(self._on_image, convert), _NEWEST)
         self._input(CameraInfo, "camera_info", self._on_camera_info, qos_profile_sensor_data)
         self._input(QueryPoints, "~/query_points", self._on_query_points)

@@ -64,7 +64,11 @@ def files() -> list[Path]:
 
 def is_ros(name: str) -> bool:
     package = name.split(".")[0]
-    return package in ROS or package.endswith(("_msgs", "_srvs", "_interfaces")) or name.startswith("sampt_ros.msg")
+    return (
+        package in ROS
+        or package.endswith(("_msgs", "_srvs", "_interfaces"))
+        or name.startswith(("sampt_ros.msg", "sampt_ros.srv"))
+    )
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
