@@ -9,7 +9,7 @@ import numpy as np
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, Points
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
-from sampt_ros.tracking.reacquisition.matching import Looks
+from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
 
 
@@ -21,7 +21,7 @@ class TrackedObject:
     carried  (H, W) float32: its last accepted mask, moved to the newest frame, or None
     clicked  ids of those of its points that the user gave; the others were drawn from a mask
     memory   the segmenter's own
-    looks    how to find it again, once it was seen
+    reacquisition  how to find it again, once it was seen
     """
 
     id: int
@@ -31,7 +31,7 @@ class TrackedObject:
     result: ObjectResult
     clicked: frozenset[int] = frozenset()
     memory: Any = None
-    looks: Looks | None = None
+    reacquisition: Reacquisition | None = None
 
     @property
     def seen(self) -> bool:

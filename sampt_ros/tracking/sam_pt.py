@@ -114,10 +114,8 @@ class SamPt:
 
             # What has become something else is lost; what is lost is looked for in the whole image.
             with clock("reacquiring"):
-                for item in self._search.drifted(objects, frame):
-                    self._lose(item)
-                for item, mask, score in self._search.found(objects, frame):
-                    self._restart(item, mask, score, frame)
+                if self._config.reacquire.enabled:
+                    self._reacquire(objects, frame)
         except INFERENCE_ERRORS:
             for item in objects:
                 item.result = self._result(item, ObjectState.UNCERTAIN, 0.0)
@@ -184,13 +182,13 @@ class SamPt:
         seed = checked_mask(mask, check_image(image).shape[:2])
         object_id = self._checked_id(object_id)
         picture = Frame(_REFERENCE, image)
-        looks = self._search.looks_in(picture, seed)
+        known = self._search.from_reference(picture, seed)
         memory = self._segmenter.remember(picture, seed, None)
         newest = self._frames[-1] if self._frames else picture
         nothing = np.zeros(newest.size, bool)
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, nothing, Points.none())
         history = MaskHistory(0, newest.index, deque(maxlen=self._policy.memory))
-        self._enter(TrackedObject(object_id, Points.none(), history, None, result, memory=memory, looks=looks))
+        self._enter(TrackedObject(object_id, Points.none(), history, None, result, memory=memory, reacquisition=known))
         return result
 
     def add_points(
@@ -318,7 +316,7 @@ class SamPt:
 
     def _correct(self, item: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
-        item.looks = None  # learned from masks that were wrong
+        item.reacquisition = None  # It was learned from masks that were wrong.
         prior = self._prior(item)
         if prior is None or not item.seen:
             self._segment([item], frame)
@@ -357,6 +355,19 @@ class SamPt:
         if item.history.accepted and item.history.accepted[-1].index == newest:  # corrected on the same frame
             item.history.accepted.pop()
         item.history.accepted.append(AcceptedMask(newest, mask, item.result.area))
+
+    def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
+        """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
+        self._search.observe(objects, frame)
+        for item in [item for item in objects if self._search.has_drifted(item, frame)]:
+            self._lose(item)
+        self._search.learn(objects, frame)
+        for item in filter(self._search.is_sought, objects):
+            occupied = np.logical_or.reduce([other.result.mask for other in objects])
+            found = self._search.find(item, frame, occupied)
+            item.reacquisition = found.reacquisition
+            if found.mask is not None:
+                self._restart(item, found.mask, found.score, frame)
 
     def _lose(self, item: TrackedObject) -> None:
         """Forget where an object was, but not what it looked like."""

@@ -15,7 +15,7 @@ from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.segmenters import SEGMENTERS, build_segmenter
 from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
 from sampt_ros.segmenters.grabcut.segmenter import GrabCut
-from sampt_ros.tracking.reacquisition.appearance import Appearance
+from sampt_ros.tracking.reacquisition.appearance import AppearanceModel
 
 HEIGHT, WIDTH = 160, 256  # what the small SAM takes without rescaling
 RED, BLUE = disk((80, 80), 30, HEIGHT, WIDTH), disk((180, 70), 24, HEIGHT, WIDTH)
@@ -48,21 +48,20 @@ def embedding(segmenter):
     return segmenter.encode(scene())
 
 
-def test_places_of_a_whole_frame_are_described(segmenter):
+def test_a_whole_frame_is_described_by_unit_vectors(segmenter):
     frame = scene()
-    places = segmenter.describe(frame, segmenter.encode(frame))
-    height, width, _ = places.shape
-    assert places.dtype == np.float32
+    feature_map = segmenter.describe(frame, segmenter.encode(frame))
+    height, width, _ = feature_map.shape
+    assert feature_map.dtype == np.float32
     assert width / height == pytest.approx(WIDTH / HEIGHT, rel=0.1)
-    assert np.linalg.norm(places, axis=2) == pytest.approx(1, abs=1e-3)
+    assert np.linalg.norm(feature_map, axis=2) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", sorted(SEGMENTERS.keys() - FROM_NAMES.keys()))
-def test_an_object_is_found_again_by_how_places_are_described(name):
+def test_an_object_is_found_again_by_how_frames_are_described(name):
     segmenter = SEGMENTERS[name](SamPtConfig())
     now, later = scene(), scene(red=disk((200, 110), 30, HEIGHT, WIDTH), blue=disk((60, 60), 24, HEIGHT, WIDTH))
-    appearance = Appearance(most=2)
-    appearance.learn(0, segmenter.describe(now, segmenter.encode(now)), RED)
+    appearance = AppearanceModel(capacity=2).learned(0, segmenter.describe(now, segmenter.encode(now)), RED)
     response = appearance.response(segmenter.describe(later, segmenter.encode(later)))
     y, x = np.unravel_index(response.argmax(), response.shape)
     at = (np.array([x, y]) + 0.5) * [WIDTH, HEIGHT] / response.shape[::-1]

@@ -1,210 +1,235 @@
 """What an object looks like, learned against everything around it.
 
-Two measures that must both hold. The response is a ridge regression (Hoerl and Kennard, 1970) from the features of the
-image's places to the object's share of each, on a few frames in which the object was surely seen: it finds what tells
-this object from these surroundings, but answers to what is merely unlike them. The likeness is the cosine to the
-object's mean features in those frames, as in PerSAM (Zhang et al., arXiv 2305.03048).
+A feature map (h, w, C) float32 describes an image: one unit vector for each cell of a grid (see Segmenter.describe).
+A mask is compared with the object by two measures that must both be high:
+
+response    A ridge regression (Hoerl and Kennard, 1970) from a cell's features to the object's share of the cell. It
+            finds what tells this object from these surroundings, but it also responds to what is merely unlike them.
+similarity  The cosine to the object's mean features, as in PerSAM (Zhang et al., arXiv 2305.03048).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from sampt_ros.utils.blas_threads import on_one_thread
 
-SMALLEST = 0.05  # share of a place; an object that fills no place more is too small to be learned
+MIN_COVERAGE = 0.05  # An object that covers no cell by at least this share is too small to be learned.
 
-_RIDGE = 1e-3  # for features of length 1
-_TOLD_APART = 1e-3  # by which an object is more like itself than its surroundings are; else likeness says nothing
-_BACKGROUND = 1024  # places of a frame's background that are kept at most
-_JUDGED = 8  # masks whose measures are the measure for the next ones
+_RIDGE = 1e-3  # Regularisation of the regression, for features of length 1.
+_MIN_CONTRAST = 1e-3  # Where object and background differ less in similarity, similarity says nothing.
+_MAX_BACKGROUND = 1024  # Background cells that are kept of one frame.
+_SCORES_KEPT = 8  # New masks are compared with the scores of the last so many of the object's own masks.
 
 
 @dataclass(frozen=True, eq=False)
-class _Sums:
-    """What the regression needs of one frame, so that each is added up only once.
+class _RegressionSums:
+    """One frame's contribution to the normal equations of the regression, so that each frame is summed up only once.
 
-    Sums over its places with weights w, features f of length C + 1, the bias last, and the object's share y.
+    The sums run over the frame's cells with weights w, features f (C + 1,), the bias last, and object shares y.
 
-    weight    of w
-    squares   (C + 1, C + 1) of w f f^T
-    products  (C + 1,) of w f y
+    weight   sum of w
+    gram     (C + 1, C + 1) sum of w f f^T
+    moments  (C + 1,) sum of w f y
     """
 
     weight: float
-    squares: np.ndarray
-    products: np.ndarray
+    gram: np.ndarray
+    moments: np.ndarray
 
     @classmethod
-    def of(cls, places: np.ndarray, share: np.ndarray, weight: np.ndarray) -> _Sums:
-        """Of features (n, C), share (n,) and weights (n,)."""
+    def of(cls, features: np.ndarray, share: np.ndarray, weight: np.ndarray) -> _RegressionSums:
+        """The sums over n cells: features (n, C), object share (n,) and weights (n,)."""
         rows = np.flatnonzero(weight)
-        features = np.concatenate([places[rows], np.ones((len(rows), 1), np.float32)], 1)
-        weighted = features * weight[rows, None]
-        return cls(float(weight.sum()), weighted.T @ features, weighted.T @ share[rows])
+        biased = np.concatenate([features[rows], np.ones((len(rows), 1), np.float32)], 1)
+        weighted = biased * weight[rows, None]
+        return cls(float(weight.sum()), weighted.T @ biased, weighted.T @ share[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class _Exemplar:
-    """What is kept of a frame.
+    """What is kept of one frame in which the object was surely seen.
 
-    mean        (C,) of the object's features, of length 1
-    background  (n, C) float32: features of places without any of it, evenly chosen
-    on, off     sums weighted by the object's share, and by that of everything else
-    area        the mask's pixels; 0 for a picture of another camera, where it says nothing
+    index            the frame's
+    mean_feature     (C,) unit vector: the object's mean features
+    background       (n, C) float32: features of evenly chosen cells without any of the object
+    object_sums      regression sums weighted by the object's share of each cell
+    background_sums  the same, weighted by the share of everything else
+    area             pixels of the mask; 0 for a reference picture, where the size says nothing
     """
 
     index: int
-    mean: np.ndarray
+    mean_feature: np.ndarray
     background: np.ndarray
-    on: _Sums
-    off: _Sums
+    object_sums: _RegressionSums
+    background_sums: _RegressionSums
     area: int
 
     @classmethod
-    def of(cls, index: int, places: np.ndarray, share: np.ndarray, area: int) -> _Exemplar:
-        """Of places (h, w, C) float32 and the object's share (h, w) of each."""
-        features, row = places.reshape(-1, places.shape[2]), share.ravel()
-        beside = np.flatnonzero(row == 0)
-        background = features[beside[:: len(beside) // _BACKGROUND + 1]]
-        on, off = _Sums.of(features, row, row), _Sums.of(features, row, 1 - row)
-        return cls(index, _mean(features, row), background, on, off, area)
+    def of(cls, index: int, feature_map: np.ndarray, share: np.ndarray, area: int) -> _Exemplar:
+        """From a feature map (h, w, C) float32 and the object's share (h, w) of each cell."""
+        features, shares = feature_map.reshape(-1, feature_map.shape[2]), share.ravel()
+        outside = np.flatnonzero(shares == 0)
+        background = features[outside[:: len(outside) // _MAX_BACKGROUND + 1]]
+        object_sums = _RegressionSums.of(features, shares, shares)
+        background_sums = _RegressionSums.of(features, shares, 1 - shares)
+        return cls(index, _mean_feature(features, shares), background, object_sums, background_sums, area)
 
 
 @dataclass(frozen=True, eq=False)
-class _Model:
-    """What was learned from all exemplars.
+class _Fit:
+    """What all exemplars together say.
 
-    weights  (C + 1,) of the regression, the bias last
-    means    (k, C) the object's mean features in each, of length 1
-    around   mean likeness of the background
+    weights                (C + 1,) of the regression, the bias last
+    mean_features          (k, C) unit vectors, one for each exemplar
+    background_similarity  mean similarity of the background to the object
     """
 
     weights: np.ndarray
-    means: np.ndarray
-    around: float
+    mean_features: np.ndarray
+    background_similarity: float
 
 
-class Appearance:
-    """How one object looked in at most `most` frames, spread over the time since its start."""
+@dataclass(frozen=True, eq=False)
+class AppearanceModel:
+    """How one object looked in at most `capacity` frames, spread over the time since its start.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._exemplars: list[_Exemplar] = []
-        self._judged: deque[tuple[float, float]] = deque(maxlen=_JUDGED)  # response and likeness of its own masks
-        self._model: _Model | None = None
+    It is a value: no question changes it, and `learned` returns another one.
 
-    @property
-    def learned(self) -> int:
-        """Frames that are remembered."""
-        return len(self._exemplars)
+    own_scores  (response, similarity) of the object's own latest masks
+    """
 
-    @property
-    def is_of_a_picture(self) -> bool:
-        """Whether it was never seen in the stream itself."""
-        return self.areas == (0, 0)
+    capacity: int
+    exemplars: tuple[_Exemplar, ...] = ()
+    own_scores: tuple[tuple[float, float], ...] = ()
 
     @property
-    def level(self) -> float:
-        """The usual mean response under the object's own masks; 0 before it is known."""
-        return self._usual()[0]
+    def is_known(self) -> bool:
+        """Whether anything was learned; an object too small for every cell so far is not known."""
+        return bool(self.exemplars)
 
     @property
-    def areas(self) -> tuple[int, int]:
-        """Pixels of the smallest and the largest of its masks; zeros before any is known."""
-        areas = [exemplar.area for exemplar in self._exemplars if exemplar.area] or [0]
+    def area_range(self) -> tuple[int, int]:
+        """Pixels of the object's smallest and largest mask in the stream; zeros before it was seen there."""
+        areas = [exemplar.area for exemplar in self.exemplars if exemplar.area] or [0]
         return min(areas), max(areas)
 
-    @on_one_thread
-    def learn(self, index: int, places: np.ndarray, mask: np.ndarray, is_reference: bool = False) -> None:
-        """Remember frame `index`, its places (h, w, C) float32 and the object's mask (H, W) bool in it.
+    @property
+    def is_from_reference(self) -> bool:
+        """Whether the object is known from a reference picture alone, and was never seen in the stream."""
+        return self.area_range == (0, 0)
 
-        is_reference: the picture is of another time or camera; the object's size in it says nothing
+    @property
+    def typical_response(self) -> float:
+        """Median response under the object's own masks; 0 before it is known."""
+        return self._typical_scores()[0]
+
+    @on_one_thread
+    def learned(
+        self, index: int, feature_map: np.ndarray, mask: np.ndarray, is_reference: bool = False
+    ) -> AppearanceModel:
+        """With one more frame: its feature map (h, w, C) float32 and the object's mask (H, W) bool in it.
+
+        An object that covers no cell by MIN_COVERAGE is not learned. A frame learned before is replaced.
+
+        is_reference: the frame is a picture of another time or camera, so the object's size in it says nothing
         """
-        share = share_of(places, mask)
-        if share.max() < SMALLEST:
-            return
-        judged = self._measures(places, share) if self._exemplars else None
-        kept = [exemplar for exemplar in self._exemplars if exemplar.index != index]
+        share = coverage(mask, feature_map)
+        if share.max() < MIN_COVERAGE:
+            return self
+        # A mask is judged by what was known before it. Only the very first one is judged by itself.
+        scores = self._scores(feature_map, share) if self.is_known else None
         area = 0 if is_reference else int(np.count_nonzero(mask))
-        self._exemplars = [*kept, _Exemplar.of(index, places, share, area)]
-        if len(self._exemplars) > self._most:
-            del self._exemplars[self._most_crowded()]
-        self._model = None
-        self._judged.append(judged or self._measures(places, share))  # the first one only after it was learned
+        others = tuple(exemplar for exemplar in self.exemplars if exemplar.index != index)
+        exemplars = (*others, _Exemplar.of(index, feature_map, share, area))
+        if len(exemplars) > self.capacity:
+            crowded = _most_crowded([exemplar.index for exemplar in exemplars])
+            exemplars = exemplars[:crowded] + exemplars[crowded + 1 :]
+        model = replace(self, exemplars=exemplars)
+        scores = scores or model._scores(feature_map, share)
+        return replace(model, own_scores=(*self.own_scores, scores)[-_SCORES_KEPT:])
 
     @on_one_thread
-    def response(self, places: np.ndarray) -> np.ndarray:
-        """(h, w) float32: near 1 where places (h, w, C) look like the object, near 0 elsewhere."""
-        weights = self._fitted().weights
-        return (places @ weights[:-1] + weights[-1]).astype(np.float32)
+    def response(self, feature_map: np.ndarray) -> np.ndarray:
+        """(h, w) float32: near 1 in the cells of a feature map (h, w, C) that look like the object, near 0 elsewhere.
+
+        The object must be known.
+        """
+        weights = self._fit.weights
+        return (feature_map @ weights[:-1] + weights[-1]).astype(np.float32)
 
     @on_one_thread
-    def resemblance(self, places: np.ndarray, mask: np.ndarray) -> float:
-        """How much what a mask (H, W) bool covers looks like the object: about 1 for its own masks, 0 for others."""
-        share = share_of(places, mask)
+    def resemblance(self, feature_map: np.ndarray, mask: np.ndarray) -> float:
+        """How much the content of a mask (H, W) bool looks like the object: about 1 for its own masks, 0 for others.
+
+        The object must be known.
+        """
+        share = coverage(mask, feature_map)
         if not share.any():
             return 0.0
-        (response, likeness), (own_response, own_likeness) = self._measures(places, share), self._usual()
-        around = self._fitted().around
+        (response, similarity), (own_response, own_similarity) = (
+            self._scores(feature_map, share),
+            self._typical_scores(),
+        )
+        background = self._fit.background_similarity
         response /= max(own_response, 1e-6)
-        if own_likeness - around < _TOLD_APART:
+        if own_similarity - background < _MIN_CONTRAST:
             return response
-        return min(response, (likeness - around) / (own_likeness - around))
+        return min(response, (similarity - background) / (own_similarity - background))
 
-    def _usual(self) -> tuple[float, float]:
-        """Response and likeness of the object's own masks."""
-        if not self._judged:
+    def _typical_scores(self) -> tuple[float, float]:
+        """Median response and similarity of the object's own masks."""
+        if not self.own_scores:
             return 0.0, 0.0
-        response, likeness = np.median(self._judged, axis=0).tolist()
-        return response, likeness
+        response, similarity = np.median(self.own_scores, axis=0).tolist()
+        return response, similarity
 
-    def _measures(self, places: np.ndarray, share: np.ndarray) -> tuple[float, float]:
-        """Mean response under a mask's share (h, w) of the places, and the likeness of their mean features."""
-        response = float((self.response(places) * share).sum() / share.sum())
-        mean = _mean(places.reshape(-1, places.shape[2]), share.ravel())
-        return response, float((self._fitted().means @ mean).max())
+    def _scores(self, feature_map: np.ndarray, share: np.ndarray) -> tuple[float, float]:
+        """Mean response under a mask that covers a share (h, w) of each cell, and the similarity of its features."""
+        response = float((self.response(feature_map) * share).sum() / share.sum())
+        mean = _mean_feature(feature_map.reshape(-1, feature_map.shape[2]), share.ravel())
+        return response, float((self._fit.mean_features @ mean).max())
 
-    def _most_crowded(self) -> int:
-        """The exemplar, but the first and the last, whose neighbours are nearest in time."""
-        times = [exemplar.index for exemplar in self._exemplars]
-        return min(range(1, len(times) - 1), key=lambda row: times[row + 1] - times[row - 1], default=0)
-
-    def _fitted(self) -> _Model:
-        if self._model is None:
-            means = np.stack([one.mean for one in self._exemplars])
-            background = np.concatenate([one.background for one in self._exemplars])
-            around = float((background @ means.T).max(1).mean()) if len(background) else 0.0
-            self._model = _Model(_regression(self._exemplars), means, around)
-        return self._model
+    @cached_property
+    def _fit(self) -> _Fit:
+        mean_features = np.stack([exemplar.mean_feature for exemplar in self.exemplars])
+        background = np.concatenate([exemplar.background for exemplar in self.exemplars])
+        similarity = float((background @ mean_features.T).max(1).mean()) if len(background) else 0.0
+        return _Fit(_regression(self.exemplars), mean_features, similarity)
 
 
-def share_of(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(h, w) float32 0..1: how much of each place a mask (H, W) bool covers."""
-    height, width = places.shape[:2]
+def coverage(mask: np.ndarray, feature_map: np.ndarray) -> np.ndarray:
+    """(h, w) float32 0..1: the share of each cell of a feature map (h, w, C) that a mask (H, W) bool covers."""
+    height, width = feature_map.shape[:2]
     return cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _regression(exemplars: list[_Exemplar]) -> np.ndarray:
+def _most_crowded(times: list[int]) -> int:
+    """The position whose two neighbours in time are nearest to each other; never the first or the last."""
+    return min(range(1, len(times) - 1), key=lambda row: times[row + 1] - times[row - 1], default=0)
+
+
+def _regression(exemplars: tuple[_Exemplar, ...]) -> np.ndarray:
     """(C + 1,) weights, the bias last, from features to the object's share.
 
-    Object and background count alike, however large they are.
+    Object and background weigh the same, however large each of them is.
     """
-    normal, products = np.zeros_like(exemplars[0].on.squares), np.zeros_like(exemplars[0].on.products)
-    for sums in ([one.on for one in exemplars], [one.off for one in exemplars]):
-        half = 0.5 / max(sum(each.weight for each in sums), SMALLEST)
-        for each in sums:
-            normal += half * each.squares
-            products += half * each.products
-    return np.linalg.solve(normal + _RIDGE * np.eye(len(normal), dtype=np.float32), products)
+    first = exemplars[0].object_sums
+    gram, moments = np.zeros_like(first.gram), np.zeros_like(first.moments)
+    for sums in ([each.object_sums for each in exemplars], [each.background_sums for each in exemplars]):
+        half = 0.5 / max(sum(frame.weight for frame in sums), MIN_COVERAGE)
+        for frame in sums:
+            gram += half * frame.gram
+            moments += half * frame.moments
+    return np.linalg.solve(gram + _RIDGE * np.eye(len(gram), dtype=np.float32), moments)
 
 
-def _mean(features: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(C,) of length 1: the mean of features (n, C), weighted by the object's share (n,)."""
+def _mean_feature(features: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(C,) unit vector: the mean of features (n, C), weighted by the object's share (n,)."""
     rows = np.flatnonzero(share)
     mean = share[rows] @ features[rows]
     return mean / max(float(np.linalg.norm(mean)), 1e-6)

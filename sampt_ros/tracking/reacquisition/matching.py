@@ -1,171 +1,235 @@
-"""Lost objects are looked for in the whole image, by what they looked like while they were surely seen."""
+"""Where a lost object may be, and whether a mask is the object that it should be."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from sampt_ros.config.core import ReacquireConfig
-from sampt_ros.tracking.reacquisition.appearance import Appearance, share_of
+from sampt_ros.data_types import ObjectState
+from sampt_ros.tracking.reacquisition.appearance import AppearanceModel, coverage
 
-_FIRST_GAP = 4  # frames between the first two that are learned from; the gaps grow by as much
-_LEAST = 0.02  # response of a place that something may be at
-_FOLLOWED = 2.0  # places that something may move from one frame to the next
-_CHANGED = 1.5  # times the response
-_KEPT = 30  # frames that something similar is known for after it was last seen
-_PAUSE = 4  # frames that a refused place is not tried again
-_TAKEN = 0.5  # share of a place covered by another object, which then is not this one's
+_FIRST_GAP = 4  # Frames between the first two that are learned; each further gap is longer by as much.
+_MIN_RESPONSE = 0.02  # A cell with a lower response never becomes a candidate.
+_MAX_STEP = 2.0  # Cells that a distractor may move from one frame to the next.
+_MAX_RESPONSE_GROWTH = 1.5  # A peak with a response so many times a distractor's is not that distractor.
+_DISTRACTOR_MEMORY = 30  # Frames that a distractor is remembered after it was last seen.
+_REJECTION_PAUSE = 4  # Frames before a candidate whose mask was rejected is tried again.
+_OCCUPIED = 0.5  # A cell that another object covers by a larger share is no candidate.
 
 
 @dataclass(frozen=True, eq=False)
-class _Elsewhere:
-    """A place (x, y) that looks like the object and is not it, until a frame; its response when it was first seen."""
+class Distractor:
+    """Something that looks like the object and is not it.
 
-    xy: np.ndarray
+    cell      (x, y) int in the feature map
+    until     index of the frame after which it is forgotten
+    response  of the cell when the distractor was first seen
+    """
+
+    cell: np.ndarray
     until: int
     response: float
 
 
 @dataclass(frozen=True, eq=False)
-class _Sighting:
-    """Where a mask was accepted on the last frame: centre (x, y) and size in pixels."""
+class Sighting:
+    """A mask that matched the object, waiting to be confirmed: its centre (x, y) and its size, pixels."""
 
-    index: int
     centre: np.ndarray
     size: float
 
+    @classmethod
+    def of(cls, mask: np.ndarray) -> Sighting:
+        """From a mask (H, W) bool with at least one pixel; the size is the square root of its area."""
+        y, x = np.nonzero(mask)
+        return cls(np.array([x.mean(), y.mean()]), len(y) ** 0.5)
 
-@dataclass(eq=False)
-class Looks:
-    """What is known of one object's looks, and of the search for it.
+    def is_near(self, other: Sighting) -> bool:
+        """Whether both lie closer together than the larger one's size."""
+        return float(np.linalg.norm(self.centre - other.centre)) < max(self.size, other.size)
 
-    due      the frame in which it is to be learned from next
-    doubted  there was a cut, and its mask was not judged since
-    missed   frames in a row without a mask
+
+@dataclass(frozen=True, eq=False)
+class ResponseMap:
+    """The response (h, w) of a frame's cells, -inf where none may be taken, and the least one that counts."""
+
+    values: np.ndarray
+    floor: float
+
+    @cached_property
+    def peaks(self) -> list[np.ndarray]:
+        """Cells (x, y) int of the local maxima, highest first.
+
+        They are those of the response smoothed over 3x3 cells, so that many responding cells rank above one. A small
+        object fills a single cell, so one cell above the floor is enough.
+        """
+        neighbours = np.ones((3, 3), np.uint8)
+        barred = np.isinf(self.values)
+        smooth = cv2.GaussianBlur(np.where(barred, 0, self.values).astype(np.float32), (3, 3), 0)
+        smooth[barred] = -1
+        highest = cv2.dilate(np.where(barred, -1, self.values).astype(np.float32), neighbours)
+        is_peak = (smooth >= cv2.dilate(smooth, neighbours)) & (highest >= max(self.floor, _MIN_RESPONSE)) & ~barred
+        y, x = np.nonzero(is_peak)
+        order = np.argsort(-smooth[y, x], kind="stable")
+        return list(np.stack([x, y], 1)[order])
+
+    def at(self, cell: np.ndarray) -> float:
+        """The response of a cell (x, y)."""
+        return float(self.values[cell[1], cell[0]])
+
+
+@dataclass(frozen=True, eq=False)
+class Reacquisition:
+    """What is known of one object in order to find it again.
+
+    It is a value: questions change nothing, and what happens to the object gives another one.
+
+    appearance     what the object looks like
+    learn_at       index of the frame from which on the object is to be learned from again
+    is_doubted     whether there was a cut since its mask was last checked
+    frames_missed  frames in a row without an accepted mask
+    distractors    what looks like the object and is not it
+    sighting       the latest mask that matched the object while it was sought
     """
 
-    appearance: Appearance
-    due: int = 0
-    doubted: bool = False
-    missed: int = 0
-    elsewhere: list[_Elsewhere] = field(default_factory=list)
-    sighting: _Sighting | None = None
+    config: ReacquireConfig
+    appearance: AppearanceModel
+    learn_at: int = 0
+    is_doubted: bool = False
+    frames_missed: int = 0
+    distractors: tuple[Distractor, ...] = ()
+    sighting: Sighting | None = None
 
+    @classmethod
+    def start(cls, config: ReacquireConfig) -> Reacquisition:
+        """Nothing is known yet."""
+        return cls(config, AppearanceModel(config.exemplars))
 
-class Reacquisition:
-    """Decides whether a mask is the object it should be, and where a lost one may be."""
+    @classmethod
+    def from_reference(
+        cls, config: ReacquireConfig, index: int, feature_map: np.ndarray, mask: np.ndarray
+    ) -> Reacquisition:
+        """An object known from a picture alone: the picture's feature map (h, w, C), the object's mask (H, W) bool.
 
-    def __init__(self, config: ReacquireConfig) -> None:
-        self._config = config
-
-    def learn(self, looks: Looks | None, index: int, places: np.ndarray, mask: np.ndarray) -> Looks:
-        """The object's looks with one more frame: its places (h, w, C), the object's mask (H, W) bool."""
-        looks = looks or Looks(Appearance(self._config.exemplars))
-        looks.appearance.learn(index, places, mask)
-        looks.doubted = False
-        looks.due = index + min(self._config.gap, _FIRST_GAP * max(1, looks.appearance.learned))
-        if not looks.appearance.learned:  # too small until now
-            return looks
-        response = looks.appearance.response(places)
-        near = cv2.dilate((share_of(places, mask) > 0).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        similar = _peaks(np.where(near, -np.inf, response), self._floor(looks))
-        looks.elsewhere = [_Elsewhere(xy, index + _KEPT, float(response[xy[1], xy[0]])) for xy in similar]
-        return looks
-
-    def from_reference(self, index: int, places: np.ndarray, mask: np.ndarray) -> Looks:
-        """The looks of an object seen in a picture alone: its places (h, w, C), the object's mask (H, W) bool.
-
-        index: of the picture, before all frames
+        index: of the picture, below those of all frames
         """
-        looks = Looks(Appearance(self._config.exemplars))
-        looks.appearance.learn(index, places, mask, is_reference=True)
-        return looks
+        appearance = AppearanceModel(config.exemplars).learned(index, feature_map, mask, is_reference=True)
+        return cls(config, appearance)
 
-    def cut(self, looks: Looks) -> None:
-        """After a cut a mask is doubted, and what was known of other places is worth nothing."""
-        looks.doubted, looks.elsewhere, looks.sighting = True, [], None
+    # Questions
 
-    def has_drifted(self, looks: Looks, places: np.ndarray, mask: np.ndarray) -> bool:
-        """Whether a tracked object's mask (H, W) bool is on something else by now."""
-        return looks.appearance.learned > 0 and looks.appearance.resemblance(places, mask) < self._config.drift
+    def is_check_due(self, index: int) -> bool:
+        """Whether a mask on frame `index` is to be checked: when the object is to be learned from, or after a cut."""
+        return self.is_doubted or index >= self.learn_at
 
-    def place(self, looks: Looks, index: int, places: np.ndarray, taken: np.ndarray) -> np.ndarray | None:
-        """The place (x, y), a cell of `places`, where the object most likely is, or None.
+    def is_sought(self, state: ObjectState) -> bool:
+        """Whether an object in this state is looked for: when it is lost, or its masks were refused for a while."""
+        if state.has_mask:
+            return False
+        return state == ObjectState.LOST or self.frames_missed >= self.config.patience
 
-        taken: (H, W) bool, the other objects' masks
-        """
-        if not looks.appearance.learned:
-            return None
-        response = looks.appearance.response(places)
-        response = np.where(share_of(places, taken) > _TAKEN, -np.inf, response)
-        peaks = _peaks(response, self._floor(looks))
-        looks.elsewhere = _followed(looks.elsewhere, peaks, response, index)
-        for xy in peaks:
-            if all(np.abs(xy - other.xy).max() > 1 for other in looks.elsewhere):
-                return xy
+    def has_drifted(self, feature_map: np.ndarray, mask: np.ndarray) -> bool:
+        """Whether a tracked object's mask (H, W) bool lies on something else."""
+        return self.appearance.is_known and self.appearance.resemblance(feature_map, mask) < self.config.drift
+
+    def response(self, feature_map: np.ndarray, occupied: np.ndarray) -> ResponseMap:
+        """How much each cell looks like the object, which must be known; occupied (H, W) bool: other objects' masks."""
+        response = self.appearance.response(feature_map)
+        return self._response_map(response, barred=coverage(occupied, feature_map) > _OCCUPIED)
+
+    def candidate(self, response: ResponseMap) -> np.ndarray | None:
+        """The cell (x, y) where the object most likely is: the highest peak that is no distractor, or None."""
+        for cell in response.peaks:
+            if all(np.abs(cell - distractor.cell).max() > 1 for distractor in self.distractors):
+                return cell
         return None
 
-    def confirms(self, looks: Looks, index: int, places: np.ndarray, place: np.ndarray, mask: np.ndarray) -> bool:
-        """Whether a mask (H, W) bool found at a place is the object, as one near it was on the frame before."""
-        if not self._may_be(looks, index, places, place, mask):
-            looks.elsewhere.append(_Elsewhere(place, index + _PAUSE, np.inf))
-            looks.sighting = None
-            return False
-        y, x = np.nonzero(mask)
-        area = len(y)
-        before, now = looks.sighting, _Sighting(index, np.array([x.mean(), y.mean()]), area**0.5)
-        looks.sighting = now
-        return before is not None and float(np.linalg.norm(now.centre - before.centre)) < max(now.size, before.size)
+    def matches(self, index: int, feature_map: np.ndarray, cell: np.ndarray, mask: np.ndarray) -> bool:
+        """Whether a mask (H, W) bool found from a cell of frame `index` has the object's size and looks.
 
-    def _may_be(self, looks: Looks, index: int, places: np.ndarray, place: np.ndarray, mask: np.ndarray) -> bool:
-        """Whether a mask has the object's size and looks, and covers the place it was looked for at, but no double."""
+        It must also cover that cell, and cover no distractor.
+        """
         area = int(np.count_nonzero(mask))
-        smallest, largest = looks.appearance.areas
-        if largest and not smallest / self._config.size_change <= area <= largest * self._config.size_change:
+        smallest, largest = self.appearance.area_range
+        if largest and not smallest / self.config.size_change <= area <= largest * self.config.size_change:
             return False
-        share = share_of(places, mask)
-        doubles = [other.xy for other in looks.elsewhere if other.until - index > _PAUSE]
-        if share[place[1], place[0]] == 0 or any(share[y, x] > _TAKEN for x, y in doubles):
+        share = coverage(mask, feature_map)
+        # A cell that was only rejected for a while may be a part of the object.
+        lasting = [distractor.cell for distractor in self.distractors if distractor.until - index > _REJECTION_PAUSE]
+        if share[cell[1], cell[0]] == 0 or any(share[y, x] > _OCCUPIED for x, y in lasting):
             return False
-        is_of_a_picture = looks.appearance.is_of_a_picture
-        least = self._config.reference_resemblance if is_of_a_picture else self._config.resemblance
-        return looks.appearance.resemblance(places, mask) >= least
+        from_reference = self.appearance.is_from_reference
+        least = self.config.reference_resemblance if from_reference else self.config.resemblance
+        return self.appearance.resemblance(feature_map, mask) >= least
 
-    def _floor(self, looks: Looks) -> float:
-        return self._config.resemblance * looks.appearance.level
+    def confirms(self, sighting: Sighting) -> bool:
+        """Whether a mask that matches is surely the object: so was one near it the last time that one matched."""
+        return self.sighting is not None and sighting.is_near(self.sighting)
+
+    # What happens
+
+    def learned(self, index: int, feature_map: np.ndarray, mask: np.ndarray) -> Reacquisition:
+        """With one more frame: its feature map (h, w, C), and the object's checked mask (H, W) bool."""
+        appearance = self.appearance.learned(index, feature_map, mask)
+        gap = min(self.config.gap, _FIRST_GAP * max(1, len(appearance.exemplars)))
+        known = replace(self, appearance=appearance, is_doubted=False, learn_at=index + gap)
+        if not appearance.is_known:
+            return known
+        # Whatever else looks like the object while its own mask is known is a distractor.
+        own = cv2.dilate((coverage(mask, feature_map) > 0).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        response = appearance.response(feature_map)
+        peaks = known._response_map(response, barred=own).peaks
+        until = index + _DISTRACTOR_MEMORY
+        return replace(known, distractors=tuple(Distractor(xy, until, float(response[xy[1], xy[0]])) for xy in peaks))
+
+    def checked(self) -> Reacquisition:
+        """After its mask was found to be on the object."""
+        return replace(self, is_doubted=False)
+
+    def after_cut(self) -> Reacquisition:
+        """After a cut the mask is in doubt, and distractors and sightings are no longer where they were."""
+        return replace(self, is_doubted=True, distractors=(), sighting=None)
+
+    def after_frame(self, state: ObjectState) -> Reacquisition:
+        """After a frame that left the object in this state."""
+        return replace(self, frames_missed=0 if state.has_mask else self.frames_missed + 1)
+
+    def following(self, response: ResponseMap, index: int) -> Reacquisition:
+        """With the distractors moved to frame `index`; those not seen for long are forgotten."""
+        known = (distractor for distractor in self.distractors if distractor.until >= index)
+        return replace(self, distractors=tuple(_followed(distractor, response, index) for distractor in known))
+
+    def rejecting(self, cell: np.ndarray, index: int) -> Reacquisition:
+        """After the mask found from a cell of frame `index` did not match: other cells have their turn for a while."""
+        rejected = Distractor(cell, index + _REJECTION_PAUSE, np.inf)
+        return replace(self, distractors=(*self.distractors, rejected), sighting=None)
+
+    def sighted(self, sighting: Sighting) -> Reacquisition:
+        """After a mask matched."""
+        return replace(self, sighting=sighting)
+
+    def _response_map(self, response: np.ndarray, barred: np.ndarray) -> ResponseMap:
+        floor = self.config.resemblance * self.appearance.typical_response
+        return ResponseMap(np.where(barred, -np.inf, response), floor)
 
 
-def _peaks(response: np.ndarray, floor: float) -> list[np.ndarray]:
-    """Places (x, y) of the local maxima of a response (h, w), highest first, -inf where none may be.
-
-    They are those of the response smoothed over 3x3 places, so that many places answer more than one; but a small
-    object fills one alone, and that one must be above `floor`.
-    """
-    around = np.ones((3, 3), np.uint8)
-    barred = np.isinf(response)
-    smooth = cv2.GaussianBlur(np.where(barred, 0, response).astype(np.float32), (3, 3), 0)
-    smooth[barred] = -1
-    answers = cv2.dilate(np.where(barred, -1, response).astype(np.float32), around) >= max(floor, _LEAST)
-    y, x = np.nonzero((smooth >= cv2.dilate(smooth, around)) & answers & ~barred)
-    order = np.argsort(-smooth[y, x], kind="stable")
-    return list(np.stack([x, y], 1)[order])
+def _followed(distractor: Distractor, response: ResponseMap, index: int) -> Distractor:
+    """A distractor at the nearest peak of frame `index`, or where it was if none is near."""
+    near = [cell for cell in response.peaks if _distance(cell, distractor) <= _MAX_STEP]
+    # A peak that responds much more than the distractor did is something else: the object may be back.
+    near = [cell for cell in near if response.at(cell) <= _MAX_RESPONSE_GROWTH * distractor.response]
+    if not near:
+        return distractor
+    # A candidate that was rejected for a while stays a distractor for that while only.
+    is_rejected = distractor.until - index <= _REJECTION_PAUSE
+    until = distractor.until if is_rejected else max(distractor.until, index + _DISTRACTOR_MEMORY)
+    return replace(distractor, cell=min(near, key=lambda cell: _distance(cell, distractor)), until=until)
 
 
-def _followed(known: list[_Elsewhere], peaks: list[np.ndarray], response: np.ndarray, index: int) -> list[_Elsewhere]:
-    """What is known to be something else, where it is now; forgotten when it was not seen for long."""
-    followed = []
-    for other in known:
-        if other.until < index:
-            continue
-        # A place that answers much more than it did is something else: the object may be back.
-        near = [xy for xy in peaks if np.abs(xy - other.xy).max() <= _FOLLOWED]
-        near = [xy for xy in near if response[xy[1], xy[0]] <= _CHANGED * other.response]
-        if near:
-            nearest = min(near, key=lambda xy: float(np.abs(xy - other.xy).max()))
-            # One that was refused for a while stays so only for that while.
-            until = max(other.until, index + _KEPT) if other.until - index > _PAUSE else other.until
-            other = replace(other, xy=nearest, until=until)
-        followed.append(other)
-    return followed
+def _distance(cell: np.ndarray, distractor: Distractor) -> float:
+    """Cells between them, along x or y, whichever is more."""
+    return float(np.abs(cell - distractor.cell).max())

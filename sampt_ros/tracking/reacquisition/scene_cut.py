@@ -1,4 +1,4 @@
-"""Cuts: frames so unlike the one before that nothing can be carried over."""
+"""Cuts: frames so unlike the one before that nothing can be followed from it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ import numpy as np
 
 from sampt_ros.data_types import Frame
 
-_SIDE = 16  # pixels that a frame is scaled down to
-_LEAST = 20.0  # grey levels of mean difference
-_TIMES = 3.0  # as often as the usual difference
-_USUAL_RATE = 0.1
+_SIDE = 16  # Frames are compared at this many pixels a side.
+_MIN_DIFFERENCE = 20.0  # Mean difference in grey levels below which there is never a cut.
+_FACTOR = 3.0  # A cut differs by so many times the running mean of the differences.
+_LEARNING_RATE = 0.1  # Weight of the newest difference in that mean.
 
 
-class SceneChange:
-    """Compares each frame with the one before."""
+class SceneCutDetector:
+    """Compares each frame with the one before.
+
+    is_cut  whether there is a cut between the last two frames that were observed
+    """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the last frame."""
-        self._before: np.ndarray | None = None
-        self._usual = 0.0
+        """Forget all frames."""
+        self.is_cut = False
+        self._previous: np.ndarray | None = None
+        self._mean_difference = 0.0
 
-    def update(self, frame: Frame) -> bool:
-        """Whether there is a cut between the last frame and this one."""
-        now = cv2.resize(frame.gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-        before, self._before = self._before, now
-        if before is None:
-            return False
-        difference = float(np.abs(now - before).mean())
-        is_cut = difference > max(_LEAST, _TIMES * self._usual)
-        self._usual += _USUAL_RATE * (difference - self._usual)
-        return is_cut
+    def observe(self, frame: Frame) -> None:
+        """Take in the next frame."""
+        current = cv2.resize(frame.gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        previous, self._previous, self.is_cut = self._previous, current, False
+        if previous is None:
+            return
+        difference = float(np.abs(current - previous).mean())
+        self.is_cut = difference > max(_MIN_DIFFERENCE, _FACTOR * self._mean_difference)
+        self._mean_difference += _LEARNING_RATE * (difference - self._mean_difference)

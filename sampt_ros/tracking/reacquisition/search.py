@@ -1,107 +1,122 @@
-"""The search for lost objects on a stream's frames, and the check whether masks are still on theirs."""
+"""The search for lost objects in a stream's frames, and the check whether masks are still on theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import Frame, ObjectState
+from sampt_ros.data_types import Frame
 from sampt_ros.errors import QueryError
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.object_state import TrackedObject
-from sampt_ros.tracking.reacquisition.appearance import SMALLEST
-from sampt_ros.tracking.reacquisition.matching import Looks, Reacquisition
-from sampt_ros.tracking.reacquisition.scene_cut import SceneChange
+from sampt_ros.tracking.reacquisition.appearance import MIN_COVERAGE
+from sampt_ros.tracking.reacquisition.matching import Reacquisition, Sighting
+from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What the search for one object in one frame brought.
+
+    reacquisition  what is known of the object from now on
+    mask           (H, W) bool: where it is, or None if it was not found
+    score          the mask's predicted IoU
+    """
+
+    reacquisition: Reacquisition | None
+    mask: np.ndarray | None = None
+    score: float = 0.0
 
 
 class ObjectSearch:
-    """Learns what objects look like, and finds by it those that are lost. Does nothing unless `reacquire.enabled`."""
+    """Learns what tracked objects look like, and finds those that are lost by it.
+
+    `observe` and `learn` change the objects' `reacquisition`, each once a frame; questions change nothing.
+    """
 
     def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter) -> None:
         self.config = config
         self._segmenter = segmenter
-        self._reacquisition = Reacquisition(config.reacquire)
-        self._scene = SceneChange()
+        self._cuts = SceneCutDetector()
 
     def reset(self) -> None:
         """Forget the last frame, as for another camera."""
-        self._scene.reset()
+        self._cuts.reset()
 
-    def looks_in(self, picture: Frame, mask: np.ndarray) -> Looks:
-        """The looks of the object in a picture, its mask (H, W) bool; raises QueryError if they cannot be learned."""
-        places = self._segmenter.describe(picture)
-        looks = self._reacquisition.from_reference(picture.index, places, mask)
-        if not looks.appearance.learned:
+    def from_reference(self, picture: Frame, mask: np.ndarray) -> Reacquisition:
+        """What a picture shows of an object, its mask (H, W) bool; raises QueryError if it is too small to be known."""
+        feature_map = self._segmenter.describe(picture)
+        known = Reacquisition.from_reference(self.config.reacquire, picture.index, feature_map, mask)
+        if not known.appearance.is_known:
             height, width = picture.size
-            cell = (width / places.shape[1]) * (height / places.shape[0])
+            cell = (width / feature_map.shape[1]) * (height / feature_map.shape[0])
             raise QueryError(
-                f"expected an object that fills {SMALLEST:.0%} of a cell of {cell:.0f} pixels in the picture, to know "
-                f"it again; got one of {np.count_nonzero(mask)} pixels"
+                f"expected an object that fills {MIN_COVERAGE:.0%} of a cell of {cell:.0f} pixels in the picture, to "
+                f"know it again; got one of {np.count_nonzero(mask)} pixels"
             )
-        return looks
+        return known
 
-    def drifted(self, objects: Sequence[TrackedObject], frame: Frame) -> list[TrackedObject]:
-        """The objects whose masks are on something else by now. All others are learned from, now and then."""
-        if not self.config.reacquire.enabled:
-            return []
-        cut = self._scene.update(frame)
-        return [item for item in objects if self._has_drifted(item, frame, cut)]
-
-    def found(
-        self, objects: Sequence[TrackedObject], frame: Frame
-    ) -> Iterator[tuple[TrackedObject, np.ndarray, float]]:
-        """Each lost object that is there again, with its mask (H, W) bool and predicted IoU.
-
-        The caller gives the object its mask before it asks for the next one, which cannot be at the same place then.
-        """
-        if not self.config.reacquire.enabled:
-            return
+    def observe(self, objects: Iterable[TrackedObject], frame: Frame) -> None:
+        """Take in the next frame; if it follows a cut, all objects are in doubt."""
+        self._cuts.observe(frame)
         for item in objects:
-            if item.looks is None or not self._is_looked_for(item, item.looks):
-                continue
-            if (mask_and_score := self._find(item, item.looks, objects, frame)) is not None:
-                yield item, *mask_and_score
+            if item.reacquisition and self._cuts.is_cut:
+                item.reacquisition = item.reacquisition.after_cut()
 
-    def _has_drifted(self, item: TrackedObject, frame: Frame, cut: bool) -> bool:
-        """Whether an object's mask is on something else. It is asked when it is to be learned from, and after a cut."""
-        looks, mask = item.looks, item.result.mask
-        if looks and cut:
-            self._reacquisition.cut(looks)
-        if not item.result.state.has_mask or (looks and frame.index < looks.due and not looks.doubted):
+    def has_drifted(self, item: TrackedObject, frame: Frame) -> bool:
+        """Whether an object's mask is due to be checked on this frame, and lies on something else."""
+        if not item.result.state.has_mask or not item.reacquisition or not item.reacquisition.is_check_due(frame.index):
             return False
-        places = self._segmenter.describe(frame)
-        if looks and self._reacquisition.has_drifted(looks, places, mask):
-            return True
-        if looks is None or frame.index >= looks.due:
-            item.looks = self._reacquisition.learn(looks, frame.index, places, mask)
-        else:
-            looks.doubted = False
-        return False
+        return item.reacquisition.has_drifted(self._segmenter.describe(frame), item.result.mask)
 
-    def _is_looked_for(self, item: TrackedObject, looks: Looks) -> bool:
-        """An object without a mask, unless its mask is refused for only a few frames yet."""
-        state = item.result.state
-        looks.missed = 0 if state.has_mask else looks.missed + 1
-        return not state.has_mask and (state == ObjectState.LOST or looks.missed >= self.config.reacquire.patience)
+    def learn(self, objects: Iterable[TrackedObject], frame: Frame) -> None:
+        """Learn from the masks of this frame where that is due; masks that have drifted must be gone by now."""
+        for item in objects:
+            known, state = item.reacquisition, item.result.state
+            if state.has_mask and (known is None or frame.index >= known.learn_at):
+                known = known or Reacquisition.start(self.config.reacquire)
+                known = known.learned(frame.index, self._segmenter.describe(frame), item.result.mask)
+            elif state.has_mask and known is not None:
+                known = known.checked()
+            item.reacquisition = known and known.after_frame(state)
 
-    def _find(
-        self, item: TrackedObject, looks: Looks, objects: Sequence[TrackedObject], frame: Frame
-    ) -> tuple[np.ndarray, float] | None:
-        """A lost object's mask and predicted IoU, by a click where the frame looks most like it; None: not there."""
-        places = self._segmenter.describe(frame)
-        taken = np.zeros(frame.size, bool)
-        for other in objects:
-            taken |= other.result.mask
-        place = self._reacquisition.place(looks, frame.index, places, taken)
-        if place is None:
-            return None
-        scale = np.array(frame.size[::-1], np.float32) / places.shape[1::-1]
-        click = ObjectPrompt(((place + 0.5) * scale - 0.5)[None].astype(np.float32), memory=item.memory)
+    def is_sought(self, item: TrackedObject) -> bool:
+        """Whether an object is to be looked for in the whole image."""
+        return item.reacquisition is not None and item.reacquisition.is_sought(item.result.state)
+
+    def find(self, item: TrackedObject, frame: Frame, occupied: np.ndarray) -> SearchResult:
+        """Look for a sought object by a click where the frame looks most like it.
+
+        occupied: (H, W) bool, all objects' masks on this frame
+        """
+        known = item.reacquisition
+        if known is None or not known.appearance.is_known:
+            return SearchResult(known)
+        feature_map = self._segmenter.describe(frame)
+        response = known.response(feature_map, occupied)
+        known = known.following(response, frame.index)
+        cell = known.candidate(response)
+        if cell is None:
+            return SearchResult(known)
+        mask, score = self._mask_at(cell, feature_map, item, frame)
+        if not known.matches(frame.index, feature_map, cell, mask):
+            return SearchResult(known.rejecting(cell, frame.index))
+        sighting = Sighting.of(mask)
+        if known.confirms(sighting):
+            return SearchResult(known.sighted(sighting), mask, score)
+        return SearchResult(known.sighted(sighting))
+
+    def _mask_at(
+        self, cell: np.ndarray, feature_map: np.ndarray, item: TrackedObject, frame: Frame
+    ) -> tuple[np.ndarray, float]:
+        """The mask (H, W) bool and predicted IoU of a click on a cell (x, y); a refused mask is empty."""
+        scale = np.array(frame.size[::-1], np.float32) / feature_map.shape[1::-1]
+        click = ObjectPrompt(((cell + 0.5) * scale - 0.5)[None].astype(np.float32), memory=item.memory)
         prompting = self.config.prompting
         mask, score = self._segmenter.masks(frame, [click], prompting.refinements, ambiguous=True)[0]
-        if not score >= prompting.iou_threshold:  # a NaN is refused too
-            mask = np.zeros_like(mask)
-        return (mask, score) if self._reacquisition.confirms(looks, frame.index, places, place, mask) else None
+        is_accepted = score >= prompting.iou_threshold  # False for a NaN
+        return (mask if is_accepted else np.zeros_like(mask)), score

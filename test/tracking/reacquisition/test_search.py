@@ -147,7 +147,25 @@ def test_a_mask_that_was_refused_at_the_cut_is_checked_when_it_comes(tracker, se
 def test_a_corrected_object_is_learned_anew(tracker, segmenter):
     sam_pt = started(tracker, segmenter)
     sam_pt.add_points(1, [THERE])
-    assert sam_pt._objects[1].looks is None
+    assert sam_pt._objects[1].reacquisition is None
+
+
+def test_asking_again_and_in_another_order_changes_no_answer(tracker, segmenter):
+    sam_pt = started(tracker, segmenter)
+    tracker.blind = True
+    states(sam_pt, image(THERE))  # One sighting: the next one near it confirms it.
+    search, item, frame = sam_pt._search, sam_pt._objects[1], sam_pt._frames[-1]
+    nowhere = np.zeros(frame.size, bool)
+
+    def answers():
+        found = search.find(item, frame, nowhere)
+        return search.is_sought(item), search.has_drifted(item, frame), found.mask.tolist(), found.score
+
+    known = item.reacquisition
+    first = answers()
+    assert item.reacquisition is known
+    assert (search.has_drifted(item, frame), search.is_sought(item)) == (first[1], first[0])
+    assert answers() == first
 
 
 def test_it_can_be_switched_off(tracker, segmenter):
@@ -161,7 +179,7 @@ def test_after_a_reset_nothing_is_known(tracker, segmenter):
     sam_pt.reset()
     sam_pt.step(image(HERE))
     assert sam_pt.add_object([HERE]).state == ObjectState.TRACKING
-    assert sam_pt._objects[1].looks is None
+    assert sam_pt._objects[1].reacquisition is None
 
 
 # Objects known from a picture
