@@ -125,8 +125,8 @@ class OracleTracker(PointTracker):
     def update(self, frame: Frame) -> Tracks:
         return self._true(self._tracker.update(frame), frame)
 
-    def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
-        return self._tracker.carry(mask, previous, current)
+    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
+        return self._tracker.propagate_mask(mask, previous, current)
 
     def _true(self, tracks: Tracks, frame: Frame) -> Tracks:
         """Tracks of the same points where they truly are in a frame."""

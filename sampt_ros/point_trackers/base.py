@@ -72,7 +72,7 @@ class PointTracker(ABC):
     def update(self, frame: Frame) -> Tracks:
         """Move every point to `frame`, the next of the stream."""
 
-    def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
+    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
         """Move a mask from one frame to the next, if the motion inside it is known.
 
         mask (H, W) float32 0..1 on `previous`; returns the same on `current`, nearer to 0.5 where it is less sure.

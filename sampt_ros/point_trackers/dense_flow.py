@@ -44,7 +44,7 @@ class DenseFlowTracker(FrameToFrameTracker):
         visible &= inside(moved, current)
         return moved, visible, confidence * visible
 
-    def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
+    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
         on = mask > 0.5
         if not on.any():
             return mask

@@ -29,7 +29,7 @@ class LucasKanade(FrameToFrameTracker):
         visible &= inside(moved, current) & (found.ravel() > 0) & (returned.ravel() > 0)
         return moved, visible, confidence * visible
 
-    def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
+    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
         """By the similarity that most corners in the mask agree on; where they do not agree it stays."""
         within = (mask > 0.5).view(np.uint8)
         corners = cv2.goodFeaturesToTrack(previous.gray, _CORNERS, 0.01, 5, mask=within)

@@ -1,60 +1,134 @@
-"""An object between two frames."""
+"""What is kept of the objects from one frame to the next."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, Points
+from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
 
+_MAX_ID = 65535  # The label image is uint16.
+
 
 @dataclass(eq=False)
 class TrackedObject:
-    """What SamPt keeps of an object.
+    """One object as SamPt keeps it.
 
-    result   what the newest frame says of it
-    carried  (H, W) float32: its last accepted mask, moved to the newest frame, or None
-    clicked  ids of those of its points that the user gave; the others were drawn from a mask
-    memory   the segmenter's own
-    reacquisition  how to find it again, once it was seen
+    points           its points on the newest frame
+    history          its accepted masks, for the re-initialisation policy
+    propagated_mask  (H, W) float32 0..1: its last accepted mask, moved to the newest frame by the tracker, or None
+    result           what the newest frame says of it
+    clicked_ids      ids of those of its points that the user gave; the others were drawn from a mask
+    memory           what the segmenter remembers of it, or None
+    reacquisition    how to find it again, or None until its first mask was learned
     """
 
     id: int
     points: Points
     history: MaskHistory
-    carried: np.ndarray | None
+    propagated_mask: np.ndarray | None
     result: ObjectResult
-    clicked: frozenset[int] = frozenset()
+    clicked_ids: frozenset[int] = frozenset()
     memory: Any = None
     reacquisition: Reacquisition | None = None
 
     @property
-    def seen(self) -> bool:
-        """Whether a point on it is visible."""
+    def has_visible_point(self) -> bool:
+        """Whether a positive point is visible on the newest frame."""
         return len(self.points.visible_xy(POSITIVE)) > 0
 
     @property
     def clicks(self) -> Points:
         """Its points that the user gave."""
-        return self.points.at(np.isin(self.points.id, list(self.clicked)))
+        return self.points.at(np.isin(self.points.id, list(self.clicked_ids)))
 
-    def prompt(self, others: np.ndarray, carried: np.ndarray | None, clicks_alone: bool = False) -> ObjectPrompt:
-        """What the segmenter is told of it; others (k, 2): the other objects' visible positive points."""
-        points = self.clicks if clicks_alone else self.points
-        return ObjectPrompt(
-            points.visible_xy(POSITIVE), points.visible_xy(NEGATIVE), others, carried, memory=self.memory
-        )
+    def prompt(
+        self, other_points: np.ndarray, mask_prompt: np.ndarray | None, clicks_only: bool = False
+    ) -> ObjectPrompt:
+        """The segmenter's prompt for it on the newest frame.
 
-    def disobeyed(self, mask: np.ndarray) -> int:
-        """How many visible clicks a mask (H, W) bool is at odds with."""
-        at_odds = 0
+        other_points  (k, 2) float32 pixel xy: the other objects' visible positive points
+        mask_prompt   (H, W) float32 0..1, or None
+        clicks_only   leave out the points that were drawn from a mask
+        """
+        points = self.clicks if clicks_only else self.points
+        positive, negative = points.visible_xy(POSITIVE), points.visible_xy(NEGATIVE)
+        return ObjectPrompt(positive, negative, other_points, mask_prompt, memory=self.memory)
+
+    def violated_clicks(self, mask: np.ndarray) -> int:
+        """How many visible clicks a mask (H, W) bool contradicts: positive ones outside it, negative ones inside."""
+        count = 0
         for label in (POSITIVE, NEGATIVE):
             xy = np.rint(self.clicks.visible_xy(label)).astype(int)
             x, y = np.clip(xy, 0, [mask.shape[1] - 1, mask.shape[0] - 1]).T
-            at_odds += int(np.count_nonzero(mask[y, x] != (label == POSITIVE)))
-        return at_odds
+            count += int(np.count_nonzero(mask[y, x] != (label == POSITIVE)))
+        return count
+
+
+class ObjectTable:
+    """The tracked objects by id, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._objects: dict[int, TrackedObject] = {}
+        self._last_id = 0
+
+    def reset(self) -> None:
+        """Forget all objects; ids begin at 1 again."""
+        self._last_id = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all objects; their ids are not given to new ones."""
+        self._objects.clear()
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __iter__(self) -> Iterator[TrackedObject]:
+        return iter(self._objects.values())
+
+    def __getitem__(self, object_id: int) -> TrackedObject:
+        """The object with this id; raises UnknownObjectError."""
+        if object_id not in self._objects:
+            tracked = ", ".join(map(str, self._objects)) or "none"
+            raise UnknownObjectError(f"expected the id of a tracked object ({tracked}); got {object_id}")
+        return self._objects[object_id]
+
+    def __delitem__(self, object_id: int) -> None:
+        del self._objects[object_id]
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of all objects."""
+        return list(self._objects)
+
+    def free_id(self, wanted: int | None, max_objects: int) -> int:
+        """The id for an object about to be added: the wanted one, or one never used before.
+
+        Raises QueryError if it is not an id, or if `max_objects` others are tracked already.
+        """
+        object_id = self._last_id + 1 if wanted is None else wanted
+        if not 1 <= object_id <= _MAX_ID:
+            raise QueryError(f"expected an object id from 1 to {_MAX_ID}; got {object_id}")
+        if object_id not in self._objects and len(self._objects) >= max_objects:
+            raise QueryError(f"expected at most max_objects = {max_objects} objects; got one more")
+        return object_id
+
+    def put(self, item: TrackedObject) -> TrackedObject | None:
+        """Add an object, and return the one with the same id that it takes the place of, if there is one."""
+        self._last_id = max(self._last_id, item.id)
+        replaced = self._objects.get(item.id)
+        self._objects[item.id] = item
+        return replaced
+
+    def positive_points_of_others(self, item: TrackedObject) -> np.ndarray:
+        """(k, 2) float32 pixel xy: the visible positive points of all objects but this one."""
+        others = [other.points.visible_xy(POSITIVE) for other in self if other is not item]
+        return np.concatenate(others) if others else np.zeros((0, 2), np.float32)

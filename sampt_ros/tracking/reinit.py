@@ -18,7 +18,7 @@ from sampt_ros.errors import ConfigError
 
 @dataclass(frozen=True, eq=False)
 class AcceptedMask:
-    """A published mask (H, W) bool of frame `index`, with its area in pixels."""
+    """A published mask (H, W) bool of the frame with this index, and its area in pixels."""
 
     index: int
     mask: np.ndarray
@@ -29,7 +29,7 @@ class AcceptedMask:
 class MaskHistory:
     """What a policy may know of one object.
 
-    started_area  pixels of the mask that the object began with; 0 before it is found by a picture
+    started_area  pixels of the object's first mask; 0 while it is known from a reference picture alone
     since         index of the newest frame when its points were last drawn
     accepted      its accepted masks, oldest first, as far back as the policy looks
     """
@@ -38,47 +38,61 @@ class MaskHistory:
     since: int
     accepted: deque[AcceptedMask] = field(default_factory=deque)
 
+    def add(self, accepted: AcceptedMask) -> None:
+        """Take in the newest frame's mask, in place of one that was corrected on the same frame."""
+        self.started_area = self.started_area or accepted.area
+        if self.accepted and self.accepted[-1].index == accepted.index:
+            self.accepted.pop()
+        self.accepted.append(accepted)
+
 
 class ReinitPolicy(ABC):
-    """Chooses, after every frame, the objects that get fresh points and the masks to draw them from."""
+    """Chooses, after every frame, the objects that get fresh points and the masks to draw them from.
 
-    memory = 1  # accepted masks that it looks back on
+    lookback  how many of an object's latest accepted masks it chooses from
+    """
+
+    lookback = 1
 
     def __init__(self, horizon: int) -> None:
         self.horizon = horizon
 
     @abstractmethod
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
-        """The mask to start again from, by object id; `now` is the index of the newest frame."""
+        """The mask to draw fresh points from, by object id, for those objects that get any.
 
-    def _due(self, now: int, history: MaskHistory) -> bool:
+        now: index of the newest frame; histories: of all objects, by id
+        """
+
+    def _is_due(self, now: int, history: MaskHistory) -> bool:
         return now - history.since >= self.horizon
 
     def _recent(self, now: int, history: MaskHistory) -> list[AcceptedMask]:
-        """Accepted masks of the past horizon, newest first, so that the newest wins a tie."""
+        """The accepted masks of the past horizon; the newest is first, so that it wins a tie."""
         start = max(history.since, now - self.horizon)
         return [mask for mask in reversed(history.accepted) if mask.index > start]
 
 
 class Never(ReinitPolicy):
-    """Plain SAM-PT: the first points are kept for good."""
+    """SAM-PT without re-initialisation: the first points are kept for good."""
 
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
         return {}
 
 
 class Horizon(ReinitPolicy):
-    """The current masks, all objects together, as soon as one that is due has an accepted mask."""
+    """All objects together, from their current masks, as soon as one that is due has an accepted mask."""
 
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
-        current = {name: h.accepted[-1] for name, h in histories.items() if h.accepted and h.accepted[-1].index == now}
-        return current if any(self._due(now, histories[name]) for name in current) else {}
+        newest = {object_id: history.accepted[-1] for object_id, history in histories.items() if history.accepted}
+        current = {object_id: mask for object_id, mask in newest.items() if mask.index == now}
+        return current if any(self._is_due(now, histories[object_id]) for object_id in current) else {}
 
 
 class _LooksBack(ReinitPolicy):
     def __init__(self, horizon: int) -> None:
         super().__init__(horizon)
-        self.memory = horizon
+        self.lookback = horizon
 
 
 class MedianArea(_LooksBack):
@@ -86,11 +100,11 @@ class MedianArea(_LooksBack):
 
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
         chosen = {}
-        for name, history in histories.items():
+        for object_id, history in histories.items():
             recent = self._recent(now, history)
-            if recent and self._due(now, history):
+            if recent and self._is_due(now, history):
                 median = float(np.median([mask.area for mask in recent]))
-                chosen[name] = min(recent, key=lambda mask: abs(mask.area - median))
+                chosen[object_id] = min(recent, key=lambda mask: abs(mask.area - median))
         return chosen
 
 
@@ -99,9 +113,9 @@ class SimilarArea(_LooksBack):
 
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
         return {
-            name: min(recent, key=lambda mask: _area_change(mask, history))
-            for name, history in histories.items()
-            if self._due(now, history) and (recent := self._recent(now, history))
+            object_id: min(recent, key=lambda mask: _area_change(mask, history))
+            for object_id, history in histories.items()
+            if self._is_due(now, history) and (recent := self._recent(now, history))
         }
 
 
@@ -112,20 +126,26 @@ class SimilarAreaTogether(_LooksBack):
     """
 
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
-        recent = {name: {mask.index: mask for mask in self._recent(now, h)} for name, h in histories.items()}
-        recent = {name: masks for name, masks in recent.items() if masks}
-        if not any(self._due(now, histories[name]) for name in recent):
+        recent = {
+            object_id: {mask.index: mask for mask in masks}
+            for object_id, history in histories.items()
+            if (masks := self._recent(now, history))
+        }
+        if not any(self._is_due(now, histories[object_id]) for object_id in recent):
             return {}
         common = set.intersection(*(set(masks) for masks in recent.values()))
         if not common:
             return {}
-        best = min(
-            sorted(common, reverse=True), key=lambda i: sum(_area_change(m[i], histories[n]) for n, m in recent.items())
-        )
-        return {name: masks[best] for name, masks in recent.items()}
+
+        def total_change(index: int) -> float:
+            return sum(_area_change(masks[index], histories[object_id]) for object_id, masks in recent.items())
+
+        best = min(sorted(common, reverse=True), key=total_change)
+        return {object_id: masks[best] for object_id, masks in recent.items()}
 
 
 def _area_change(mask: AcceptedMask, history: MaskHistory) -> float:
+    """How far a mask's area is from that of the object's first mask, as a share of the latter."""
     return abs(mask.area - history.started_area) / history.started_area
 
 

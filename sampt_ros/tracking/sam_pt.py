@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
@@ -12,22 +13,22 @@ import numpy as np
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import require_live_change
 from sampt_ros.config.presets import load_preset
-from sampt_ros.data_types import POSITIVE, Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
-from sampt_ros.errors import INFERENCE_ERRORS, FrameError, QueryError, UnknownObjectError
+from sampt_ros.data_types import Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
+from sampt_ros.errors import INFERENCE_ERRORS, QueryError
 from sampt_ros.point_trackers import PointTracker, build_point_tracker
 from sampt_ros.segmenters import Segmenter, build_segmenter
+from sampt_ros.tracking.click_masks import corrected_mask, first_mask
+from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
-from sampt_ros.tracking.mask_decoding import ObjectPrompt
-from sampt_ros.tracking.object_state import TrackedObject
+from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
 from sampt_ros.tracking.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy
 from sampt_ros.utils.stage_timer import StageClock
 
-_LEAST_CARRIED = 16  # pixels that a mask must still have to be a prompt
-_REFERENCE = -(2**31)  # index of the frame that a reference picture is
-_MAX_ID = 65535  # the label image is uint16
+_MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is no longer a prompt.
+_REFERENCE = -(2**31)  # Index of the frame that a reference picture is.
 
 
 class SamPt:
@@ -56,19 +57,20 @@ class SamPt:
         self._points = TrackedPoints(self._config, point_tracker or build_point_tracker(self._config))
         self._policy = build_reinit_policy(self._config.reinit)
         self._search = ObjectSearch(self._config, self._segmenter)
+        self._objects = ObjectTable()
+        self._frames = FrameBuffer(max(2, self._policy.lookback))
         self.reset()
 
     def reset(self) -> None:
         """Forget everything; ids and the seed begin anew."""
-        self._last_id = 0
-        self._late_frames = 0
+        self._objects.reset()
         self._points.reset()
         self.forget()
 
     def forget(self) -> None:
         """Forget all objects and frames, as for another camera; ids go on, so that none means two things."""
-        self._objects: dict[int, TrackedObject] = {}
-        self._frames: deque[Frame] = deque(maxlen=max(2, self._policy.memory))
+        self._objects.clear()
+        self._frames.reset()
         self._segmenter.forget()
         self._points.forget_all()
         self._search.reset()
@@ -86,7 +88,7 @@ class SamPt:
     @property
     def object_ids(self) -> list[int]:
         """Ids of the tracked objects, in the order they were added."""
-        return list(self._objects)
+        return self._objects.ids
 
     def step(self, image: np.ndarray) -> FrameResult:
         """Bring every object to the next frame.
@@ -98,21 +100,22 @@ class SamPt:
         used from now on. No object has a mask on this frame then, and the next one can come.
         """
         clock = StageClock()
+        # The tracker moves all points of all objects to the new frame.
         frame = self._move_points(image, clock)
-        objects = list(self._objects.values())
+        objects = list(self._objects)
         try:
-            # The last accepted masks move along, if the tracker can carry them.
+            # The last accepted masks move along, if the tracker can do that.
             with clock("carrying"):
-                self._carry_masks(objects, list(self._frames)[-2:])
+                self._propagate_masks(objects, list(self._frames)[-2:])
 
-            # The image is encoded once; all objects that are still seen become masks in one batch.
+            # The image is encoded once; all objects with a visible point become masks in one batch.
             with clock("encoding"):
-                if any(item.seen for item in objects):
+                if any(item.has_visible_point for item in objects):
                     self._segmenter.encode(frame)
             with clock("decoding"):
                 self._segment(objects, frame)
 
-            # What has become something else is lost; what is lost is looked for in the whole image.
+            # Masks that have drifted onto something else are given up; lost objects are looked for in the whole image.
             with clock("reacquiring"):
                 if self._config.reacquire.enabled:
                     self._reacquire(objects, frame)
@@ -122,7 +125,7 @@ class SamPt:
             raise
         result = FrameResult(frame.index, frame.size, tuple(item.result for item in objects), clock.stages)
 
-        # Good masks yield fresh points, which count from the next frame on.
+        # Re-initialisation: good masks yield fresh points, which count from the next frame on.
         with clock("reinit"):
             self._reinitialise(frame)
         return result
@@ -147,24 +150,23 @@ class SamPt:
 
         Raises QueryError, saying what was expected, and then nothing has changed.
         """
-        frames = self._frames_since(past)
+        frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels, box, mask)
         query.require_start()
-        object_id = self._checked_id(object_id)
-        started, score = self._first_mask(query, frames[0])
+        object_id = self._objects.free_id(object_id, self._config.max_objects)
+        started, score = first_mask(self._segmenter, query, frames[0], self._config.prompting.refinements)
 
         clicked = self._points.new(query.positive, query.negative)
-        followed = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
-        history = MaskHistory(int(started.sum()), frames[-1].index, deque(maxlen=self._policy.memory))
-        result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros_like(started), followed)
-        carried, given = started.astype(np.float32), frozenset(clicked.id.tolist())
-        item = TrackedObject(object_id, followed, history, carried, result, given)
-        self._enter(item)
+        points_now = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
+        item = self._new_object(object_id, points_now, frames[-1], started_area=int(started.sum()))
+        item.propagated_mask = started.astype(np.float32)
+        item.clicked_ids = frozenset(clicked.id.tolist())
+        self._put(item)
         if len(frames) == 1:
-            self._settle(item, started, score)
+            self._accept_or_refuse(item, started, score)
         else:
             item.memory = self._segmenter.remember(frames[0], started, item.memory)
-            self._carry_masks([item], frames)
+            self._propagate_masks([item], frames)
             self._segment([item], frames[-1])
         return item.result
 
@@ -180,16 +182,13 @@ class SamPt:
         if not self._config.reacquire.enabled:
             raise QueryError("expected reacquire.enabled for an object known from a picture; it is false")
         seed = checked_mask(mask, check_image(image).shape[:2])
-        object_id = self._checked_id(object_id)
+        object_id = self._objects.free_id(object_id, self._config.max_objects)
         picture = Frame(_REFERENCE, image)
-        known = self._search.from_reference(picture, seed)
-        memory = self._segmenter.remember(picture, seed, None)
-        newest = self._frames[-1] if self._frames else picture
-        nothing = np.zeros(newest.size, bool)
-        result = ObjectResult(object_id, ObjectState.LOST, 0.0, nothing, Points.none())
-        history = MaskHistory(0, newest.index, deque(maxlen=self._policy.memory))
-        self._enter(TrackedObject(object_id, Points.none(), history, None, result, memory=memory, reacquisition=known))
-        return result
+        item = self._new_object(object_id, Points.none(), self._frames.newest if self._frames else picture)
+        item.reacquisition = self._search.from_reference(picture, seed)
+        item.memory = self._segmenter.remember(picture, seed, None)
+        self._put(item)
+        return item.result
 
     def add_points(
         self,
@@ -200,161 +199,105 @@ class SamPt:
     ) -> ObjectResult:
         """Correct a tracked object with more points and return it as it is on the newest frame.
 
-        Where a carried mask says what the object was until now, the clicks alone correct it, not the points drawn from
-        the mask that was wrong; where they cannot, the object starts anew from them. From the corrected mask, if it is
-        accepted, points are drawn anew.
+        Where a propagated mask says what the object was until now, the clicks alone correct it, not the points drawn
+        from the mask that was wrong; where they cannot, the object starts anew from them. From the corrected mask, if
+        it is accepted, points are drawn anew.
 
         points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), and then nothing
         has changed.
         """
-        item = self._known(object_id)
-        frames = self._frames_since(past)
+        item = self._objects[object_id]
+        frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
-        item.points, item.clicked = item.points + added, item.clicked | frozenset(added.id.tolist())
+        item.points, item.clicked_ids = item.points + added, item.clicked_ids | frozenset(added.id.tolist())
         self._correct(item, frames[-1])
         if item.result.state.has_mask:
-            self._redraw(item, item.result.mask, frames[-1:], keep=item.clicks)
+            self._redraw_points(item, item.result.mask, frames[-1:], keep=item.clicks)
             item.result = replace(item.result, points=item.points)
         return item.result
 
     def remove_object(self, object_id: int) -> None:
         """Stop tracking an object; raises UnknownObjectError."""
-        self._points.forget(self._known(object_id).points)
+        self._points.forget(self._objects[object_id].points)
         del self._objects[object_id]
 
-    def _known(self, object_id: int) -> TrackedObject:
-        if object_id not in self._objects:
-            tracked = ", ".join(map(str, self._objects)) or "none"
-            raise UnknownObjectError(f"expected the id of a tracked object ({tracked}); got {object_id}")
-        return self._objects[object_id]
+    def _new_object(self, object_id: int, points: Points, frame: Frame, started_area: int = 0) -> TrackedObject:
+        """An object without a mask on `frame`, not tracked yet; started_area: pixels of the mask it starts with."""
+        result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
+        history = MaskHistory(started_area, frame.index, deque(maxlen=self._policy.lookback))
+        return TrackedObject(object_id, points, history, None, result)
 
-    def _checked_id(self, object_id: int | None) -> int:
-        """The id of an object about to start."""
-        if object_id is None:
-            object_id = self._last_id + 1
-        if not 1 <= object_id <= _MAX_ID:
-            raise QueryError(f"expected an object id from 1 to {_MAX_ID}; got {object_id}")
-        if object_id not in self._objects and len(self._objects) >= self._config.max_objects:
-            raise QueryError(f"expected at most max_objects = {self._config.max_objects} objects; got one more")
-        return object_id
-
-    def _enter(self, item: TrackedObject) -> None:
+    def _put(self, item: TrackedObject) -> None:
         """Track an object, in place of any that had its id."""
-        if item.id in self._objects:
-            self._points.forget(self._objects[item.id].points)
-        self._last_id = max(self._last_id, item.id)
-        self._objects[item.id] = item
+        replaced = self._objects.put(item)
+        if replaced is not None:
+            self._points.forget(replaced.points)
 
     def _move_points(self, image: np.ndarray, clock: StageClock) -> Frame:
         """The next frame, all points of all objects moved to it in one batch; if that fails, nothing has changed."""
-        before = self._frames.copy()
-        frame = self._next_frame(image)
-        objects = list(self._objects.values())
-        try:
-            with clock("tracking"), self._segmenter.saving_memory():
-                moved = self._points.update([item.points for item in objects], frame)
-        except INFERENCE_ERRORS:
-            self._frames = before
-            raise
+        frame = self._frames.next_frame(image)
+        objects = list(self._objects)
+        with clock("tracking"), self._segmenter.saving_memory():
+            moved = self._points.update([item.points for item in objects], frame)
+        self._frames.append(frame)
         for item, points in zip(objects, moved):
             item.points = points
         return frame
 
-    def _next_frame(self, image: np.ndarray) -> Frame:
-        check_image(image)
-        newest = self._frames[-1] if self._frames else None
-        if newest is not None and image.shape != newest.image.shape:
-            raise FrameError(f"expected an image of {_wxh(newest.image)} like those before; got {_wxh(image)}")
-        self._frames.append(Frame(newest.index + 1 if newest else 0, image))
-        return self._frames[-1]
-
-    def _frames_since(self, past: Sequence[np.ndarray]) -> list[Frame]:
-        """The frame that a query lies on and all since, newest last; past images get indices below zero."""
-        if not self._frames:
-            raise QueryError("expected a frame before the first query; got none yet")
-        newest = self._frames[-1]
-        for image in past:
-            if check_image(image).shape != newest.image.shape:
-                raise QueryError(f"expected past images of {_wxh(newest.image)}; got {_wxh(image)}")
-        self._late_frames += len(past)
-        return [*(Frame(back - self._late_frames, image) for back, image in enumerate(past)), newest]
-
-    def _carry_masks(self, objects: Iterable[TrackedObject], frames: Sequence[Frame]) -> None:
+    def _propagate_masks(self, objects: Iterable[TrackedObject], frames: Sequence[Frame]) -> None:
         """Move the last accepted masks from frames[0] to frames[-1]."""
         for item in objects:
             for previous, current in pairwise(frames):
                 if not self._config.prompting.carry_mask:
-                    item.carried = None  # left behind, and of no use if the option is switched on later
-                elif item.carried is not None:
-                    item.carried = self._points.tracker.carry(item.carried, previous, current)
-            if item.carried is not None and np.count_nonzero(item.carried > 0.5) < _LEAST_CARRIED:
-                item.carried = None  # worn away: from now on the points alone say where the object is
-
-    def _first_mask(self, query: Query, frame: Frame) -> tuple[np.ndarray, float]:
-        """The mask (H, W) bool that an object starts with, and its predicted IoU."""
-        if query.mask is not None:
-            return query.mask, 1.0
-        single_click = len(query.xy) == 1 and query.box is None
-        prompt = ObjectPrompt(query.positive, query.negative, box=query.box)
-        mask, score = self._one_mask(prompt, frame, single_click)
-        if not mask.any():
-            raise QueryError("expected prompts on an object; the segmenter finds nothing there")
-        return mask, score
+                    item.propagated_mask = None  # It stays behind, and is of no use if the option is switched on later.
+                elif item.propagated_mask is not None:
+                    item.propagated_mask = self._points.tracker.propagate_mask(item.propagated_mask, previous, current)
+            if item.propagated_mask is not None and np.count_nonzero(item.propagated_mask > 0.5) < _MIN_PROPAGATED:
+                item.propagated_mask = None  # From now on the points alone say where the object is.
 
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Give each of these objects its result on the newest frame."""
-        seen = [item for item in objects if item.seen]
+        visible = [item for item in objects if item.has_visible_point]
         for item in objects:
-            if not item.seen:
+            if not item.has_visible_point:
                 item.result = self._result(item, ObjectState.LOST, 0.0)
-        if not seen:
+        if not visible:
             return
-        prompts = [item.prompt(self._others(item), self._prior(item)) for item in seen]
-        for item, found in zip(seen, self._segmenter.masks(frame, prompts, self._config.prompting.refinements)):
-            self._settle(item, *found)
+        prompts = [
+            item.prompt(self._objects.positive_points_of_others(item), self._mask_prompt(item)) for item in visible
+        ]
+        masks = self._segmenter.masks(frame, prompts, self._config.prompting.refinements)
+        for item, (mask, score) in zip(visible, masks):
+            self._accept_or_refuse(item, mask, score)
+
+    def _mask_prompt(self, item: TrackedObject) -> np.ndarray | None:
+        return item.propagated_mask if self._config.prompting.carry_mask else None
 
     def _correct(self, item: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
         item.reacquisition = None  # It was learned from masks that were wrong.
-        prior = self._prior(item)
-        if prior is None or not item.seen:
+        mask_prompt = self._mask_prompt(item)
+        if mask_prompt is None or not item.has_visible_point:
             self._segment([item], frame)
             return
-        # What is remembered may be of the mask that is wrong.
-        prompt = replace(item.prompt(self._others(item), prior, clicks_alone=True), memory=None)
-        mask, score = self._one_mask(prompt, frame)
-        if item.disobeyed(mask) and len(prompt.positive):
-            anew, rating = self._one_mask(replace(prompt, mask=None), frame)
-            if item.disobeyed(anew) < item.disobeyed(mask):
-                mask, score, item.memory = anew, rating, None
-        self._settle(item, mask, score)
+        others = self._objects.positive_points_of_others(item)
+        refinements = self._config.prompting.refinements
+        corrected = corrected_mask(self._segmenter, item, others, mask_prompt, frame, refinements)
+        if corrected.starts_anew:
+            item.memory = None
+        self._accept_or_refuse(item, corrected.mask, corrected.score)
 
-    def _one_mask(self, prompt: ObjectPrompt, frame: Frame, ambiguous: bool = False) -> tuple[np.ndarray, float]:
-        """The mask (H, W) bool of one object, and its predicted IoU."""
-        return self._segmenter.masks(frame, [prompt], self._config.prompting.refinements, ambiguous)[0]
-
-    def _others(self, item: TrackedObject) -> np.ndarray:
-        """(k, 2) the visible positive points of all objects but this one."""
-        others = [other.points.visible_xy(POSITIVE) for other in self._objects.values() if other is not item]
-        return np.concatenate(others) if others else np.zeros((0, 2), np.float32)
-
-    def _prior(self, item: TrackedObject) -> np.ndarray | None:
-        return item.carried if self._config.prompting.carry_mask else None
-
-    def _settle(self, item: TrackedObject, mask: np.ndarray, score: float) -> None:
-        """Accept or refuse an object's mask (H, W) bool on the newest frame."""
-        if not (score >= self._config.prompting.iou_threshold and mask.any()):  # a NaN is refused too
+    def _accept_or_refuse(self, item: TrackedObject, mask: np.ndarray, score: float) -> None:
+        """Make a mask (H, W) bool the object's on the newest frame, unless its predicted IoU is too low."""
+        if not (score >= self._config.prompting.iou_threshold and mask.any()):  # A NaN is refused too.
             item.result = self._result(item, ObjectState.UNCERTAIN, score)
             return
+        frame = self._frames.newest
         item.result = self._result(item, ObjectState.TRACKING, min(score, 1.0), mask)
-        item.history.started_area = item.history.started_area or item.result.area  # what a picture shows has none yet
-        item.carried = mask.astype(np.float32)
-        item.memory = self._segmenter.remember(self._frames[-1], mask, item.memory)
-        newest = self._frames[-1].index
-        if item.history.accepted and item.history.accepted[-1].index == newest:  # corrected on the same frame
-            item.history.accepted.pop()
-        item.history.accepted.append(AcceptedMask(newest, mask, item.result.area))
+        item.propagated_mask = mask.astype(np.float32)
+        item.memory = self._segmenter.remember(frame, mask, item.memory)
+        item.history.add(AcceptedMask(frame.index, mask, item.result.area))
 
     def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
@@ -363,7 +306,7 @@ class SamPt:
             self._lose(item)
         self._search.learn(objects, frame)
         for item in filter(self._search.is_sought, objects):
-            occupied = np.logical_or.reduce([other.result.mask for other in objects])
+            occupied = reduce(np.logical_or, [other.result.mask for other in objects])
             found = self._search.find(item, frame, occupied)
             item.reacquisition = found.reacquisition
             if found.mask is not None:
@@ -372,42 +315,39 @@ class SamPt:
     def _lose(self, item: TrackedObject) -> None:
         """Forget where an object was, but not what it looked like."""
         self._points.forget(item.points)
-        item.points, item.clicked, item.carried = Points.none(), frozenset(), None
+        item.points, item.clicked_ids, item.propagated_mask = Points.none(), frozenset(), None
         item.history.accepted.clear()
         item.result = self._result(item, ObjectState.LOST, 0.0)
 
     def _restart(self, item: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
-        """Go on with an object that was found again, under its old id."""
-        self._settle(item, mask, score)
-        self._redraw(item, mask, [frame])
+        """Go on with an object that was found again, under its old id; mask (H, W) bool."""
+        self._accept_or_refuse(item, mask, score)
+        self._redraw_points(item, mask, [frame])
         item.history.since = frame.index
         item.result = replace(item.result, state=ObjectState.REACQUIRED, points=item.points)
 
     def _result(
         self, item: TrackedObject, state: ObjectState, score: float, mask: np.ndarray | None = None
     ) -> ObjectResult:
+        """An object's result on the newest frame; without a mask (H, W) bool, an empty one."""
         if mask is None:
-            mask = np.zeros(self._frames[-1].size, bool)
+            mask = np.zeros(self._frames.newest.size, bool)
         return ObjectResult(item.id, state, score, mask, item.points)
 
     def _reinitialise(self, frame: Frame) -> None:
         """Draw fresh points where the policy says so, and bring them from the mask's frame to this one."""
-        histories = {item.id: item.history for item in self._objects.values()}
-        for name, accepted in self._policy.choose(frame.index, histories).items():
+        histories = {item.id: item.history for item in self._objects}
+        for object_id, accepted in self._policy.choose(frame.index, histories).items():
             frames = [buffered for buffered in self._frames if buffered.index >= accepted.index]
-            item = self._objects[name]
-            self._redraw(item, accepted.mask, frames)
+            item = self._objects[object_id]
+            self._redraw_points(item, accepted.mask, frames)
             item.history.since = frame.index
 
-    def _redraw(
+    def _redraw_points(
         self, item: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points | None = None
     ) -> None:
         """Replace an object's points, but those to `keep`, by fresh ones from its mask (H, W) bool on frames[0]."""
         keep = Points.none() if keep is None else keep
         fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)
         self._points.forget(item.points.at(~np.isin(item.points.id, keep.id)))
-        item.points, item.clicked = keep + fresh, frozenset(keep.id.tolist())
-
-
-def _wxh(image: np.ndarray) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
+        item.points, item.clicked_ids = keep + fresh, frozenset(keep.id.tolist())

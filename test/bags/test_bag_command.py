@@ -115,7 +115,7 @@ def interrupt_after(monkeypatch, index):
     step = SamPt.step
 
     def interrupted(self, image):
-        if self._frames and self._frames[-1].index == index:
+        if self._frames and self._frames.newest.index == index:
             raise KeyboardInterrupt
         return step(self, image)
 

@@ -81,7 +81,7 @@ def test_an_interrupted_track_keeps_what_it_has(fakes, folder, tmp_path, capsys,
     step = SamPt.step
 
     def interrupted(self, image):
-        if self._frames and self._frames[-1].index == 2:
+        if self._frames and self._frames.newest.index == 2:
             raise KeyboardInterrupt
         return step(self, image)
 

@@ -171,7 +171,7 @@ def test_a_carried_mask_moves_with_the_image(accurate_tracker):
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[40:80, 50:100] = 1
     run(accurate_tracker, [previous, current])
-    carried = accurate_tracker.carry(mask, previous, current)
+    carried = accurate_tracker.propagate_mask(mask, previous, current)
     if carried is None:
         pytest.skip("this tracker knows no dense motion")
     moved, expected = carried > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0
@@ -183,7 +183,7 @@ def test_a_carried_mask_is_a_mask(tracker):
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[5:20, 50:100] = 1
     for given in (mask, np.zeros_like(mask)):
-        carried = tracker.carry(given, previous, current)
+        carried = tracker.propagate_mask(given, previous, current)
         if carried is None:
             pytest.skip("this tracker knows no dense motion")
         assert (carried.shape, carried.dtype) == (mask.shape, np.float32)

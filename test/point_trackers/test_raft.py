@@ -116,7 +116,7 @@ def test_a_point_that_leaves_or_does_not_come_back_is_not_visible():
 def test_a_carried_mask_moves_by_the_flow():
     mask = np.zeros((128, 160), np.float32)
     mask[40:80, 50:100] = 1
-    carried = Raft(Shift((4, -3)), None, "cpu").carry(mask, *darkening(128, 160))
+    carried = Raft(Shift((4, -3)), None, "cpu").propagate_mask(mask, *darkening(128, 160))
     np.testing.assert_allclose(carried > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0.5)
 
 
@@ -124,7 +124,7 @@ def test_a_carried_mask_is_trusted_less_where_the_flow_does_not_explain_the_imag
     mask = np.zeros((120, 160), np.float32)
     mask[40:80, 50:100] = 1
     previous, current = moving_texture(2, (25, 0))  # far from what Shift says
-    carried = Raft(Shift((0, 0)), None, "cpu").carry(mask, previous, current)
+    carried = Raft(Shift((0, 0)), None, "cpu").propagate_mask(mask, previous, current)
     assert np.abs(carried[45:75, 55:95] - 0.5).mean() < 0.4
 
 

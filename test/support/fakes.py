@@ -49,7 +49,7 @@ class DriftingTracker(PointTracker):
         self._tracks = replace(self._tracks, xy=self._tracks.xy + self.drift, visible=visible)
         return self._tracks
 
-    def carry(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
+    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
         x, y = self.drift.astype(int)
         return np.roll(mask, (y, x), (0, 1))
 

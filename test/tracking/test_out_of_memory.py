@@ -150,7 +150,7 @@ def test_a_frame_on_which_anything_fails_has_no_masks_and_the_next_has(sam_pt, s
         patched.setattr(segmenter, failing, fail)
         with pytest.raises(ValueError, match="another shape"):
             sam_pt.step(blank())
-    assert {item.result.state for item in sam_pt._objects.values()} == {ObjectState.UNCERTAIN}
+    assert {item.result.state for item in sam_pt._objects} == {ObjectState.UNCERTAIN}
     assert states(sam_pt.step(blank())) == {ObjectState.TRACKING}
 
 

@@ -126,7 +126,7 @@ def test_similar_area_together_leaves_out_objects_without_a_mask():
 
 @pytest.mark.parametrize("policy", REINIT_POLICIES)
 def test_memory_is_bounded_by_the_horizon(policy):
-    assert 1 <= build_reinit_policy(ReinitConfig(policy, HORIZON)).memory <= HORIZON
+    assert 1 <= build_reinit_policy(ReinitConfig(policy, HORIZON)).lookback <= HORIZON
 
 
 def test_the_configuration_offers_every_policy():

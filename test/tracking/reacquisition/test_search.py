@@ -154,7 +154,7 @@ def test_asking_again_and_in_another_order_changes_no_answer(tracker, segmenter)
     sam_pt = started(tracker, segmenter)
     tracker.blind = True
     states(sam_pt, image(THERE))  # One sighting: the next one near it confirms it.
-    search, item, frame = sam_pt._search, sam_pt._objects[1], sam_pt._frames[-1]
+    search, item, frame = sam_pt._search, sam_pt._objects[1], sam_pt._frames.newest
     nowhere = np.zeros(frame.size, bool)
 
     def answers():

@@ -1,0 +1,63 @@
+"""Masks from what the user gave: an object's first one, and its correction by clicks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sampt_ros.data_types import Frame
+from sampt_ros.errors import QueryError
+from sampt_ros.tracking.frame_segmenter import FrameSegmenter
+from sampt_ros.tracking.mask_decoding import ObjectPrompt
+from sampt_ros.tracking.object_state import TrackedObject
+from sampt_ros.tracking.queries import Query
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectedMask:
+    """A corrected mask (H, W) bool, its predicted IoU, and whether the object starts anew with it."""
+
+    mask: np.ndarray
+    score: float
+    starts_anew: bool
+
+
+def first_mask(segmenter: FrameSegmenter, query: Query, frame: Frame, refinements: int) -> tuple[np.ndarray, float]:
+    """The mask (H, W) bool that an object starts with on `frame`, and its predicted IoU; a seed mask is taken as it is.
+
+    Raises QueryError if the segmenter finds nothing at the prompts.
+    """
+    if query.mask is not None:
+        return query.mask, 1.0
+    is_single_click = len(query.xy) == 1 and query.box is None
+    prompt = ObjectPrompt(query.positive, query.negative, box=query.box)
+    mask, score = segmenter.masks(frame, [prompt], refinements, is_single_click)[0]
+    if not mask.any():
+        raise QueryError("expected prompts on an object; the segmenter finds nothing there")
+    return mask, score
+
+
+def corrected_mask(
+    segmenter: FrameSegmenter,
+    item: TrackedObject,
+    other_points: np.ndarray,
+    mask_prompt: np.ndarray,
+    frame: Frame,
+    refinements: int,
+) -> CorrectedMask:
+    """The mask of an object with new clicks on `frame`, from the clicks and its mask until now.
+
+    other_points  (k, 2) float32 pixel xy: the other objects' visible positive points
+    mask_prompt   (H, W) float32 0..1: its mask until now, moved to this frame
+    """
+    # What the segmenter remembers may be of the mask that is wrong, and so may the points drawn from it.
+    prompt = replace(item.prompt(other_points, mask_prompt, clicks_only=True), memory=None)
+    mask, score = segmenter.masks(frame, [prompt], refinements)[0]
+    if not item.violated_clicks(mask) or not len(prompt.positive):
+        return CorrectedMask(mask, score, starts_anew=False)
+    # The mask until now is too wrong to be corrected. The clicks alone may do better.
+    anew, anew_score = segmenter.masks(frame, [replace(prompt, mask=None)], refinements)[0]
+    if item.violated_clicks(anew) < item.violated_clicks(mask):
+        return CorrectedMask(anew, anew_score, starts_anew=True)
+    return CorrectedMask(mask, score, starts_anew=False)

@@ -1,0 +1,71 @@
+"""The stream's last frames."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sampt_ros.data_types import Frame, check_image
+from sampt_ros.errors import FrameError, QueryError
+
+
+class FrameBuffer:
+    """The last `length` frames of a stream, all of one size, oldest first."""
+
+    def __init__(self, length: int) -> None:
+        self._frames: deque[Frame] = deque(maxlen=length)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all frames; the next one has index 0, and may be of another size."""
+        self._frames.clear()
+        self._late_frames = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._frames)
+
+    @property
+    def newest(self) -> Frame:
+        """The newest frame; raises QueryError if there is none yet."""
+        if not self._frames:
+            raise QueryError("expected a frame before the first query; got none yet")
+        return self._frames[-1]
+
+    def next_frame(self, image: np.ndarray) -> Frame:
+        """What `append` takes after the newest frame, from an image (H, W, 3) uint8 RGB; the buffer is not changed.
+
+        Raises FrameError for an image of another kind or size than those before.
+        """
+        check_image(image)
+        if not self._frames:
+            return Frame(0, image)
+        if image.shape != self.newest.image.shape:
+            raise FrameError(f"expected an image of {_size(self.newest.image)} like those before; got {_size(image)}")
+        return Frame(self.newest.index + 1, image)
+
+    def append(self, frame: Frame) -> None:
+        """Take the next frame in; the oldest one is forgotten where there are too many."""
+        self._frames.append(frame)
+
+    def since(self, past: Sequence[np.ndarray]) -> list[Frame]:
+        """The frames of some past images (H, W, 3) uint8 RGB, oldest first, and the newest frame last.
+
+        Past images get indices below zero that no other frame has. Raises QueryError if an image is not of the newest
+        frame's size, or if there is no newest frame.
+        """
+        for image in past:
+            if check_image(image).shape != self.newest.image.shape:
+                raise QueryError(f"expected past images of {_size(self.newest.image)}; got {_size(image)}")
+        newest = self.newest
+        self._late_frames += len(past)
+        return [*(Frame(number - self._late_frames, image) for number, image in enumerate(past)), newest]
+
+
+def _size(image: np.ndarray) -> str:
+    """WIDTHxHEIGHT of an image."""
+    return f"{image.shape[1]}x{image.shape[0]}"

@@ -1,0 +1,82 @@
+"""What is kept of the objects from one frame to the next."""
+
+from collections import deque
+
+import numpy as np
+import pytest
+
+from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, ObjectState, Points
+from sampt_ros.errors import QueryError, UnknownObjectError
+from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
+from sampt_ros.tracking.reinit import MaskHistory
+
+SIZE = (20, 30)
+
+
+def tracked(object_id, *points):
+    """An object with points (x, y, label), ids from 1."""
+    xy, labels = np.reshape([point[:2] for point in points], (-1, 2)), [point[2] for point in points]
+    all_points = Points.start(np.arange(1, len(points) + 1), xy, labels)
+    result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(SIZE, bool), all_points)
+    return TrackedObject(object_id, all_points, MaskHistory(0, 0, deque()), None, result)
+
+
+def table(*ids):
+    objects = ObjectTable()
+    for object_id in ids:
+        objects.put(tracked(object_id))
+    return objects
+
+
+def test_a_mask_violates_positive_clicks_outside_it_and_negative_ones_inside():
+    item = tracked(1, (5, 5, POSITIVE), (25, 5, POSITIVE), (6, 6, NEGATIVE), (26, 6, NEGATIVE))
+    mask = np.zeros(SIZE, bool)
+    mask[:10, :10] = True
+    assert item.violated_clicks(mask) == 0  # Nothing was clicked: all points were drawn from a mask.
+    item.clicked_ids = frozenset([1, 2, 3, 4])
+    assert item.violated_clicks(mask) == 2
+    assert item.violated_clicks(~mask) == 2
+
+
+def test_a_prompt_of_clicks_only_leaves_drawn_points_out():
+    item = tracked(1, (5, 5, POSITIVE), (25, 5, POSITIVE))
+    item.clicked_ids = frozenset([2])
+    nothing = np.zeros((0, 2), np.float32)
+    assert item.prompt(nothing, None).positive.tolist() == [[5, 5], [25, 5]]
+    assert item.prompt(nothing, None, clicks_only=True).positive.tolist() == [[25, 5]]
+
+
+def test_an_id_is_never_given_twice_until_a_reset():
+    objects = table(1, 7)
+    objects.clear()
+    assert objects.free_id(None, max_objects=4) == 8
+    objects.reset()
+    assert objects.free_id(None, max_objects=4) == 1
+
+
+def test_an_object_takes_the_place_of_one_with_its_id():
+    objects = table(1, 2)
+    first = objects[1]
+    assert objects.free_id(1, max_objects=2) == 1
+    assert objects.put(tracked(1)) is first
+    assert objects.ids == [1, 2]
+
+
+@pytest.mark.parametrize("wanted, expected", [(0, "from 1 to 65535; got 0"), (65536, "got 65536"), (None, "at most")])
+def test_an_id_that_cannot_be_is_refused(wanted, expected):
+    with pytest.raises(QueryError, match=expected):
+        table(1).free_id(wanted, max_objects=1)
+
+
+def test_an_unknown_id_is_refused_with_the_known_ones():
+    with pytest.raises(UnknownObjectError, match=r"\(1, 2\); got 3"):
+        table(1, 2)[3]
+
+
+def test_the_points_of_others_are_their_visible_positive_ones():
+    objects = ObjectTable()
+    first, second = tracked(1, (5, 5, POSITIVE)), tracked(2, (8, 8, POSITIVE), (9, 9, NEGATIVE))
+    objects.put(first)
+    objects.put(second)
+    assert objects.positive_points_of_others(first).tolist() == [[8, 8]]
+    assert objects.positive_points_of_others(second).tolist() == [[5, 5]]
