@@ -21,10 +21,10 @@ POSITIVE = 1
 class ObjectState(IntEnum):
     """What the newest frame says about an object."""
 
-    TRACKING = 1  # the mask is accepted
-    UNCERTAIN = 2  # points are visible, but the mask was refused
-    LOST = 3  # no positive point is visible, or what they are on is something else
-    REACQUIRED = 4  # the mask is accepted, of an object that was lost until this frame
+    TRACKING = 1  # The mask is accepted.
+    UNCERTAIN = 2  # Points are visible, but the mask was refused.
+    LOST = 3  # No positive point is visible, or the mask has drifted onto something else.
+    REACQUIRED = 4  # The mask is accepted; the object was lost until this frame.
 
     @property
     def has_mask(self) -> bool:
@@ -36,7 +36,8 @@ class ObjectState(IntEnum):
 class Frame:
     """One camera image.
 
-    `index` counts the frames of the stream; `image` is (H, W, 3) uint8 RGB.
+    index  number of the frame in its stream, from 0; below zero for images that came late, and for pictures
+    image  (H, W, 3) uint8 RGB
     """
 
     index: int
@@ -127,8 +128,9 @@ class Points:
 class ObjectResult:
     """One object in one frame.
 
-    mask   (H, W) bool; all False unless the state is TRACKING or REACQUIRED
-    score  predicted IoU of the mask, 0..1, also where the mask was refused
+    score   predicted IoU of the mask, 0..1, also where the mask was refused
+    mask    (H, W) bool; all False unless the state is TRACKING or REACQUIRED
+    points  its points, on this frame
     """
 
     id: int
@@ -151,9 +153,12 @@ class ObjectResult:
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """What one frame brought: one ObjectResult per object, in the order they were added.
+    """The result of one frame.
 
-    stages  milliseconds spent by stage
+    index    of the frame
+    size     (height, width) of the image, pixels
+    objects  one ObjectResult for each object, in the order they were added
+    stages   milliseconds spent in each stage
     """
 
     index: int
@@ -163,7 +168,7 @@ class FrameResult:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """(H, W) uint16: object id per pixel, 0 background; where masks overlap the surer object wins."""
+        """(H, W) uint16: object id per pixel, 0 for background; where masks overlap, the higher score wins."""
         labels = np.zeros(self.size, np.uint16)
         for result in sorted(self.objects, key=lambda result: result.score):
             x, y, width, height = result.box

@@ -1,4 +1,4 @@
-"""What can go wrong; every message says what was expected and what came."""
+"""The errors of this package. Every message says what was expected and what came."""
 
 import cv2
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from sampt_ros.errors import ProjectionError, QueryError
 
-# How many distortion coefficients each model of sensor_msgs/CameraInfo may have; further ones only where they are 0.
+# The numbers of distortion coefficients that each model of sensor_msgs/CameraInfo may have. More may be given if the
+# further ones are 0.
 MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
-# Other names for them, as drivers and calibrations have them.
+# Other names of these models, which drivers and calibrations give.
 _MODEL_NAMES = {
     "radtan": "plumb_bob",
     "fisheye": "equidistant",
@@ -22,11 +23,11 @@ _MODEL_NAMES = {
 }
 
 _FISHEYE = "equidistant"
-_NEWTON_STEPS = 15
-_SETTLED = 1e-6  # pixels
-_SMALL = 1e-6  # of the ray, for the derivative
-_PIXEL_TOLERANCE = 0.1  # a ray is known if it projects this near the pixel it was made for
-_RAY_TOLERANCE = 0.01  # how far, relative to its length, a ray may come back from a round trip
+_NEWTON_STEPS = 15  # At most.
+_CONVERGED = 1e-6  # Newton's method ends when all errors are below this many pixels.
+_DERIVATIVE_STEP = 1e-6  # Step at z = 1 of the numerical derivative.
+_PIXEL_TOLERANCE = 0.1  # A ray is valid if it projects within this many pixels of where it came from.
+_RAY_TOLERANCE = 0.01  # A pixel is valid if its ray is off the point's by no more than this share of its length.
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +120,12 @@ class Pinhole:
         return rays.reshape(self.height, self.width, 3).astype(np.float32)
 
     def is_like(self, other: Pinhole) -> bool:
-        """Whether this camera sees every point where the other one does."""
+        """Whether this camera maps every point to the same pixel as the other one."""
         same = (self.model, self.width, self.height) == (other.model, other.width, other.height)
         return same and np.array_equal(self.K, other.K) and np.array_equal(self.D, other.D)
 
     def or_like(self, before: Pinhole | None) -> Pinhole:
-        """The camera `before` if this one is like it, as its rays are known; else this one."""
+        """The camera `before` if this one is like it, since its rays are computed already; else this one."""
         return before if before is not None and self.is_like(before) else self
 
     def contains(self, xy: np.ndarray) -> np.ndarray:
@@ -159,20 +160,20 @@ class Pinhole:
         return pixels.reshape(-1, 2)
 
     def _undistorted(self, pixels: np.ndarray) -> np.ndarray:
-        """(n, 2) pixels -> (n, 2) x and y at z = 1; where the lens sees nothing, anything."""
+        """(n, 2) pixels -> (n, 2) x and y at z = 1; not meaningful where the lens sees nothing."""
         if self.model == _FISHEYE:
             return cv2.fisheye.undistortPoints(pixels.reshape(-1, 1, 2), self.K, self.D).reshape(-1, 2)
-        # Newton's method from the distorted ray, which comes from the side of the axis and so finds the branch that
-        # has not folded back. OpenCV's own iteration stops after 5 steps, too early for wide lenses.
+        # Newton's method starts at the distorted ray. That lies on the axis' side of the solution, so the method finds
+        # the branch that has not folded back. OpenCV's own iteration stops after 5 steps, too early for wide lenses.
         xy = (pixels - self.K[:2, 2]) / self.K.diagonal()[:2]
-        with np.errstate(all="ignore"):  # where the lens sees nothing there is no solution
+        with np.errstate(all="ignore"):  # There is no solution where the lens sees nothing.
             for _ in range(_NEWTON_STEPS):
                 here = self._at_unit_depth(xy)
                 error = pixels - here
-                if not (np.abs(error) > _SETTLED).any():
+                if not (np.abs(error) > _CONVERGED).any():
                     break
-                by_x = (self._at_unit_depth(xy + np.array([_SMALL, 0])) - here) / _SMALL
-                by_y = (self._at_unit_depth(xy + np.array([0, _SMALL])) - here) / _SMALL
+                by_x = (self._at_unit_depth(xy + np.array([_DERIVATIVE_STEP, 0])) - here) / _DERIVATIVE_STEP
+                by_y = (self._at_unit_depth(xy + np.array([0, _DERIVATIVE_STEP])) - here) / _DERIVATIVE_STEP
                 determinant = by_x[:, 0] * by_y[:, 1] - by_x[:, 1] * by_y[:, 0]
                 x_step = (error[:, 0] * by_y[:, 1] - error[:, 1] * by_y[:, 0]) / determinant
                 y_step = (error[:, 1] * by_x[:, 0] - error[:, 0] * by_x[:, 1]) / determinant

@@ -1,4 +1,4 @@
-"""Parts of the image around an object: square windows for networks, crops as small as is quick to work on."""
+"""Parts of the image around an object: square windows for networks, and crops that are small enough to be fast."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-SMALLEST = 32  # pixels a side of a window
-_SMALLEST_CROP = 16  # pixels a side that a crop is never scaled below
-_OUTSIDE = (124, 116, 104)  # what lies beyond the image: the mean colour of photographs
+MIN_SIDE = 32  # Pixels a side of the smallest window.
+_MIN_CROP_SIDE = 16  # A crop is never scaled below this many pixels a side.
+_OUTSIDE = (124, 116, 104)  # Beyond the image a window shows the mean colour of photographs.
 
 
 @dataclass(frozen=True)
 class Window:
-    """The square from (left, top) of `side` image pixels, which may reach beyond the image, scaled to `size` pixels."""
+    """A square part of the image, which may reach beyond it.
+
+    left, top  its corner, image pixels
+    side       its length, image pixels
+    size       the length that it is scaled to, pixels
+    """
 
     left: int
     top: int
@@ -23,19 +28,25 @@ class Window:
 
     @classmethod
     def centred(cls, centre: np.ndarray, side: float, image_size: tuple[int, int], size: int) -> Window:
-        """About `centre` (x, y), moved inside the image (height, width) where it fits, and not larger than it."""
-        length = int(np.clip(round(side), SMALLEST, max(SMALLEST, *image_size)))
+        """A window of at most the image's longer side around `centre` (x, y), moved inside the image where it fits.
+
+        image_size: (height, width), pixels
+        """
+        length = int(np.clip(round(side), MIN_SIDE, max(MIN_SIDE, *image_size)))
         left, top = (_start(float(at), length, along) for at, along in zip(centre, image_size[::-1]))
         return cls(left, top, length, size)
 
     @classmethod
     def around(cls, box: np.ndarray, margin: float, image_size: tuple[int, int], size: int) -> Window:
-        """About a box (x_min, y_min, x_max, y_max), `margin` times its longer side."""
+        """A window around a box (x_min, y_min, x_max, y_max), its side `margin` times the box's longer side."""
         longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
         return cls.centred((box[:2] + box[2:]) / 2, margin * longest, image_size, size)
 
     def cut(self, image: np.ndarray, size: int | None = None) -> np.ndarray:
-        """(size, size[, 3]) of an image (H, W, 3) uint8, mean colour beyond it, or of a map (H, W), 0 beyond it."""
+        """This part of an image (H, W, 3) uint8 or of a map (H, W), scaled to (size, size[, 3]).
+
+        Beyond an image lies the mean colour of photographs, beyond a map 0. size: default, the window's own
+        """
         height, width = image.shape[:2]
         right, bottom = self.left + self.side, self.top + self.side
         part = image[max(self.top, 0) : bottom, max(self.left, 0) : right]
@@ -44,11 +55,11 @@ class Window:
             fill = _OUTSIDE if image.ndim == 3 else 0
             part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_CONSTANT, value=fill)
         size = size or self.size
-        shrinks = self.side > size
-        return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        interpolation = cv2.INTER_AREA if self.side > size else cv2.INTER_LINEAR
+        return cv2.resize(part, (size, size), interpolation=interpolation)
 
     def paste(self, values: np.ndarray, image_size: tuple[int, int], outside: float) -> np.ndarray:
-        """A map (n, n) float32 of the window as one of the image (height, width); `outside` elsewhere."""
+        """A map (n, n) float32 of the window, as a map (H, W) float32 of the whole image; `outside` elsewhere."""
         full = np.full(image_size, outside, np.float32)
         self.paste_into(full, values)
         return full
@@ -62,31 +73,36 @@ class Window:
         part[:] = scaled[top - self.top :, left - self.left :][:height, :width]
 
     def to_window(self, xy: np.ndarray, size: int | None = None) -> np.ndarray:
-        """Image pixels (n, 2) as pixels of the window scaled to `size`."""
+        """Image pixels (n, 2) as pixels of the window scaled to `size` (default: the window's own)."""
         return (xy - [self.left, self.top] + 0.5) * ((size or self.size) / self.side) - 0.5
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A window (left, top, right, bottom) of the image in pixels, the last two excluded, scaled to (width, height)."""
+    """A rectangular part of the image.
+
+    window  (left, top, right, bottom), image pixels, the last two excluded
+    size    (width, height) that it is scaled to, pixels
+    """
 
     window: tuple[int, int, int, int]
     size: tuple[int, int]
 
     @classmethod
     def around(cls, mask: np.ndarray, margin: float, side: float, pad: int = 0) -> Crop:
-        """Around a mask (H, W) bool with at least one pixel.
+        """The crop around a mask (H, W) bool with at least one pixel.
 
-        margin  on every side, as a share of the square root of the box's area, plus `pad` pixels
-        side    what the square root of the scaled crop's area is at most
+        margin  on every side, as a share of the square root of the area of the mask's box
+        side    the square root of the scaled crop's area, at most, pixels
+        pad     added to the margin, pixels
         """
         height, width = mask.shape
         x, y, box_width, box_height = cv2.boundingRect(mask.view(np.uint8))
-        grow = margin * max(np.sqrt(box_width * box_height), _SMALLEST_CROP) + pad
+        grow = margin * max(np.sqrt(box_width * box_height), _MIN_CROP_SIDE) + pad
         left, top = max(0, int(x - grow)), max(0, int(y - grow))
         right, bottom = min(width, int(x + box_width + grow)), min(height, int(y + box_height + grow))
         scale = min(1.0, side / np.sqrt((right - left) * (bottom - top)))
-        size = tuple(max(_SMALLEST_CROP, round(length * scale)) for length in (right - left, bottom - top))
+        size = tuple(max(_MIN_CROP_SIDE, round(length * scale)) for length in (right - left, bottom - top))
         return cls((left, top, right, bottom), size)  # type: ignore[arg-type]
 
     def cut(self, image: np.ndarray) -> np.ndarray:
@@ -99,7 +115,7 @@ class Crop:
         return self.cut(mask.astype(np.float32)) > 0.5
 
     def paste(self, values: np.ndarray, size: tuple[int, int], outside: float = -1.0) -> np.ndarray:
-        """(h, w) float32 back into an image of (height, width); `outside` elsewhere."""
+        """A map (h, w) float32 of the crop as one of the whole image (height, width); `outside` elsewhere."""
         left, top, right, bottom = self.window
         full = np.full(size, outside, np.float32)
         full[top:bottom, left:right] = cv2.resize(values, (right - left, bottom - top))
@@ -131,13 +147,13 @@ def draw_box(box: np.ndarray, size: int) -> np.ndarray:
 
 
 def box_of(mask: np.ndarray) -> np.ndarray:
-    """(x_min, y_min, x_max, y_max) float64 of a mask (H, W) bool with at least a pixel."""
+    """(x_min, y_min, x_max, y_max) float64 of a mask (H, W) bool with at least one pixel; all four are inside it."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return np.array([x, y, x + width - 1, y + height - 1], float)
 
 
 def _start(centre: float, side: int, length: int) -> int:
-    """Where a window begins along one axis: inside the image, or centred on it if it is larger."""
+    """Where a window of length `side` begins on an axis of the image: inside it, or centred on it if it is longer."""
     if side >= length:
         return (length - side) // 2
     return int(np.clip(round(centre - side / 2), 0, length - side))

@@ -1,4 +1,4 @@
-"""What a depth image says of tracked objects: where their points and surfaces are, and what hides what.
+"""Tracked objects in a depth image: where their points and surfaces are, and what is hidden.
 
 Depth is (H, W) float32, metres along the optical axis, NaN where unknown, pixel for pixel that of the colour image.
 Points in space are in the camera's optical frame: x right, y down, z forward, metres.
@@ -17,24 +17,24 @@ from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.utils.blas_threads import on_one_thread
 
-# A coloured point and its object, little-endian; rgb is 0x00RRGGBB, in the bits that PCL takes for a float32.
+# One coloured point and its object, little-endian; rgb is 0x00RRGGBB, in bits that PCL reads as a float32.
 CLOUD = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("object_id", "<u4")])
 
-_UNKNOWN = 65535  # millimetres that say, as 0 does, that there is no depth
+_UNKNOWN = 65535  # Millimetres that mean, as 0 does, that the depth is unknown.
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
-_STEP = 0.02  # share of its depth that a surface may change by from pixel to pixel
-_BORDER = 2  # pixels at a mask's border that may show what is beside the object
-_PART = 0.25  # share of the largest part: smaller parts of an object beyond a depth edge are not believed
-_ENOUGH = 10  # points that make a pose
-_NEARER = (0.03, 0.02)  # metres, and share of the depth: what is nearer by more than both together hides a point
+_MAX_STEP = 0.02  # The depth of a surface changes from pixel to pixel by no more than this share of it.
+_BORDER = 2  # So many pixels at a mask's border may show what is beside the object.
+_MIN_PART = 0.25  # Parts that a jump in depth cuts off count if they have this share of the largest one's area.
+_MIN_POINTS = 10  # Fewer points make no pose.
+_OCCLUSION = (0.03, 0.02)  # A point is hidden by what is nearer by more than these metres plus this share of its depth.
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectSurface:
     """One object's visible surface, and where its tracked points are.
 
-    xy           (n, 2) int, the pixels of the mask whose depth is believed
-    xyz          (n, 3) float32, what is seen there
+    xy           (n, 2) int, the pixels of the mask whose depth is surely the object's
+    xyz          (n, 3) float32, the points in space that these pixels show
     centre       (3,) float64, the median of xyz axis by axis; NaN where there are too few
     quaternion   (4,) float64, x, y, z, w: x along the longest extent, z along the shortest, towards the camera
     points       (m, 3) float32, the object's tracked points; NaN where hidden, or where their depth is unknown
@@ -48,7 +48,7 @@ class ObjectSurface:
 
     @property
     def has_pose(self) -> bool:
-        """Whether enough of it is seen for a centre and axes."""
+        """Whether enough points are known for a centre and axes."""
         return bool(np.isfinite(self.centre).all())
 
 
@@ -72,31 +72,34 @@ def in_metres(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def object_surfaces(result: FrameResult, depth: np.ndarray, camera: Pinhole) -> dict[int, ObjectSurface]:
-    """Every object of a frame, by id; depth and camera are those of its image."""
+    """The surface of every object of a frame, by id.
+
+    depth: (H, W) float32, as `in_metres` gives it; camera: that of the frame's image
+    """
     return {item.id: _object_surface(item, depth, camera) for item in result.objects}
 
 
 def positions(points: Points, depth: np.ndarray, camera: Pinhole) -> np.ndarray:
-    """(n, 3) float32: where the visible points are; NaN where hidden, outside the image, or of unknown depth.
+    """(n, 3) float32: where points are in space; NaN if they are not visible, outside the image or of unknown depth.
 
-    The depth is the median of the known ones of 3x3 pixels.
+    A point's depth is the median of the known ones of the 3x3 pixels there.
     """
-    found = np.full((len(points), 3), np.nan, np.float32)
+    xyz = np.full((len(points), 3), np.nan, np.float32)
     rows = np.flatnonzero(points.visible & camera.contains(points.xy))
     xy = points.xy[rows]
     around = np.sort(_around(xy, depth), axis=1)  # NaN last
     known = np.isfinite(around).sum(axis=1)
-    # of two in the middle the nearer one: their mean may lie between two surfaces
+    # Of two middle values the nearer one is taken, since their mean may lie between two surfaces.
     middle = around[np.arange(len(rows)), np.maximum(known - 1, 0) // 2]
-    found[rows] = camera.ray(xy) * middle[:, None]
-    return found
+    xyz[rows] = camera.ray(xy) * middle[:, None]
+    return xyz
 
 
 def surface_pixels(item: ObjectResult, depth: np.ndarray) -> np.ndarray:
     """(n, 2) int xy: the pixels of an object's mask whose depth is the object's.
 
-    Left out are the mask's border, pixels beside a jump in depth, among them those that float between two surfaces, and
-    small parts that such jumps cut off the rest.
+    Left out are the mask's border, pixels beside a jump in depth, among them those that float between two surfaces,
+    and small parts that such jumps cut off from the rest.
     """
     x, y, width, height = item.box
     left, top = max(x - 1, 0), max(y - 1, 0)
@@ -106,28 +109,28 @@ def surface_pixels(item: ObjectResult, depth: np.ndarray) -> np.ndarray:
     nearest = cv2.erode(np.where(known, near, np.float32(np.inf)), _NEIGHBOURS)
     farthest = cv2.dilate(np.where(known, near, np.float32(0)), _NEIGHBOURS)
     inside = cv2.erode(item.mask[window].view(np.uint8), _NEIGHBOURS, iterations=_BORDER)
-    kept = (inside > 0) & known & (farthest - nearest <= _STEP * np.where(known, near, 0))
+    kept = (inside > 0) & known & (farthest - nearest <= _MAX_STEP * np.where(known, near, 0))
     _, parts, facts, _ = cv2.connectedComponentsWithStats(kept.view(np.uint8))
     areas = facts[:, cv2.CC_STAT_AREA]
-    areas[0] = 0  # what is not kept
-    rows, columns = np.nonzero((areas > _PART * areas.max())[parts])
+    areas[0] = 0  # Part 0 is what is not kept.
+    rows, columns = np.nonzero((areas > _MIN_PART * areas.max())[parts])
     return np.column_stack([columns + left, rows + top])
 
 
-def cloud(result: FrameResult, found: Mapping[int, ObjectSurface], image: np.ndarray) -> np.ndarray:
-    """(n,) records CLOUD: the believed pixels of all objects of a frame; where masks overlap, the surer object's.
+def cloud(result: FrameResult, surfaces: Mapping[int, ObjectSurface], image: np.ndarray) -> np.ndarray:
+    """(n,) records CLOUD: the surface pixels of all objects of a frame; where masks overlap, the higher score wins.
 
-    found: what `object_surfaces` made of it; image: (H, W, 3) uint8 RGB.
+    surfaces: of the frame's objects, as `object_surfaces` gives them; image: (H, W, 3) uint8 RGB
     """
     parts = [np.zeros(0, CLOUD)]
-    for name, surface in found.items():
+    for object_id, surface in surfaces.items():
         x, y = surface.xy.T
-        ours = result.labels[y, x] == name
-        part = np.empty(np.count_nonzero(ours), CLOUD)
-        part["x"], part["y"], part["z"] = surface.xyz[ours].T
-        red, green, blue = image[y[ours], x[ours]].astype(np.uint32).T
+        is_own = result.labels[y, x] == object_id
+        part = np.empty(np.count_nonzero(is_own), CLOUD)
+        part["x"], part["y"], part["z"] = surface.xyz[is_own].T
+        red, green, blue = image[y[is_own], x[is_own]].astype(np.uint32).T
         part["rgb"] = red << 16 | green << 8 | blue
-        part["object_id"] = name
+        part["object_id"] = object_id
         parts.append(part)
     return np.concatenate(parts)
 
@@ -136,10 +139,10 @@ def cloud(result: FrameResult, found: Mapping[int, ObjectSurface], image: np.nda
 def pose(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centre (3,) and quaternion (4,) x, y, z, w, both float64, of points (n, 3); NaN if they are too few.
 
-    The centre is the median axis by axis. The axes are those of greatest, middle and least extent, right-handed: the
-    third one is about the surface's normal and points to the camera, the largest component of the first is positive.
+    The centre is the median axis by axis. The axes are those of greatest, middle and least extent, right-handed. The
+    third one is about the surface's normal and points to the camera; the first one's largest component is positive.
     """
-    if len(xyz) < _ENOUGH:
+    if len(xyz) < _MIN_POINTS:
         return np.full(3, np.nan), np.full(4, np.nan)
     centre = np.median(xyz, axis=0).astype(np.float64)
     offsets = xyz - xyz.mean(axis=0, dtype=np.float64)
@@ -158,7 +161,7 @@ def require_in_sight(point: np.ndarray, xy: tuple[float, float], depth: np.ndarr
     around = _around(np.array([xy]), depth)
     known = around[np.isfinite(around)]
     z = float(point[2])
-    if len(known) and known.max() < z - _NEARER[0] - _NEARER[1] * z:
+    if len(known) and known.max() < z - _OCCLUSION[0] - _OCCLUSION[1] * z:
         raise QueryError(
             f"expected a point that the camera sees; it is {z:.2f} m deep, and something {known.max():.2f} m deep "
             f"hides it at pixel ({xy[0]:.0f}, {xy[1]:.0f})"
@@ -169,13 +172,13 @@ def _object_surface(item: ObjectResult, depth: np.ndarray, camera: Pinhole) -> O
     xy = surface_pixels(item, depth)
     x, y = xy.T
     xyz = camera.rays[y, x] * depth[y, x, None]
-    xy, xyz = (values[np.isfinite(xyz).all(axis=1)] for values in (xy, xyz))  # where the lens sees something
+    xy, xyz = (values[np.isfinite(xyz).all(axis=1)] for values in (xy, xyz))  # Elsewhere the lens sees nothing.
     centre, quaternion = pose(xyz)
     return ObjectSurface(xy, xyz, centre, quaternion, positions(item.points, depth, camera))
 
 
 def _around(xy: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """(n, 9) float32: the depths of the 3x3 pixels at (n, 2) pixels inside the image; at its border some twice."""
+    """(n, 9) float32: the depths of the 3x3 pixels around (n, 2) pixels inside the image; at its border some twice."""
     height, width = depth.shape
     dy, dx = np.mgrid[-1:2, -1:2].reshape(2, 9)
     x, y = np.floor(np.asarray(xy) + 0.5).astype(int).T[..., None]
@@ -185,7 +188,8 @@ def _around(xy: np.ndarray, depth: np.ndarray) -> np.ndarray:
 def _quaternion(matrix: np.ndarray) -> np.ndarray:
     """(4,) float64 x, y, z, w with w >= 0, of a rotation matrix (3, 3).
 
-    It is the eigenvector of greatest eigenvalue of a symmetric matrix (Bar-Itzhack 2000): no case distinctions.
+    It is the eigenvector of the greatest eigenvalue of a symmetric matrix (Bar-Itzhack, 2000), which needs no special
+    cases.
     """
     (a, b, c), (d, e, f), (g, h, i) = matrix
     symmetric = [[a - e - i, b + d, c + g, h - f], [b + d, e - a - i, f + h, c - g]]

@@ -1,4 +1,4 @@
-"""What a point tracker is: it carries points, known by id, from frame to frame."""
+"""What a point tracker is: it follows points, known by id, from frame to frame."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Tracks:
         return Tracks(*(np.concatenate(pair) for pair in pairs))
 
     def at(self, rows: np.ndarray) -> Tracks:
-        """Some of the points: `rows` is an index or a bool array."""
+        """Some of the points: rows (n,) int, or (N,) bool."""
         return Tracks(self.id[rows], self.xy[rows], self.visible[rows], self.confidence[rows])
 
 
 class PointTracker(ABC):
-    """Carries points through a stream of frames; all points of all objects move in one call."""
+    """Follows points through a stream of frames; all points of all objects move in one call."""
 
     @abstractmethod
     def reset(self) -> None:
@@ -73,16 +73,15 @@ class PointTracker(ABC):
         """Move every point to `frame`, the next of the stream."""
 
     def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
-        """Move a mask from one frame to the next, if the motion inside it is known.
+        """Move a mask from one frame to the next by the motion inside it; None if this tracker cannot.
 
-        mask (H, W) float32 0..1 on `previous`; returns the same on `current`, nearer to 0.5 where it is less sure.
-        None if this tracker cannot.
+        mask (H, W) float32 0..1 on `previous`; returns it on `current`, nearer to 0.5 where it is less sure.
         """
         return None
 
 
 class FrameToFrameTracker(PointTracker):
-    """A tracker whose only memory is the previous frame: it implements `move`."""
+    """A tracker that needs nothing but the previous frame; a method implements `move`."""
 
     def __init__(self) -> None:
         self.reset()
@@ -129,8 +128,11 @@ def round_trip_visibility(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Visible and confidence from the forward-backward error (Kalal et al., 2010).
 
-    start, moved, back (n, 2) float32 pixels: where points were, where they went, and where the way back leads. A fast
-    point may be off by more: max_error (pixels) plus a twentieth of its step.
+    start, moved, back  (n, 2) float32 pixels: where points were, where they went, and where the way back leads
+    max_error           pixels that a visible point may be off after the way back; a fast point may be off by a
+                        twentieth of its step more
+
+    Returns visible (n,) bool and confidence (n,) float32 0..1.
     """
     error = np.linalg.norm(back - start, axis=1)
     allowed = max_error + 0.05 * np.linalg.norm(moved - start, axis=1)

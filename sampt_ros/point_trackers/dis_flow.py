@@ -15,26 +15,26 @@ _PRESETS = {
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
 # Below these sizes OpenCV's method reads memory that is not its own: results vary, or the process ends.
-_SHORTEST, _LONGEST = 32, 96  # pixels that each side, and the longer one, must have
+_MIN_SIDE, _MIN_LONGER_SIDE = 32, 96  # Pixels that each side, and the longer side, must have.
 
 
 class DisFlow(DenseFlowTracker):
-    """The flow of the luminance."""
+    """Dense inverse search on the luminance."""
 
     def __init__(self, config: DisFlowConfig | None = None) -> None:
         config = config or DisFlowConfig()
         self._method = cv2.DISOpticalFlow_create(_PRESETS[config.preset])
         super().__init__(config.size, config.carry_size, config.max_error)
 
-    def picture(self, frame: Frame) -> np.ndarray:
+    def flow_input(self, frame: Frame) -> np.ndarray:
         return frame.gray
 
     def flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         width, height = start.shape[::-1]
-        if min(width, height) >= _SHORTEST and max(width, height) >= _LONGEST:
+        if min(width, height) >= _MIN_SIDE and max(width, height) >= _MIN_LONGER_SIDE:
             return self._method.calc(start, end, None)
-        size = np.maximum((width, height), _SHORTEST)
-        size = np.ceil(size * max(1.0, _LONGEST / size.max())).astype(int)
-        enlarged = (cv2.resize(picture, size.tolist()) for picture in (start, end))
+        size = np.maximum((width, height), _MIN_SIDE)
+        size = np.ceil(size * max(1.0, _MIN_LONGER_SIDE / size.max())).astype(int)
+        enlarged = (cv2.resize(image, size.tolist()) for image in (start, end))
         flow = cv2.resize(self._method.calc(*enlarged, None), (width, height))
         return flow * (np.array((width, height), np.float32) / size.astype(np.float32))

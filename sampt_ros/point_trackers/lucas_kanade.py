@@ -9,13 +9,13 @@ from sampt_ros.config.core import LucasKanadeConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
 
-_CORNERS = 100  # that a mask is carried by
-_FEWEST = 4
-_REPROJECTION = 3.0  # pixels that a corner may be off the common motion
+_MAX_CORNERS = 100  # A mask is moved by at most so many corners in it ...
+_MIN_CORNERS = 4  # ... and not at all by fewer than this.
+_REPROJECTION_ERROR = 3.0  # Pixels that a corner may be off the common motion to agree with it.
 
 
 class LucasKanade(FrameToFrameTracker):
-    """Moves all points by one call forward and one back; a mask by the common motion of the corners in it."""
+    """Moves all points by one call forward and one back, and a mask by the common motion of the corners in it."""
 
     def __init__(self, config: LucasKanadeConfig | None = None) -> None:
         self._config = config or LucasKanadeConfig()
@@ -30,17 +30,17 @@ class LucasKanade(FrameToFrameTracker):
         return moved, visible, confidence * visible
 
     def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
-        """By the similarity that most corners in the mask agree on; where they do not agree it stays."""
-        within = (mask > 0.5).view(np.uint8)
-        corners = cv2.goodFeaturesToTrack(previous.gray, _CORNERS, 0.01, 5, mask=within)
-        if corners is None or len(corners) < _FEWEST:
+        """Move a mask by the similarity transform that most corners in it agree on; if there is none, it stays."""
+        on_object = (mask > 0.5).view(np.uint8)
+        corners = cv2.goodFeaturesToTrack(previous.gray, _MAX_CORNERS, 0.01, 5, mask=on_object)
+        if corners is None or len(corners) < _MIN_CORNERS:
             return mask
         start = corners[:, 0]
         moved, visible, _ = self.move(start, previous, current)
-        if np.count_nonzero(visible) < _FEWEST:
+        if np.count_nonzero(visible) < _MIN_CORNERS:
             return mask
-        cv2.setRNGSeed(0)  # RANSAC draws from OpenCV's global generator
+        cv2.setRNGSeed(0)  # RANSAC draws from OpenCV's global generator.
         motion, _ = cv2.estimateAffinePartial2D(
-            start[visible], moved[visible], method=cv2.RANSAC, ransacReprojThreshold=_REPROJECTION
+            start[visible], moved[visible], method=cv2.RANSAC, ransacReprojThreshold=_REPROJECTION_ERROR
         )
         return mask if motion is None else cv2.warpAffine(mask, motion, mask.shape[::-1])

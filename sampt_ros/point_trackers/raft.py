@@ -45,7 +45,7 @@ class Raft(DenseFlowTracker):
         network.load_state_dict(read_weights("raft.checkpoint", config.checkpoint, name, network.state_dict()))
         return cls(network, config, device)
 
-    def picture(self, frame: Frame) -> np.ndarray:
+    def flow_input(self, frame: Frame) -> np.ndarray:
         return frame.image
 
     @torch.inference_mode()

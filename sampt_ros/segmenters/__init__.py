@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.base import Segmenter
 
 
-def _sam(config: SamPtConfig) -> Segmenter:
+def _sam(config: SamPtConfig) -> Segmenter[Any, Any]:
     from sampt_ros.segmenters.sam.segmenter import Sam
 
     return Sam.from_checkpoint(config.sam, config.device)
 
 
-def _sam_hq(config: SamPtConfig) -> Segmenter:
+def _sam_hq(config: SamPtConfig) -> Segmenter[Any, Any]:
     from sampt_ros.segmenters.sam.hq import SamHq
 
     return SamHq.from_checkpoint(config.sam_hq, config.device)
 
 
-def _mobile_sam(config: SamPtConfig) -> Segmenter:
+def _mobile_sam(config: SamPtConfig) -> Segmenter[Any, Any]:
     from sampt_ros.segmenters.sam.mobile import MobileSam
 
     return MobileSam.from_checkpoint(config.mobile_sam, config.device)
 
 
-def _nano(config: SamPtConfig) -> Segmenter:
+def _nano(config: SamPtConfig) -> Segmenter[Any, Any]:
     from sampt_ros.segmenters.nano.segmenter import Nano
 
     return Nano(config.nano, config.device)
 
 
-def _grabcut(config: SamPtConfig) -> Segmenter:
+def _grabcut(config: SamPtConfig) -> Segmenter[Any, Any]:
     from sampt_ros.segmenters.grabcut.segmenter import GrabCut
 
     return GrabCut(config.grabcut)
 
 
-SEGMENTERS: dict[str, Callable[[SamPtConfig], Segmenter]] = {
+SEGMENTERS: dict[str, Callable[[SamPtConfig], Segmenter[Any, Any]]] = {
     "sam": _sam,
     "sam_hq": _sam_hq,
     "mobile_sam": _mobile_sam,
@@ -48,7 +49,7 @@ SEGMENTERS: dict[str, Callable[[SamPtConfig], Segmenter]] = {
 }
 
 
-def build_segmenter(config: SamPtConfig) -> Segmenter:
+def build_segmenter(config: SamPtConfig) -> Segmenter[Any, Any]:
     """The segmenter that `config.segmenter` names.
 
     Raises ConfigError with the choices, CheckpointError if its weights cannot be loaded.

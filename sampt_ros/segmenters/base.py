@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -13,46 +13,51 @@ import numpy as np
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
 from sampt_ros.segmenters.handcrafted_features import colors_and_gradients
 
-PADDING = -1
+PADDING = -1  # Label of a point that is there only to make all objects' lists of points equally long.
+
+Array: TypeAlias = Any  # A segmenter's own kind of array: np.ndarray, or torch.Tensor on its device.
+Embedding = TypeVar("Embedding")  # What a segmenter makes of a frame.
+Memory = TypeVar("Memory")  # What a segmenter remembers of an object.
 
 
 @dataclass(frozen=True, eq=False)
-class Prompts:
+class Prompts(Generic[Memory]):
     """Prompts of B objects for one decoder call.
 
-    xy      (B, N, 2) float32, pixels; objects with fewer than N points are padded
-    labels  (B, N) int8: POSITIVE, NEGATIVE or PADDING
-    boxes   (B, 4) float32, (x_min, y_min, x_max, y_max) pixels, NaN where an object has none; None: no boxes.
-            The segmenter's own array type where they come from `Decoded.boxes`.
-    logits  (B, h, w) mask prompts as `Decoded.logits` or `Segmenter.mask_prompt` gives them, NaN where an
-            object has none; None: no mask prompts
-    memories  what the segmenter remembers of each object, as `Segmenter.remember` gave it, or None
+    xy        (B, N, 2) float32, pixels; objects with fewer than N points are padded
+    labels    (B, N) int8: POSITIVE, NEGATIVE or PADDING
+    boxes     (B, 4) float32, (x_min, y_min, x_max, y_max) pixels, NaN where an object has none; None: no boxes.
+              An np.ndarray, or what `Decoded.boxes` gave
+    logits    (B, h, w) mask prompts as `Decoded.logits` or `Segmenter.mask_prompt` gives them, NaN where an
+              object has none; None: no mask prompts
+    memories  what the segmenter remembers of each object, as `Segmenter.remember` gave it, or None; empty: nothing
+              is remembered of any
     """
 
     xy: np.ndarray
     labels: np.ndarray
-    boxes: Any = None
-    logits: Any = None
-    memories: Sequence[Any] = ()
+    boxes: Array | None = None
+    logits: Array | None = None
+    memories: Sequence[Memory | None] = ()
 
     @classmethod
     def pack(
         cls,
         positive: Sequence[np.ndarray],
         negative: Sequence[np.ndarray],
-        boxes: Any = None,
-        logits: Any = None,
-        memories: Sequence[Any] = (),
-    ) -> Prompts:
-        """Prompts from B arrays (n, 2) of positive points and as many of negative ones."""
+        boxes: Array | None = None,
+        logits: Array | None = None,
+        memories: Sequence[Memory | None] = (),
+    ) -> Prompts[Memory]:
+        """Prompts from B arrays (n, 2) of positive points and B arrays of negative ones, pixels."""
         points = [np.concatenate(pair) for pair in zip(positive, negative)]
         longest = max(map(len, points))
         xy = np.zeros((len(points), longest, 2), np.float32)
         labels = np.full((len(points), longest), PADDING, np.int8)
-        for row, (own, inside) in enumerate(zip(points, positive)):
+        for row, (own, on_object) in enumerate(zip(points, positive)):
             xy[row, : len(own)] = own
-            labels[row, : len(inside)] = POSITIVE
-            labels[row, len(inside) : len(own)] = NEGATIVE
+            labels[row, : len(on_object)] = POSITIVE
+            labels[row, len(on_object) : len(own)] = NEGATIVE
         return cls(xy, labels, boxes, logits, memories)
 
     def __len__(self) -> int:
@@ -62,18 +67,18 @@ class Prompts:
 class Decoded(ABC):
     """Masks of B objects, still in the segmenter's own arrays (on its device).
 
-    logits  (B, h, w): to be given back as mask prompts
+    logits  (B, h, w), to be given back as mask prompts
     """
 
-    logits: Any
+    logits: Array
 
     @abstractmethod
-    def boxes(self) -> Any:
-        """(B, 4) (x_min, y_min, x_max, y_max) in image pixels of the masks, NaN where a mask is empty."""
+    def boxes(self) -> Array:
+        """(B, 4) x_min, y_min, x_max, y_max of the masks in image pixels, NaN where a mask is empty."""
 
     @abstractmethod
     def masks(self) -> np.ndarray:
-        """(B, H, W) bool, at the image's own resolution."""
+        """(B, H, W) bool, at the image's resolution."""
 
     @abstractmethod
     def scores(self) -> np.ndarray:
@@ -86,7 +91,7 @@ class Decoded(ABC):
 
 @dataclass(frozen=True, eq=False)
 class MaskDecoded(Decoded):
-    """Masks of B objects as full-resolution logits (B, H, W) float32, with scores (B,)."""
+    """Masks of B objects as logits (B, H, W) float32 at the image's resolution, with predicted IoU (B,) float32."""
 
     logits: np.ndarray
     iou: np.ndarray
@@ -111,8 +116,11 @@ class MaskDecoded(Decoded):
         return replace(self, logits=logits, iou=iou)
 
 
-class Segmenter(ABC):
+class Segmenter(ABC, Generic[Embedding, Memory]):
     """Promptable segmentation of one frame at a time.
+
+    Embedding and Memory are the segmenter's own types: what it makes of a frame, and what it remembers of an object
+    (None if it remembers nothing). Nobody else looks into them.
 
     remembers  whether `remember` does anything; what it returns comes back in `Prompts.memories`
     at_once    how many objects are decoded fastest in one batch; None: all
@@ -122,32 +130,32 @@ class Segmenter(ABC):
     at_once: int | None = None
 
     @abstractmethod
-    def encode(self, frame: Frame) -> Any:
+    def encode(self, frame: Frame) -> Embedding:
         """The frame's embedding, to be given to `decode` any number of times."""
 
     @abstractmethod
-    def decode(self, embedding: Any, prompts: Prompts, ambiguous: bool = False) -> Decoded:
-        """Masks for B >= 1 objects.
+    def decode(self, embedding: Embedding, prompts: Prompts[Memory], ambiguous: bool = False) -> Decoded:
+        """Masks of B >= 1 objects.
 
-        ambiguous: the prompts fit several nested objects (a single click); choose the candidate rated best.
+        ambiguous: the prompts fit several nested objects, as a single click does; choose the candidate rated best
         """
 
     @abstractmethod
-    def mask_prompt(self, embedding: Any, masks: Sequence[np.ndarray | None]) -> Any:
-        """Full-resolution masks (H, W) float32 0..1 as mask prompts (B, h, w), NaN where None is given."""
+    def mask_prompt(self, embedding: Embedding, masks: Sequence[np.ndarray | None]) -> Array:
+        """Masks (H, W) float32 0..1 at the image's resolution as mask prompts (B, h, w), NaN where None is given."""
 
-    def remember(self, embedding: Any, mask: np.ndarray, memory: Any) -> Any:
-        """What is known of an object with one more accepted mask (H, W) bool; `memory` is None for its first."""
+    def remember(self, embedding: Embedding, mask: np.ndarray, memory: Memory | None) -> Memory | None:
+        """The memory of an object with one more accepted mask (H, W) bool; `memory` is None for its first mask."""
         return None
 
-    def describe(self, frame: Frame, embedding: Any) -> np.ndarray:
-        """(h, w, C) float32, each of length 1: what the places of a whole frame look like, for finding objects again.
+    def describe(self, frame: Frame, embedding: Embedding) -> np.ndarray:
+        """The feature map (h, w, C) float32 of a whole frame, by which lost objects are found again.
 
-        The place (x, y) is the part of the image from x / w, y / h on. This one knows only colours and gradients; a
-        segmenter with features of its own gives those.
+        Each cell is a unit vector. The cell (x, y) covers the image from x / w and y / h of its width and height on.
+        Here it describes colours and gradients; a segmenter that computes better features overrides it.
         """
         return colors_and_gradients(frame.image)
 
     def economize(self) -> str:
-        """Need less memory from now on, since it ran out. Returns in words what has changed, "" if nothing can."""
+        """Need less memory from now on, since it ran out. Returns what has changed in words, "" if nothing can be."""
         return ""

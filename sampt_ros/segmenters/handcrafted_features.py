@@ -1,22 +1,22 @@
-"""What places of an image look like without a network: colours and gradients."""
+"""A feature map of an image without a network: colours and gradients."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-_CELL = 16  # pixels a place's side, in an image scaled to the longest side below
-_LONGEST = 640
-_DIRECTIONS = 8
-_FLAT = 4.0  # magnitude of the gradient, which a place without any has in a bin of its own
-_BINS = 6  # of each of the three colour channels
+_LONGEST = 640  # An image is scaled down to this longest side, in pixels.
+_CELL = 16  # Pixels a side of a cell in the scaled image.
+_DIRECTIONS = 8  # Bins of the gradients' directions.
+_FLAT = 4.0  # Constant magnitude in a bin of its own, so that cells without gradients are described too.
+_BINS = 6  # Bins of each of the three colour channels.
 
 
 def colors_and_gradients(image: np.ndarray) -> np.ndarray:
-    """(h, w, 27) float32, of length 1 each: soft histograms of L*a*b* colours and of gradient directions.
+    """The feature map (h, w, 27) float32 of an image (H, W, 3) uint8 RGB: a unit vector for each cell.
 
-    image: (H, W, 3) uint8 RGB. The gradients are weighted by their magnitude, as in histograms of oriented gradients
-    (Dalal and Triggs, CVPR 2005).
+    It holds soft histograms of L*a*b* colours and of gradient directions. The gradients are weighted by their
+    magnitude, as in histograms of oriented gradients (Dalal and Triggs, CVPR 2005).
     """
     height, width = image.shape[:2]
     scale = min(1.0, _LONGEST / max(height, width))
@@ -34,7 +34,7 @@ def colors_and_gradients(image: np.ndarray) -> np.ndarray:
 
 
 def _soft_bins(values: np.ndarray, bins: int, circular: bool = False) -> np.ndarray:
-    """(H, W, bins) float32: each value, in units of bins, shared between its two nearest ones."""
+    """(H, W, bins) float32: each value (H, W), in units of bins, shared between its two nearest bins."""
     distance = np.abs(values[..., None] - np.arange(bins, dtype=np.float32))
     if circular:
         distance = np.minimum(distance, bins - distance)
@@ -42,7 +42,7 @@ def _soft_bins(values: np.ndarray, bins: int, circular: bool = False) -> np.ndar
 
 
 def _pooled(maps: np.ndarray, cells: list[int]) -> np.ndarray:
-    """(h, w, C): means over places, square roots of them, of length 1 (Arandjelovic and Zisserman, CVPR 2012)."""
+    """(h, w, C) unit vectors: square roots of means over cells (Arandjelovic and Zisserman, CVPR 2012)."""
     pooled = maps.reshape(cells[1], _CELL, cells[0], _CELL, -1).mean((1, 3))
     pooled = np.sqrt(pooled / np.maximum(pooled.sum(2, keepdims=True), 1e-6))
     return pooled.astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,9 @@ class CorrectedMask:
     starts_anew: bool
 
 
-def first_mask(segmenter: FrameSegmenter, query: Query, frame: Frame, refinements: int) -> tuple[np.ndarray, float]:
+def first_mask(
+    segmenter: FrameSegmenter[Any, Any], query: Query, frame: Frame, refinements: int
+) -> tuple[np.ndarray, float]:
     """The mask (H, W) bool that an object starts with on `frame`, and its predicted IoU; a seed mask is taken as it is.
 
     Raises QueryError if the segmenter finds nothing at the prompts.
@@ -39,7 +42,7 @@ def first_mask(segmenter: FrameSegmenter, query: Query, frame: Frame, refinement
 
 
 def corrected_mask(
-    segmenter: FrameSegmenter,
+    segmenter: FrameSegmenter[Any, Any],
     item: TrackedObject,
     other_points: np.ndarray,
     mask_prompt: np.ndarray,

@@ -5,30 +5,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Generic
 
 import numpy as np
 
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import INFERENCE_ERRORS, OutOfMemoryError
-from sampt_ros.segmenters.base import Segmenter
+from sampt_ros.segmenters.base import Embedding, Memory, Segmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment
 
 
-class FrameSegmenter:
+class FrameSegmenter(Generic[Embedding, Memory]):
     """Masks of all objects of a frame, as many in a decoder batch as is fastest and as the memory suffices for."""
 
-    def __init__(self, segmenter: Segmenter) -> None:
+    def __init__(self, segmenter: Segmenter[Embedding, Memory]) -> None:
         self._segmenter = segmenter
         self._most = segmenter.at_once  # objects decoded together
         self.forget()
 
     def forget(self) -> None:
         """Forget the last frame."""
-        self._embedding: tuple[Frame, Any] | None = None
-        self._places: tuple[Frame, np.ndarray] | None = None
+        self._embedding: tuple[Frame, Embedding] | None = None
+        self._feature_map: tuple[Frame, np.ndarray] | None = None
 
-    def encode(self, frame: Frame) -> Any:
+    def encode(self, frame: Frame) -> Embedding:
         """The frame's embedding; the last one is kept, for queries that come after the step.
 
         This and all else here raises OutOfMemoryError where memory runs out.
@@ -40,9 +40,9 @@ class FrameSegmenter:
         return self._embedding[1]
 
     def masks(
-        self, frame: Frame, prompts: Sequence[ObjectPrompt], refinements: int, ambiguous: bool = False
+        self, frame: Frame, prompts: Sequence[ObjectPrompt[Memory]], refinements: int, ambiguous: bool = False
     ) -> list[tuple[np.ndarray, float]]:
-        """(mask (H, W) bool, predicted IoU) of B >= 1 objects; see prompting.segment."""
+        """(mask (H, W) bool, predicted IoU) of B >= 1 objects; see mask_decoding.segment."""
         embedding = self.encode(frame)
         at_once = min(self._most or len(prompts), len(prompts))
         found: list[tuple[np.ndarray, float]] = []
@@ -53,17 +53,17 @@ class FrameSegmenter:
                 found += zip(decoded.masks(), map(float, decoded.scores()))
         return found
 
-    def remember(self, frame: Frame, mask: np.ndarray, memory: Any) -> Any:
+    def remember(self, frame: Frame, mask: np.ndarray, memory: Memory | None) -> Memory | None:
         """What the segmenter knows of an object with one more accepted mask: see Segmenter.remember."""
         return self._segmenter.remember(self.encode(frame), mask, memory) if self._segmenter.remembers else memory
 
     def describe(self, frame: Frame) -> np.ndarray:
-        """(h, w, C) what the frame's places look like: see Segmenter.describe."""
+        """The frame's feature map (h, w, C) float32: see Segmenter.describe."""
         embedding = self.encode(frame)
-        if self._places is None or self._places[0] is not frame:
+        if self._feature_map is None or self._feature_map[0] is not frame:
             with self.saving_memory():
-                self._places = (frame, self._segmenter.describe(frame, embedding))
-        return self._places[1]
+                self._feature_map = (frame, self._segmenter.describe(frame, embedding))
+        return self._feature_map[1]
 
     @contextmanager
     def saving_memory(self, objects: int = 1) -> Iterator[None]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Generic
 
 import numpy as np
 
-from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
+from sampt_ros.segmenters.base import Decoded, Embedding, Memory, Prompts, Segmenter
 
 
 def _no_points() -> np.ndarray:
@@ -19,7 +19,7 @@ def _no_points() -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class ObjectPrompt:
+class ObjectPrompt(Generic[Memory]):
     """What is known of one object in one frame, pixel xy.
 
     positive  (n, 2) float32: visible points on it; own_negative (m, 2): visible points off it
@@ -34,11 +34,15 @@ class ObjectPrompt:
     others: np.ndarray = field(default_factory=_no_points)
     mask: np.ndarray | None = None
     box: tuple[float, float, float, float] | None = None
-    memory: Any = None
+    memory: Memory | None = None
 
 
 def segment(
-    segmenter: Segmenter, embedding: Any, objects: Sequence[ObjectPrompt], refinements: int, ambiguous: bool = False
+    segmenter: Segmenter[Embedding, Memory],
+    embedding: Embedding,
+    objects: Sequence[ObjectPrompt[Memory]],
+    refinements: int,
+    ambiguous: bool = False,
 ) -> Decoded:
     """Masks of B >= 1 objects, all in one decoder batch per pass.
 
@@ -50,7 +54,7 @@ def segment(
     first = _pack(segmenter, embedding, [_positive_only(p) if len(p.own_negative) else p for p in objects])
     decoded = segmenter.decode(embedding, first, ambiguous)
 
-    # Full pass: all points, and the first pass's mask. The carried masks have done their part.
+    # Full pass: all points, and the first pass's mask. The propagated masks have done their part.
     objects = [replace(prompt, mask=None) for prompt in objects]
     if twice:
         full = replace(_pack(segmenter, embedding, [objects[row] for row in twice]), logits=decoded.logits[twice])
@@ -63,11 +67,13 @@ def segment(
     return decoded
 
 
-def _positive_only(prompt: ObjectPrompt) -> ObjectPrompt:
+def _positive_only(prompt: ObjectPrompt[Memory]) -> ObjectPrompt[Memory]:
     return replace(prompt, own_negative=_no_points(), others=_no_points())
 
 
-def _pack(segmenter: Segmenter, embedding: Any, objects: Sequence[ObjectPrompt]) -> Prompts:
+def _pack(
+    segmenter: Segmenter[Embedding, Memory], embedding: Embedding, objects: Sequence[ObjectPrompt[Memory]]
+) -> Prompts[Memory]:
     """One batch from many objects' prompts."""
     boxes = None
     if any(prompt.box is not None for prompt in objects):

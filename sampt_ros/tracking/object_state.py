@@ -51,7 +51,7 @@ class TrackedObject:
 
     def prompt(
         self, other_points: np.ndarray, mask_prompt: np.ndarray | None, clicks_only: bool = False
-    ) -> ObjectPrompt:
+    ) -> ObjectPrompt[Any]:
         """The segmenter's prompt for it on the newest frame.
 
         other_points  (k, 2) float32 pixel xy: the other objects' visible positive points

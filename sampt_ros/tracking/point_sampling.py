@@ -18,8 +18,8 @@ import numpy as np
 
 Selection = Callable[[np.ndarray, int, np.random.Generator, np.ndarray], np.ndarray]
 
-_SAMPLE = 400  # pixels that stand for the mask in k-medoids; the distance matrix is its square
-_ITERATIONS = 20  # k-medoids settles in fewer
+_SAMPLE = 400  # Pixels that stand for the mask in k-medoids; the distance matrix is as large as its square.
+_ITERATIONS = 20  # At most; k-medoids converges in fewer.
 
 
 def random(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def k_medoids(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.n
     medoids = _spread(distance, count, rng)
     for _ in range(_ITERATIONS):
         nearest = distance[:, medoids].argmin(axis=1)
-        nearest[medoids] = np.arange(count)  # no part is ever empty
+        nearest[medoids] = np.arange(count)  # Each part keeps its medoid, so that none is ever empty.
         moved = medoids.copy()
         for part in range(count):
             members = np.flatnonzero(nearest == part)
@@ -63,9 +63,9 @@ def _spread(distance: np.ndarray, count: int, rng: np.random.Generator) -> np.nd
 
 
 def shi_tomasi(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
-    """The best corners to track (Shi and Tomasi, 1994), filled up with random pixels where there are too few.
+    """The best corners to track (Shi and Tomasi, 1994), and random pixels where there are too few corners.
 
-    Corners of the object's outline belong half to the background, so the mask is eroded first.
+    The mask is eroded first, since corners of the object's outline belong half to the background.
     """
     inner = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8), borderType=cv2.BORDER_REPLICATE)
     if not inner.any():
@@ -81,7 +81,7 @@ def shi_tomasi(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.
 
 
 def mixed(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
-    """A quarter k-medoids, a third Shi-Tomasi, the rest random."""
+    """A quarter of the points by k-medoids, a third by Shi-Tomasi, the rest at random."""
     chosen = np.zeros((0, 2), np.float32)
     for select, share in ((k_medoids, count // 4), (shi_tomasi, count // 3), (random, count)):
         wanted = min(share, count - len(chosen))

@@ -1,4 +1,4 @@
-"""The points of all objects: drawn from masks, carried by the tracker, counted or not."""
+"""The points of all objects: drawn from masks, moved by the tracker, visible or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sampt_ros.tracking.visibility import PatchFilter, away_from_border
 
 
 class TrackedPoints:
-    """Gives points their ids and keeps the tracker and the visibility filters in step."""
+    """Gives points their ids, and keeps the tracker and the visibility filter in step."""
 
     def __init__(self, config: SamPtConfig, tracker: PointTracker) -> None:
         self.config = config
@@ -33,7 +33,7 @@ class TrackedPoints:
         self.tracker.reset()
 
     def new(self, positive: np.ndarray, negative: np.ndarray) -> Points:
-        """Points at pixel xy (n, 2) and (m, 2), with ids that no point had before."""
+        """Points at pixel xy (n, 2) and (m, 2), visible, with ids that no point had before."""
         count = len(positive) + len(negative)
         ids = np.arange(self._last_id + 1, self._last_id + 1 + count)
         self._last_id += count
@@ -42,15 +42,15 @@ class TrackedPoints:
 
     def draw(self, mask: np.ndarray, frame: Frame) -> Points:
         """Fresh points on and off a mask (H, W) bool of `frame`, as the configuration says."""
-        wanted = self.config.points
-        positive = POINT_SELECTION[wanted.positive_method](mask, wanted.positive, self._rng, frame.gray)
-        negative = POINT_SELECTION[wanted.negative_method](~mask, wanted.negative, self._rng, frame.gray)
+        config = self.config.points
+        positive = POINT_SELECTION[config.positive_method](mask, config.positive, self._rng, frame.gray)
+        negative = POINT_SELECTION[config.negative_method](~mask, config.negative, self._rng, frame.gray)
         return self.new(positive, negative)
 
     def follow(self, points: Points, frames: Sequence[Frame]) -> Points:
         """Begin to track points that lie on frames[0]; they are returned as they are on frames[-1], the newest."""
         self._patches.add(points.id, points.xy, frames[0])
-        return self._counted(points, self.tracker.add(points.id, points.xy, frames), frames[-1])
+        return self._filtered(points, self.tracker.add(points.id, points.xy, frames), frames[-1])
 
     def forget(self, points: Points) -> None:
         """Stop tracking these points."""
@@ -58,16 +58,19 @@ class TrackedPoints:
         self._patches.remove(points.id)
 
     def update(self, groups: Sequence[Points], frame: Frame) -> list[Points]:
-        """Move all tracked points to the next frame, in one call; returned in the groups that they belong to."""
-        tracks = self.tracker.update(frame)
-        row = {point: row for row, point in enumerate(tracks.id.tolist())}
-        rows = ([row[point] for point in points.id.tolist()] for points in groups)
-        return [self._counted(points, tracks.at(np.array(own, int)), frame) for points, own in zip(groups, rows)]
+        """Move all tracked points to the next frame in one call.
 
-    def _counted(self, points: Points, tracks: Tracks, frame: Frame) -> Points:
-        """The points where the tracker has them; some do not count although the tracker sees them."""
-        rule = self.config.visibility
-        visible = tracks.visible & away_from_border(tracks.xy, frame.size, rule.border)
-        if rule.patch_similarity:
-            visible &= self._patches.difference(tracks.id, tracks.xy, frame) <= rule.patch_difference
+        groups: the points of each object, all of them together; returned in the same groups
+        """
+        tracks = self.tracker.update(frame)
+        row_of = {point_id: row for row, point_id in enumerate(tracks.id.tolist())}
+        rows = [np.array([row_of[point_id] for point_id in points.id.tolist()], int) for points in groups]
+        return [self._filtered(points, tracks.at(own_rows), frame) for points, own_rows in zip(groups, rows)]
+
+    def _filtered(self, points: Points, tracks: Tracks, frame: Frame) -> Points:
+        """The points where the tracker has them; some do not count as visible although the tracker sees them."""
+        config = self.config.visibility
+        visible = tracks.visible & away_from_border(tracks.xy, frame.size, config.border)
+        if config.patch_similarity:
+            visible &= self._patches.difference(tracks.id, tracks.xy, frame) <= config.patch_difference
         return points.moved(tracks.xy, visible, tracks.confidence)

@@ -1,4 +1,4 @@
-"""What a user may ask for: points, a box or a seed mask, checked against the image that they lie on."""
+"""A query: points, a box or a seed mask, checked against the image that they lie on."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class SamPt:
     def __init__(
         self,
         config: SamPtConfig | None = None,
-        segmenter: Segmenter | None = None,
+        segmenter: Segmenter[Any, Any] | None = None,
         point_tracker: PointTracker | None = None,
     ) -> None:
         """Build what `config` names (default: the default preset), unless a segmenter or tracker object is given.

@@ -1,4 +1,8 @@
-"""The object at a click or in a box, by GrabCut: of several sizes the one with its contour on edges, and support."""
+"""The object at a click or in a box, by GrabCut.
+
+A click does not say how large the object is. So several sizes are tried, and the best candidate is the one whose
+contour lies on edges of the image, and which many of the sizes lead to.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,33 @@ import numpy as np
 
 from sampt_ros.geometry.crops import Crop
 
-_RADII = tuple(0.03 * 1.25**step for step in range(12))  # of the image's shorter side: how large the object may be
-_ALIKE = 0.7  # IoU over which two candidates are the same object
-_SURROUNDINGS = 2.2  # radii around the click that are looked at
-_WORK_SIZE = 128
-_ITERATIONS = 3
-_SMALLEST, _LARGEST = 12, 0.9  # pixels, and share of the crop, that a candidate may have
+_RADII = tuple(0.03 * 1.25**step for step in range(12))  # Assumed radii of the object, as shares of the shorter side.
+_SAME_IOU = 0.7  # Candidates that overlap by at least this IoU are the same object.
+_SURROUNDINGS = 2.2  # The crop around the click reaches so many assumed radii in each direction.
+_WORK_SIZE = 128  # Crops are scaled down to an area of at most so many pixels squared.
+_ITERATIONS = 3  # Of GrabCut.
+_MIN_AREA = 12  # A candidate of fewer pixels is dropped.
+_MAX_SHARE = 0.9  # A candidate that fills a larger share of the crop is dropped.
 
 
-def find_object(image: np.ndarray, on: np.ndarray, off: np.ndarray, box: np.ndarray | None) -> tuple[np.ndarray, float]:
-    """The object that points and box name in an image (H, W, 3) uint8 RGB.
+def find_object(
+    image: np.ndarray, positive: np.ndarray, negative: np.ndarray, box: np.ndarray | None
+) -> tuple[np.ndarray, float]:
+    """The object that points or a box are on in an image (H, W, 3) uint8 RGB.
 
-    on, off  (n, 2), (m, 2) float32 pixel xy; box (4,) x_min, y_min, x_max, y_max or None; on or box is given
+    positive  (n, 2) float32 pixel xy: points on the object; at least one where there is no box
+    negative  (m, 2) float32 pixel xy: points off it
+    box       (4,) x_min, y_min, x_max, y_max, or None
+
     Returns logits (H, W) float32, negative everywhere if nothing is found, and a score 0..1: how well the contour lies
     on edges, and how many of the sizes lead to this mask.
     """
     candidates = []
-    for crop, trimap in _trimaps(image.shape[:2], on, off, box):
+    for crop, trimap in _trimaps(image.shape[:2], positive, negative, box):
         lab = cv2.cvtColor(crop.cut(image), cv2.COLOR_RGB2LAB)
         mask = _grabcut(lab, trimap)
-        mask = _connected_to(mask, crop.to_crop(on)) if len(on) else mask
-        if _SMALLEST <= np.count_nonzero(mask) <= _LARGEST * mask.size:
+        mask = _connected_to(mask, crop.to_crop(positive)) if len(positive) else mask
+        if _MIN_AREA <= np.count_nonzero(mask) <= _MAX_SHARE * mask.size:
             logits = crop.paste(2 * mask.astype(np.float32) - 1, image.shape[:2])
             candidates.append((logits, _contour_rank(lab, mask)))
     if not candidates:
@@ -41,16 +51,16 @@ def find_object(image: np.ndarray, on: np.ndarray, off: np.ndarray, box: np.ndar
 
 
 def _support(masks: list[np.ndarray]) -> np.ndarray:
-    """(n,) float: the share of the masks that are nearly the same as each, itself included."""
+    """(n,) float: for each of n masks, the share of the masks that are nearly the same, itself included."""
     flat = np.stack([mask.ravel() for mask in masks]).astype(np.float32)
-    both = flat @ flat.T
-    area = both.diagonal()
-    alike = both >= _ALIKE * (area[:, None] + area - both)
-    return alike.mean(axis=1)
+    intersection = flat @ flat.T
+    area = intersection.diagonal()
+    is_same = intersection >= _SAME_IOU * (area[:, None] + area - intersection)
+    return is_same.mean(axis=1)
 
 
 def _trimaps(
-    shape: tuple[int, int], on: np.ndarray, off: np.ndarray, box: np.ndarray | None
+    shape: tuple[int, int], positive: np.ndarray, negative: np.ndarray, box: np.ndarray | None
 ) -> Iterator[tuple[Crop, np.ndarray]]:
     """Crops with GrabCut's four labels (h, w) uint8: one for a box, one per assumed radius for points."""
     if box is not None:
@@ -59,39 +69,42 @@ def _trimaps(
         inside[max(0, top) : bottom + 1, max(0, left) : right + 1] = 1
         crop = Crop.around(inside.astype(bool), 0.35, _WORK_SIZE)
         trimap = np.where(crop.cut_mask(inside), cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
-        _mark(trimap, crop, on, off, 2)
+        _mark(trimap, crop, positive, negative, 2)
         yield crop, trimap
         return
-    center = np.clip(on.mean(axis=0), 0, [shape[1] - 1, shape[0] - 1])
-    spread = np.linalg.norm(on - center, axis=1).max()
+    center = np.clip(positive.mean(axis=0), 0, [shape[1] - 1, shape[0] - 1])
+    spread = np.linalg.norm(positive - center, axis=1).max()
     for radius in (share * min(shape) + spread for share in _RADII):
-        looked_at = np.zeros(shape, np.uint8)
+        surroundings = np.zeros(shape, np.uint8)
         reach = _SURROUNDINGS * radius
         left, top = np.floor(np.maximum(center - reach, 0)).astype(int)
         right, bottom = np.ceil(center + reach).astype(int)
-        looked_at[top : bottom + 1, left : right + 1] = 1
-        crop = Crop.around(looked_at.astype(bool), 0, _WORK_SIZE)
+        surroundings[top : bottom + 1, left : right + 1] = 1
+        crop = Crop.around(surroundings.astype(bool), 0, _WORK_SIZE)
         middle, scale = crop.to_crop(center[None])[0], crop.size[0] / (crop.window[2] - crop.window[0])
         y, x = np.ogrid[: crop.size[1], : crop.size[0]]
         distance = np.hypot(x - middle[0], y - middle[1]) / (radius * scale)
         trimap = np.select([distance < 1, distance < 2], [cv2.GC_PR_FGD, cv2.GC_PR_BGD], cv2.GC_BGD).astype(np.uint8)
-        _mark(trimap, crop, on, off, max(1, int(0.25 * (radius - spread) * scale)))
+        _mark(trimap, crop, positive, negative, max(1, int(0.25 * (radius - spread) * scale)))
         yield crop, trimap
 
 
-def _mark(trimap: np.ndarray, crop: Crop, on: np.ndarray, off: np.ndarray, radius: int) -> None:
-    """Write what is certain around the points into a trimap."""
-    for points, label in ((on, cv2.GC_FGD), (off, cv2.GC_BGD)):
+def _mark(trimap: np.ndarray, crop: Crop, positive: np.ndarray, negative: np.ndarray, radius: int) -> None:
+    """Label the pixels within `radius` of the points in a trimap: they are surely on or off the object."""
+    for points, label in ((positive, cv2.GC_FGD), (negative, cv2.GC_BGD)):
         for x, y in np.rint(crop.to_crop(points)).astype(int).tolist():
             cv2.circle(trimap, (x, y), radius, label, cv2.FILLED)
 
 
 def _grabcut(lab: np.ndarray, trimap: np.ndarray) -> np.ndarray:
-    """(h, w) bool; nothing where object or background have too few pixels to learn their colours from."""
+    """The object's mask (h, w) bool, empty if object or background have too few pixels to learn their colours from.
+
+    lab: (h, w, 3) uint8 CIE Lab; trimap: (h, w) uint8, GrabCut's four labels, which is overwritten
+    """
     object_pixels = np.count_nonzero(trimap & 1)
-    if not _SMALLEST <= object_pixels <= trimap.size - _SMALLEST:
+    if not _MIN_AREA <= object_pixels <= trimap.size - _MIN_AREA:
         return np.zeros(trimap.shape, bool)
-    cv2.setRNGSeed(0)  # its k-means draws from OpenCV's global generator
+    cv2.setRNGSeed(0)  # GrabCut's k-means draws from OpenCV's global generator.
     cv2.grabCut(lab, trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), _ITERATIONS, cv2.GC_INIT_WITH_MASK)
     return (trimap & 1) > 0
 
@@ -108,7 +121,7 @@ def _connected_to(mask: np.ndarray, xy: np.ndarray) -> np.ndarray:
 
 
 def _contour_rank(lab: np.ndarray, mask: np.ndarray) -> float:
-    """0..1: the mean rank of the contour's gradients among all of the crop's."""
+    """0..1: the mean rank of the gradients along a mask's contour among all gradients of the crop."""
     smooth = cv2.GaussianBlur(lab.astype(np.float32), (0, 0), 1)
     gradient = np.sqrt(
         (cv2.Sobel(smooth, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(smooth, cv2.CV_32F, 0, 1) ** 2).sum(axis=2)

@@ -1,4 +1,4 @@
-"""How an object and its surroundings are coloured: what GrabCut knows of an object besides its last shape."""
+"""The colours of an object and of its surroundings, which GrabCut remembers from frame to frame."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_BINS = (16, 32, 32)  # of L, a, b; a and b are stretched about grey, where most colours are
-_TOTAL = 10000.0  # each histogram's sum, so that a large background does not outweigh a small object
-_UNSEEN = 0.1  # counted for both in every bin: a colour never seen is no evidence
+_BINS = (16, 32, 32)  # Of L, a and b; a and b are stretched about grey, where most colours are.
+_TOTAL = 10000.0  # Sum of each histogram, so that a large background does not outweigh a small object.
+_PRIOR_COUNT = 0.1  # Added to every bin of both histograms, so that a colour never seen is no evidence.
 
 
 @dataclass(frozen=True, eq=False)
 class ColorMemory:
     """Histograms (2, bins) float32 of the object and of its surroundings.
 
-    first   as the object was when it started, never forgotten: it holds against drift
-    recent  a running mean over the frames since
+    first   of the object's first frame; they are never forgotten, so that the memory cannot drift away
+    recent  running mean over the frames since
     """
 
     first: np.ndarray
@@ -24,33 +24,36 @@ class ColorMemory:
 
     @classmethod
     def start(cls, lab: np.ndarray, mask: np.ndarray) -> ColorMemory:
-        """From a picture (h, w, 3) uint8 CIE Lab (as OpenCV scales it) and the object's mask (h, w) bool in it."""
+        """From an image (h, w, 3) uint8 CIE Lab as OpenCV scales it, and the object's mask (h, w) bool in it."""
         counts = _histograms(_bins(lab), mask)
         return cls(counts, counts)
 
     def learned(self, lab: np.ndarray, mask: np.ndarray, rate: float) -> ColorMemory:
-        """With one more frame, which counts for `rate` (0..1) of the recent part."""
+        """With one more frame, whose weight in the recent colours is `rate`, 0..1."""
         return ColorMemory(self.first, (1 - rate) * self.recent + rate * _histograms(_bins(lab), mask))
 
     def probability(self, lab: np.ndarray, first_weight: float) -> np.ndarray:
-        """(h, w) float32: how likely each pixel's colour is the object's rather than its surroundings'."""
-        inside, outside = first_weight * self.first + (1 - first_weight) * self.recent
-        return ((inside + _UNSEEN) / (inside + outside + 2 * _UNSEEN))[_bins(lab)]
+        """(h, w) float32: the probability that each pixel's colour is the object's and not its surroundings'.
 
-    def likeness(self, lab: np.ndarray, mask: np.ndarray) -> float:
-        """0..1: how alike the colours in a mask and those of the first one are (Bhattacharyya coefficient)."""
+        first_weight: weight of the first frame's colours against the recent ones, 0..1
+        """
+        inside, outside = first_weight * self.first + (1 - first_weight) * self.recent
+        return ((inside + _PRIOR_COUNT) / (inside + outside + 2 * _PRIOR_COUNT))[_bins(lab)]
+
+    def similarity(self, lab: np.ndarray, mask: np.ndarray) -> float:
+        """0..1: how similar the colours in a mask are to the first frame's object (Bhattacharyya coefficient)."""
         return float(np.sqrt(self.first[0] * _histograms(_bins(lab), mask)[0]).sum() / _TOTAL)
 
 
 def _bins(lab: np.ndarray) -> np.ndarray:
-    """(h, w) int: the bin of each pixel."""
+    """(h, w) int: the histogram bin of each pixel of an image (h, w, 3) uint8 CIE Lab."""
     light, a, b = np.moveaxis(lab.astype(np.int32), 2, 0)
     a, b = (np.clip(2 * channel - 128, 0, 255) * count >> 8 for channel, count in ((a, _BINS[1]), (b, _BINS[2])))
     return ((light * _BINS[0] >> 8) * _BINS[1] + a) * _BINS[2] + b
 
 
 def _histograms(bins: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(2, bins) float32 of the pixels in and outside a mask, smoothed by [1 2 1] / 4 along L, a and b."""
+    """(2, bins) float32: histograms of the pixels in and outside a mask, smoothed by [1 2 1] / 4 along L, a and b."""
     size = int(np.prod(_BINS))
     counts = np.stack([np.bincount(bins[mask], minlength=size), np.bincount(bins[~mask], minlength=size)])
     smooth: np.ndarray = counts.reshape(2, *_BINS).astype(np.float32)

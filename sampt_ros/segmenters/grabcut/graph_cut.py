@@ -1,41 +1,41 @@
-"""A minimum cut with evidence of our own, computed by OpenCV's GrabCut."""
+"""A minimum cut with given evidence, computed by OpenCV's GrabCut."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-_EXCLUDED = -8.0  # evidence that no neighbour can outvote
-_LEVELS = 64  # of the evidence, as a picture's channel
-_EDGES_ONLY = 2000.0  # variance of the colour channels: they make the cut's edges, not its evidence
+_EXCLUDED = -8.0  # A pixel with no more evidence than this is background, whatever its neighbours are.
+_LEVELS = 64  # The evidence is quantised to so many levels, as a channel of an image.
+_COLOR_VARIANCE = 2000.0  # So large that the colour channels only make the cut's edges, and are no evidence.
 
 
 def graph_cut(evidence: np.ndarray, lab: np.ndarray, weight: float) -> np.ndarray:
-    """The mask (h, w) bool that agrees best with the evidence and runs along the picture's edges.
+    """The mask (h, w) bool that agrees best with the evidence and follows the image's edges.
 
-    evidence  (h, w) float32, log odds of being the object, -8 or less for certainly not
+    evidence  (h, w) float32, log odds of being the object; -8 or less: surely not
     lab       (h, w, 3) uint8 CIE Lab
     weight    of the evidence against the edges
 
-    cv2.grabCut takes no evidence as such. So the evidence becomes a channel of the picture, and both colour models one
-    fixed Gaussian each that differ in that channel's mean only: the log ratio of the two is then linear in it.
+    cv2.grabCut takes no evidence as such. So the evidence becomes a channel of the image, and each of the two colour
+    models a fixed Gaussian. These differ in that channel's mean only, so their log ratio is linear in the evidence.
     """
     inside = evidence > 0
     if inside.all() or not inside.any():
         return inside
     level = np.clip(2 * evidence + _LEVELS / 2 + 0.5, 0, _LEVELS).astype(np.uint8)
-    picture = np.dstack([level, lab[..., 0], lab[..., 1]])
+    image = np.dstack([level, lab[..., 0], lab[..., 1]])
     labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     labels[evidence <= _EXCLUDED] = cv2.GC_BGD
     off, on = _gaussian(0, weight), _gaussian(_LEVELS, weight)
-    cv2.grabCut(picture, labels, None, off, on, 1, cv2.GC_EVAL_FREEZE_MODEL)
+    cv2.grabCut(image, labels, None, off, on, 1, cv2.GC_EVAL_FREEZE_MODEL)
     return (labels & 1) > 0
 
 
 def _gaussian(mean: float, weight: float) -> np.ndarray:
-    """A model (1, 65) float64 as cv2.grabCut lays it out: 5 weights, 5 means of 3, 5 covariances of 3 x 3."""
+    """A colour model (1, 65) float64 as cv2.grabCut lays it out: 5 weights, 5 means of 3, 5 covariances of 3 x 3."""
     model = np.zeros((1, 65))
     model[0, 0] = 1
     model[0, 5:20] = np.tile((mean, 128.0, 128.0), 5)
-    model[0, 20:] = np.tile(np.diag([2 * _LEVELS / weight, _EDGES_ONLY, _EDGES_ONLY]).ravel(), 5)
+    model[0, 20:] = np.tile(np.diag([2 * _LEVELS / weight, _COLOR_VARIANCE, _COLOR_VARIANCE]).ravel(), 5)
     return model

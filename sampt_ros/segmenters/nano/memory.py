@@ -1,4 +1,4 @@
-"""What the nano segmenter remembers of an object: how it looked when it started, and lately."""
+"""What the nano segmenter remembers of an object: what it looked like at its start and in the latest frames."""
 
 from __future__ import annotations
 
@@ -13,50 +13,55 @@ from sampt_ros.segmenters.nano.network import Memory
 
 @dataclass(frozen=True, eq=False)
 class ObjectMemory:
-    """Memories of one object, each of one frame, oldest first; the first one stays, for it is the surest."""
+    """Memories of one object, oldest first. The first frame's is the surest, and is never forgotten.
+
+    frames    indices of the remembered frames
+    memories  the network's memory of each
+    """
 
     frames: tuple[int, ...] = ()
-    seen: tuple[Memory, ...] = ()
+    memories: tuple[Memory, ...] = ()
 
     def wants(self, frame: int, gap: int) -> bool:
-        """Whether a frame is worth remembering: the same one again, or one at least `gap` after the last."""
+        """Whether a frame is to be remembered: the last one again, or one at least `gap` frames after it."""
         return not self.frames or frame == self.frames[-1] or frame - self.frames[-1] >= gap
 
-    def learned(self, frame: int, seen: Memory, most: int) -> ObjectMemory:
-        """With one more frame, at most `most` in all."""
-        frames, memories = self.frames, self.seen
-        if frames and frames[-1] == frame:  # corrected
+    def learned(self, frame: int, memory: Memory, capacity: int) -> ObjectMemory:
+        """With one more frame, at most `capacity` in all; the last one again takes its own place."""
+        frames, memories = self.frames, self.memories
+        if frames and frames[-1] == frame:
             frames, memories = frames[:-1], memories[:-1]
-        frames, memories = (*frames, frame), (*memories, seen)
-        while len(frames) > most:
+        frames, memories = (*frames, frame), (*memories, memory)
+        while len(frames) > capacity:
             frames, memories = frames[:1] + frames[2:], memories[:1] + memories[2:]
         return ObjectMemory(frames, memories)
 
 
-def joined(memories: Sequence[ObjectMemory | None]) -> Memory | None:
-    """The memories of several objects as one batch; None if nobody remembers anything."""
-    seen = [memory.seen if memory else () for memory in memories]
-    longest = max(map(_positions, seen))
+def joined(objects: Sequence[ObjectMemory | None]) -> Memory | None:
+    """The memories of several objects as one batch, or None if nothing is remembered of any."""
+    parts = [known.memories if known else () for known in objects]
+    longest = max(map(_positions, parts))
     if longest == 0:
         return None
-    nothing = _nothing(next(parts[0] for parts in seen if parts))
-    rows = [_row(parts or (nothing,), longest) for parts in seen]
+    empty = _empty(next(memories[0] for memories in parts if memories))
+    rows = [_row(memories or (empty,), longest) for memories in parts]
     return Memory(*(torch.cat(values) for values in zip(*rows)))
 
 
-def _positions(parts: Sequence[Memory]) -> int:
-    """How many there are in all; windows of different sizes have different numbers of them."""
-    return sum(part.keys.shape[1] for part in parts)
+def _positions(memories: Sequence[Memory]) -> int:
+    """How many positions they hold in all; a frame's number of positions depends on its window's size."""
+    return sum(memory.keys.shape[1] for memory in memories)
 
 
-def _nothing(like: Memory) -> Memory:
+def _empty(like: Memory) -> Memory:
+    """A memory of no positions."""
     return Memory(*(value[:, :0] for value in _values(like)))
 
 
-def _row(parts: Sequence[Memory], longest: int) -> tuple[torch.Tensor, ...]:
-    """One object's memories end to end, padded to `longest` positions with what is not valid."""
-    padding = longest - _positions(parts)
-    return tuple(_padded(torch.cat(each, 1), padding) for each in zip(*map(_values, parts)))
+def _row(memories: Sequence[Memory], longest: int) -> tuple[torch.Tensor, ...]:
+    """One object's memories end to end, padded to `longest` positions; padding is not valid."""
+    padding = longest - _positions(memories)
+    return tuple(_padded(torch.cat(each, 1), padding) for each in zip(*map(_values, memories)))
 
 
 def _values(memory: Memory) -> tuple[torch.Tensor, ...]:

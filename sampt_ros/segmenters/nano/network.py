@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SIZES = (2, 4, 8, 16, 32)  # strides of the encoder's feature maps
-PROMPT_STRIDE = 4
-# Channels of a prompt: points on and off the object, the box, the mask, whether there is one, the other objects' masks.
+PROMPT_STRIDE = 4  # Image pixels a side that one cell of a prompt map covers.
+# Channels of the prompt maps: positive points, negative points, the box, the mask prompt, 1 if there is a mask prompt,
+# and the other objects' mask prompts.
 POSITIVE, NEGATIVE, BOX, MASK, HAS_MASK, RIVALS = range(6)
 PROMPT_CHANNELS = 6
 
-_MEAN, _DEVIATION = 127.0, 128.0  # what EfficientNet-Lite was trained with
-# EfficientNet-Lite0: (kernel, stride, expansion, channels in, channels out) of each block
+_MEAN, _DEVIATION = 127.0, 128.0  # The normalisation that EfficientNet-Lite was trained with.
+# The blocks of EfficientNet-Lite0: kernel, stride, expansion, channels in, channels out.
 _BLOCKS = (
     (3, 1, 1, 32, 16),
     *((3, 2, 6, 16, 24), (3, 1, 6, 24, 24)),
@@ -31,32 +31,33 @@ _BLOCKS = (
     *((5, 1, 6, 80, 112), (5, 1, 6, 112, 112), (5, 1, 6, 112, 112)),
     *((5, 2, 6, 112, 192), (5, 1, 6, 192, 192), (5, 1, 6, 192, 192), (5, 1, 6, 192, 192)),
 )
-_TAPS = (0, 2, 4, 10, 14)  # the last block of each stride
-DEEP = 5  # the first block after stride 8
-_CHANNELS = (16, 24, 40, 112, 192)
-_KEY, _VALUE = 64, 96
-_TOP = 32  # memory positions that one position reads
-_FAR = -1e4
+_LAST_BLOCKS = (0, 2, 4, 10, 14)  # The last block of each stride: its output is that stride's feature map.
+DEEP = 5  # The first block after stride 8.
+_CHANNELS = (16, 24, 40, 112, 192)  # Of the feature maps, from stride 2 to 32.
+_KEY, _VALUE = 64, 96  # Channels of memory keys and values.
+_TOP = 32  # Each position reads from so many most similar memory positions.
+_MASKED = -1e4  # Similarity of a memory position that is not to be read.
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the encoder makes of B windows (S, S): maps (B, C, S / stride, S / stride), strides 2, 4, 8, 16, 32."""
+    """Feature maps of B windows (S, S): (B, C, S / stride, S / stride) for strides 2, 4, 8, 16 and 32."""
 
     maps: tuple[Tensor, ...]
 
     def select(self, rows: Tensor | slice) -> Features:
-        """Those of some windows."""
-        return Features(tuple(one[rows] for one in self.maps))
+        """The features of some windows."""
+        return Features(tuple(feature_map[rows] for feature_map in self.maps))
 
 
 @dataclass(frozen=True, eq=False)
 class Memory:
     """What is remembered of B objects at n positions of earlier windows.
 
-    keys   (B, n, 64): what a position looks like; values (B, n, 96): what is there
-    inside (B, n) 0..1: the object's share of the position
-    valid  (B, n) bool: False where an object remembers less than the others
+    keys    (B, n, 64): unit vectors, what each position looks like
+    values  (B, n, 96): what the decoder needs to know of each position
+    inside  (B, n) 0..1: the object's share of each position
+    valid   (B, n) bool: False for padding, where an object remembers less than the others
     """
 
     keys: Tensor
@@ -65,12 +66,12 @@ class Memory:
     valid: Tensor
 
     def select(self, rows: Tensor) -> Memory:
-        """That of some objects."""
+        """The memory of some objects."""
         return Memory(self.keys[rows], self.values[rows], self.inside[rows], self.valid[rows])
 
 
 class NanoNetwork(nn.Module):
-    """Windows of B objects to masks: `encode` the windows, `decode` them with prompts, `memorize` what was accepted."""
+    """Masks of B objects from windows: `encode` the windows, `decode` them with prompts, `memorize` good masks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,11 +80,11 @@ class NanoNetwork(nn.Module):
         self.decoder = Decoder()
 
     def encode(self, windows: Tensor) -> Features:
-        """Features of windows (B, 3, S, S) RGB 0..255; S a multiple of 32."""
+        """Features of windows (B, 3, S, S) RGB 0..255, S a multiple of 32."""
         return Features(self.encoder(normalised(windows)))
 
     def memorize(self, features: Features, masks: Tensor) -> Memory:
-        """Memory of B windows whose masks (B, 1, S, S) 0..1 are known."""
+        """The memory of B windows with known masks (B, 1, S, S) 0..1."""
         return self.memory.write(features, masks)
 
     def decode(self, features: Features, prompts: Tensor, memory: Memory | None = None) -> tuple[Tensor, Tensor]:
@@ -97,7 +98,7 @@ class NanoNetwork(nn.Module):
 
 
 def normalised(windows: Tensor) -> Tensor:
-    """Windows (B, 3, S, S) RGB 0..255 as the encoder takes them."""
+    """Windows (B, 3, S, S) RGB 0..255 as the encoder takes them: float32 about -1..1, channels last."""
     return ((windows.float() - _MEAN) / _DEVIATION).contiguous(memory_format=torch.channels_last)
 
 
@@ -115,23 +116,23 @@ class Encoder(nn.Module):
 
     def shallow(self, x: Tensor) -> tuple[Tensor, ...]:
         """The maps of strides 2, 4 and 8: edges, textures, colours."""
-        return self._taps(self.stem(x), range(DEEP))
+        return self._feature_maps(self.stem(x), range(DEEP))
 
     def deep(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The maps of strides 16 and 32, from that of stride 8."""
-        return self._taps(x, range(DEEP, len(self.blocks)))
+        """The maps of strides 16 and 32, from the map of stride 8."""
+        return self._feature_maps(x, range(DEEP, len(self.blocks)))
 
-    def _taps(self, x: Tensor, blocks: range) -> tuple[Tensor, ...]:
+    def _feature_maps(self, x: Tensor, blocks: range) -> tuple[Tensor, ...]:
         maps = []
         for index in blocks:
             x = self.blocks[index](x)
-            if index in _TAPS:
+            if index in _LAST_BLOCKS:
                 maps.append(x)
         return tuple(maps)
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project (Sandler et al., "MobileNetV2", CVPR 2018)."""
+    """Expands the channels, filters each one, projects them (Sandler et al., "MobileNetV2", CVPR 2018)."""
 
     def __init__(self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -146,7 +147,7 @@ class InvertedResidual(nn.Module):
 
 
 class MemoryReader(nn.Module):
-    """Remembers windows at stride 16, and finds for each position of a new one what was there in similar places."""
+    """Remembers windows at stride 16, and reads for each position of a new window what was at similar positions."""
 
     channels = _VALUE + 2
 
@@ -160,7 +161,7 @@ class MemoryReader(nn.Module):
 
     def write(self, features: Features, masks: Tensor) -> Memory:
         feature = features.maps[3]
-        shape = functional.pixel_unshuffle(functional.avg_pool2d(masks, 4), 4)  # 4x4 cells of each position
+        shape = functional.pixel_unshuffle(functional.avg_pool2d(masks, 4), 4)  # 4x4 cells of each position.
         values = self.value(torch.cat([feature, shape], 1))
         keys = functional.normalize(self.key(feature), dim=1)
         inside = shape.mean(1).flatten(1)
@@ -172,27 +173,27 @@ class MemoryReader(nn.Module):
         )
 
     def read(self, features: Features, memory: Memory | None) -> Tensor:
-        """(B, 98, h, w): the values at similar positions, and the best likeness to object and to background."""
+        """(B, 98, h, w): the values at similar positions, and the highest similarity to object and to background."""
         feature = features.maps[3]
         batch, _, height, width = feature.shape
         if memory is None:
             return feature.new_zeros(batch, self.channels, height, width)
         queries = functional.normalize(self.key(feature), dim=1).flatten(2).transpose(1, 2)
-        likeness = queries @ memory.keys.transpose(1, 2)  # (B, positions, n)
+        similarity = queries @ memory.keys.transpose(1, 2)  # (B, positions, n)
         valid, inside = memory.valid[:, None], memory.inside[:, None]
-        likeness = likeness.masked_fill(~valid, _FAR)
-        top, where = likeness.topk(min(_TOP, likeness.shape[2]), dim=2, sorted=False)
+        similarity = similarity.masked_fill(~valid, _MASKED)
+        top, where = similarity.topk(min(_TOP, similarity.shape[2]), dim=2, sorted=False)
         weights = torch.softmax(self.sharpness * top, dim=2)
-        values = torch.zeros_like(likeness).scatter_(2, where, weights.to(likeness)) @ memory.values
-        known = memory.valid.any(1).view(-1, 1, 1).to(values)  # an object without any memory reads zeros
-        on = (likeness + _FAR * (inside <= 0.5)).amax(2, keepdim=True).clamp(min=-1)
-        off = (likeness + _FAR * (inside >= 0.5)).amax(2, keepdim=True).clamp(min=-1)
-        read = torch.cat([values, on, off], 2) * known
+        values = torch.zeros_like(similarity).scatter_(2, where, weights.to(similarity)) @ memory.values
+        to_object = (similarity + _MASKED * (inside <= 0.5)).amax(2, keepdim=True).clamp(min=-1)
+        to_background = (similarity + _MASKED * (inside >= 0.5)).amax(2, keepdim=True).clamp(min=-1)
+        is_known = memory.valid.any(1).view(-1, 1, 1).to(values)  # An object without any memory reads zeros.
+        read = torch.cat([values, to_object, to_background], 2) * is_known
         return read.transpose(1, 2).reshape(batch, self.channels, height, width)
 
 
 class Decoder(nn.Module):
-    """From coarse to fine, prompts at every level."""
+    """Fuses features, prompts and memory from coarse to fine; the prompts come in at every stride."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -208,7 +209,7 @@ class Decoder(nn.Module):
         self.fuse4 = Fuse(64 + s4 + 24, 32, blocks=1)
         self.fuse2 = nn.Sequential(nn.Conv2d(32 + s2, 16, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU())
         self.mask = nn.Conv2d(16, 1, 1)
-        self.carried = nn.Parameter(torch.tensor(2.0))  # how far the mask prompt is believed as it is
+        self.carried = nn.Parameter(torch.tensor(2.0))  # Weight of the mask prompt as it is.
         self.iou = nn.Sequential(nn.Linear(96 * 2 + 2, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, features: Features, prompts: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
@@ -226,7 +227,7 @@ class Decoder(nn.Module):
         return logits[:, 0], self._rate(logits.detach(), x16)
 
     def _rate(self, logits: Tensor, x: Tensor) -> Tensor:
-        """(B,) logits of the IoU of masks, from their own logits and the features (B, 96, h, w) they came from."""
+        """(B,) logits of the predicted IoU, from the masks' logits and the features (B, 96, h, w) they came from."""
         probability = torch.sigmoid(logits)
         share = functional.interpolate(probability, x.shape[2:], mode="area")
         area = share.sum((2, 3))
@@ -237,7 +238,7 @@ class Decoder(nn.Module):
 
 
 class Fuse(nn.Module):
-    """Many channels to few, then residual blocks of 3x3 convolutions."""
+    """Reduces many channels to few, then applies residual blocks of 3x3 convolutions."""
 
     def __init__(self, inputs: int, outputs: int, blocks: int) -> None:
         super().__init__()
@@ -249,7 +250,7 @@ class Fuse(nn.Module):
             for _ in range(blocks)
         )
         for block in self.blocks:
-            nn.init.zeros_(block[-1].weight)  # type: ignore[index]  # starts as no block at all
+            nn.init.zeros_(block[-1].weight)  # type: ignore[index]  # The block begins as the identity.
 
     def forward(self, coarse: Tensor | None, *fine: Tensor) -> Tensor:
         x = self.join[1:](_joined(self.join[0], coarse, *fine))
@@ -259,9 +260,9 @@ class Fuse(nn.Module):
 
 
 def _joined(convolution: Any, coarse: Tensor | None, *fine: Tensor) -> Tensor:
-    """A 1x1 convolution of `coarse`, doubled in size, and `fine`, one above the other.
+    """A 1x1 convolution of the channels of `coarse`, doubled in size, and of `fine`.
 
-    The doubling comes after the convolution: it is the same, and has fewer channels to double.
+    The doubling comes after the convolution, where there are fewer channels to double; the result is the same.
     """
     together = torch.cat(fine, 1)
     if coarse is None:

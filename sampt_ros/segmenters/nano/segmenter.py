@@ -1,7 +1,8 @@
 """Our own small promptable segmenter, whose weights are in the package.
 
-It looks at a square window around each object, so a small object in a large image keeps its detail. The window comes
-from the mask prompt; without one it is searched for around the click. It remembers each object's looks.
+It looks at a square window around each object, so that a small object in a large image keeps its detail. The window
+lies around the mask prompt. Without one, windows of several sizes around the click are tried. What each object looked
+like is remembered.
 """
 
 from __future__ import annotations
@@ -26,32 +27,35 @@ from sampt_ros.segmenters.nano.network import Features
 from sampt_ros.segmenters.nano.weights import load_network
 from sampt_ros.utils.torch_device import torch_device, uploaded
 
-_STEP = 32  # pixels that the side of a scaled window is a multiple of
-_LEAST_SCALED = 128  # pixels a side, that many objects cannot make a scaled window smaller than
-_SMALLEST = 16  # pixels; less is no mask
-_CERTAIN = 3.0  # logit given to a sure pixel of a mask prompt
-_NOTHING = -10.0  # logit outside the window
-_SHARES = (1.0, 0.55, 0.3)  # of the image's longer side: windows in which a clicked object is looked for
-_LEAST_SEARCHED = 64  # pixels a side
-_SUITS = (0.8, 1.35)  # sides of a window, as shares of the wanted one's, that do as well
-_NEAR = 0.3  # likewise, how far its corner may be off
-_REACH = 1.5  # times the distance between the clicks
-_DISOBEYED = 0.5  # a mask is worth so much less for each click that it is at odds with
-_DESCRIBED = 480  # pixels that the longest side of a whole image is scaled to, to be described
-_DESCRIBING = 3  # the map of stride 16
-_CUT_OFF = 0.7  # a mask that ends with its window, not with the image, is worth so much
+_STRIDE = 32  # Sides of scaled windows, in pixels, are multiples of the network's coarsest stride.
+_MIN_SCALED_SIDE = 128  # However many objects there are, windows are not scaled below this many pixels a side.
+_MIN_AREA = 16  # A mask of fewer pixels counts as no mask.
+_MASK_PROMPT_LOGIT = 3.0  # Logit of a mask prompt's pixel that is surely on the object.
+_BACKGROUND_LOGIT = -10.0  # Logit of all pixels outside the window.
+_SEARCH_SHARES = (1.0, 0.55, 0.3)  # A clicked object is searched in windows of these shares of the image's longer side.
+_MIN_SEARCH_SIDE = 64  # A search window is never smaller than this many image pixels a side.
+_SEARCH_MARGIN = 1.5  # A search window's side is at least so many times the distance between the clicks.
+_REUSED_SIDES = (0.8, 1.35)  # Reuse an encoded window whose side is 0.8 to 1.35 of the wanted one ...
+_REUSED_OFFSET = 0.3  # ... and whose corner is off by less than this share of the wanted side.
+_VIOLATED_CLICK_FACTOR = 0.5  # A candidate's rating is multiplied by this for each click that it violates.
+_CUT_OFF_FACTOR = 0.7  # A candidate's rating is multiplied by this if the window, not the image, cuts it off.
+_DESCRIBED_SIDE = 480  # A whole image is described at this many pixels of its longest side ...
+_DESCRIBED_MAP = 3  # ... by the encoder's map of stride 16.
 
 
 @dataclass(frozen=True, eq=False)
 class NanoEmbedding:
-    """A frame, and the features of the windows that were looked at in it: encoded once each."""
+    """A frame, and the features of those of its windows that were encoded so far.
+
+    features  grows as windows are asked for, so that no window is encoded twice
+    """
 
     frame: Frame
     features: dict[Window, Features] = field(default_factory=dict)
 
 
-class Nano(Segmenter):
-    """A network of 3.3 million parameters, on a window per object."""
+class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
+    """A network of 3.3 million parameters that looks at one window per object."""
 
     remembers = True
 
@@ -66,122 +70,129 @@ class Nano(Segmenter):
         return NanoEmbedding(frame)
 
     @torch.inference_mode()
-    def decode(self, embedding: NanoEmbedding, prompts: Prompts, ambiguous: bool = False) -> MaskDecoded:
-        """Masks of B objects; `logits` (B, H, W) float32."""
+    def decode(self, embedding: NanoEmbedding, prompts: Prompts[ObjectMemory], ambiguous: bool = False) -> MaskDecoded:
+        """Masks of B >= 1 objects; `logits` (B, H, W) float32 at the image's resolution."""
         size = embedding.frame.size
-        asked = [_Asked.of(prompts, row) for row in range(len(prompts))]
-        scaled = self._scaled_size(len(asked))
-        logits = np.full((len(asked), *size), _NOTHING, np.float32)
-        scores = np.zeros(len(asked), np.float32)
-        rivals = _rivals(asked, size)
+        objects = [_ObjectPrompts.of(prompts, row) for row in range(len(prompts))]
+        scaled_side = self._scaled_side(len(objects))
+        logits = np.full((len(objects), *size), _BACKGROUND_LOGIT, np.float32)
+        scores = np.zeros(len(objects), np.float32)
+        rivals = _rivals(objects, size)
         windows: dict[int, Window] = {}
-        for row, one in enumerate(asked):
-            if one.prior is None:
-                windows[row], prior = self._find(embedding, one, scaled)
-                asked[row] = replace(one, prior=prior)
-            elif np.count_nonzero(one.mask) >= _SMALLEST:
-                windows[row] = self._reaching(self._around(one.mask, scaled), one, size)
+        for row, prompt in enumerate(objects):
+            if prompt.mask_logits is None:
+                windows[row], found_logits = self._search(embedding, prompt, scaled_side)
+                objects[row] = replace(prompt, mask_logits=found_logits)
+            elif np.count_nonzero(prompt.mask) >= _MIN_AREA:
+                windows[row] = self._reaching(self._around(prompt.mask, scaled_side), prompt, size)
         if not windows:
             return MaskDecoded(logits, scores)
         rows = list(windows)
-        chosen = [asked[row] for row in rows]
-        found, rated = self._decode(embedding, list(windows.values()), chosen, rivals)
-        for row, window, values, score in zip(rows, windows.values(), found, rated):
-            window.paste_into(logits[row], values)
+        decoded = self._decode(embedding, list(windows.values()), [objects[row] for row in rows], rivals)
+        for row, window, window_logits, score in zip(rows, windows.values(), *decoded):
+            window.paste_into(logits[row], window_logits)
             scores[row] = score
         return MaskDecoded(logits, scores)
 
     def mask_prompt(self, embedding: NanoEmbedding, masks: Sequence[np.ndarray | None]) -> np.ndarray:
         missing = np.full(embedding.frame.size, np.nan, np.float32)
-        return np.stack([missing if mask is None else _CERTAIN * (2 * mask - 1) for mask in masks])
+        return np.stack([missing if mask is None else _MASK_PROMPT_LOGIT * (2 * mask - 1) for mask in masks])
 
     @torch.inference_mode()
     def remember(self, embedding: NanoEmbedding, mask: np.ndarray, memory: ObjectMemory | None) -> ObjectMemory | None:
-        if np.count_nonzero(mask) < _SMALLEST:
+        if np.count_nonzero(mask) < _MIN_AREA:
             return memory
         memory = memory or ObjectMemory()
         if not memory.wants(embedding.frame.index, self._config.memory_gap):
             return memory
-        window = self._seen_in(embedding, mask)
+        window = self._encoded_window(embedding, mask)
         features = self._features(embedding, [window])
-        inside = uploaded(window.cut(mask.astype(np.float32)), self._device)[None, None]
-        seen = self._network.memorize(features, inside)
-        return memory.learned(embedding.frame.index, seen, self._config.memories)
+        window_mask = uploaded(window.cut(mask.astype(np.float32)), self._device)[None, None]
+        memorized = self._network.memorize(features, window_mask)
+        return memory.learned(embedding.frame.index, memorized, self._config.memories)
 
     @torch.inference_mode()
     def describe(self, frame: Frame, embedding: NanoEmbedding) -> np.ndarray:
-        scale = _DESCRIBED / max(frame.size)
-        size = [max(1, round(length * scale / _STEP)) * _STEP for length in frame.size[::-1]]
+        scale = _DESCRIBED_SIDE / max(frame.size)
+        size = [max(1, round(length * scale / _STRIDE)) * _STRIDE for length in frame.size[::-1]]
         image = uploaded(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), self._device)
-        features = self._network.encode(image.permute(2, 0, 1)[None]).maps[_DESCRIBING]
+        features = self._network.encode(image.permute(2, 0, 1)[None]).maps[_DESCRIBED_MAP]
         return functional.normalize(features[0], dim=0).permute(1, 2, 0).float().cpu().numpy()
 
-    def _scaled_size(self, objects: int) -> int:
-        """The side that the windows of so many objects are scaled to: smaller where they are many."""
-        affordable = math.isqrt(self._config.budget // objects) // _STEP * _STEP
-        return min(max(affordable, _LEAST_SCALED), self._config.window)
+    def _scaled_side(self, objects: int) -> int:
+        """The side in pixels that the windows of so many objects are scaled to: smaller where they are many."""
+        affordable = math.isqrt(self._config.budget // objects) // _STRIDE * _STRIDE
+        return min(max(affordable, _MIN_SCALED_SIDE), self._config.window)
 
-    def _window(self, box: np.ndarray, size: tuple[int, int], scaled: int) -> Window:
-        return Window.around(box, self._config.margin, size, scaled)
+    def _window(self, box: np.ndarray, size: tuple[int, int], scaled_side: int) -> Window:
+        """The window around a box (x_min, y_min, x_max, y_max), with the margin that the configuration wants."""
+        return Window.around(box, self._config.margin, size, scaled_side)
 
-    def _around(self, mask: np.ndarray, scaled: int) -> Window:
-        return self._window(box_of(mask), mask.shape, scaled)
+    def _around(self, mask: np.ndarray, scaled_side: int) -> Window:
+        """The window around a mask (H, W) bool with at least one pixel."""
+        return self._window(box_of(mask), mask.shape, scaled_side)
 
-    def _seen_in(self, embedding: NanoEmbedding, mask: np.ndarray) -> Window:
-        """The window that a mask was found in, if its size suits: it is encoded already. Else one around the mask."""
+    def _encoded_window(self, embedding: NanoEmbedding, mask: np.ndarray) -> Window:
+        """A window that is encoded already and shows a mask (H, W) bool well, or else a new one around the mask."""
         wanted = self._around(mask, self._config.window)
-        off = {
+        offsets = {
             window: abs(window.left - wanted.left) + abs(window.top - wanted.top)
             for window in embedding.features
-            if _SUITS[0] < window.side / wanted.side < _SUITS[1]
+            if _REUSED_SIDES[0] < window.side / wanted.side < _REUSED_SIDES[1]
         }
-        nearest = min(off, key=off.__getitem__, default=wanted)
-        return nearest if off.get(nearest, 0) < _NEAR * wanted.side else wanted
+        nearest = min(offsets, key=offsets.__getitem__, default=wanted)
+        return nearest if offsets.get(nearest, 0) < _REUSED_OFFSET * wanted.side else wanted
 
-    def _reaching(self, window: Window, one: _Asked, size: tuple[int, int]) -> Window:
-        """A window around the mask prompt, made larger where a point on the object lies beyond it."""
-        at = window.to_window(one.on, 1)
-        beyond = one.on[((at < -0.5) | (at > 0.5)).any(1)]  # the window is one pixel then, and ends half of it away
+    def _reaching(self, window: Window, prompt: _ObjectPrompts, size: tuple[int, int]) -> Window:
+        """A window around the mask prompt, made larger where a positive point lies beyond it."""
+        unit_xy = window.to_window(prompt.positive, 1)  # The window is a single pixel then, from -0.5 to 0.5.
+        beyond = prompt.positive[((unit_xy < -0.5) | (unit_xy > 0.5)).any(1)]
         if not len(beyond):
             return window
-        corners = np.concatenate([beyond, box_of(one.mask).reshape(2, 2)])
+        corners = np.concatenate([beyond, box_of(prompt.mask).reshape(2, 2)])
         return self._window(np.concatenate([corners.min(0), corners.max(0)]), size, window.size)
 
-    def _find(self, embedding: NanoEmbedding, one: _Asked, scaled: int) -> tuple[Window, np.ndarray | None]:
-        """The window around what the click or box means, and its logits (H, W) if they were found on the way.
+    def _search(
+        self, embedding: NanoEmbedding, prompt: _ObjectPrompts, scaled_side: int
+    ) -> tuple[Window, np.ndarray | None]:
+        """The window around the object at the clicks or in the box, and its logits (H, W) if the search gave them.
 
-        scaled: the side that this window, though not those of the search, is scaled to
+        scaled_side: of the window that is returned, in pixels; windows are searched at full size
         """
         size = embedding.frame.size
-        if one.box is not None:
-            return self._window(one.box, size, scaled), None
-        points = one.on if len(one.on) else one.off
-        centre, reach = (points.min(0) + points.max(0)) / 2, _REACH * float(np.ptp(points, axis=0).max())
-        sides = {round(max(share * max(size), reach, _LEAST_SEARCHED)) for share in _SHARES}
+        if prompt.box is not None:
+            return self._window(prompt.box, size, scaled_side), None
+        points = prompt.positive if len(prompt.positive) else prompt.negative
+        centre, spread = (points.min(0) + points.max(0)) / 2, _SEARCH_MARGIN * float(np.ptp(points, axis=0).max())
+        sides = {round(max(share * max(size), spread, _MIN_SEARCH_SIDE)) for share in _SEARCH_SHARES}
         windows = [Window.centred(centre, side, size, self._config.window) for side in sorted(sides)]
-        found, rated = self._decode(embedding, windows, [one] * len(windows), None)
-        worth = [
-            score * _completeness(values, window, size) * _agreement(values, window, one)
-            for values, window, score in zip(found, windows, rated)
+        candidates, scores = self._decode(embedding, windows, [prompt] * len(windows), None)
+        ratings = [
+            score * _completeness(logits, window, size) * _agreement(logits, window, prompt)
+            for logits, window, score in zip(candidates, windows, scores)
         ]
-        best = int(np.argmax(worth))
-        logits = windows[best].paste(found[best], size, _NOTHING)
-        if np.count_nonzero(logits > 0) < _SMALLEST:
-            return replace(windows[best], size=scaled), None
-        return self._around(logits > 0, scaled), logits
+        best = int(np.argmax(ratings))
+        logits = windows[best].paste(candidates[best], size, _BACKGROUND_LOGIT)
+        if np.count_nonzero(logits > 0) < _MIN_AREA:
+            return replace(windows[best], size=scaled_side), None
+        return self._around(logits > 0, scaled_side), logits
 
     def _decode(
-        self, embedding: NanoEmbedding, windows: Sequence[Window], asked: Sequence[_Asked], rivals: np.ndarray | None
+        self,
+        embedding: NanoEmbedding,
+        windows: Sequence[Window],
+        prompts: Sequence[_ObjectPrompts],
+        rivals: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Logits (n, S / 2, S / 2) float32 and predicted IoU (n,) of what is asked for in n windows."""
-        prompts = np.stack([one.drawn(window, rivals) for one, window in zip(asked, windows)])
+        """Logits (n, S / 2, S / 2) float32 and predicted IoU (n,) of the objects in n windows of S pixels a side."""
+        maps = np.stack([prompt.maps(window, rivals) for prompt, window in zip(prompts, windows)])
         features = self._features(embedding, windows)
-        memory = joined([one.memory for one in asked])
-        logits, rating = self._network.decode(features, uploaded(prompts, self._device), memory)
-        return logits.float().cpu().numpy(), torch.sigmoid(rating).float().cpu().numpy()
+        memory = joined([prompt.memory for prompt in prompts])
+        logits, iou_logits = self._network.decode(features, uploaded(maps, self._device), memory)
+        return logits.float().cpu().numpy(), torch.sigmoid(iou_logits).float().cpu().numpy()
 
     def _features(self, embedding: NanoEmbedding, windows: Sequence[Window]) -> Features:
-        """Features of n windows, those not looked at before encoded in one batch."""
+        """Features of n windows; those that were not encoded before are encoded in one batch."""
         known = embedding.features
         new = [window for window in dict.fromkeys(windows) if window not in known]
         if new:
@@ -193,49 +204,60 @@ class Nano(Segmenter):
         return Features(tuple(torch.cat(maps) for maps in zip(*(known[window].maps for window in windows))))
 
 
-@dataclass(eq=False)
-class _Asked:
-    """One object's prompts: points (n, 2) on it and (m, 2) off it, box (4,), logits (H, W), memory."""
+@dataclass(frozen=True, eq=False)
+class _ObjectPrompts:
+    """One object's prompts.
 
-    on: np.ndarray
-    off: np.ndarray
+    positive     (n, 2) float32 pixel xy: points on the object
+    negative     (m, 2) float32 pixel xy: points off it
+    box          (4,) x_min, y_min, x_max, y_max, or None
+    mask_logits  (H, W) float32: the mask prompt, or None
+    memory       what is remembered of the object, or None
+    """
+
+    positive: np.ndarray
+    negative: np.ndarray
     box: np.ndarray | None
-    prior: np.ndarray | None
+    mask_logits: np.ndarray | None
     memory: ObjectMemory | None
 
     @cached_property
     def mask(self) -> np.ndarray:
-        """(H, W) bool, of a prior that is there."""
-        return np.greater(self.prior, 0)  # type: ignore[arg-type]
+        """(H, W) bool: the mask prompt, which must be there."""
+        return np.greater(self.mask_logits, 0)  # type: ignore[arg-type]
 
     @classmethod
-    def of(cls, prompts: Prompts, row: int) -> _Asked:
-        on, off = (prompts.xy[row][prompts.labels[row] == label] for label in (POSITIVE, NEGATIVE))
+    def of(cls, prompts: Prompts[ObjectMemory], row: int) -> _ObjectPrompts:
+        """Those of one object of a batch."""
+        positive, negative = (prompts.xy[row][prompts.labels[row] == label] for label in (POSITIVE, NEGATIVE))
         box = None if prompts.boxes is None or np.isnan(prompts.boxes[row]).any() else prompts.boxes[row]
-        prior = None if prompts.logits is None or np.isnan(prompts.logits[row, 0, 0]) else prompts.logits[row]
-        return cls(on, off, box, prior, prompts.memories[row] if prompts.memories else None)
+        logits = None if prompts.logits is None or np.isnan(prompts.logits[row, 0, 0]) else prompts.logits[row]
+        return cls(positive, negative, box, logits, prompts.memories[row] if prompts.memories else None)
 
-    def drawn(self, window: Window, rivals: np.ndarray | None) -> np.ndarray:
-        """(6, S / 4, S / 4) float32: see network.py. `rivals` (H, W): how many masks cover a pixel."""
+    def maps(self, window: Window, rivals: np.ndarray | None) -> np.ndarray:
+        """(6, S / 4, S / 4) float32: the prompts as the network takes them, see network.PROMPT_CHANNELS.
+
+        rivals: (H, W) uint8, the number of objects' mask prompts that cover a pixel, or None
+        """
         cells = window.size // network.PROMPT_STRIDE
         maps = np.zeros((network.PROMPT_CHANNELS, cells, cells), np.float32)
-        for channel, xy in ((network.POSITIVE, self.on), (network.NEGATIVE, self.off)):
+        for channel, xy in ((network.POSITIVE, self.positive), (network.NEGATIVE, self.negative)):
             maps[channel] = draw_points(window.to_window(xy, cells), cells)
-        if self.box is not None and self.prior is None:
+        if self.box is not None and self.mask_logits is None:
             maps[network.BOX] = draw_box(window.to_window(self.box.reshape(2, 2), cells).ravel(), cells)
-        if self.prior is not None:
-            maps[network.MASK] = np.tanh(window.cut(self.prior, cells) / 2)
+        if self.mask_logits is not None:
+            maps[network.MASK] = np.tanh(window.cut(self.mask_logits, cells) / 2)
             maps[network.HAS_MASK] = 1
         if rivals is not None:
-            others = rivals > (0 if self.prior is None else self.mask)
+            others = rivals > (0 if self.mask_logits is None else self.mask)
             maps[network.RIVALS] = window.cut(others.astype(np.float32), cells)
         return maps
 
 
-def _rivals(asked: Sequence[_Asked], size: tuple[int, int]) -> np.ndarray | None:
-    """(H, W) uint8: how many of the mask prompts cover a pixel, or None if none can rival another."""
-    masks = [one.mask for one in asked if one.prior is not None]
-    if len(asked) < 2 or not masks:
+def _rivals(objects: Sequence[_ObjectPrompts], size: tuple[int, int]) -> np.ndarray | None:
+    """(H, W) uint8: how many mask prompts cover each pixel, or None if no object has a rival with a mask prompt."""
+    masks = [prompt.mask for prompt in objects if prompt.mask_logits is not None]
+    if len(objects) < 2 or not masks:
         return None
     count = np.zeros(size, np.uint8)
     for mask in masks:
@@ -246,20 +268,20 @@ def _rivals(asked: Sequence[_Asked], size: tuple[int, int]) -> np.ndarray | None
 def _completeness(logits: np.ndarray, window: Window, size: tuple[int, int]) -> float:
     """Below 1 if a mask, logits (n, n), is cut off by its window where the image goes on."""
     right, bottom = window.left + window.side, window.top + window.side
-    cut = (
+    is_cut_off = (
         (window.left > 0 and (logits[:, 0] > 0).any())
         or (window.top > 0 and (logits[0] > 0).any())
         or (right < size[1] and (logits[:, -1] > 0).any())
         or (bottom < size[0] and (logits[-1] > 0).any())
     )
-    return _CUT_OFF if cut else 1.0
+    return _CUT_OFF_FACTOR if is_cut_off else 1.0
 
 
-def _agreement(logits: np.ndarray, window: Window, one: _Asked) -> float:
-    """Below 1 if a mask, logits (n, n), leaves out points on the object or takes in points off it."""
+def _agreement(logits: np.ndarray, window: Window, prompt: _ObjectPrompts) -> float:
+    """Below 1 if a mask, logits (n, n), leaves out positive points or covers negative ones."""
     last = len(logits) - 1
-    worth = 1.0
-    for xy, wanted in ((one.on, True), (one.off, False)):
+    agreement = 1.0
+    for xy, is_positive in ((prompt.positive, True), (prompt.negative, False)):
         x, y = np.clip(np.rint(window.to_window(xy, last + 1)).astype(int), 0, last).T
-        worth *= _DISOBEYED ** np.count_nonzero((logits[y, x] > 0) != wanted)
-    return worth
+        agreement *= _VIOLATED_CLICK_FACTOR ** np.count_nonzero((logits[y, x] > 0) != is_positive)
+    return agreement

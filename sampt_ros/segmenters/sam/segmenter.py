@@ -88,7 +88,7 @@ def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(some, first, nan), torch.where(some, last, nan)
 
 
-class Sam(Segmenter):
+class Sam(Segmenter[SamEmbedding, None]):
     """A SAM model behind the batched prompting interface; on a GPU all objects share one decoder call."""
 
     def __init__(self, model: Any, device: str = "auto", precision: str = "auto", compiled: bool = False) -> None:
@@ -131,7 +131,7 @@ class Sam(Segmenter):
         return SamEmbedding(features.float(), image_size, resized, image.shape[-1])
 
     @torch.inference_mode()
-    def decode(self, embedding: SamEmbedding, prompts: Prompts, ambiguous: bool = False) -> SamDecoded:
+    def decode(self, embedding: SamEmbedding, prompts: Prompts[None], ambiguous: bool = False) -> SamDecoded:
         scale = torch.tensor(embedding.scale, device=self.device)
         boxes = None
         if prompts.boxes is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class ObjectSearch:
     `observe` and `learn` change the objects' `reacquisition`, each once a frame; questions change nothing.
     """
 
-    def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter) -> None:
+    def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter[Any, Any]) -> None:
         self.config = config
         self._segmenter = segmenter
         self._cuts = SceneCutDetector()

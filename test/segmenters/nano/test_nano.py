@@ -148,7 +148,7 @@ def test_it_remembers_the_first_frame_and_the_latest(nano):
     for index in (0, 1, 5, 9, 10, 15, 20, 25, 30):
         memory = nano.remember(nano.encode(Frame(index, image)), mask, memory)
     assert memory.frames == (0, 20, 25, 30)  # no closer than five frames, four in all
-    assert len(memory.seen) == 4
+    assert len(memory.memories) == 4
 
 
 def test_a_corrected_frame_is_remembered_as_corrected(nano):
@@ -157,7 +157,7 @@ def test_a_corrected_frame_is_remembered_as_corrected(nano):
     first = nano.remember(embedding, mask, None)
     again = nano.remember(embedding, other, first)
     assert again.frames == (0,)
-    assert not torch.equal(again.seen[0].inside, first.seen[0].inside)
+    assert not torch.equal(again.memories[0].inside, first.memories[0].inside)
 
 
 def test_a_mask_of_a_few_pixels_is_not_remembered(nano):
