@@ -19,25 +19,36 @@ SELECTION = ("k_medoids", "shi_tomasi", "random", "mixed")
 class PointsConfig(Section):
     """How query points are drawn from a mask."""
 
-    positive: int = option(8, "Points drawn on the object", minimum=1, maximum=256, live=True)
-    negative: int = option(1, "Points drawn off the object", minimum=0, maximum=256, live=True)
-    positive_method: str = option("k_medoids", "How points on the object are drawn", choices=SELECTION, live=True)
-    negative_method: str = option("mixed", "How points off the object are drawn", choices=SELECTION, live=True)
+    positive: int = option(8, "Number of query points drawn on the object", minimum=1, maximum=256, live=True)
+    negative: int = option(1, "Number of query points drawn off the object", minimum=0, maximum=256, live=True)
+    positive_method: str = option(
+        "k_medoids", "Method that draws the query points on the object", choices=SELECTION, live=True
+    )
+    negative_method: str = option(
+        "mixed", "Method that draws the query points off the object", choices=SELECTION, live=True
+    )
 
 
 @dataclass(frozen=True)
 class VisibilityConfig(Section):
-    """When a tracked point does not count in its frame."""
+    """When a tracked point does not count as visible."""
 
     border: float = option(
-        0.01, "Points this near the border do not count", unit="share of the image", minimum=0, maximum=0.4, live=True
+        0.01,
+        "Width of the margin along the image's border in which points do not count as visible",
+        unit="share of the image",
+        minimum=0,
+        maximum=0.4,
+        live=True,
     )
     patch_similarity: bool = option(
-        False, "Points whose 3x3 patch no longer resembles the query patch do not count", live=True
+        False,
+        "Whether a point counts as visible only while the 3x3 pixels around it resemble those it was queried on",
+        live=True,
     )
     patch_difference: float = option(
         20.0,
-        "Largest mean colour difference to the query patch",
+        "Largest mean colour difference at which the 3x3 pixels around a point still resemble those it was queried on",
         unit="CIE76 delta E",
         minimum=0,
         maximum=200,
@@ -49,63 +60,80 @@ class VisibilityConfig(Section):
 class PromptingConfig(Section):
     """How points become a mask."""
 
-    refinements: int = option(12, "Passes that refine the mask with its own box", minimum=0, maximum=50, live=True)
+    refinements: int = option(
+        12, "Number of decoder passes that refine a mask by its own box", minimum=0, maximum=50, live=True
+    )
     iou_threshold: float = option(
-        0.7, "A mask with a predicted IoU under this is not published", minimum=0, maximum=1, live=True
+        0.7,
+        "Lowest predicted IoU at which a mask is accepted; refused masks are not published",
+        minimum=0,
+        maximum=1,
+        live=True,
     )
     carry_mask: bool = option(
-        False, "The last accepted mask, moved to this frame by the tracker, is a prompt", live=True
+        False,
+        "Whether the segmenter also gets the last accepted mask as a prompt, moved to the new frame by the tracker",
+        live=True,
     )
 
 
 @dataclass(frozen=True)
 class ReinitConfig(Section):
-    """When fresh points are drawn, and from which mask."""
+    """When fresh query points are drawn, and from which mask."""
 
     policy: str = option(
         "horizon",
-        "Which mask fresh points are drawn from",
+        "Policy that chooses the masks from which fresh query points are drawn; never: the first points are kept",
         choices=("never", "horizon", "median_area", "similar_area", "similar_area_together"),
     )
-    horizon: int = option(8, "Fresh points are drawn every so many frames", unit="frames", minimum=1, maximum=256)
+    horizon: int = option(
+        8, "Number of frames after which fresh query points are drawn", unit="frames", minimum=1, maximum=256
+    )
 
 
 @dataclass(frozen=True)
 class ReacquireConfig(Section):
     """How lost objects are found again."""
 
-    enabled: bool = option(True, "Lost objects are looked for in the whole image, by what they looked like")
-    exemplars: int = option(6, "Frames in which an object's looks are remembered", minimum=2, maximum=32)
+    enabled: bool = option(True, "Whether lost objects are searched for in the whole image, by what they looked like")
+    exemplars: int = option(6, "Number of frames from which an object's appearance is learned", minimum=2, maximum=32)
     gap: int = option(
-        16, "Looks are remembered every so many frames, at first more often", unit="frames", minimum=1, maximum=1000
+        16,
+        "Number of frames after which an object's appearance is learned again; it is less at first",
+        unit="frames",
+        minimum=1,
+        maximum=1000,
     )
     drift: float = option(
         0.25,
-        "A mask that resembles the object less has drifted onto something else: the object is lost",
-        unit="share of what its own masks do",
+        "Resemblance to the object below which its mask has drifted onto something else, so that the object is lost",
+        unit="share of its own masks' resemblance",
         minimum=0,
         maximum=1,
     )
     resemblance: float = option(
         0.5,
-        "What resembles a lost object less is not it",
-        unit="share of what its own masks do",
+        "Resemblance to a lost object from which a mask found in the image is taken to be the object",
+        unit="share of its own masks' resemblance",
         minimum=0,
         maximum=1,
     )
     reference_resemblance: float = option(
         0.75,
-        "Likewise while an object is known from a picture alone",
-        unit="share of what the picture's own mask does",
+        "Resemblance from which a mask found in the image is taken to be an object known from a picture alone",
+        unit="share of the picture's own mask's resemblance",
         minimum=0,
         maximum=1,
     )
     size_change: float = option(
-        3.0, "A mask that is so much larger or smaller than the object's were is not it", minimum=1, maximum=100
+        3.0,
+        "Factor by which a mask found in the image may be larger or smaller in area than all masks of the lost object",
+        minimum=1,
+        maximum=100,
     )
     patience: int = option(
         3,
-        "An object whose masks are refused is looked for after so many frames",
+        "Number of frames with refused masks in a row after which an object is searched for in the whole image",
         unit="frames",
         minimum=1,
         maximum=1000,
@@ -115,21 +143,28 @@ class ReacquireConfig(Section):
 def _precision() -> str:
     return option(
         "auto",
-        "Numbers of the image encoder; auto: bfloat16 on a GPU that has it, else float32",
+        "Number format that the image encoder computes in; auto: bfloat16 on a GPU that supports it, else float32",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
 
 
 def _compile() -> bool:
-    return option(False, "Compile the image encoder with torch.compile when configured: a slow start, faster frames")
+    return option(
+        False,
+        "Whether the image encoder is compiled with torch.compile at start, which makes starts slower, frames faster",
+    )
 
 
 @dataclass(frozen=True)
 class SamConfig(Section):
     """Segment Anything (segmenter `sam`)."""
 
-    model: str = option("vit_b", "Architecture of the checkpoint", choices=("vit_b", "vit_l", "vit_h"))
-    checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
+    model: str = option(
+        "vit_b", "Architecture of the network that the checkpoint is for", choices=("vit_b", "vit_l", "vit_h")
+    )
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
+    )
     precision: str = _precision()
     compile: bool = _compile()
 
@@ -138,7 +173,9 @@ class SamConfig(Section):
 class MobileSamConfig(Section):
     """MobileSAM (segmenter `mobile_sam`)."""
 
-    checkpoint: str = option("", "Path of the checkpoint file (.pt); empty: the fetched one")
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.pt); empty: the one that `sampt models fetch` downloaded"
+    )
     precision: str = _precision()
     compile: bool = _compile()
 
@@ -147,8 +184,12 @@ class MobileSamConfig(Section):
 class SamHqConfig(Section):
     """Segment Anything in High Quality (segmenter `sam_hq`)."""
 
-    model: str = option("vit_h", "Architecture of the checkpoint", choices=("vit_b", "vit_l", "vit_h"))
-    checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
+    model: str = option(
+        "vit_h", "Architecture of the network that the checkpoint is for", choices=("vit_b", "vit_l", "vit_h")
+    )
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
+    )
     precision: str = _precision()
     compile: bool = _compile()
 
@@ -157,23 +198,34 @@ class SamHqConfig(Section):
 class NanoConfig(Section):
     """The small network whose weights are in the package (segmenter `nano`)."""
 
-    checkpoint: str = option("", "Path of other weights (.safetensors); empty: the package's own")
+    checkpoint: str = option("", "Path of a file with other weights (.safetensors); empty: those in this package")
     window: int = option(
         256,
-        "The object's surroundings are scaled to this side, a multiple of 32",
+        "Side that the square window around an object is scaled to for the network, a multiple of 32",
         unit="pixels",
         minimum=96,
         maximum=1024,
     )
     budget: int = option(
         131_072,
-        "Where the objects' surroundings would have more in all, they are scaled to 224, 192, 160 or 128 instead",
+        "Pixels that the scaled windows of all objects may have together; where they would have more, their side is "
+        "reduced in steps of 32, down to 128",
         unit="pixels a frame",
         minimum=9216,
     )
-    margin: float = option(1.6, "Side of the surroundings", unit="times the mask's longer side", minimum=1, maximum=4)
-    memories: int = option(4, "Frames in which it remembers an object, the first one among them", minimum=1, maximum=32)
-    memory_gap: int = option(5, "A frame is remembered every so many frames", unit="frames", minimum=1, maximum=1000)
+    margin: float = option(
+        1.6, "Side of the square window around an object", unit="times the mask's longer side", minimum=1, maximum=4
+    )
+    memories: int = option(
+        4, "Number of frames that are remembered of an object, its first one among them", minimum=1, maximum=32
+    )
+    memory_gap: int = option(
+        5,
+        "Number of frames after which one more frame is remembered of an object",
+        unit="frames",
+        minimum=1,
+        maximum=1000,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -183,22 +235,42 @@ class NanoConfig(Section):
 
 @dataclass(frozen=True)
 class GrabCutConfig(Section):
-    """GrabCut (segmenter `grabcut`); lengths are relative to the square root of the object's area."""
+    """GrabCut (segmenter `grabcut`)."""
 
     work_size: int = option(
-        160, "The object's surroundings are scaled down to this side", unit="pixels", minimum=32, maximum=1000
+        160,
+        "Side that the crop around an object is scaled down to; the square root of its area, if it is not square",
+        unit="pixels",
+        minimum=32,
+        maximum=1000,
     )
-    margin: float = option(0.35, "Surroundings on every side", unit="share of the box", minimum=0.05, maximum=2)
+    margin: float = option(
+        0.35,
+        "Margin of the crop around an object, on every side",
+        unit="share of the square root of its box's area",
+        minimum=0.05,
+        maximum=2,
+    )
     band: float = option(
-        0.3, "Nothing is added farther outside the carried mask", unit="share of the size", minimum=0.01, maximum=2
+        0.3,
+        "Distance from the mask prompt beyond which no pixel becomes part of the object",
+        unit="share of the square root of the object's area",
+        minimum=0.01,
+        maximum=2,
     )
     contour_sigma: float = option(
-        0.06, "How uncertain the carried contour is", unit="share of the size", minimum=0.001, maximum=1
+        0.06,
+        "Uncertainty of the mask prompt's contour: the distance at which its shape counts for log odds of 1",
+        unit="share of the square root of the object's area",
+        minimum=0.001,
+        maximum=1,
     )
-    color_weight: float = option(0.7, "Weight of colour against the carried shape", minimum=0, maximum=10)
+    color_weight: float = option(
+        0.7, "Weight of the colours against the shape of the mask prompt", minimum=0, maximum=10
+    )
     smallest_part: float = option(
         1.0,
-        "Of a mask in separate parts, those smaller than this are dropped",
+        "Area below which a separate part of a mask is dropped",
         unit="share of the largest part",
         minimum=0,
         maximum=1,
@@ -206,19 +278,23 @@ class GrabCutConfig(Section):
 
 
 def _max_error(default: float) -> Any:
-    """For trackers that follow each point there and back."""
-    description = "A point that does not come back this near its start is not visible"
+    """For trackers that follow each point to the new frame and back."""
+    description = (
+        "Distance to its start within which a point must come back, when tracked to the new frame and back, to be "
+    )
+    description += "visible"
     return option(default, description, unit="pixels", minimum=0.01, maximum=100)
 
 
 def _flow_size(default: int, minimum: int) -> Any:
-    """For trackers by dense flow, as is `_carry_size`."""
-    description = "The image is scaled down to this longest side for the points' flow"
+    """For trackers by dense flow."""
+    description = "Longest side that the image is scaled down to for the flow that moves points"
     return option(default, description, unit="pixels", minimum=minimum, maximum=4000)
 
 
 def _carry_size(default: int) -> Any:
-    description = "Surroundings of a carried mask are scaled down to this side"
+    """For trackers by dense flow."""
+    description = "Side that a mask's surroundings are scaled down to for the flow that moves the mask"
     return option(default, description, unit="pixels", minimum=32, maximum=1000)
 
 
@@ -226,8 +302,10 @@ def _carry_size(default: int) -> Any:
 class LucasKanadeConfig(Section):
     """Pyramidal Lucas-Kanade (tracker `lucas_kanade`)."""
 
-    window: int = option(21, "Side of the matched window", unit="pixels", minimum=5, maximum=101)
-    levels: int = option(4, "Pyramid levels above full resolution", minimum=0, maximum=8)
+    window: int = option(
+        21, "Side of the window that is matched around each point", unit="pixels", minimum=5, maximum=101
+    )
+    levels: int = option(4, "Number of image pyramid levels above full resolution", minimum=0, maximum=8)
     max_error: float = _max_error(1.5)
 
 
@@ -235,7 +313,9 @@ class LucasKanadeConfig(Section):
 class DisFlowConfig(Section):
     """Dense inverse search optical flow (tracker `dis_flow`)."""
 
-    preset: str = option("fast", "Speed against accuracy", choices=("ultrafast", "fast", "medium"))
+    preset: str = option(
+        "fast", "Preset of OpenCV's method; slower ones are more accurate", choices=("ultrafast", "fast", "medium")
+    )
     size: int = _flow_size(480, minimum=96)
     carry_size: int = _carry_size(240)
     max_error: float = _max_error(3.0)
@@ -245,9 +325,11 @@ class DisFlowConfig(Section):
 class RaftConfig(Section):
     """Recurrent all-pairs field transforms, dense optical flow by a network (tracker `raft`)."""
 
-    model: str = option("small", "Architecture of the checkpoint", choices=("small", "large"))
-    checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
-    iterations: int = option(12, "Times that the flow is refined", minimum=1, maximum=50)
+    model: str = option("small", "Architecture of the network that the checkpoint is for", choices=("small", "large"))
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
+    )
+    iterations: int = option(12, "Number of times that the network refines the flow", minimum=1, maximum=50)
     size: int = _flow_size(512, minimum=128)
     carry_size: int = _carry_size(256)
     max_error: float = _max_error(3.0)
@@ -257,8 +339,12 @@ class RaftConfig(Section):
 class PipsConfig(Section):
     """Persistent independent particles (tracker `pips`)."""
 
-    checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
-    iterations: int = option(6, "Times that a window's trajectory is refined", minimum=1, maximum=20)
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
+    )
+    iterations: int = option(
+        6, "Number of times that the network refines the trajectories in a window", minimum=1, maximum=20
+    )
 
 
 @dataclass(frozen=True)
@@ -266,14 +352,24 @@ class SamPtConfig(Section):
     """The whole core; the defaults are the paper's SAM-PT settings."""
 
     segmenter: str = option(
-        "sam", "What turns points into masks", choices=("sam", "sam_hq", "mobile_sam", "nano", "grabcut")
+        "sam", "Segmenter that makes masks from points", choices=("sam", "sam_hq", "mobile_sam", "nano", "grabcut")
     )
     point_tracker: str = option(
-        "lucas_kanade", "What carries points", choices=("lucas_kanade", "dis_flow", "raft", "pips")
+        "lucas_kanade",
+        "Point tracker that follows points from frame to frame",
+        choices=("lucas_kanade", "dis_flow", "raft", "pips"),
     )
-    device: str = option("auto", "Where networks run; auto is cuda where there is one", choices=("auto", "cpu", "cuda"))
-    seed: int = option(0, "Seed of the drawn points: a run repeats exactly", minimum=0)
-    max_objects: int = option(16, "A query for one more is refused", minimum=1, maximum=1000, live=True)
+    device: str = option(
+        "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")
+    )
+    seed: int = option(
+        0,
+        "Seed of the random numbers that query points are drawn with; runs with the same seed repeat exactly",
+        minimum=0,
+    )
+    max_objects: int = option(
+        16, "Most objects that are tracked at once; a query for one more is refused", minimum=1, maximum=1000, live=True
+    )
     points: PointsConfig = field(default_factory=PointsConfig)
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
     prompting: PromptingConfig = field(default_factory=PromptingConfig)

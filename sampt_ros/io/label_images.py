@@ -1,4 +1,4 @@
-"""Label images as PNG files: one number per pixel, with a palette where they fit in a byte, as DAVIS stores them."""
+"""Label images as PNG files: one number per pixel; 8-bit ones have a palette, as in DAVIS."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Pixels:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """The labels (H, W) uint8 or uint16 in an image file: palette indices, or grey values as they are.
+    """The labels (H, W) uint8 or uint16 in an image file: its palette indices or grey values.
 
     What is transparent has the label 0. Raises SourceError if the file cannot be read, holds colours, or numbers that
     are no labels.

@@ -10,14 +10,14 @@ import numpy as np
 from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult, ObjectState
 from sampt_ros.io.palette import Color, object_color
 
-_OPACITY = 0.5  # of masks
+_OPACITY = 0.5  # Of the masks' tint.
 _DARK: Color = (24, 24, 24)
 _WHITE: Color = (255, 255, 255)
 _GREY: Color = (170, 170, 170)
 _AMBER: Color = (255, 190, 90)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_COLUMNS = 4  # of contact sheets
-_SHIFT = 4  # OpenCV draws to a sixteenth of a pixel
+_COLUMNS = 4  # Of contact sheets.
+_SHIFT = 4  # Fractional bits of coordinates: OpenCV draws to a sixteenth of a pixel.
 
 Box = tuple[int, int, int, int]  # x, y, width, height
 
@@ -26,8 +26,8 @@ def draw(image: np.ndarray, result: FrameResult) -> np.ndarray:
     """A copy of `image` (H, W, 3) uint8 RGB with the result of its frame drawn on it.
 
     Masks are tinted and outlined in the object's colour. Filled circles are points on an object, crosses points off
-    it, hollow grey circles points that are not visible. A tag names the object and its score; that of an object of
-    which nothing is seen is in the corner.
+    it, and hollow grey circles points that are not visible. A tag gives the object's id and score; it is in the corner
+    if nothing of the object is visible.
     """
     canvas = image.copy()
     scale = max(1.0, min(result.size) / 480)
@@ -36,20 +36,20 @@ def draw(image: np.ndarray, result: FrameResult) -> np.ndarray:
             _draw_mask(canvas, item, scale)
     for item in result.objects:
         _draw_points(canvas, item, scale)
-    lost = 0
+    tags_in_corner = 0
     for item in result.objects:
         anchor = _anchor(item)
-        _draw_tag(canvas, item, anchor, lost, scale)
-        lost += anchor is None
+        _draw_tag(canvas, item, anchor, tags_in_corner, scale)
+        tags_in_corner += anchor is None
     return canvas
 
 
 def _draw_mask(canvas: np.ndarray, item: ObjectResult, scale: float) -> None:
-    """Tint a mask and draw its contour; the work is done in the object's box."""
+    """Tint a mask and draw its contour, working in the object's box alone."""
     x, y, width, height = item.box
     window = np.s_[y : y + height, x : x + width]
     mask, inside, color = item.mask[window].view(np.uint8), canvas[window], object_color(item.id)
-    gray = cv2.cvtColor(inside, cv2.COLOR_RGB2GRAY)  # so that the tint has one hue whatever is under it
+    gray = cv2.cvtColor(inside, cv2.COLOR_RGB2GRAY)  # Without colour, so that the tint has one hue everywhere.
     shades = (np.arange(256)[:, None] * (1 - _OPACITY) + np.array(color) * _OPACITY).astype(np.uint8)
     cv2.copyTo(cv2.LUT(cv2.merge([gray] * 3), shades.reshape(1, 256, 3)), mask, inside)
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x, y))
@@ -85,13 +85,13 @@ def _cross(canvas: np.ndarray, xy: np.ndarray, radius: float, color: Color, widt
 
 
 def _fixed(xy: np.ndarray) -> tuple[int, int]:
-    """Pixels as OpenCV's fixed-point coordinates; far outside ones are brought near, where they stay invisible."""
+    """Pixels as OpenCV's fixed-point coordinates, limited to its range, which reaches far beyond any image."""
     x, y = np.clip(np.asarray(xy) * 2**_SHIFT, -(2**20), 2**20)
     return round(float(x)), round(float(y))
 
 
 def _anchor(item: ObjectResult) -> Box | None:
-    """(x, y, width, height) of what a tag belongs to: the mask, or else the visible points, if there are any."""
+    """(x, y, width, height) of what a tag belongs to: the mask, or else the visible points; None without either."""
     if item.area:
         return item.box
     visible = item.points.visible_xy(POSITIVE)
@@ -114,7 +114,7 @@ def _draw_tag(canvas: np.ndarray, item: ObjectResult, anchor: Box | None, row: i
     cv2.rectangle(canvas, (x, y), (x + round(3 * scale), y + height), object_color(item.id), -1)
     left, middle = x + pad + round(3 * scale), y + height // 2
     for word, word_width in zip(words, widths):
-        if word is not words[0]:  # a dot between two words: OpenCV's fonts have none
+        if word is not words[0]:  # A dot between two words, which OpenCV's fonts do not have.
             _circle(canvas, np.array([left - gap / 2, middle]), 2 * scale, _GREY)
         color = _WHITE if item.state.has_mask else _AMBER
         cv2.putText(canvas, word, (left, middle + round(10 * font)), _FONT, font, color, weight, cv2.LINE_AA)
@@ -129,7 +129,10 @@ def _state_words(item: ObjectResult) -> list[str]:
 
 
 def _tag_corner(anchor: Box | None, image: tuple[int, int], tag: tuple[int, int], row: int) -> tuple[int, int]:
-    """(x, y) of a tag's upper left corner: above the anchor, below it where there is no room; sizes (width, height)."""
+    """(x, y) of a tag's upper left corner: above the anchor, or below it where there is no room.
+
+    image, tag: (width, height), pixels; row: of a tag in the corner of the image, which has no anchor
+    """
     gap = tag[1] // 4
     if anchor is None:
         return gap, gap + row * (tag[1] + gap)
@@ -142,8 +145,10 @@ def _tag_corner(anchor: Box | None, image: tuple[int, int], tag: tuple[int, int]
 def contact_sheet(
     images: Sequence[np.ndarray], columns: int = _COLUMNS, width: int = 1920, captions: Sequence[str] = ()
 ) -> np.ndarray:
-    """Images (H, W, 3) uint8 RGB of one size in rows and columns: a picture (h, `width`, 3).
+    """Images (H, W, 3) uint8 RGB of one size in rows and columns, as one image (h, width, 3).
 
+    columns   at most
+    width     of the sheet, pixels
     captions  a word for the corner of each image
     """
     gap = 4
@@ -177,7 +182,10 @@ class ContactSheet:
         self._kept: list[tuple[str, np.ndarray]] = []
 
     def add(self, index: int, image: np.ndarray, caption: str = "") -> None:
-        """Take in frame `index`; image: (H, W, 3) uint8 RGB; caption: the word in its corner (default: the index)."""
+        """Take in frame `index`, its image (H, W, 3) uint8 RGB.
+
+        caption: the word in its corner (default: the index)
+        """
         if index % self._stride:
             return
         width = min(self._width // _COLUMNS, image.shape[1])

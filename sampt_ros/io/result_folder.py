@@ -20,7 +20,7 @@ from sampt_ros.io.video_writer import VideoWriter, video_writer
 
 
 class Recorder:
-    """Writes every frame's result to a folder; what is written when tracking stops early is usable.
+    """Writes every frame's result to a folder; the files are usable also if tracking stops early.
 
         with Recorder(folder, fps) as recorder:
             for image, result in track(...):
@@ -30,8 +30,8 @@ class Recorder:
     tracks.csv          frame, seconds (frame / fps), object, point, x, y (pixels), label (1 on the object, 0 off it),
                         visible, confidence
     objects.csv         frame, seconds, object, state, score, area, x, y, width, height (pixels)
-    overlay.mp4         what `overlay.draw` shows
-    contact_sheet.png   12 frames of it
+    overlay.mp4         masks, points and scores drawn over the frames (see overlay.draw)
+    contact_sheet.png   12 frames of the overlay
 
     Nothing is touched before the first frame; then the files of an earlier run are replaced.
     """
@@ -42,8 +42,8 @@ class Recorder:
     def __init__(self, folder: Path, fps: float) -> None:
         self.folder = folder
         self.frames = 0
-        self.seconds = 0.0  # spent on tracking
-        self.masks: Counter[int] = Counter()  # frames in which each object has a mask
+        self.seconds = 0.0  # Time spent on tracking.
+        self.masks: Counter[int] = Counter()  # Frames in which each object has a mask, by id.
         self._fps = fps
         self._sheet = ContactSheet()
         self._files: list[TextIO] = []

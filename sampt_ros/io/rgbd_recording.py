@@ -22,20 +22,20 @@ from sampt_ros.io.video import natural_key, read_image
 LAYOUT = "camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt}"
 
 _INTRINSICS, _COLOR, _DEPTH, _POSE = "camera-intrinsics.txt", ".color.jpg", ".depth.png", ".pose.txt"
-_UNKNOWN = 65535  # a depth that says, as 0 does, that there is none
-_SAME = 0.05  # metres between two depths of one surface: a few times the noise of a depth camera
-_AROUND = 5  # pixels a side of the neighbourhood whose depths must agree for a pixel's depth to be trusted
-_SKEW = 0.01  # that a pose's rotation may be off one
+_UNKNOWN = 65535  # Millimetres that mean, as 0 does, that the depth is unknown.
+_SAME_SURFACE = 0.05  # Metres between two depths of one surface, at most: a few times the noise of a depth camera.
+_NEIGHBOURHOOD = 5  # Pixels a side: a pixel's depth is trusted if all depths in this neighbourhood agree.
+_ROTATION_TOLERANCE = 0.01  # Elements of a pose's rotation times its transpose may be off the identity by this.
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One frame of a recording, and where it was taken from.
+    """One frame of a recording, and the pose that it was taken from.
 
     image   (H, W, 3) uint8 RGB
     depth   (H, W) float32 metres along the optical axis; 0 where unknown
     pose    (4, 4) float64, camera to world, metres; not finite where unknown
-    camera  of images of this size
+    camera  the camera that took it
     """
 
     image: np.ndarray
@@ -44,9 +44,9 @@ class View:
     camera: Pinhole
 
     def world(self, xy: np.ndarray) -> np.ndarray:
-        """(n, 3) float64 metres: what is seen at whole pixels xy (n, 2) inside the image.
+        """(n, 3) float64 metres: the points of the world that are seen at whole pixels xy (n, 2) inside the image.
 
-        NaN where that is unknown: there is no depth, or it changes within a few pixels, or there is no pose.
+        NaN where that is unknown, because there is no depth or no pose, or the depth changes within a few pixels.
         """
         x, y = np.asarray(xy, int).T
         z = self._even_depth()[y, x]
@@ -56,36 +56,36 @@ class View:
         return world
 
     def see(self, world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where points of the world (n, 3) metres are in the image: (n, 2) float64 xy, pixels, and (n,) bool, seen.
+        """Where points of the world (n, 3) metres are in the image: (n, 2) float64 pixel xy, and (n,) bool, visible.
 
-        A point is seen if it is in view and the depth there is its own: another depth means that it is occluded. What
-        is not seen may have any xy, NaN too.
+        A point is visible if it is in view and the depth there is its own: another depth means that it is occluded. A
+        point that is not visible may have any xy, even NaN.
         """
         points = (world - self.pose[:3, 3]) @ self.pose[:3, :3]
         xy = self.camera.project(points)
-        seen = self.camera.contains(xy)
-        x, y = np.rint(xy[seen]).astype(int).T
+        visible = self.camera.contains(xy)
+        x, y = np.rint(xy[visible]).astype(int).T
         x, y = np.clip(x, 0, self.camera.width - 1), np.clip(y, 0, self.camera.height - 1)
         depth = self.depth[y, x]
-        seen[seen] = (depth > 0) & (np.abs(depth - points[seen, 2]) <= _SAME)
-        return xy, seen
+        visible[visible] = (depth > 0) & (np.abs(depth - points[visible, 2]) <= _SAME_SURFACE)
+        return xy, visible
 
     def _even_depth(self) -> np.ndarray:
-        """(H, W) float32: the depth, NaN where it or a neighbour is unknown, or where they differ."""
-        around = np.ones((_AROUND, _AROUND), np.uint8)
-        nearest, farthest = cv2.erode(self.depth, around), cv2.dilate(self.depth, around)
-        return np.where((nearest > 0) & (farthest - nearest <= _SAME), self.depth, np.float32(np.nan))
+        """(H, W) float32: the depth, NaN where it or a neighbour's depth is unknown, or where these differ."""
+        neighbours = np.ones((_NEIGHBOURHOOD, _NEIGHBOURHOOD), np.uint8)
+        nearest, farthest = cv2.erode(self.depth, neighbours), cv2.dilate(self.depth, neighbours)
+        return np.where((nearest > 0) & (farthest - nearest <= _SAME_SURFACE), self.depth, np.float32(np.nan))
 
 
 def is_rgbd_folder(folder: Path) -> bool:
-    """Whether a folder looks like a recording: it has the intrinsics, or a frame's colour."""
+    """Whether a folder looks like a recording: it has the intrinsics, or a frame's colour image."""
     return (folder / _INTRINSICS).is_file() or next(folder.glob(f"frame-*{_COLOR}"), None) is not None
 
 
 class Recording:
-    """The views of a folder, in natural order of their names.
+    """The views in a folder, in natural order of their names.
 
-    Raises SourceError if the folder is not laid out as said above, or holds no frame.
+    Raises SourceError if the folder is not laid out as this module says, or holds no frame.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -135,18 +135,18 @@ def _depth(path: Path) -> np.ndarray:
 
 
 def _pose(path: Path) -> np.ndarray:
-    """(4, 4) float64; one that is not finite means that the pose is unknown."""
+    """(4, 4) float64 camera to world, metres; NaN where the pose is unknown."""
     pose = _numbers(path, (4, 4))
     if not np.isfinite(pose).all():
         return np.full((4, 4), np.nan)
-    turn = pose[:3, :3]
-    if np.abs(turn @ turn.T - np.eye(3)).max() > _SKEW or not np.allclose(pose[3], [0, 0, 0, 1]):
+    rotation = pose[:3, :3]
+    if np.abs(rotation @ rotation.T - np.eye(3)).max() > _ROTATION_TOLERANCE or not np.allclose(pose[3], [0, 0, 0, 1]):
         raise SourceError(f"expected a rotation and a translation, camera to world, in {path}; got {pose.tolist()}")
     return pose
 
 
 def _numbers(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """The numbers of a text file, float64."""
+    """The numbers of a text file, float64, of this shape; raises SourceError if they are not."""
     try:
         numbers = np.array([line.split() for line in path.read_text().splitlines() if line.strip()], np.float64)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Frames from a video file, an image folder or a camera: the same to whoever reads them."""
+"""Frames from a video file, an image folder or a camera, behind one interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-FALLBACK_FPS = 30.0  # of image folders, and of what does not know its rate
+FALLBACK_FPS = 30.0  # Of image folders, and of sources that do not know their rate.
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class FrameSource(ABC):
 
     fps      frames per second
     size     (height, width) in pixels
-    length   how many frames there are, None for a camera; what a video's header claims may be off a little
+    length   number of frames, None for a camera; that of a video comes from its header, and may be off a little
     skipped  frames that could not be read since the iteration began
     """
 
@@ -50,7 +50,7 @@ class FrameSource(ABC):
         """Yield every frame; raises SourceError where the source turns out unusable."""
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing
-        """Give the device back; only a camera holds one."""
+        """Release the device; only a camera holds one."""
 
     def __enter__(self) -> FrameSource:
         return self

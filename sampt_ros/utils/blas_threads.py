@@ -1,6 +1,6 @@
 """NumPy's matrix products on one thread.
 
-OpenBLAS's other threads go on spinning for tens of milliseconds after a product, on cores that the networks need then.
+After a product, OpenBLAS's other threads go on spinning for tens of milliseconds on cores that the networks need.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _R = TypeVar("_R")
 
 
 def on_one_thread(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """The function with its matrix products on one thread, where threadpoolctl is installed."""
+    """A decorator: the function's matrix products run on one thread, where threadpoolctl is installed."""
 
     @wraps(function)
     def limited(*arguments: _P.args, **named: _P.kwargs) -> _R:
@@ -32,7 +32,7 @@ def _limit() -> AbstractContextManager[Any]:
 
 @cache
 def _controller() -> Any:
-    """Made once: it looks through all libraries that are loaded."""
+    """The controller of all loaded BLAS libraries, made once since it has to find them; None without threadpoolctl."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:

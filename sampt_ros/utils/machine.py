@@ -1,4 +1,4 @@
-"""What this machine is, and how much memory is in use."""
+"""This machine's processors, and the memory in use."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
-        pass  # not Linux
+        pass  # Only Linux has this file.
     return platform.processor() or platform.machine()
 
 
 def peak_memory() -> float:
-    """The most this process has held so far, MiB."""
-    import resource  # not on Windows
+    """Peak memory of this process, MiB."""
+    import resource  # It is missing on Windows.
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
@@ -44,18 +44,20 @@ def _torch_with_cuda() -> Any:
 
 
 def reset_cuda_peak() -> None:
+    """Begin to measure the GPU's peak memory anew; nothing happens without a GPU."""
     torch = _torch_with_cuda()
     if torch:
         torch.cuda.reset_peak_memory_stats()
 
 
 def cuda_peak() -> float | None:
+    """Peak memory that torch held on the GPU, MiB; None without a GPU."""
     torch = _torch_with_cuda()
     return torch.cuda.max_memory_allocated() / 2**20 if torch else None
 
 
 def device_memory() -> dict[str, str]:
-    """CUDA memory in use, where torch runs on such a device."""
+    """GPU memory in use, now and at most, as a diagnostics entry; empty where torch uses no GPU."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return {}

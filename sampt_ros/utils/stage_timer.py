@@ -1,4 +1,4 @@
-"""How long each stage of a frame takes."""
+"""The time that each stage of a frame takes."""
 
 from __future__ import annotations
 

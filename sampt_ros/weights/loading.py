@@ -18,7 +18,7 @@ from torch import Tensor
 from sampt_ros.errors import CheckpointError
 from sampt_ros.weights import registry
 
-# what torch.load raises for damaged files
+# What torch.load raises for damaged files.
 _UNREADABLE = (
     pickle.UnpicklingError,
     struct.error,
@@ -61,7 +61,7 @@ def read_weights(
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        # torch's own message would advise to load it unsafely
+        # The message of torch is left out, since it would advise to load the file unsafely.
         raise CheckpointError(
             f"{path} is not a readable checkpoint: truncated, corrupt, or of more than tensors ({type(error).__name__})"
         ) from None

@@ -17,9 +17,9 @@ from tqdm import tqdm
 from sampt_ros.errors import CheckpointError
 
 CACHE_VARIABLE = "SAMPT_CACHE"
-_TIMEOUT = 30  # seconds without a byte
+_TIMEOUT = 30  # A download fails after so many seconds without a byte.
 _RETRIES = 2
-_CHUNK = 1 << 16  # bytes
+_CHUNK = 1 << 16  # Bytes.
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
 _MOBILE_SAM = "https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/"
 _SAM_HQ = "https://huggingface.co/lkeab/hq-sam/resolve/main/"
@@ -31,10 +31,10 @@ _TORCHVISION = "https://download.pytorch.org/models/"
 class Model:
     """Published weights.
 
-    option        the parameter that they fill while it is empty
-    architecture  the value of the parameter `model` beside it that they are for; empty where there is none
-    megabytes     about, for people
-    sha256        hex digits: all 64, the first ones where no more are published, or none
+    option        the parameter that takes them while it is empty, such as `sam.checkpoint`
+    architecture  the value of the parameter `model` in the same section that they fit; empty if there is none
+    megabytes     about
+    sha256        hex digits: all 64, only the first ones if no more are published, or none
     """
 
     name: str
@@ -52,7 +52,7 @@ class Model:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the first file seen settles the SHA-256, since not all of it is published."""
+        """Whether files are checked against the first one that was fetched, since no whole SHA-256 is published."""
         return len(self.sha256) < 64
 
 
@@ -67,7 +67,7 @@ def _sam_hq(architecture: str, megabytes: float) -> Model:
 
 
 def _raft(name: str, file: str, megabytes: float) -> Model:
-    digits = file.removesuffix(".pth").rpartition("-")[2]  # the file's name ends in the first 8 of its SHA-256
+    digits = file.removesuffix(".pth").rpartition("-")[2]  # The file name ends in the first 8 digits of its SHA-256.
     architecture = name.removeprefix("raft_")
     return Model(name, _TORCHVISION + file, "BSD-3-Clause", "raft.checkpoint", architecture, megabytes, digits)
 
@@ -105,27 +105,27 @@ def named(name: str) -> Model:
 
 
 def for_option(option: str, architecture: str) -> Model | None:
-    """The model that the parameter `option` takes while it is empty; it goes by its architecture or its own name."""
+    """The model that the parameter `option` takes while it is empty, by architecture or name, or None."""
     fitting = (model for model in MODELS.values() if model.option == option)
     return next((model for model in fitting if architecture in (model.architecture, model.name)), None)
 
 
 def cache_folder() -> Path:
-    """Where fetched files are: the environment variable SAMPT_CACHE, else the platform's cache; it may not exist.
+    """The folder of fetched files, which may not exist: the environment variable SAMPT_CACHE, or the platform's cache.
 
-    Raises CheckpointError if pooch is missing, which knows the platforms.
+    Raises CheckpointError if pooch is missing, which knows the platforms' folders.
     """
     given = os.environ.get(CACHE_VARIABLE, "")
     return Path(given).expanduser() if given else Path(_pooch().os_cache("sampt_ros"))
 
 
 def path(model: Model) -> Path:
-    """Where the model's file is once it is fetched, or put there by hand."""
+    """Where the model's file is once it is fetched or put there by hand."""
     return cache_folder() / model.file
 
 
 def pin_path(model: Model) -> Path:
-    """The small JSON file that keeps the SHA-256 of the first file seen."""
+    """The JSON file that keeps the SHA-256 of the first file that was fetched."""
     return cache_folder() / f"{model.file}.sha256.json"
 
 
@@ -141,7 +141,7 @@ def check(model: Model) -> str:
 
 
 def verify(model: Model) -> str:
-    """Check the model's file in the cache, and say against what.
+    """Check the model's file in the cache, and return in words what it was checked against.
 
     Where not all of the SHA-256 is published, it is pinned the first time. Raises CheckpointError as `check` does, and
     if the pin cannot be written.
@@ -150,7 +150,7 @@ def verify(model: Model) -> str:
 
 
 def fetch(model: Model) -> str:
-    """Bring the model's file into the cache unless it is there, verify it, and say against what.
+    """Bring the model's file into the cache unless it is there, verify it, and return in words against what.
 
     A progress bar is drawn on a terminal. Raises CheckpointError, and leaves nothing behind, if the download fails or
     brings another file; a wrong file that was there before is left.
@@ -163,10 +163,10 @@ def fetch(model: Model) -> str:
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=target.parent) as scratch:
             arrived = _download(model, Path(scratch))
             digest = _check(model, arrived, f"what came from {model.url}", "Nothing is kept; try again later.")
-            arrived.chmod(0o644)  # a temporary file is its owner's alone
+            arrived.chmod(0o644)  # Only its owner may read a temporary file.
             arrived.replace(target)
-    except (OSError, ValueError) as error:  # requests' exceptions are OSErrors
-        reason = getattr(error.args[0] if error.args else None, "reason", error)  # urllib3's, of a connection error
+    except (OSError, ValueError) as error:  # The exceptions of requests are OSErrors.
+        reason = getattr(error.args[0] if error.args else None, "reason", error)  # Of urllib3, for a connection error.
         raise CheckpointError(
             f"{model.name}: cannot download {model.url} into {target.parent}: {reason}. "
             f"Check network, proxy and folder, or get the file elsewhere and put it at {target}"
@@ -175,7 +175,7 @@ def fetch(model: Model) -> str:
 
 
 def advice(*wanted: Model) -> str:
-    """The command that fetches them."""
+    """The command that fetches these models."""
     return " ".join(["sampt models fetch", *(model.name for model in wanted)])
 
 
@@ -206,7 +206,7 @@ def _check(model: Model, file: Path, called: str, remedy: str) -> str:
 
 
 def _settled(model: Model, digest: str) -> str:
-    """Pin a checked SHA-256 where that is needed, and say what it was checked against."""
+    """Pin a checked SHA-256 where that is needed, and return in words what it was checked against."""
     if not model.is_pinned:
         return "SHA-256 as published"
     known = "first digits of the SHA-256 as published" if model.sha256 else "no SHA-256 is published"
@@ -259,19 +259,19 @@ def _download(model: Model, folder: Path) -> Path:
 
 
 def _download_whole(model: Model, url: str, output_file: str, _files: Any) -> None:
-    """A downloader for pooch; raises ValueError if less arrives than was announced, which not every urllib3 notices."""
+    """A downloader for pooch. Raises ValueError if less arrives than the server announced: old urllib3s do not."""
     announced: list[int] = []
 
     def note(response: Any, *_arguments: Any, **_options: Any) -> None:
         announced[:] = [int(response.headers.get("content-length", 0))]
 
-    about = int(1e6 * model.megabytes)  # until the server says
+    about = int(1e6 * model.megabytes)  # Until the server announces it.
     with tqdm(desc=model.name, total=about, unit="B", unit_scale=True, disable=None) as progress:
         _pooch().HTTPDownloader(
             progressbar=progress,
             chunk_size=_CHUNK,
             timeout=_TIMEOUT,
-            headers={"Accept-Encoding": "identity"},  # else the announced length is that of compressed data
+            headers={"Accept-Encoding": "identity"},  # Else the announced length may be that of compressed data.
             hooks={"response": note},
         )(url, output_file, None)
     size = Path(output_file).stat().st_size
@@ -280,7 +280,7 @@ def _download_whole(model: Model, url: str, output_file: str, _files: Any) -> No
 
 
 def _pooch() -> Any:
-    """The pooch package: imported when needed, since tracking with the package's own weights does without."""
+    """The pooch package, imported when needed: tracking with the weights in this package does without it."""
     try:
         return importlib.import_module("pooch")
     except ImportError as error:
