@@ -51,12 +51,14 @@ class Frame:
     @cached_property
     def gray(self) -> np.ndarray:
         """(H, W) uint8 luminance."""
-        return cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)
+        gray: np.ndarray = cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)
+        return gray
 
     @cached_property
     def lab(self) -> np.ndarray:
         """(H, W, 3) uint8 CIE L*a*b* as OpenCV scales it: L * 255 / 100, a + 128, b + 128."""
-        return cv2.cvtColor(self.image, cv2.COLOR_RGB2LAB)
+        lab: np.ndarray = cv2.cvtColor(self.image, cv2.COLOR_RGB2LAB)
+        return lab
 
 
 def check_image(image: np.ndarray) -> np.ndarray:
@@ -121,7 +123,8 @@ class Points:
 
     def visible_xy(self, label: int) -> np.ndarray:
         """(n, 2) float32: the visible points of one label."""
-        return self.xy[self.visible & (self.label == label)]
+        xy: np.ndarray = self.xy[self.visible & (self.label == label)]
+        return xy
 
 
 @dataclass(frozen=True, eq=False)

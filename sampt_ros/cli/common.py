@@ -22,7 +22,7 @@ def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str, details: str
 ) -> argparse.ArgumentParser:
     """Add a command that calls `run` with the parsed arguments; `details` are the end of its help."""
-    parser = commands.add_parser(
+    parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",

@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger("sampt_ros").setLevel(logging.DEBUG)
     try:
         with _terminable():
-            return parsed.run(parsed)
+            status: int = parsed.run(parsed)
+            return status
     except SamPtError as error:
         print(f"sampt: error: {' '.join(str(error).split())}", file=sys.stderr)
         return _ERROR

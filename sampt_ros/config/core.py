@@ -140,7 +140,7 @@ class ReacquireConfig(Section):
     )
 
 
-def _precision() -> str:
+def _precision() -> Any:
     return option(
         "auto",
         "Number format that the image encoder computes in; auto: bfloat16 on a GPU that supports it, else float32",
@@ -148,7 +148,7 @@ def _precision() -> str:
     )
 
 
-def _compile() -> bool:
+def _compile() -> Any:
     return option(
         False,
         "Whether the image encoder is compiled with torch.compile at start, which makes starts slower, frames faster",

@@ -95,7 +95,7 @@ class VideoPublisherConfig(Section):
         maximum=179,
         fixed=True,
     )
-    camera_matrix: tuple = option(
+    camera_matrix: tuple[float, ...] = option(
         (), "The 9 numbers of K in the CameraInfo, row by row; empty: K is made from fov", unit="pixels", fixed=True
     )
     wait_for: int = option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sampt_ros.errors import ConfigError
 
@@ -48,6 +48,9 @@ class Option:
         return f"at least {low}" if low else f"at most {high}" if high else ""
 
 
+Config = TypeVar("Config", bound="Section")
+
+
 def option(default: Any, description: str, **limits: Any) -> Any:
     """A dataclass field that knows its own description and bounds (see Option)."""
     return field(default=default, metadata={"option": Option(description, **limits)})
@@ -74,12 +77,12 @@ def walk(config: Section, prefix: str = "") -> Iterator[tuple[str, Any, Option]]
             yield prefix + item.name, value, item.metadata["option"]
 
 
-def updated(config: Any, changes: Mapping[str, Any], prefix: str = "") -> Any:
+def updated(config: Config, changes: Mapping[str, Any], prefix: str = "") -> Config:
     """A copy of `config` with `changes`: dotted names, or nested mappings as in YAML.
 
     Raises ConfigError for an unknown name (with the known ones) or a bad value.
     """
-    known = {item.name: getattr(config, item.name) for item in fields(config)}
+    known = {item.name: getattr(config, item.name) for item in fields(config)}  # type: ignore[arg-type]
     direct: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}
     for name, value in changes.items():
@@ -95,7 +98,7 @@ def updated(config: Any, changes: Mapping[str, Any], prefix: str = "") -> Any:
     for head, inner in nested.items():
         direct[head] = updated(known[head], inner, f"{prefix}{head}.")
     try:
-        return dataclasses.replace(config, **direct)
+        return dataclasses.replace(config, **direct)  # type: ignore[type-var]
     except ConfigError as error:
         raise ConfigError(f"{prefix}{error}") from None
 

@@ -130,8 +130,8 @@ class Pinhole:
 
     def contains(self, xy: np.ndarray) -> np.ndarray:
         """(n,) bool: which of the (n, 2) pixels are in the image; NaN is not."""
-        inside = (xy >= -0.5) & (xy < np.array([self.width - 0.5, self.height - 0.5]))
-        return np.all(inside, axis=1)
+        inside: np.ndarray = np.all((xy >= -0.5) & (xy < np.array([self.width - 0.5, self.height - 0.5])), axis=1)
+        return inside
 
     def _coefficients(self) -> np.ndarray:
         """The distortion as OpenCV takes it."""
@@ -153,6 +153,7 @@ class Pinhole:
         if len(xyz) == 0:
             return np.zeros((0, 2))
         zero = np.zeros(3)
+        pixels: np.ndarray
         if self.model == _FISHEYE:
             pixels, _ = cv2.fisheye.projectPoints(xyz.reshape(-1, 1, 3), zero, zero, self.K, self.D)
         else:
@@ -162,10 +163,11 @@ class Pinhole:
     def _undistorted(self, pixels: np.ndarray) -> np.ndarray:
         """(n, 2) pixels -> (n, 2) x and y at z = 1; not meaningful where the lens sees nothing."""
         if self.model == _FISHEYE:
-            return cv2.fisheye.undistortPoints(pixels.reshape(-1, 1, 2), self.K, self.D).reshape(-1, 2)
+            undistorted: np.ndarray = cv2.fisheye.undistortPoints(pixels.reshape(-1, 1, 2), self.K, self.D)
+            return undistorted.reshape(-1, 2)
         # Newton's method starts at the distorted ray. That lies on the axis' side of the solution, so the method finds
         # the branch that has not folded back. OpenCV's own iteration stops after 5 steps, too early for wide lenses.
-        xy = (pixels - self.K[:2, 2]) / self.K.diagonal()[:2]
+        xy: np.ndarray = (pixels - self.K[:2, 2]) / self.K.diagonal()[:2]
         with np.errstate(all="ignore"):  # There is no solution where the lens sees nothing.
             for _ in range(_NEWTON_STEPS):
                 here = self._at_unit_depth(xy)

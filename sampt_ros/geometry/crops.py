@@ -56,7 +56,8 @@ class Window:
             part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_CONSTANT, value=fill)
         size = size or self.size
         interpolation = cv2.INTER_AREA if self.side > size else cv2.INTER_LINEAR
-        return cv2.resize(part, (size, size), interpolation=interpolation)
+        scaled: np.ndarray = cv2.resize(part, (size, size), interpolation=interpolation)
+        return scaled
 
     def paste(self, values: np.ndarray, image_size: tuple[int, int], outside: float) -> np.ndarray:
         """A map (n, n) float32 of the window, as a map (H, W) float32 of the whole image; `outside` elsewhere."""
@@ -102,13 +103,14 @@ class Crop:
         left, top = max(0, int(x - grow)), max(0, int(y - grow))
         right, bottom = min(width, int(x + box_width + grow)), min(height, int(y + box_height + grow))
         scale = min(1.0, side / np.sqrt((right - left) * (bottom - top)))
-        size = tuple(max(_MIN_CROP_SIDE, round(length * scale)) for length in (right - left, bottom - top))
-        return cls((left, top, right, bottom), size)  # type: ignore[arg-type]
+        width, height = (max(_MIN_CROP_SIDE, round(length * scale)) for length in (right - left, bottom - top))
+        return cls((left, top, right, bottom), (width, height))
 
     def cut(self, image: np.ndarray) -> np.ndarray:
         """This part of an image (H, W) or (H, W, channels), scaled."""
         left, top, right, bottom = self.window
-        return cv2.resize(image[top:bottom, left:right], self.size, interpolation=cv2.INTER_AREA)
+        scaled: np.ndarray = cv2.resize(image[top:bottom, left:right], self.size, interpolation=cv2.INTER_AREA)
+        return scaled
 
     def cut_mask(self, mask: np.ndarray) -> np.ndarray:
         """This part of a mask (H, W) bool, scaled."""
@@ -125,7 +127,8 @@ class Crop:
         """Image pixels (n, 2) as pixels of the crop."""
         left, top, right, bottom = self.window
         scale = np.array([self.size[0] / (right - left), self.size[1] / (bottom - top)])
-        return (xy - [left, top] + 0.5) * scale - 0.5
+        scaled: np.ndarray = (xy - [left, top] + 0.5) * scale - 0.5
+        return scaled
 
 
 def draw_points(xy: np.ndarray, size: int, sigma: float = 1.0) -> np.ndarray:

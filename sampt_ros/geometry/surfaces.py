@@ -182,7 +182,8 @@ def _around(xy: np.ndarray, depth: np.ndarray) -> np.ndarray:
     height, width = depth.shape
     dy, dx = np.mgrid[-1:2, -1:2].reshape(2, 9)
     x, y = np.floor(np.asarray(xy) + 0.5).astype(int).T[..., None]
-    return depth[np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)]
+    around: np.ndarray = depth[np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)]
+    return around
 
 
 def _quaternion(matrix: np.ndarray) -> np.ndarray:
@@ -194,5 +195,6 @@ def _quaternion(matrix: np.ndarray) -> np.ndarray:
     (a, b, c), (d, e, f), (g, h, i) = matrix
     symmetric = [[a - e - i, b + d, c + g, h - f], [b + d, e - a - i, f + h, c - g]]
     symmetric += [[c + g, f + h, i - a - e, d - b], [h - f, c - g, d - b, a + e + i]]
-    quaternion = np.linalg.eigh(np.array(symmetric))[1][:, 3]
-    return quaternion * np.copysign(1, quaternion[3])
+    eigenvector = np.linalg.eigh(np.array(symmetric))[1][:, 3]
+    quaternion: np.ndarray = eigenvector * np.copysign(1, eigenvector[3])
+    return quaternion

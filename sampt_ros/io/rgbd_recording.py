@@ -51,7 +51,7 @@ class View:
         x, y = np.asarray(xy, int).T
         z = self._even_depth()[y, x]
         points = self.camera.ray(xy) * z[:, None]
-        world = points @ self.pose[:3, :3].T + self.pose[:3, 3]
+        world: np.ndarray = points @ self.pose[:3, :3].T + self.pose[:3, 3]
         world[~np.isfinite(world).all(axis=1)] = np.nan
         return world
 

@@ -128,7 +128,8 @@ def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
             image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise SourceError(f"cannot read {path}: not an image file, or a broken one")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return rgb
 
 
 class ImageFolder(FrameSource):

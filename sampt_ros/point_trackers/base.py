@@ -120,7 +120,8 @@ class FrameToFrameTracker(PointTracker):
 def inside(xy: np.ndarray, frame: Frame) -> np.ndarray:
     """(n,) bool: which points (n, 2) lie in the frame's image."""
     height, width = frame.size
-    return np.all((xy >= -0.5) & (xy < [width - 0.5, height - 0.5]), axis=1)
+    is_inside: np.ndarray = np.all((xy >= -0.5) & (xy < [width - 0.5, height - 0.5]), axis=1)
+    return is_inside
 
 
 def round_trip_visibility(

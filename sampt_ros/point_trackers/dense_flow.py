@@ -66,12 +66,14 @@ class DenseFlowTracker(FrameToFrameTracker):
         """The flow input of a frame, scaled down to the size that flow is computed at."""
         scale = min(1.0, self._size / max(frame.size))
         size = [max(1, round(length * scale)) for length in frame.size[::-1]]
-        return cv2.resize(self.flow_input(frame), size, interpolation=cv2.INTER_AREA)
+        scaled: np.ndarray = cv2.resize(self.flow_input(frame), size, interpolation=cv2.INTER_AREA)
+        return scaled
 
 
 def _sample(flow: np.ndarray, xy: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(n, 2) float32 image pixels: a flow (h, w, 2), computed at scale (2,) of the image, at image points (n, 2)."""
-    return _look_up(flow, ((xy + 0.5) * scale - 0.5)[None])[0] / scale
+    sampled: np.ndarray = _look_up(flow, ((xy + 0.5) * scale - 0.5)[None])[0] / scale
+    return sampled
 
 
 def _destinations(flow: np.ndarray) -> np.ndarray:
@@ -83,4 +85,5 @@ def _destinations(flow: np.ndarray) -> np.ndarray:
 
 def _look_up(image: np.ndarray, xy: np.ndarray) -> np.ndarray:
     """An image at pixels xy (h, w, 2) float32: bilinear, edge-clamped."""
-    return cv2.remap(image, xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values: np.ndarray = cv2.remap(image, xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return values

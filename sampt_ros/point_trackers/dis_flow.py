@@ -30,11 +30,14 @@ class DisFlow(DenseFlowTracker):
         return frame.gray
 
     def flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        flow: np.ndarray
         width, height = start.shape[::-1]
         if min(width, height) >= _MIN_SIDE and max(width, height) >= _MIN_LONGER_SIDE:
-            return self._method.calc(start, end, None)
+            flow = self._method.calc(start, end, None)
+            return flow
         size = np.maximum((width, height), _MIN_SIDE)
         size = np.ceil(size * max(1.0, _MIN_LONGER_SIDE / size.max())).astype(int)
         enlarged = (cv2.resize(image, size.tolist()) for image in (start, end))
         flow = cv2.resize(self._method.calc(*enlarged, None), (width, height))
-        return flow * (np.array((width, height), np.float32) / size.astype(np.float32))
+        flow = flow * (np.array((width, height), np.float32) / size.astype(np.float32))
+        return flow

@@ -38,11 +38,12 @@ def _soft_bins(values: np.ndarray, bins: int, circular: bool = False) -> np.ndar
     distance = np.abs(values[..., None] - np.arange(bins, dtype=np.float32))
     if circular:
         distance = np.minimum(distance, bins - distance)
-    return np.maximum(0, 1 - distance)
+    shares: np.ndarray = np.maximum(0, 1 - distance)
+    return shares
 
 
 def _pooled(maps: np.ndarray, cells: list[int]) -> np.ndarray:
     """(h, w, C) unit vectors: square roots of means over cells (Arandjelovic and Zisserman, CVPR 2012)."""
-    pooled = maps.reshape(cells[1], _CELL, cells[0], _CELL, -1).mean((1, 3))
+    pooled: np.ndarray = maps.reshape(cells[1], _CELL, cells[0], _CELL, -1).mean((1, 3))
     pooled = np.sqrt(pooled / np.maximum(pooled.sum(2, keepdims=True), 1e-6))
     return pooled.astype(np.float32)

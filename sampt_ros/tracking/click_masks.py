@@ -34,7 +34,7 @@ def first_mask(
     if query.mask is not None:
         return query.mask, 1.0
     is_single_click = len(query.xy) == 1 and query.box is None
-    prompt = ObjectPrompt(query.positive, query.negative, box=query.box)
+    prompt = ObjectPrompt[Any](query.positive, query.negative, box=query.box)
     mask, score = segmenter.masks(frame, [prompt], refinements, is_single_click)[0]
     if not mask.any():
         raise QueryError("expected prompts on an object; the segmenter finds nothing there")

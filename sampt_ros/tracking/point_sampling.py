@@ -48,7 +48,8 @@ def k_medoids(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.n
         if np.array_equal(moved, medoids):
             break
         medoids = moved
-    return sample[medoids]
+    centres: np.ndarray = sample[medoids]
+    return centres
 
 
 def _spread(distance: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -48,12 +48,14 @@ class Query:
     @property
     def positive(self) -> np.ndarray:
         """(n, 2) float32: points on the object."""
-        return self.xy[self.labels == POSITIVE]
+        xy: np.ndarray = self.xy[self.labels == POSITIVE]
+        return xy
 
     @property
     def negative(self) -> np.ndarray:
         """(n, 2) float32: points off the object."""
-        return self.xy[self.labels == NEGATIVE]
+        xy: np.ndarray = self.xy[self.labels == NEGATIVE]
+        return xy
 
     def require_start(self) -> None:
         """Raise QueryError unless an object can be started from this."""

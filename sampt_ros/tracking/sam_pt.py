@@ -16,8 +16,10 @@ from sampt_ros.config.options import require_live_change
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
 from sampt_ros.errors import INFERENCE_ERRORS, QueryError
-from sampt_ros.point_trackers import PointTracker, build_point_tracker
-from sampt_ros.segmenters import Segmenter, build_segmenter
+from sampt_ros.point_trackers import build_point_tracker
+from sampt_ros.point_trackers.base import PointTracker
+from sampt_ros.segmenters import build_segmenter
+from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.tracking.click_masks import corrected_mask, first_mask
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter

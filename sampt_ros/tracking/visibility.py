@@ -17,7 +17,8 @@ def away_from_border(xy: np.ndarray, size: tuple[int, int], share: float) -> np.
     """
     limit = np.array([size[1] - 1, size[0] - 1], np.float32)
     margin = share * limit
-    return np.all((xy >= margin) & (xy <= limit - margin), axis=1)
+    is_away: np.ndarray = np.all((xy >= margin) & (xy <= limit - margin), axis=1)
+    return is_away
 
 
 class PatchFilter:
@@ -39,7 +40,8 @@ class PatchFilter:
         """(n,) float32: mean CIE76 colour difference of each point's patch to its query patch."""
         query_patches = [self._query_patches[point_id] for point_id in ids.tolist()]
         queried = np.array(query_patches, np.float32).reshape(-1, 9, 3)
-        return np.linalg.norm(_patches(frame, xy) - queried, axis=2).mean(axis=1)
+        difference: np.ndarray = np.linalg.norm(_patches(frame, xy) - queried, axis=2).mean(axis=1)
+        return difference
 
 
 def _patches(frame: Frame, xy: np.ndarray) -> np.ndarray:
@@ -47,5 +49,5 @@ def _patches(frame: Frame, xy: np.ndarray) -> np.ndarray:
     if len(xy) == 0:
         return np.zeros((0, 9, 3), np.float32)
     patch_xy = (xy[:, None] + _OFFSETS).astype(np.float32)
-    lab = cv2.remap(frame.lab, patch_xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    return lab * np.array([100 / 255, 1, 1], np.float32)
+    lab: np.ndarray = cv2.remap(frame.lab, patch_xy, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return lab.astype(np.float32) * np.array([100 / 255, 1, 1], np.float32)

@@ -181,7 +181,7 @@ def advice(*wanted: Model) -> str:
 
 def _check(model: Model, file: Path, called: str, remedy: str) -> str:
     try:
-        digest, size = _pooch().file_hash(str(file)), file.stat().st_size
+        digest, size = str(_pooch().file_hash(str(file))), file.stat().st_size
     except OSError as error:
         raise CheckpointError(f"cannot read {called}: {error.strerror}") from None
     if not digest.startswith(model.sha256):

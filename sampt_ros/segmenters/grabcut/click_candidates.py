@@ -56,7 +56,8 @@ def _support(masks: list[np.ndarray]) -> np.ndarray:
     intersection = flat @ flat.T
     area = intersection.diagonal()
     is_same = intersection >= _SAME_IOU * (area[:, None] + area - intersection)
-    return is_same.mean(axis=1)
+    support: np.ndarray = is_same.mean(axis=1)
+    return support
 
 
 def _trimaps(

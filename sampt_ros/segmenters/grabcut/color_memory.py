@@ -38,7 +38,9 @@ class ColorMemory:
         first_weight: weight of the first frame's colours against the recent ones, 0..1
         """
         inside, outside = first_weight * self.first + (1 - first_weight) * self.recent
-        return ((inside + _PRIOR_COUNT) / (inside + outside + 2 * _PRIOR_COUNT))[_bins(lab)]
+        probability = (inside + _PRIOR_COUNT) / (inside + outside + 2 * _PRIOR_COUNT)
+        of_pixels: np.ndarray = probability[_bins(lab)]
+        return of_pixels
 
     def similarity(self, lab: np.ndarray, mask: np.ndarray) -> float:
         """0..1: how similar the colours in a mask are to the first frame's object (Bhattacharyya coefficient)."""
@@ -49,7 +51,8 @@ def _bins(lab: np.ndarray) -> np.ndarray:
     """(h, w) int: the histogram bin of each pixel of an image (h, w, 3) uint8 CIE Lab."""
     light, a, b = np.moveaxis(lab.astype(np.int32), 2, 0)
     a, b = (np.clip(2 * channel - 128, 0, 255) * count >> 8 for channel, count in ((a, _BINS[1]), (b, _BINS[2])))
-    return ((light * _BINS[0] >> 8) * _BINS[1] + a) * _BINS[2] + b
+    bins: np.ndarray = ((light * _BINS[0] >> 8) * _BINS[1] + a) * _BINS[2] + b
+    return bins
 
 
 def _histograms(bins: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -62,4 +65,5 @@ def _histograms(bins: np.ndarray, mask: np.ndarray) -> np.ndarray:
         padded = np.moveaxis(np.pad(smooth, edges, mode="edge"), axis, 0)
         smooth = np.moveaxis((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4, 0, axis)
     smooth = smooth.reshape(2, size)
-    return smooth * (_TOTAL / np.maximum(smooth.sum(axis=1, keepdims=True), 1e-6))
+    scaled: np.ndarray = smooth * (_TOTAL / np.maximum(smooth.sum(axis=1, keepdims=True), 1e-6))
+    return scaled

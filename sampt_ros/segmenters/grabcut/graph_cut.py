@@ -29,7 +29,8 @@ def graph_cut(evidence: np.ndarray, lab: np.ndarray, weight: float) -> np.ndarra
     labels[evidence <= _EXCLUDED] = cv2.GC_BGD
     off, on = _gaussian(0, weight), _gaussian(_LEVELS, weight)
     cv2.grabCut(image, labels, None, off, on, 1, cv2.GC_EVAL_FREEZE_MODEL)
-    return (labels & 1) > 0
+    is_object: np.ndarray = (labels & 1) > 0
+    return is_object
 
 
 def _gaussian(mean: float, weight: float) -> np.ndarray:

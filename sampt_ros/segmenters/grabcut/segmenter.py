@@ -118,7 +118,8 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
 
     def _lab(self, frame: Frame, crop: Crop) -> np.ndarray:
         """(h, w, 3) uint8 CIE Lab of a crop."""
-        return cv2.cvtColor(crop.cut(frame.image), cv2.COLOR_RGB2LAB)
+        lab: np.ndarray = cv2.cvtColor(crop.cut(frame.image), cv2.COLOR_RGB2LAB)
+        return lab
 
 
 def _large_parts(mask: np.ndarray, smallest: float) -> np.ndarray:
@@ -126,7 +127,8 @@ def _large_parts(mask: np.ndarray, smallest: float) -> np.ndarray:
     _, parts, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
     areas = statistics[:, cv2.CC_STAT_AREA]
     areas[0] = 0  # Part 0 is the background.
-    return mask & (areas >= smallest * areas.max())[parts]
+    large: np.ndarray = mask & (areas >= smallest * areas.max())[parts]
+    return large
 
 
 def _signed_distance(inside: np.ndarray) -> np.ndarray:
@@ -134,4 +136,5 @@ def _signed_distance(inside: np.ndarray) -> np.ndarray:
     mask = inside.astype(np.uint8)
     far = float(sum(mask.shape))  # Where there is no contour, OpenCV gives 3e38.
     within, beyond = (np.minimum(cv2.distanceTransform(side, cv2.DIST_L2, 3), far) for side in (mask, 1 - mask))
-    return within - beyond
+    distance: np.ndarray = within - beyond
+    return distance

@@ -94,7 +94,8 @@ class NanoNetwork(nn.Module):
         memory   of all B objects, or None
         """
         read = self.memory.read(features, memory)
-        return self.decoder(features, prompts, read)
+        logits, iou_logits = self.decoder(features, prompts, read)
+        return logits, iou_logits
 
 
 def normalised(windows: Tensor) -> Tensor:
@@ -143,7 +144,8 @@ class InvertedResidual(nn.Module):
         self.skip = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x) if self.skip else self.layers(x)
+        y: Tensor = self.layers(x)
+        return x + y if self.skip else y
 
 
 class MemoryReader(nn.Module):
@@ -234,7 +236,8 @@ class Decoder(nn.Module):
         within = (x * share).sum((2, 3)) / (area + 1)
         sure = (probability * (2 * probability - 1).abs()).sum((2, 3)) / (probability.sum((2, 3)) + 1)
         filled = area / (x.shape[2] * x.shape[3])
-        return self.iou(torch.cat([within, x.mean((2, 3)), sure, filled], 1))[:, 0]
+        iou_logits: Tensor = self.iou(torch.cat([within, x.mean((2, 3)), sure, filled], 1))
+        return iou_logits[:, 0]
 
 
 class Fuse(nn.Module):
@@ -253,7 +256,7 @@ class Fuse(nn.Module):
             nn.init.zeros_(block[-1].weight)  # type: ignore[index]  # The block begins as the identity.
 
     def forward(self, coarse: Tensor | None, *fine: Tensor) -> Tensor:
-        x = self.join[1:](_joined(self.join[0], coarse, *fine))
+        x: Tensor = self.join[1:](_joined(self.join[0], coarse, *fine))
         for block in self.blocks:
             x = functional.relu(x + block(x))
         return x
@@ -266,10 +269,11 @@ def _joined(convolution: Any, coarse: Tensor | None, *fine: Tensor) -> Tensor:
     """
     together = torch.cat(fine, 1)
     if coarse is None:
-        return convolution(together)
-    of_coarse, of_fine = convolution.weight.split([coarse.shape[1], together.shape[1]], 1)
-    doubled = _doubled(functional.conv2d(coarse, of_coarse))
-    return functional.conv2d(together, of_fine, convolution.bias) + doubled
+        of_fine: Tensor = convolution(together)
+        return of_fine
+    coarse_weight, fine_weight = convolution.weight.split([coarse.shape[1], together.shape[1]], 1)
+    doubled = _doubled(functional.conv2d(coarse, coarse_weight))
+    return functional.conv2d(together, fine_weight, convolution.bias) + doubled
 
 
 def _doubled(x: Tensor) -> Tensor:

@@ -160,7 +160,8 @@ class AppearanceModel:
         The object must be known.
         """
         weights = self._fit.weights
-        return (feature_map @ weights[:-1] + weights[-1]).astype(np.float32)
+        response: np.ndarray = feature_map @ weights[:-1] + weights[-1]
+        return response.astype(np.float32)
 
     @on_one_thread
     def resemblance(self, feature_map: np.ndarray, mask: np.ndarray) -> float:
@@ -205,7 +206,8 @@ class AppearanceModel:
 def coverage(mask: np.ndarray, feature_map: np.ndarray) -> np.ndarray:
     """(h, w) float32 0..1: the share of each cell of a feature map (h, w, C) that a mask (H, W) bool covers."""
     height, width = feature_map.shape[:2]
-    return cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    share: np.ndarray = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return share
 
 
 def _most_crowded(times: list[int]) -> int:
@@ -231,5 +233,5 @@ def _regression(exemplars: tuple[_Exemplar, ...]) -> np.ndarray:
 def _mean_feature(features: np.ndarray, share: np.ndarray) -> np.ndarray:
     """(C,) unit vector: the mean of features (n, C), weighted by the object's share (n,)."""
     rows = np.flatnonzero(share)
-    mean = share[rows] @ features[rows]
+    mean: np.ndarray = share[rows] @ features[rows]
     return mean / max(float(np.linalg.norm(mean)), 1e-6)
