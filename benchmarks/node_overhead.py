@@ -61,7 +61,7 @@ class AlwaysTheSame(Decoded):
         return other
 
 
-class MiddleOfTheImage(Segmenter):
+class MiddleOfTheImage(Segmenter[Frame, None]):
     """Finds the middle ninth of the image, which it has drawn before."""
 
     def __init__(self, height: int, width: int) -> None:
@@ -72,7 +72,7 @@ class MiddleOfTheImage(Segmenter):
     def encode(self, frame: Frame) -> Frame:
         return frame
 
-    def decode(self, embedding: Frame, prompts: Prompts, ambiguous: bool = False) -> Decoded:
+    def decode(self, embedding: Frame, prompts: Prompts[None], ambiguous: bool = False) -> Decoded:
         return self.found
 
     def mask_prompt(self, embedding: Frame, masks: Sequence[np.ndarray | None]) -> None:

@@ -34,6 +34,45 @@ from sampt_ros.io.video import write_image
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.tracking.sam_pt import SamPt
 
+_DETAILS = """
+Videos, if there is FOLDER/JPEGImages/480p (DAVIS): frames are FOLDER/JPEGImages/480p/SEQUENCE/*.jpg,
+annotations FOLDER/Annotations/480p/SEQUENCE/*.png: 0/255 for one object, or object ids (grey or palette; 255
+is void). All objects of the first frame are tracked.
+
+J is region similarity, F boundary accuracy, J&F their mean, 0 to 1. The first and the last frame are not
+scored, as in the DAVIS benchmark. A sequence has the mean of its objects; the last row is the mean of the
+sequences. Frames/s count tracking alone, not the reading of files nor the scoring.
+
+"false" is the share of the scored frames that have a mask (TRACKING or REACQUIRED) on something else: J < 0.1,
+which any mask has while the object is not to be seen. Several objects count each frame once for each object.
+"r" is Pearson's correlation of the score published with a mask and the mask's J, over all scored frames that
+have a mask; in the last row over those of all sequences together. It is "nan" with fewer than 3 masks, or
+where all scores or all J are equal.
+
+With --blank N or --cut N, N frames from the middle of each video on are grey, or not there. A row then has the
+share of objects regained (J >= 0.5 within 10 frames after it), the frames that it took, the frames since the
+interruption with a mask on something else (J < 0.1), and the mean J of all frames after it.
+
+Stills, if there are FOLDER/OBJECT/*_mask.png: pictures are FOLDER/OBJECT/NN.jpg, masks
+FOLDER/OBJECT/NN_mask.png, nonzero on the object. Each picture is segmented by itself, from clicks. A row is an
+object's mean IoU with the true masks after 1, 2, ... clicks, where a refused mask counts as empty; the last
+row is the mean of the objects' means. Below it: Pearson's correlation of the predicted IoU (the score) and
+the true one, over all pictures and clicks that brought a mask.
+
+With --points the preset's point tracker is measured alone, without a segmenter.
+
+Joints, if there is FOLDER/point_tracks.json beside the DAVIS layout: {SEQUENCE: {"frames": K indices, "xy":
+K x J x 2 pixels, "visible": K x J}}. Each of J joints is tracked from the first of the frames in which it is
+visible, and compared in the later ones in which it is: the median error as a share of the square root of the
+object's area, the shares of errors up to 0.1 and 0.2, and the share that the tracker calls visible.
+
+Static points, if there are FOLDER/camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt}
+(RGB-D): 3x3 pixels; depth registered to the colour, 16 bits, millimetres, 0 where unknown; 4x4, camera to
+world, metres. A grid of points starts in every 8th frame. 8 and 16 frames later those that depth and pose say
+are in view and not occluded count: how many, how far they moved and the tracker's error (medians, pixels),
+and the share that it calls visible.
+"""
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser's."""
@@ -42,44 +81,7 @@ def add(commands: Any) -> None:
         "evaluate",
         _run,
         "measure mask or point quality on videos or single pictures whose truth is known",
-        """
-        Videos, if there is FOLDER/JPEGImages/480p (DAVIS): frames are FOLDER/JPEGImages/480p/SEQUENCE/*.jpg,
-        annotations FOLDER/Annotations/480p/SEQUENCE/*.png: 0/255 for one object, or object ids (grey or palette; 255
-        is void). All objects of the first frame are tracked.
-
-        J is region similarity, F boundary accuracy, J&F their mean, 0 to 1. The first and the last frame are not
-        scored, as in the DAVIS benchmark. A sequence has the mean of its objects; the last row is the mean of the
-        sequences. Frames/s count tracking alone, not the reading of files nor the scoring.
-
-        "false" is the share of the scored frames that have a mask (TRACKING or REACQUIRED) on something else: J < 0.1,
-        which any mask has while the object is not to be seen. Several objects count each frame once for each object.
-        "r" is Pearson's correlation of the score published with a mask and the mask's J, over all scored frames that
-        have a mask; in the last row over those of all sequences together. It is "nan" with fewer than 3 masks, or
-        where all scores or all J are equal.
-
-        With --blank N or --cut N, N frames from the middle of each video on are grey, or not there. A row then has the
-        share of objects regained (J >= 0.5 within 10 frames after it), the frames that it took, the frames since the
-        interruption with a mask on something else (J < 0.1), and the mean J of all frames after it.
-
-        Stills, if there are FOLDER/OBJECT/*_mask.png: pictures are FOLDER/OBJECT/NN.jpg, masks
-        FOLDER/OBJECT/NN_mask.png, nonzero on the object. Each picture is segmented by itself, from clicks. A row is an
-        object's mean IoU with the true masks after 1, 2, ... clicks, where a refused mask counts as empty; the last
-        row is the mean of the objects' means. Below it: Pearson's correlation of the predicted IoU (the score) and
-        the true one, over all pictures and clicks that brought a mask.
-
-        With --points the preset's point tracker is measured alone, without a segmenter.
-
-        Joints, if there is FOLDER/point_tracks.json beside the DAVIS layout: {SEQUENCE: {"frames": K indices, "xy":
-        K x J x 2 pixels, "visible": K x J}}. Each of J joints is tracked from the first of the frames in which it is
-        visible, and compared in the later ones in which it is: the median error as a share of the square root of the
-        object's area, the shares of errors up to 0.1 and 0.2, and the share that the tracker calls visible.
-
-        Static points, if there are FOLDER/camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt}
-        (RGB-D): 3x3 pixels; depth registered to the colour, 16 bits, millimetres, 0 where unknown; 4x4, camera to
-        world, metres. A grid of points starts in every 8th frame. 8 and 16 frames later those that depth and pose say
-        are in view and not occluded count: how many, how far they moved and the tracker's error (medians, pixels),
-        and the share that it calls visible.
-        """,
+        _DETAILS,
     )
     argument = parser.add_argument
     argument("folder", type=Path, metavar="FOLDER", help="a folder in the DAVIS layout, of stills, or RGB-D")

@@ -27,7 +27,7 @@ class Truth(Protocol):
         """(n, 2) float: (x, y) in pixels of the middle of every object in frame `index`."""
 
 
-class OracleSegmenter(Segmenter):
+class OracleSegmenter(Segmenter[tuple[int, Any], Any]):
     """Lets another segmenter do its work, and then answers with the true masks of the objects that were asked for.
 
     Every prompt is taken to ask for the object whose middle is nearest to the mean of its positive points. All scores
@@ -36,14 +36,14 @@ class OracleSegmenter(Segmenter):
 
     truth: Truth
 
-    def __init__(self, segmenter: Segmenter) -> None:
+    def __init__(self, segmenter: Segmenter[Any, Any]) -> None:
         self.remembers, self.at_once = segmenter.remembers, segmenter.at_once
         self._segmenter = segmenter
 
     def encode(self, frame: Frame) -> tuple[int, Any]:
         return frame.index, self._segmenter.encode(frame)
 
-    def decode(self, embedding: tuple[int, Any], prompts: Prompts, ambiguous: bool = False) -> OracleDecoded:
+    def decode(self, embedding: tuple[int, Any], prompts: Prompts[Any], ambiguous: bool = False) -> OracleDecoded:
         index, inner = embedding
         centers = self.truth.centers(index)
         middles = [xy[labels == POSITIVE].mean(axis=0) for xy, labels in zip(prompts.xy, prompts.labels)]

@@ -71,7 +71,8 @@ def rgb_from_image(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
     if encoding == "rgb8":
         return pixels
     if encoding in _OWN_CONVERSIONS:
-        return cv2.cvtColor(pixels, _OWN_CONVERSIONS[encoding])
+        rgb: np.ndarray = cv2.cvtColor(pixels, _OWN_CONVERSIONS[encoding])
+        return rgb
     packed = SimpleNamespace(
         height=msg.height,
         width=msg.width,
@@ -98,9 +99,11 @@ def rgb_from_compressed(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
         raise FrameError(f"expected JPEG or PNG data; got {len(data)} bytes that do not decode ({msg.format!r})")
     if image.dtype == np.uint16 and grey is not None:
         if (image == image[..., :1]).all():
-            return cv2.cvtColor(grey.to_8_bits(image[..., 0]), cv2.COLOR_GRAY2RGB)
-        image = grey.to_8_bits(image, from_zero=True)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            image = cv2.cvtColor(grey.to_8_bits(image[..., 0]), cv2.COLOR_GRAY2BGR)
+        else:
+            image = grey.to_8_bits(image, from_zero=True)
+    rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return rgb
 
 
 def mask_from_image(msg: Any) -> np.ndarray | None:

@@ -82,7 +82,7 @@ def image_from_array(array: np.ndarray, encoding: str, header: Header) -> Image:
     return Image(header=header, **{**fields, "data": bytes_for_message(fields["data"])})
 
 
-def bytes_for_message(data: np.ndarray) -> byte_array:
+def bytes_for_message(data: np.ndarray) -> byte_array[int]:
     """A C-contiguous array as what a uint8[] field takes at once: anything else is checked byte by byte."""
     buffer = byte_array("B")
     buffer.frombytes(data.reshape(-1).view(np.uint8).data)
