@@ -273,7 +273,7 @@ class _StaticPoints:
         Returns (m, 3) float64, a row a point that is seen: distance from its start in pixels, distance of the track
         from the true position in pixels, and 1 if the tracker calls it visible or else 0.
         """
-        true, seen = view.see(self.world)
+        true, seen = view.project(self.world)
         found = _tracks_of(tracks, self.ids[seen])
         moved = np.linalg.norm(true[seen] - self.xy[seen], axis=1)
         error = np.linalg.norm(found.xy - true[seen], axis=1)

@@ -76,7 +76,7 @@ def object_surfaces(result: FrameResult, depth: np.ndarray, camera: Pinhole) -> 
 
     depth: (H, W) float32, as `in_metres` gives it; camera: that of the frame's image
     """
-    return {item.id: _object_surface(item, depth, camera) for item in result.objects}
+    return {obj.id: _object_surface(obj, depth, camera) for obj in result.objects}
 
 
 def positions(points: Points, depth: np.ndarray, camera: Pinhole) -> np.ndarray:
@@ -95,20 +95,20 @@ def positions(points: Points, depth: np.ndarray, camera: Pinhole) -> np.ndarray:
     return xyz
 
 
-def surface_pixels(item: ObjectResult, depth: np.ndarray) -> np.ndarray:
+def surface_pixels(obj: ObjectResult, depth: np.ndarray) -> np.ndarray:
     """(n, 2) int xy: the pixels of an object's mask whose depth is the object's.
 
     Left out are the mask's border, pixels beside a jump in depth, among them those that float between two surfaces,
     and small parts that such jumps cut off from the rest.
     """
-    x, y, width, height = item.box
+    x, y, width, height = obj.box
     left, top = max(x - 1, 0), max(y - 1, 0)
     window = np.s_[top : y + height + 1, left : x + width + 1]
     near = depth[window]
     known = np.isfinite(near)
     nearest = cv2.erode(np.where(known, near, np.float32(np.inf)), _NEIGHBOURS)
     farthest = cv2.dilate(np.where(known, near, np.float32(0)), _NEIGHBOURS)
-    inside = cv2.erode(item.mask[window].view(np.uint8), _NEIGHBOURS, iterations=_BORDER)
+    inside = cv2.erode(obj.mask[window].view(np.uint8), _NEIGHBOURS, iterations=_BORDER)
     kept = (inside > 0) & known & (farthest - nearest <= _MAX_STEP * np.where(known, near, 0))
     _, parts, facts, _ = cv2.connectedComponentsWithStats(kept.view(np.uint8))
     areas = facts[:, cv2.CC_STAT_AREA]
@@ -168,13 +168,13 @@ def require_in_sight(point: np.ndarray, xy: tuple[float, float], depth: np.ndarr
         )
 
 
-def _object_surface(item: ObjectResult, depth: np.ndarray, camera: Pinhole) -> ObjectSurface:
-    xy = surface_pixels(item, depth)
+def _object_surface(obj: ObjectResult, depth: np.ndarray, camera: Pinhole) -> ObjectSurface:
+    xy = surface_pixels(obj, depth)
     x, y = xy.T
     xyz = camera.rays[y, x] * depth[y, x, None]
     xy, xyz = (values[np.isfinite(xyz).all(axis=1)] for values in (xy, xyz))  # Elsewhere the lens sees nothing.
     centre, quaternion = pose(xyz)
-    return ObjectSurface(xy, xyz, centre, quaternion, positions(item.points, depth, camera))
+    return ObjectSurface(xy, xyz, centre, quaternion, positions(obj.points, depth, camera))
 
 
 def _around(xy: np.ndarray, depth: np.ndarray) -> np.ndarray:

@@ -31,24 +31,24 @@ def draw(image: np.ndarray, result: FrameResult) -> np.ndarray:
     """
     canvas = image.copy()
     scale = max(1.0, min(result.size) / 480)
-    for item in result.objects:
-        if item.area:
-            _draw_mask(canvas, item, scale)
-    for item in result.objects:
-        _draw_points(canvas, item, scale)
+    for obj in result.objects:
+        if obj.area:
+            _draw_mask(canvas, obj, scale)
+    for obj in result.objects:
+        _draw_points(canvas, obj, scale)
     tags_in_corner = 0
-    for item in result.objects:
-        anchor = _anchor(item)
-        _draw_tag(canvas, item, anchor, tags_in_corner, scale)
+    for obj in result.objects:
+        anchor = _anchor(obj)
+        _draw_tag(canvas, obj, anchor, tags_in_corner, scale)
         tags_in_corner += anchor is None
     return canvas
 
 
-def _draw_mask(canvas: np.ndarray, item: ObjectResult, scale: float) -> None:
+def _draw_mask(canvas: np.ndarray, obj: ObjectResult, scale: float) -> None:
     """Tint a mask and draw its contour, working in the object's box alone."""
-    x, y, width, height = item.box
+    x, y, width, height = obj.box
     window = np.s_[y : y + height, x : x + width]
-    mask, inside, color = item.mask[window].view(np.uint8), canvas[window], object_color(item.id)
+    mask, inside, color = obj.mask[window].view(np.uint8), canvas[window], object_color(obj.id)
     gray = cv2.cvtColor(inside, cv2.COLOR_RGB2GRAY)  # Without colour, so that the tint has one hue everywhere.
     shades = (np.arange(256)[:, None] * (1 - _OPACITY) + np.array(color) * _OPACITY).astype(np.uint8)
     cv2.copyTo(cv2.LUT(cv2.merge([gray] * 3), shades.reshape(1, 256, 3)), mask, inside)
@@ -57,8 +57,8 @@ def _draw_mask(canvas: np.ndarray, item: ObjectResult, scale: float) -> None:
         cv2.drawContours(canvas, contours, -1, line_color, round(line_width * scale), cv2.LINE_AA)
 
 
-def _draw_points(canvas: np.ndarray, item: ObjectResult, scale: float) -> None:
-    points = item.points
+def _draw_points(canvas: np.ndarray, obj: ObjectResult, scale: float) -> None:
+    points = obj.points
     radius = 4 * scale
     for xy, label, visible in zip(points.xy, points.label, points.visible):
         if not visible:
@@ -67,10 +67,10 @@ def _draw_points(canvas: np.ndarray, item: ObjectResult, scale: float) -> None:
         elif label == POSITIVE:
             _circle(canvas, xy, radius + 1.5 * scale, _DARK)
             _circle(canvas, xy, radius + 0.5 * scale, _WHITE)
-            _circle(canvas, xy, radius - 1 * scale, object_color(item.id))
+            _circle(canvas, xy, radius - 1 * scale, object_color(obj.id))
         else:
             _cross(canvas, xy, radius, _DARK, 4 * scale)
-            _cross(canvas, xy, radius, object_color(item.id), 2 * scale)
+            _cross(canvas, xy, radius, object_color(obj.id), 2 * scale)
 
 
 def _circle(canvas: np.ndarray, xy: np.ndarray, radius: float, color: Color, width: float = -1) -> None:
@@ -90,20 +90,20 @@ def _fixed(xy: np.ndarray) -> tuple[int, int]:
     return round(float(x)), round(float(y))
 
 
-def _anchor(item: ObjectResult) -> Box | None:
+def _anchor(obj: ObjectResult) -> Box | None:
     """(x, y, width, height) of what a tag belongs to: the mask, or else the visible points; None without either."""
-    if item.area:
-        return item.box
-    visible = item.points.visible_xy(POSITIVE)
+    if obj.area:
+        return obj.box
+    visible = obj.points.visible_xy(POSITIVE)
     if len(visible) == 0:
         return None
     (left, top), (right, bottom) = visible.min(axis=0), visible.max(axis=0)
     return int(left), int(top), int(right - left), int(bottom - top)
 
 
-def _draw_tag(canvas: np.ndarray, item: ObjectResult, anchor: Box | None, row: int, scale: float) -> None:
+def _draw_tag(canvas: np.ndarray, obj: ObjectResult, anchor: Box | None, row: int, scale: float) -> None:
     """Draw the object's id, state and score above its anchor, or as row `row` in the corner."""
-    words = [str(item.id), *_state_words(item)]
+    words = [str(obj.id), *_state_words(obj)]
     font, weight = 0.45 * scale, max(1, round(scale))
     widths = [cv2.getTextSize(word, _FONT, font, weight)[0][0] for word in words]
     gap, pad, height = round(13 * scale), round(6 * scale), round(20 * scale)
@@ -111,21 +111,21 @@ def _draw_tag(canvas: np.ndarray, item: ObjectResult, anchor: Box | None, row: i
     x, y = _tag_corner(anchor, (canvas.shape[1], canvas.shape[0]), size, row)
 
     cv2.rectangle(canvas, (x, y), (x + size[0], y + height), _DARK, -1)
-    cv2.rectangle(canvas, (x, y), (x + round(3 * scale), y + height), object_color(item.id), -1)
+    cv2.rectangle(canvas, (x, y), (x + round(3 * scale), y + height), object_color(obj.id), -1)
     left, middle = x + pad + round(3 * scale), y + height // 2
     for word, word_width in zip(words, widths):
         if word is not words[0]:  # A dot between two words, which OpenCV's fonts do not have.
             _circle(canvas, np.array([left - gap / 2, middle]), 2 * scale, _GREY)
-        color = _WHITE if item.state.has_mask else _AMBER
+        color = _WHITE if obj.state.has_mask else _AMBER
         cv2.putText(canvas, word, (left, middle + round(10 * font)), _FONT, font, color, weight, cv2.LINE_AA)
         left += word_width + gap
 
 
-def _state_words(item: ObjectResult) -> list[str]:
-    if item.state == ObjectState.LOST:
+def _state_words(obj: ObjectResult) -> list[str]:
+    if obj.state == ObjectState.LOST:
         return ["LOST"]
-    score = f"{item.score:.2f}"
-    return [score] if item.state.has_mask else ["UNCERTAIN", score]
+    score = f"{obj.score:.2f}"
+    return [score] if obj.state.has_mask else ["UNCERTAIN", score]
 
 
 def _tag_corner(anchor: Box | None, image: tuple[int, int], tag: tuple[int, int], row: int) -> tuple[int, int]:
@@ -157,11 +157,11 @@ def contact_sheet(
     tile_width = (width - gap * (columns - 1)) // columns
     tile_height = max(1, round(images[0].shape[0] * tile_width / images[0].shape[1]))
     sheet = np.full((rows * (tile_height + gap) - gap, width, 3), _WHITE, np.uint8)
-    for place, image in enumerate(images):
+    for number, image in enumerate(images):
         tile = cv2.resize(image, (tile_width, tile_height), interpolation=cv2.INTER_AREA)
-        if place < len(captions):
-            _draw_caption(tile, captions[place])
-        y, x = place // columns * (tile_height + gap), place % columns * (tile_width + gap)
+        if number < len(captions):
+            _draw_caption(tile, captions[number])
+        y, x = number // columns * (tile_height + gap), number % columns * (tile_width + gap)
         sheet[y : y + tile_height, x : x + tile_width] = tile
     return sheet
 
@@ -198,7 +198,7 @@ class ContactSheet:
     def image(self) -> np.ndarray:
         """The sheet (h, w, 3) uint8 RGB of at least one frame, each with its caption."""
         chosen = np.linspace(0, len(self._kept) - 1, min(self._count, len(self._kept))).round().astype(int)
-        frames = [self._kept[place] for place in chosen]
+        frames = [self._kept[number] for number in chosen]
         return contact_sheet(
             [image for _, image in frames], width=self._width, captions=[caption for caption, _ in frames]
         )

@@ -61,14 +61,14 @@ class Recorder:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
         video = self._video or self._open(result.size)
         seconds = f"{result.index / self._fps:.4f}"
-        fits = max((item.id for item in result.objects), default=0) <= 255
+        fits = max((obj.id for obj in result.objects), default=0) <= 255
         labels = result.labels.astype(np.uint8) if fits else result.labels
         write_labels(self.folder / f"labels/{result.index:05d}.png", labels)
-        for item in result.objects:
-            self._tracks.writerows(_track_rows((result.index, seconds), item.id, item.points))
-            state = (item.state.name, f"{item.score:.4f}")
-            self._objects.writerow((result.index, seconds, item.id, *state, item.area, *item.box))
-            self.masks[item.id] += item.area > 0
+        for obj in result.objects:
+            self._tracks.writerows(_track_rows((result.index, seconds), obj.id, obj.points))
+            state = (obj.state.name, f"{obj.score:.4f}")
+            self._objects.writerow((result.index, seconds, obj.id, *state, obj.area, *obj.box))
+            self.masks[obj.id] += obj.area > 0
         drawn = draw(image, result)
         video.write(drawn)
         self._sheet.add(result.index, drawn)

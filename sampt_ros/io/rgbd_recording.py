@@ -55,7 +55,7 @@ class View:
         world[~np.isfinite(world).all(axis=1)] = np.nan
         return world
 
-    def see(self, world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def project(self, world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where points of the world (n, 3) metres are in the image: (n, 2) float64 pixel xy, and (n,) bool, visible.
 
         A point is visible if it is in view and the depth there is its own: another depth means that it is occluded. A

@@ -23,10 +23,10 @@ class LucasKanade(FrameToFrameTracker):
 
     def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         options = {"winSize": (self._config.window,) * 2, "maxLevel": self._config.levels}
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(previous.gray, current.gray, xy, None, **options)
-        back, returned, _ = cv2.calcOpticalFlowPyrLK(current.gray, previous.gray, moved, None, **options)
+        moved, status, _ = cv2.calcOpticalFlowPyrLK(previous.gray, current.gray, xy, None, **options)
+        back, back_status, _ = cv2.calcOpticalFlowPyrLK(current.gray, previous.gray, moved, None, **options)
         visible, confidence = round_trip_visibility(xy, moved, back, self._config.max_error)
-        visible &= inside(moved, current) & (found.ravel() > 0) & (returned.ravel() > 0)
+        visible &= inside(moved, current) & (status.ravel() > 0) & (back_status.ravel() > 0)
         return moved, visible, confidence * visible
 
     def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:

@@ -43,7 +43,7 @@ def first_mask(
 
 def corrected_mask(
     segmenter: FrameSegmenter[Any, Any],
-    item: TrackedObject,
+    tracked: TrackedObject,
     other_points: np.ndarray,
     mask_prompt: np.ndarray,
     frame: Frame,
@@ -55,12 +55,12 @@ def corrected_mask(
     mask_prompt   (H, W) float32 0..1: its mask until now, moved to this frame
     """
     # What the segmenter remembers may be of the mask that is wrong, and so may the points drawn from it.
-    prompt = replace(item.prompt(other_points, mask_prompt, clicks_only=True), memory=None)
+    prompt = replace(tracked.prompt(other_points, mask_prompt, clicks_only=True), memory=None)
     mask, score = segmenter.masks(frame, [prompt], refinements)[0]
-    if not item.violated_clicks(mask) or not len(prompt.positive):
+    if not tracked.violated_clicks(mask) or not len(prompt.positive):
         return CorrectedMask(mask, score, starts_anew=False)
     # The mask until now is too wrong to be corrected. The clicks alone may do better.
     anew, anew_score = segmenter.masks(frame, [replace(prompt, mask=None)], refinements)[0]
-    if item.violated_clicks(anew) < item.violated_clicks(mask):
+    if tracked.violated_clicks(anew) < tracked.violated_clicks(mask):
         return CorrectedMask(anew, anew_score, starts_anew=True)
     return CorrectedMask(mask, score, starts_anew=False)

@@ -97,8 +97,8 @@ class ObjectTable:
     def __getitem__(self, object_id: int) -> TrackedObject:
         """The object with this id; raises UnknownObjectError."""
         if object_id not in self._objects:
-            tracked = ", ".join(map(str, self._objects)) or "none"
-            raise UnknownObjectError(f"expected the id of a tracked object ({tracked}); got {object_id}")
+            known_ids = ", ".join(map(str, self._objects)) or "none"
+            raise UnknownObjectError(f"expected the id of a tracked object ({known_ids}); got {object_id}")
         return self._objects[object_id]
 
     def __delitem__(self, object_id: int) -> None:
@@ -121,14 +121,14 @@ class ObjectTable:
             raise QueryError(f"expected at most max_objects = {max_objects} objects; got one more")
         return object_id
 
-    def put(self, item: TrackedObject) -> TrackedObject | None:
+    def put(self, tracked: TrackedObject) -> TrackedObject | None:
         """Add an object, and return the one with the same id that it takes the place of, if there is one."""
-        self._last_id = max(self._last_id, item.id)
-        replaced = self._objects.get(item.id)
-        self._objects[item.id] = item
+        self._last_id = max(self._last_id, tracked.id)
+        replaced = self._objects.get(tracked.id)
+        self._objects[tracked.id] = tracked
         return replaced
 
-    def positive_points_of_others(self, item: TrackedObject) -> np.ndarray:
+    def positive_points_of_others(self, tracked: TrackedObject) -> np.ndarray:
         """(k, 2) float32 pixel xy: the visible positive points of all objects but this one."""
-        others = [other.points.visible_xy(POSITIVE) for other in self if other is not item]
+        others = [other.points.visible_xy(POSITIVE) for other in self if other is not tracked]
         return np.concatenate(others) if others else np.zeros((0, 2), np.float32)

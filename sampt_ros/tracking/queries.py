@@ -37,9 +37,12 @@ class Query:
         mask: np.ndarray | None = None,
     ) -> Query:
         """A query on an image of size (height, width); raises QueryError if it makes no sense there."""
-        xy, kinds = _points(points, labels, size)
+        xy, point_labels = _points(points, labels, size)
         query = cls(
-            xy, kinds, None if box is None else _box(box, size), None if mask is None else checked_mask(mask, size)
+            xy,
+            point_labels,
+            None if box is None else _box(box, size),
+            None if mask is None else checked_mask(mask, size),
         )
         if len(xy) == 0 and query.box is None and query.mask is None:
             raise QueryError("expected points, a box or a mask; got none of them")
@@ -69,17 +72,16 @@ def _points(points: object, labels: object, size: tuple[int, int]) -> tuple[np.n
     try:
         xy = np.asarray([] if points is None else points, np.float32)
         xy = xy if xy.size else np.zeros((0, 2), np.float32)
-        kinds = np.full(len(xy), POSITIVE) if labels is None else np.asarray(labels).reshape(-1)
+        point_labels = np.full(len(xy), POSITIVE) if labels is None else np.asarray(labels).reshape(-1)
     except (TypeError, ValueError) as error:
         raise QueryError(f"expected points as (n, 2) numbers and labels as (n,): {error}") from None
     if xy.ndim != 2 or xy.shape[1] != 2:
         raise QueryError(f"expected points as (n, 2) numbers; got numbers of shape {xy.shape}")
-    if len(kinds) != len(xy):
-        raise QueryError(f"expected one label per point; got {len(xy)} points and {len(kinds)} labels")
-    if not np.isin(kinds, (NEGATIVE, POSITIVE)).all():
-        raise QueryError(
-            f"expected labels {NEGATIVE} (off the object) or {POSITIVE} (on it); got {sorted(set(kinds.tolist()))}"
-        )
+    if len(point_labels) != len(xy):
+        raise QueryError(f"expected one label per point; got {len(xy)} points and {len(point_labels)} labels")
+    if not np.isin(point_labels, (NEGATIVE, POSITIVE)).all():
+        given = sorted(set(point_labels.tolist()))
+        raise QueryError(f"expected labels {NEGATIVE} (off the object) or {POSITIVE} (on it); got {given}")
     if not np.isfinite(xy).all():
         raise QueryError(f"expected finite point coordinates; got {xy.tolist()}")
     height, width = size
@@ -87,7 +89,7 @@ def _points(points: object, labels: object, size: tuple[int, int]) -> tuple[np.n
     if outside.any():
         x, y = xy[outside][0]
         raise QueryError(f"expected points inside the {width}x{height} image; got ({x:g}, {y:g})")
-    return xy, kinds.astype(np.uint8)
+    return xy, point_labels.astype(np.uint8)
 
 
 def _box(box: Sequence[float], size: tuple[int, int]) -> Box:

@@ -30,7 +30,7 @@ from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy
 from sampt_ros.utils.stage_timer import StageClock
 
-_MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is no longer a prompt.
+_MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
 _REFERENCE = -(2**31)  # Index of the frame that a reference picture is.
 
 
@@ -113,7 +113,7 @@ class SamPt:
 
             # The image is encoded once; all objects with a visible point become masks in one batch.
             with clock("encoding"):
-                if any(item.has_visible_point for item in objects):
+                if any(tracked.has_visible_point for tracked in objects):
                     self._segmenter.encode(frame)
             with clock("decoding"):
                 self._segment(objects, frame)
@@ -123,10 +123,10 @@ class SamPt:
                 if self._config.reacquire.enabled:
                     self._reacquire(objects, frame)
         except INFERENCE_ERRORS:
-            for item in objects:
-                item.result = self._result(item, ObjectState.UNCERTAIN, 0.0)
+            for tracked in objects:
+                tracked.result = self._result(tracked, ObjectState.UNCERTAIN, 0.0)
             raise
-        result = FrameResult(frame.index, frame.size, tuple(item.result for item in objects), clock.stages)
+        result = FrameResult(frame.index, frame.size, tuple(tracked.result for tracked in objects), clock.stages)
 
         # Re-initialisation: good masks yield fresh points, which count from the next frame on.
         with clock("reinit"):
@@ -161,17 +161,17 @@ class SamPt:
 
         clicked = self._points.new(query.positive, query.negative)
         points_now = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
-        item = self._new_object(object_id, points_now, frames[-1], started_area=int(started.sum()))
-        item.propagated_mask = started.astype(np.float32)
-        item.clicked_ids = frozenset(clicked.id.tolist())
-        self._put(item)
+        tracked = self._new_object(object_id, points_now, frames[-1], started_area=int(started.sum()))
+        tracked.propagated_mask = started.astype(np.float32)
+        tracked.clicked_ids = frozenset(clicked.id.tolist())
+        self._put(tracked)
         if len(frames) == 1:
-            self._accept_or_refuse(item, started, score)
+            self._accept_or_refuse(tracked, started, score)
         else:
-            item.memory = self._segmenter.remember(frames[0], started, item.memory)
-            self._propagate_masks([item], frames)
-            self._segment([item], frames[-1])
-        return item.result
+            tracked.memory = self._segmenter.remember(frames[0], started, tracked.memory)
+            self._propagate_masks([tracked], frames)
+            self._segment([tracked], frames[-1])
+        return tracked.result
 
     def add_reference(self, image: np.ndarray, mask: np.ndarray, object_id: int | None = None) -> ObjectResult:
         """Look for an object that is known from a picture: it is LOST until it is seen, then REACQUIRED.
@@ -187,11 +187,11 @@ class SamPt:
         seed = checked_mask(mask, check_image(image).shape[:2])
         object_id = self._objects.free_id(object_id, self._config.max_objects)
         picture = Frame(_REFERENCE, image)
-        item = self._new_object(object_id, Points.none(), self._frames.newest if self._frames else picture)
-        item.reacquisition = self._search.from_reference(picture, seed)
-        item.memory = self._segmenter.remember(picture, seed, None)
-        self._put(item)
-        return item.result
+        tracked = self._new_object(object_id, Points.none(), self._frames.newest if self._frames else picture)
+        tracked.reacquisition = self._search.from_reference(picture, seed)
+        tracked.memory = self._segmenter.remember(picture, seed, None)
+        self._put(tracked)
+        return tracked.result
 
     def add_points(
         self,
@@ -209,16 +209,16 @@ class SamPt:
         points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), and then nothing
         has changed.
         """
-        item = self._objects[object_id]
+        tracked = self._objects[object_id]
         frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
-        item.points, item.clicked_ids = item.points + added, item.clicked_ids | frozenset(added.id.tolist())
-        self._correct(item, frames[-1])
-        if item.result.state.has_mask:
-            self._redraw_points(item, item.result.mask, frames[-1:], keep=item.clicks)
-            item.result = replace(item.result, points=item.points)
-        return item.result
+        tracked.points, tracked.clicked_ids = tracked.points + added, tracked.clicked_ids | frozenset(added.id.tolist())
+        self._correct(tracked, frames[-1])
+        if tracked.result.state.has_mask:
+            self._redraw_points(tracked, tracked.result.mask, frames[-1:], keep=tracked.clicks)
+            tracked.result = replace(tracked.result, points=tracked.points)
+        return tracked.result
 
     def remove_object(self, object_id: int) -> None:
         """Stop tracking an object; raises UnknownObjectError."""
@@ -231,9 +231,9 @@ class SamPt:
         history = MaskHistory(started_area, frame.index, deque(maxlen=self._policy.lookback))
         return TrackedObject(object_id, points, history, None, result)
 
-    def _put(self, item: TrackedObject) -> None:
+    def _put(self, tracked: TrackedObject) -> None:
         """Track an object, in place of any that had its id."""
-        replaced = self._objects.put(item)
+        replaced = self._objects.put(tracked)
         if replaced is not None:
             self._points.forget(replaced.points)
 
@@ -242,115 +242,115 @@ class SamPt:
         frame = self._frames.next_frame(image)
         objects = list(self._objects)
         with clock("tracking"), self._segmenter.saving_memory():
-            moved = self._points.update([item.points for item in objects], frame)
+            moved = self._points.update([tracked.points for tracked in objects], frame)
         self._frames.append(frame)
-        for item, points in zip(objects, moved):
-            item.points = points
+        for tracked, points in zip(objects, moved):
+            tracked.points = points
         return frame
 
     def _propagate_masks(self, objects: Iterable[TrackedObject], frames: Sequence[Frame]) -> None:
         """Move the last accepted masks from frames[0] to frames[-1]."""
-        for item in objects:
+        for tracked in objects:
+            # Without the option a mask would stay behind, and be wrong if the option were switched on later.
+            mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
             for previous, current in pairwise(frames):
-                if not self._config.prompting.carry_mask:
-                    item.propagated_mask = None  # It stays behind, and is of no use if the option is switched on later.
-                elif item.propagated_mask is not None:
-                    item.propagated_mask = self._points.tracker.propagate_mask(item.propagated_mask, previous, current)
-            if item.propagated_mask is not None and np.count_nonzero(item.propagated_mask > 0.5) < _MIN_PROPAGATED:
-                item.propagated_mask = None  # From now on the points alone say where the object is.
+                if mask is not None:
+                    mask = self._points.tracker.propagate_mask(mask, previous, current)
+            # Where too little of a mask is left, the points alone say where the object is.
+            is_left = mask is not None and np.count_nonzero(mask > 0.5) >= _MIN_PROPAGATED
+            tracked.propagated_mask = mask if is_left else None
 
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Give each of these objects its result on the newest frame."""
-        visible = [item for item in objects if item.has_visible_point]
-        for item in objects:
-            if not item.has_visible_point:
-                item.result = self._result(item, ObjectState.LOST, 0.0)
+        visible = [tracked for tracked in objects if tracked.has_visible_point]
+        for tracked in objects:
+            if not tracked.has_visible_point:
+                tracked.result = self._result(tracked, ObjectState.LOST, 0.0)
         if not visible:
             return
-        prompts = [
-            item.prompt(self._objects.positive_points_of_others(item), self._mask_prompt(item)) for item in visible
-        ]
+        others = [self._objects.positive_points_of_others(tracked) for tracked in visible]
+        prompts = [tracked.prompt(points, self._mask_prompt(tracked)) for tracked, points in zip(visible, others)]
         masks = self._segmenter.masks(frame, prompts, self._config.prompting.refinements)
-        for item, (mask, score) in zip(visible, masks):
-            self._accept_or_refuse(item, mask, score)
+        for tracked, (mask, score) in zip(visible, masks):
+            self._accept_or_refuse(tracked, mask, score)
 
-    def _mask_prompt(self, item: TrackedObject) -> np.ndarray | None:
-        return item.propagated_mask if self._config.prompting.carry_mask else None
+    def _mask_prompt(self, tracked: TrackedObject) -> np.ndarray | None:
+        return tracked.propagated_mask if self._config.prompting.carry_mask else None
 
-    def _correct(self, item: TrackedObject, frame: Frame) -> None:
+    def _correct(self, tracked: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
-        item.reacquisition = None  # It was learned from masks that were wrong.
-        mask_prompt = self._mask_prompt(item)
-        if mask_prompt is None or not item.has_visible_point:
-            self._segment([item], frame)
+        tracked.reacquisition = None  # It was learned from masks that were wrong.
+        mask_prompt = self._mask_prompt(tracked)
+        if mask_prompt is None or not tracked.has_visible_point:
+            self._segment([tracked], frame)
             return
-        others = self._objects.positive_points_of_others(item)
+        others = self._objects.positive_points_of_others(tracked)
         refinements = self._config.prompting.refinements
-        corrected = corrected_mask(self._segmenter, item, others, mask_prompt, frame, refinements)
+        corrected = corrected_mask(self._segmenter, tracked, others, mask_prompt, frame, refinements)
         if corrected.starts_anew:
-            item.memory = None
-        self._accept_or_refuse(item, corrected.mask, corrected.score)
+            tracked.memory = None
+        self._accept_or_refuse(tracked, corrected.mask, corrected.score)
 
-    def _accept_or_refuse(self, item: TrackedObject, mask: np.ndarray, score: float) -> None:
+    def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float) -> None:
         """Make a mask (H, W) bool the object's on the newest frame, unless its predicted IoU is too low."""
         if not (score >= self._config.prompting.iou_threshold and mask.any()):  # A NaN is refused too.
-            item.result = self._result(item, ObjectState.UNCERTAIN, score)
+            tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score)
             return
         frame = self._frames.newest
-        item.result = self._result(item, ObjectState.TRACKING, min(score, 1.0), mask)
-        item.propagated_mask = mask.astype(np.float32)
-        item.memory = self._segmenter.remember(frame, mask, item.memory)
-        item.history.add(AcceptedMask(frame.index, mask, item.result.area))
+        tracked.result = self._result(tracked, ObjectState.TRACKING, min(score, 1.0), mask)
+        tracked.propagated_mask = mask.astype(np.float32)
+        tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
+        tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
 
     def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
         self._search.observe(objects, frame)
-        for item in [item for item in objects if self._search.has_drifted(item, frame)]:
-            self._lose(item)
+        for tracked in [tracked for tracked in objects if self._search.has_drifted(tracked, frame)]:
+            self._lose(tracked)
         self._search.learn(objects, frame)
-        for item in filter(self._search.is_sought, objects):
+        for tracked in filter(self._search.is_sought, objects):
             occupied = reduce(np.logical_or, [other.result.mask for other in objects])
-            found = self._search.find(item, frame, occupied)
-            item.reacquisition = found.reacquisition
+            found = self._search.find(tracked, frame, occupied)
+            tracked.reacquisition = found.reacquisition
             if found.mask is not None:
-                self._restart(item, found.mask, found.score, frame)
+                self._restart(tracked, found.mask, found.score, frame)
 
-    def _lose(self, item: TrackedObject) -> None:
+    def _lose(self, tracked: TrackedObject) -> None:
         """Forget where an object was, but not what it looked like."""
-        self._points.forget(item.points)
-        item.points, item.clicked_ids, item.propagated_mask = Points.none(), frozenset(), None
-        item.history.accepted.clear()
-        item.result = self._result(item, ObjectState.LOST, 0.0)
+        self._points.forget(tracked.points)
+        tracked.points, tracked.clicked_ids, tracked.propagated_mask = Points.none(), frozenset(), None
+        tracked.history.accepted.clear()
+        tracked.result = self._result(tracked, ObjectState.LOST, 0.0)
 
-    def _restart(self, item: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
+    def _restart(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
         """Go on with an object that was found again, under its old id; mask (H, W) bool."""
-        self._accept_or_refuse(item, mask, score)
-        self._redraw_points(item, mask, [frame])
-        item.history.since = frame.index
-        item.result = replace(item.result, state=ObjectState.REACQUIRED, points=item.points)
+        self._accept_or_refuse(tracked, mask, score)
+        self._redraw_points(tracked, mask, [frame])
+        tracked.history.since = frame.index
+        tracked.result = replace(tracked.result, state=ObjectState.REACQUIRED, points=tracked.points)
 
     def _result(
-        self, item: TrackedObject, state: ObjectState, score: float, mask: np.ndarray | None = None
+        self, tracked: TrackedObject, state: ObjectState, score: float, mask: np.ndarray | None = None
     ) -> ObjectResult:
         """An object's result on the newest frame; without a mask (H, W) bool, an empty one."""
         if mask is None:
             mask = np.zeros(self._frames.newest.size, bool)
-        return ObjectResult(item.id, state, score, mask, item.points)
+        return ObjectResult(tracked.id, state, score, mask, tracked.points)
 
     def _reinitialise(self, frame: Frame) -> None:
         """Draw fresh points where the policy says so, and bring them from the mask's frame to this one."""
-        histories = {item.id: item.history for item in self._objects}
+        histories = {tracked.id: tracked.history for tracked in self._objects}
         for object_id, accepted in self._policy.choose(frame.index, histories).items():
             frames = [buffered for buffered in self._frames if buffered.index >= accepted.index]
-            item = self._objects[object_id]
-            self._redraw_points(item, accepted.mask, frames)
-            item.history.since = frame.index
+            tracked = self._objects[object_id]
+            self._redraw_points(tracked, accepted.mask, frames)
+            tracked.history.since = frame.index
 
     def _redraw_points(
-        self, item: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points | None = None
+        self, tracked: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points | None = None
     ) -> None:
         """Replace an object's points, but those to `keep`, by fresh ones from its mask (H, W) bool on frames[0]."""
         keep = Points.none() if keep is None else keep
         fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)
-        self._points.forget(item.points.at(~np.isin(item.points.id, keep.id)))
-        item.points, item.clicked_ids = keep + fresh, frozenset(keep.id.tolist())
+        self._points.forget(tracked.points.at(~np.isin(tracked.points.id, keep.id)))
+        tracked.points, tracked.clicked_ids = keep + fresh, frozenset(keep.id.tolist())

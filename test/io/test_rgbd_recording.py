@@ -19,7 +19,7 @@ def test_what_a_view_sees_is_where_it_was():
     view = wall(0)
     view.pose[:3, :3] = cv2.Rodrigues(np.array([0.1, -0.2, 0.3]))[0]
     view.pose[:3, 3] = (1, 2, 3)
-    xy, seen = view.see(view.world(SOME))
+    xy, seen = view.project(view.world(SOME))
     assert xy == pytest.approx(SOME)
     assert seen.all()
     centre = view.world(np.array([(32, 24)]))  # on the optical axis
@@ -27,7 +27,7 @@ def test_what_a_view_sees_is_where_it_was():
 
 
 def test_points_of_the_wall_move_as_the_camera_does():
-    xy, seen = wall(8).see(wall(0).world(SOME))
+    xy, seen = wall(8).project(wall(0).world(SOME))
     assert xy == pytest.approx(SOME + np.array([8, 0]))
     assert seen.all()
 
@@ -47,15 +47,15 @@ def test_points_of_the_wall_move_as_the_camera_does():
 def test_a_point_is_occluded_where_the_depth_is_not_its_own(depth, seen):
     view = wall(8)
     view.depth[10, 18] = depth  # where the first point is by then
-    assert view.see(wall(0).world(SOME))[1].tolist() == [seen, True]
+    assert view.project(wall(0).world(SOME))[1].tolist() == [seen, True]
 
 
 def test_points_out_of_view_or_behind_the_camera_are_not_seen():
     world = wall(0).world(SOME)
-    assert wall(30).see(world)[1].tolist() == [True, False]
+    assert wall(30).project(world)[1].tolist() == [True, False]
     behind = wall(0)
     behind.pose[2, 3] = 3
-    assert behind.see(world)[1].tolist() == [False, False]
+    assert behind.project(world)[1].tolist() == [False, False]
 
 
 @pytest.mark.parametrize("near", [(10, 10), (12, 12)], ids=["there", "two pixels away"])
@@ -69,7 +69,7 @@ def test_the_place_of_points_without_or_at_a_step_of_depth_is_unknown(near, dept
 def test_without_a_pose_nothing_is_known_or_seen():
     lost = replace(wall(0), pose=np.full((4, 4), np.nan))
     assert np.isnan(lost.world(SOME)).all()
-    assert not lost.see(wall(0).world(SOME))[1].any()
+    assert not lost.project(wall(0).world(SOME))[1].any()
 
 
 def test_folders_are_told_apart(tmp_path):

@@ -121,7 +121,7 @@ def watch_clicks(node: Harness, landed: list[tuple[float, float]]) -> None:
 
 def test_a_click_in_the_world_lands_where_the_true_pose_and_depth_put_it(played, record_property):
     first, last = played.views[0], played.views[-1]
-    expected, seen = last.see(first.world(CLICKED))
+    expected, seen = last.project(first.world(CLICKED))
     assert seen.all()
     assert np.linalg.norm(expected - CLICKED, axis=1).min() > 3  # else the test would say nothing
     errors = np.linalg.norm(np.array(played.landed) - np.concatenate([CLICKED, expected]), axis=1)

@@ -1,1 +1,1 @@
-"""GrabCut, around the carried mask or a click."""
+"""GrabCut, around a mask prompt or a click."""

@@ -23,8 +23,8 @@ def graph_cut(evidence: np.ndarray, lab: np.ndarray, weight: float) -> np.ndarra
     inside = evidence > 0
     if inside.all() or not inside.any():
         return inside
-    level = np.clip(2 * evidence + _LEVELS / 2 + 0.5, 0, _LEVELS).astype(np.uint8)
-    image = np.dstack([level, lab[..., 0], lab[..., 1]])
+    quantised = np.clip(2 * evidence + _LEVELS / 2 + 0.5, 0, _LEVELS).astype(np.uint8)
+    image = np.dstack([quantised, lab[..., 0], lab[..., 1]])
     labels = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     labels[evidence <= _EXCLUDED] = cv2.GC_BGD
     off, on = _gaussian(0, weight), _gaussian(_LEVELS, weight)

@@ -64,37 +64,41 @@ class ObjectSearch:
     def observe(self, objects: Iterable[TrackedObject], frame: Frame) -> None:
         """Take in the next frame; if it follows a cut, all objects are in doubt."""
         self._cuts.observe(frame)
-        for item in objects:
-            if item.reacquisition and self._cuts.is_cut:
-                item.reacquisition = item.reacquisition.after_cut()
+        for tracked in objects:
+            if tracked.reacquisition and self._cuts.is_cut:
+                tracked.reacquisition = tracked.reacquisition.after_cut()
 
-    def has_drifted(self, item: TrackedObject, frame: Frame) -> bool:
+    def has_drifted(self, tracked: TrackedObject, frame: Frame) -> bool:
         """Whether an object's mask is due to be checked on this frame, and lies on something else."""
-        if not item.result.state.has_mask or not item.reacquisition or not item.reacquisition.is_check_due(frame.index):
+        if (
+            not tracked.result.state.has_mask
+            or not tracked.reacquisition
+            or not tracked.reacquisition.is_check_due(frame.index)
+        ):
             return False
-        return item.reacquisition.has_drifted(self._segmenter.describe(frame), item.result.mask)
+        return tracked.reacquisition.has_drifted(self._segmenter.describe(frame), tracked.result.mask)
 
     def learn(self, objects: Iterable[TrackedObject], frame: Frame) -> None:
         """Learn from the masks of this frame where that is due; masks that have drifted must be gone by now."""
-        for item in objects:
-            known, state = item.reacquisition, item.result.state
+        for tracked in objects:
+            known, state = tracked.reacquisition, tracked.result.state
             if state.has_mask and (known is None or frame.index >= known.learn_at):
                 known = known or Reacquisition.start(self.config.reacquire)
-                known = known.learned(frame.index, self._segmenter.describe(frame), item.result.mask)
+                known = known.learned(frame.index, self._segmenter.describe(frame), tracked.result.mask)
             elif state.has_mask and known is not None:
                 known = known.checked()
-            item.reacquisition = known and known.after_frame(state)
+            tracked.reacquisition = known and known.after_frame(state)
 
-    def is_sought(self, item: TrackedObject) -> bool:
+    def is_sought(self, tracked: TrackedObject) -> bool:
         """Whether an object is to be looked for in the whole image."""
-        return item.reacquisition is not None and item.reacquisition.is_sought(item.result.state)
+        return tracked.reacquisition is not None and tracked.reacquisition.is_sought(tracked.result.state)
 
-    def find(self, item: TrackedObject, frame: Frame, occupied: np.ndarray) -> SearchResult:
+    def find(self, tracked: TrackedObject, frame: Frame, occupied: np.ndarray) -> SearchResult:
         """Look for a sought object by a click where the frame looks most like it.
 
         occupied: (H, W) bool, all objects' masks on this frame
         """
-        known = item.reacquisition
+        known = tracked.reacquisition
         if known is None or not known.appearance.is_known:
             return SearchResult(known)
         feature_map = self._segmenter.describe(frame)
@@ -103,7 +107,7 @@ class ObjectSearch:
         cell = known.candidate(response)
         if cell is None:
             return SearchResult(known)
-        mask, score = self._mask_at(cell, feature_map, item, frame)
+        mask, score = self._mask_at(cell, feature_map, tracked, frame)
         if not known.matches(frame.index, feature_map, cell, mask):
             return SearchResult(known.rejecting(cell, frame.index))
         sighting = Sighting.of(mask)
@@ -112,11 +116,11 @@ class ObjectSearch:
         return SearchResult(known.sighted(sighting))
 
     def _mask_at(
-        self, cell: np.ndarray, feature_map: np.ndarray, item: TrackedObject, frame: Frame
+        self, cell: np.ndarray, feature_map: np.ndarray, tracked: TrackedObject, frame: Frame
     ) -> tuple[np.ndarray, float]:
         """The mask (H, W) bool and predicted IoU of a click on a cell (x, y); a refused mask is empty."""
         scale = np.array(frame.size[::-1], np.float32) / feature_map.shape[1::-1]
-        click = ObjectPrompt(((cell + 0.5) * scale - 0.5)[None].astype(np.float32), memory=item.memory)
+        click = ObjectPrompt(((cell + 0.5) * scale - 0.5)[None].astype(np.float32), memory=tracked.memory)
         prompting = self.config.prompting
         mask, score = self._segmenter.masks(frame, [click], prompting.refinements, ambiguous=True)[0]
         is_accepted = score >= prompting.iou_threshold  # False for a NaN
