@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from synthetic import disk, texture
 
-from sampt_ros.config.core import GrabCutConfig, SamPtConfig
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.data_types import Frame
 from sampt_ros.errors import ConfigError
 from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.segmenters import SEGMENTERS, build_segmenter
 from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
-from sampt_ros.segmenters.grabcut.segmenter import GrabCut
 from sampt_ros.tracking.reacquisition.appearance import AppearanceModel
 
 HEIGHT, WIDTH = 160, 256  # what the small SAM takes without rescaling
@@ -203,36 +202,6 @@ def test_an_image_may_be_a_view(segmenter, kind):
     prompts = Prompts.pack([ON_RED], [ON_BLUE])
     expected = segmenter.decode(segmenter.encode(Frame(0, image)), prompts)
     assert_same(segmenter.decode(segmenter.encode(Frame(0, view)), prompts), expected)
-
-
-def test_pack_puts_positive_points_first_and_pads_the_rest():
-    prompts = Prompts.pack([ON_RED[:2], ON_BLUE], [ON_BLUE, NO_POINTS])
-    assert prompts.labels.tolist() == [[POSITIVE, POSITIVE, NEGATIVE], [POSITIVE, PADDING, PADDING]]
-    assert prompts.xy[0].tolist() == [*ON_RED[:2].tolist(), *ON_BLUE.tolist()]
-    assert len(prompts) == 2
-
-
-def test_grabcut_finds_the_disk_that_was_clicked():
-    grabcut = SEGMENTERS["grabcut"](SamPtConfig())
-    decoded = grabcut.decode(grabcut.encode(scene()), Prompts.pack([ON_RED], [ON_BLUE]))
-    assert region_similarity(RED, decoded.masks()[0]) > 0.8
-
-
-def test_grabcut_draws_a_mask_that_is_a_little_off_to_the_disk():
-    grabcut = SEGMENTERS["grabcut"](SamPtConfig())
-    embedding = grabcut.encode(scene())
-    off = np.roll(BLUE, (3, -4), (0, 1))
-    prompts = replace(
-        Prompts.pack([ON_BLUE], [ON_RED]), logits=grabcut.mask_prompt(embedding, [off.astype(np.float32)])
-    )
-    found = grabcut.decode(embedding, prompts).masks()[0]
-    assert region_similarity(BLUE, found) > max(0.9, region_similarity(BLUE, off))
-
-
-def test_grabcut_learns_nothing_from_a_mask_too_thin_to_see_at_its_scale():
-    grabcut, line, frame = GrabCut(GrabCutConfig(work_size=32)), np.eye(HEIGHT, WIDTH, dtype=bool), scene()
-    assert grabcut.remember(frame, line, None) is None
-    assert grabcut.remember(frame, RED, None) is not None
 
 
 def test_the_configuration_offers_every_segmenter():

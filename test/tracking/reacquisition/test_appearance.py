@@ -64,24 +64,6 @@ def test_a_frame_learned_again_is_kept_once_and_with_the_newer_mask():
     assert appearance.area_range == (200, 200)
 
 
-def test_matrix_products_leave_no_threads_behind(monkeypatch):
-    threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl is missing, which counts threads")
-    seen = []
-
-    def counted(*arguments):
-        seen.extend(each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas")
-        return solve(*arguments)
-
-    solve = np.linalg.solve
-    monkeypatch.setattr(np.linalg, "solve", counted)
-    before = threadpoolctl.threadpool_info()
-    appearance = AppearanceModel(capacity=3)
-    appearance = appearance.learned(0, scene(red=(2, 3)), mask_of(2, 3))
-    appearance.response(scene(red=(2, 3)))
-    assert set(seen) == {1}
-    assert threadpoolctl.threadpool_info() == before
-
-
 def test_an_object_that_looks_like_all_around_it_resembles_itself():
     appearance = AppearanceModel(capacity=3)
     for index in range(3):

@@ -14,25 +14,18 @@ pytest.importorskip("torch", reason="torch is missing, which the network runs on
 pytest.importorskip("safetensors", reason="safetensors is missing, which reads the weights")
 
 import torch
-from safetensors.torch import load_file, save_file
 
-from sampt_ros.config.core import NanoConfig, SamPtConfig
-from sampt_ros.config.options import updated
+from sampt_ros.config.core import NanoConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import Frame
-from sampt_ros.errors import CheckpointError, ConfigError
 from sampt_ros.evaluation.davis import Annotation, davis_sequences
 from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.evaluation.simulated_clicks import most_interior_point
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects
 from sampt_ros.evaluation.synthetic_scene import Scene
 from sampt_ros.io.video import read_image
-from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Prompts
-from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
-from sampt_ros.segmenters.nano.network import PROMPT_CHANNELS, Memory, NanoNetwork
 from sampt_ros.segmenters.nano.segmenter import Nano
-from sampt_ros.segmenters.nano.weights import WEIGHTS
 from sampt_ros.tracking.sam_pt import SamPt
 
 NO_POINTS = np.zeros((0, 2), np.float32)
@@ -179,21 +172,6 @@ def test_what_others_remember_changes_nothing(nano):
         np.testing.assert_allclose(together.logits[:1], nano.decode(embedding, alone).logits, atol=1e-3)
 
 
-def test_memories_are_joined_with_padding_that_is_not_valid():
-    def seen(*positions):
-        parts = (
-            Memory(torch.ones(1, n, 3), torch.ones(1, n, 2), torch.ones(1, n), torch.ones(1, n, dtype=torch.bool))
-            for n in positions
-        )
-        return ObjectMemory(tuple(range(len(positions))), tuple(parts))
-
-    assert joined([None, None]) is None
-    memory = joined([seen(4), None, seen(4, 4, 9)])  # the last one from a larger window
-    assert memory.keys.shape == (3, 17, 3)
-    assert memory.values.shape == (3, 17, 2)
-    assert memory.valid.sum(1).tolist() == [4, 0, 17]
-
-
 # Many objects
 
 
@@ -224,30 +202,6 @@ def test_windows_stay_as_large_as_the_budget_allows():
     assert {window.size for window in embedding.features} == {192}
 
 
-# The network
-
-
-@pytest.mark.parametrize("side", [96, 256])
-def test_the_network_takes_windows_of_any_size(side):
-    network = NanoNetwork().eval()
-    with torch.inference_mode():
-        features = network.encode(torch.zeros(2, 3, side, side))
-        memory = network.memorize(features, torch.ones(2, 1, side, side))
-        logits, rating = network.decode(features, torch.zeros(2, PROMPT_CHANNELS, side // 4, side // 4), memory)
-    assert logits.shape == (2, side // 2, side // 2)
-    assert rating.shape == (2,)
-
-
-def test_no_memory_is_as_a_memory_of_nothing():
-    network = NanoNetwork().eval()
-    with torch.inference_mode():
-        features = network.encode(torch.rand(1, 3, 96, 96) * 255)
-        empty = network.memorize(features, torch.ones(1, 1, 96, 96))
-        empty = replace(empty, valid=torch.zeros_like(empty.valid))
-        prompts = torch.zeros(1, PROMPT_CHANNELS, 24, 24)
-        torch.testing.assert_close(network.decode(features, prompts, empty), network.decode(features, prompts))
-
-
 def test_a_window_is_encoded_once(nano, monkeypatch):
     image, mask, _ = scene(0)
     embedding = nano.encode(Frame(0, image))
@@ -260,37 +214,3 @@ def test_a_window_is_encoded_once(nano, monkeypatch):
     nano.decode(embedding, prompts)
     nano.decode(embedding, prompts)
     assert encoded == [1]
-
-
-# The file
-
-
-def test_the_weights_are_small_enough_to_ship():
-    assert WEIGHTS.stat().st_size < 10_000_000
-
-
-def test_other_weights_can_be_given(tmp_path):
-    weights = load_file(WEIGHTS)
-    save_file(weights, tmp_path / "mine.safetensors")
-    config = updated(SamPtConfig(), {"segmenter": "nano", "nano.checkpoint": str(tmp_path / "mine.safetensors")})
-    assert isinstance(build_segmenter(config), Nano)
-
-
-@pytest.mark.parametrize("kind", ["missing file", "truncated", "a tensor missing", "another shape"])
-def test_bad_weights_are_refused(tmp_path, kind):
-    path = tmp_path / "bad.safetensors"
-    weights = load_file(WEIGHTS)
-    name = next(iter(weights))
-    if kind == "truncated":
-        path.write_bytes(WEIGHTS.read_bytes()[:1000])
-    elif kind == "a tensor missing":
-        save_file({key: value for key, value in weights.items() if key != name}, path)
-    elif kind == "another shape":
-        save_file({**weights, name: torch.zeros(7)}, path)
-    with pytest.raises(CheckpointError, match=r"nano|safetensors"):
-        Nano(NanoConfig(checkpoint=str(path)))
-
-
-def test_the_window_must_suit_the_network():
-    with pytest.raises(ConfigError, match="window: expected a multiple of 32, got 250"):
-        NanoConfig(window=250)

@@ -1,0 +1,47 @@
+"""What the nano segmenter remembers of an object."""
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is missing, which the network runs on")
+
+import torch
+
+from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
+from sampt_ros.segmenters.nano.network import Memory
+
+
+def memory_of(positions: int) -> Memory:
+    """The memory of one frame, of so many positions."""
+    values = (torch.ones(1, positions, 3), torch.ones(1, positions, 2), torch.ones(1, positions))
+    return Memory(*values, torch.ones(1, positions, dtype=torch.bool))
+
+
+def test_a_frame_is_wanted_again_or_after_the_gap():
+    memory = ObjectMemory().learned(3, memory_of(4), capacity=2)
+    assert ObjectMemory().wants(0, gap=5)
+    assert [memory.wants(frame, gap=5) for frame in (3, 7, 8)] == [True, False, True]
+
+
+def test_the_first_frame_and_the_latest_are_kept():
+    memory = ObjectMemory()
+    for frame in (0, 5, 10, 15):
+        memory = memory.learned(frame, memory_of(4), capacity=3)
+    assert memory.frames == (0, 10, 15)
+
+
+def test_a_frame_learned_again_takes_its_own_place():
+    first, again = memory_of(4), memory_of(4)
+    memory = ObjectMemory().learned(0, first, capacity=3).learned(0, again, capacity=3)
+    assert memory.frames == (0,)
+    assert memory.memories[0] is again
+
+
+def test_memories_are_joined_with_padding_that_is_not_valid():
+    def known(*positions):
+        return ObjectMemory(tuple(range(len(positions))), tuple(map(memory_of, positions)))
+
+    assert joined([None, None]) is None
+    memory = joined([known(4), None, known(4, 4, 9)])  # The last one is from a larger window.
+    assert memory.keys.shape == (3, 17, 3)
+    assert memory.values.shape == (3, 17, 2)
+    assert memory.valid.sum(1).tolist() == [4, 0, 17]
