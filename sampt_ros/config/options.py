@@ -19,8 +19,8 @@ class Option:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     unit: str = ""
-    live: bool = False  # may change while running
-    fixed: bool = False  # may be set at start only
+    live: bool = False  # It may change while running.
+    fixed: bool = False  # It may be set at start only.
 
     def check(self, name: str, value: Any, kind: type) -> Any:
         """Return `value` as `kind`; raise ConfigError with what is allowed if it cannot be."""
@@ -60,21 +60,21 @@ class Section:
     """Base of all groups of options: checks every value when it is made."""
 
     def __post_init__(self) -> None:
-        for item in fields(self):  # type: ignore[arg-type]
-            limits = item.metadata.get("option")
+        for parameter in fields(self):  # type: ignore[arg-type]
+            limits = parameter.metadata.get("option")
             if limits is not None:
-                value = limits.check(item.name, getattr(self, item.name), type(item.default))
-                object.__setattr__(self, item.name, value)  # an int given for a float
+                value = limits.check(parameter.name, getattr(self, parameter.name), type(parameter.default))
+                object.__setattr__(self, parameter.name, value)  # An int is taken for a float.
 
 
 def walk(config: Section, prefix: str = "") -> Iterator[tuple[str, Any, Option]]:
     """Yield (dotted name, value, Option) of every parameter."""
-    for item in fields(config):  # type: ignore[arg-type]
-        value = getattr(config, item.name)
+    for parameter in fields(config):  # type: ignore[arg-type]
+        value = getattr(config, parameter.name)
         if is_dataclass(value):
-            yield from walk(value, f"{prefix}{item.name}.")  # type: ignore[arg-type]
+            yield from walk(value, f"{prefix}{parameter.name}.")  # type: ignore[arg-type]
         else:
-            yield prefix + item.name, value, item.metadata["option"]
+            yield prefix + parameter.name, value, parameter.metadata["option"]
 
 
 def updated(config: Config, changes: Mapping[str, Any], prefix: str = "") -> Config:
@@ -82,7 +82,7 @@ def updated(config: Config, changes: Mapping[str, Any], prefix: str = "") -> Con
 
     Raises ConfigError for an unknown name (with the known ones) or a bad value.
     """
-    known = {item.name: getattr(config, item.name) for item in fields(config)}  # type: ignore[arg-type]
+    known = {parameter.name: getattr(config, parameter.name) for parameter in fields(config)}  # type: ignore[arg-type]
     direct: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}
     for name, value in changes.items():

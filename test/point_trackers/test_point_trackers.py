@@ -166,29 +166,29 @@ def test_tracks_are_of_the_stated_types(tracker):
     assert (tracks.confidence <= 1).all()
 
 
-def test_a_carried_mask_moves_with_the_image(accurate_tracker):
+def test_a_propagated_mask_moves_with_the_image(accurate_tracker):
     previous, current = moving_texture(2, (4, -3))
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[40:80, 50:100] = 1
     run(accurate_tracker, [previous, current])
-    carried = accurate_tracker.propagate_mask(mask, previous, current)
-    if carried is None:
+    propagated = accurate_tracker.propagate_mask(mask, previous, current)
+    if propagated is None:
         pytest.skip("this tracker knows no dense motion")
-    moved, expected = carried > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0
+    moved, expected = propagated > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0
     assert (moved & expected).sum() > 0.95 * (moved | expected).sum()
 
 
-def test_a_carried_mask_is_a_mask(tracker):
+def test_a_propagated_mask_is_a_mask(tracker):
     previous, current = moving_texture(2, (4, -3))
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[5:20, 50:100] = 1
     for given in (mask, np.zeros_like(mask)):
-        carried = tracker.propagate_mask(given, previous, current)
-        if carried is None:
+        propagated = tracker.propagate_mask(given, previous, current)
+        if propagated is None:
             pytest.skip("this tracker knows no dense motion")
-        assert (carried.shape, carried.dtype) == (mask.shape, np.float32)
-        assert (carried >= 0).all()
-        assert (carried <= 1).all()
+        assert (propagated.shape, propagated.dtype) == (mask.shape, np.float32)
+        assert (propagated >= 0).all()
+        assert (propagated <= 1).all()
 
 
 def test_the_configuration_offers_every_tracker():

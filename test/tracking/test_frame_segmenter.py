@@ -92,9 +92,9 @@ def test_no_more_are_decoded_at_once_than_the_segmenter_is_fastest_with(segmente
     segmenter.at_once = 2
     sam_pt = SamPt(SamPtConfig(), segmenter, tracker)
     sam_pt.step(blank())
-    places = [(10, 10), (30, 10), (50, 10), (10, 30), (30, 30)]
-    for place in places:
-        sam_pt.add_object([place])
+    positions = [(10, 10), (30, 10), (50, 10), (10, 30), (30, 30)]
+    for position in positions:
+        sam_pt.add_object([position])
     segmenter.passes.clear()
     result = sam_pt.step(blank())
     sizes = [len(prompts) for prompts, _ in segmenter.passes]

@@ -97,7 +97,7 @@ def test_the_users_box_is_in_the_first_pass():
     np.testing.assert_array_equal(prompts.boxes, np.float32([[np.nan] * 4, (10, 10, 20, 20)]))
 
 
-def test_a_carried_mask_is_the_first_pass_mask_prompt():
+def test_a_propagated_mask_is_the_first_pass_mask_prompt():
     mask = np.zeros(FRAME.size, np.float32)
     mask[10:20, 10:20] = 1
     ((prompts, _),) = passes(ObjectPrompt(POSITIVES), ObjectPrompt(POSITIVES, mask=mask))

@@ -345,7 +345,7 @@ def test_more_points_correct_an_object(fixed):
     assert fixed.step().objects[0].points.id.tolist() == corrected.points.id.tolist()
 
 
-def test_clicks_alone_correct_a_carried_mask():
+def test_clicks_alone_correct_a_propagated_mask():
     fixed = Fixed(prompting__carry_mask=True, points__negative=0)
     item = fixed.add()
     fixed.sam_pt.add_points(item.id, [(24, 20)])
@@ -356,7 +356,7 @@ def test_clicks_alone_correct_a_carried_mask():
 def test_a_mask_that_clicks_cannot_put_right_is_given_up():
     fixed = Fixed(prompting__carry_mask=True, prompting__refinements=0, points__negative=0)
     item = fixed.add(20, 20)
-    # the square around the mean of both clicks is at odds with them, with the carried mask and without
+    # the square around the mean of both clicks is at odds with them, with the propagated mask and without
     fixed.sam_pt.add_points(item.id, [(50, 20)])
     (with_mask, _), (anew, _) = fixed.segmenter.passes[-2:]
     assert np.isfinite(with_mask.logits).any()
@@ -491,7 +491,7 @@ def test_fixed_parameters_are_refused_while_running(fixed):
     assert fixed.sam_pt.config == before
 
 
-def test_a_carried_mask_is_a_prompt_where_it_is_wanted():
+def test_a_propagated_mask_is_a_prompt_where_it_is_wanted():
     fixed = Fixed(prompting__carry_mask=True, points__negative=0)
     fixed.sam_pt.add_object(mask=square(20, 20))
     fixed.step()
@@ -499,7 +499,7 @@ def test_a_carried_mask_is_a_prompt_where_it_is_wanted():
     np.testing.assert_array_equal(first.logits[0] > 0, square(21, 20))
 
 
-def test_the_carried_mask_is_the_last_accepted_one():
+def test_the_propagated_mask_is_the_last_accepted_one():
     fixed = Fixed(prompting__carry_mask=True, points__negative=0, reinit__policy="never")
     fixed.sam_pt.add_object(mask=square(20, 20))
     fixed.segmenter.rate = lambda xy: 0.1
@@ -510,7 +510,7 @@ def test_the_carried_mask_is_the_last_accepted_one():
     np.testing.assert_array_equal(first.logits[0] > 0, square(23, 20))
 
 
-def test_a_mask_that_was_not_carried_all_along_is_no_prompt():
+def test_a_mask_that_was_not_propagated_all_along_is_no_prompt():
     fixed = Fixed(points__negative=0, reinit__policy="never")
     fixed.sam_pt.add_object(mask=square(20, 20))
     fixed.segmenter.rate = lambda xy: 0.1

@@ -69,17 +69,18 @@ def test_a_click_finds_the_thing_on_scenes_made_here(nano):
     assert fmean(found) > 0.85
 
 
-def test_a_carried_mask_that_is_off_is_put_right(nano):
+def test_a_propagated_mask_that_is_off_is_put_right(nano):
     before, after = [], []
     for seed in range(SCENES):
         image, mask, _ = scene(seed)
         embedding = nano.encode(Frame(0, image))
-        carried = np.roll(mask, (6, -8), (0, 1))
-        carried &= ~disk((95, 150), 14, 240, 320)  # a part is lost
+        propagated = np.roll(mask, (6, -8), (0, 1))
+        propagated &= ~disk((95, 150), 14, 240, 320)  # a part is lost
         prompts = replace(
-            Prompts.pack([click(mask)], [NO_POINTS]), logits=nano.mask_prompt(embedding, [carried.astype(np.float32)])
+            Prompts.pack([click(mask)], [NO_POINTS]),
+            logits=nano.mask_prompt(embedding, [propagated.astype(np.float32)]),
         )
-        before.append(region_similarity(mask, carried))
+        before.append(region_similarity(mask, propagated))
         after.append(region_similarity(mask, nano.decode(embedding, prompts).masks()[0]))
     assert fmean(after) > 0.9
     assert fmean(after) > fmean(before) + 0.1
@@ -124,8 +125,8 @@ def test_its_score_tells_good_masks_from_bad(nano):
         image, mask, _ = scene(seed)
         embedding = nano.encode(Frame(0, image))
         for shift in (0, 40):  # a mask prompt on the thing, and one half beside it, with no point to say so
-            carried = np.roll(mask, shift, 1).astype(np.float32)
-            prompts = replace(Prompts.pack([NO_POINTS], [NO_POINTS]), logits=nano.mask_prompt(embedding, [carried]))
+            propagated = np.roll(mask, shift, 1).astype(np.float32)
+            prompts = replace(Prompts.pack([NO_POINTS], [NO_POINTS]), logits=nano.mask_prompt(embedding, [propagated]))
             decoded = nano.decode(embedding, prompts)
             true.append(region_similarity(mask, decoded.masks()[0]))
             predicted.append(float(decoded.scores()[0]))
@@ -176,7 +177,7 @@ def test_what_others_remember_changes_nothing(nano):
 
 
 def followed(nano: Nano, embedding, masks: list[np.ndarray]) -> Prompts:
-    """A point, the carried mask, and the memory of every object."""
+    """A point, the propagated mask, and the memory of every object."""
     memories = [nano.remember(embedding, mask, None) for mask in masks]
     prompts = Prompts.pack([click(mask) for mask in masks], [NO_POINTS] * len(masks), memories=memories)
     return replace(prompts, logits=nano.mask_prompt(embedding, [mask.astype(np.float32) for mask in masks]))
