@@ -247,7 +247,7 @@ def _decompressed(packed: bytes, compression: str) -> bytes:
     if compression == "zstd":
         return zstandard.ZstdDecompressor().decompressobj().decompress(packed)
     if compression == "lz4":
-        return lz4.frame.LZ4FrameDecompressor().decompress(packed)
+        return bytes(lz4.frame.LZ4FrameDecompressor().decompress(packed))
     if compression:
         raise ValueError(f"expected a chunk compressed by zstd or lz4; got {compression}")
     return packed

@@ -1,19 +1,19 @@
-"""Sixteen-bit images to eight bits by the values that a camera really uses."""
+"""Scales 16-bit images to 8 bits by the range of values that a camera really uses."""
 
 from __future__ import annotations
 
 import numpy as np
 
 _HIGHEST = 65535
-_QUANTILES = (0.1, 99.9)  # percent of the pixels; dead ones are beyond
-_SAMPLES = 50_000  # pixels that are looked at, about
-_MARGIN = 0.1  # of what is used, left free on both sides
-_LEAST = 64  # counts; less is noise
-_WHOLE = 0.5  # of 16 bits: what uses so much uses all of them
-_GROWTH = 0.02  # of the range, per image at most
-_SHRINKAGE = 0.01  # of what is unused, per image
-_LITTLE = 0.25  # of the range: only what uses less makes it shrink
-_FAR_MORE = 4.0  # times the range: an image that uses so much shows that the range is that of another scene
+_PERCENTILES = (0.1, 99.9)  # An image's values lie between these percentiles; dead pixels lie beyond.
+_SAMPLES = 50_000  # The percentiles are those of about so many pixels.
+_MARGIN = 0.1  # The range leaves this share of an image's values free on both sides.
+_MIN_SPAN = 64  # An image whose values span fewer counts shows nothing but noise.
+_WHOLE = 0.5  # An image that uses this share of 16 bits uses all of them.
+_GROWTH = 0.02  # The range grows by this share of itself per image, at most.
+_SHRINKAGE = 0.01  # The range shrinks by this share of its unused part per image ...
+_SHRINKS_BELOW = 0.25  # ... if the image uses less than this share of it.
+_NEW_SCENE = 4.0  # An image that uses so many times the range is of another scene, and sets the range anew.
 
 
 class GreyRange:
@@ -23,12 +23,11 @@ class GreyRange:
         for image in stream:
             eight_bits = grey.to_8_bits(image)
 
-    The range is that of the first image, with a margin. After that it hardly moves, so that what does not change in the
-    scene keeps its grey, and trackers follow it. Where an image's values go beyond it, it grows by 2 % per image at
-    most; where an image uses less than a quarter of it, it closes in by a hundredth. An image that is flat (the
-    shutter of a thermal camera) changes nothing. Where an image has nothing in common with the range, or uses four
-    times as much, the range is set anew.
-    Images that use half of 16 bits use all of them: then white is 65535, and 0 is black.
+    The first image sets the range, with a margin. After that it hardly moves, so that what does not change in the scene
+    keeps its grey, and trackers can follow it. Where an image's values go beyond the range, it grows by 2 % per image
+    at most; where an image uses less than a quarter of it, it shrinks by a hundredth of the unused part. A flat image,
+    such as of a thermal camera's shutter, changes nothing. An image that has nothing in common with the range, or uses
+    four times as much, sets it anew. Where images use half of 16 bits, 0 is black and 65535 is white.
     """
 
     def __init__(self) -> None:
@@ -40,34 +39,38 @@ class GreyRange:
         self._table: np.ndarray | None = None  # (65536,) uint8
 
     def to_8_bits(self, pixels: np.ndarray, from_zero: bool = False) -> np.ndarray:
-        """Pixels of any shape, uint16, as uint8; `from_zero`: 0 stays black, as colours need it."""
+        """Pixels of any shape, uint16, as uint8.
+
+        from_zero: 0 stays black, which colours need to keep their hue
+        """
         used = self._used(pixels)
         if self._table is None or self._moves(*used):
             black = 0.0 if from_zero else self._low
             values = (np.arange(_HIGHEST + 1) - black) * (255 / (self._high - black))
             self._table = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-        return self._table[pixels]
+        scaled: np.ndarray = self._table[pixels]
+        return scaled
 
     def _used(self, pixels: np.ndarray) -> tuple[float, float]:
-        """The lowest and the highest value of an image; sets the first range."""
+        """The lowest and the highest value of an image; the first image's values set the range."""
         flat = pixels.reshape(-1)
-        low, high = (float(value) for value in np.percentile(flat[:: 1 + len(flat) // _SAMPLES], _QUANTILES))
+        low, high = (float(value) for value in np.percentile(flat[:: 1 + len(flat) // _SAMPLES], _PERCENTILES))
         if self._table is None:
             self._set(low, high)
         return low, high
 
     def _moves(self, low: float, high: float) -> bool:
-        """Follow an image's values; returns whether the range has changed."""
+        """Let the range follow an image's values, and return whether it has changed."""
         span = self._high - self._low
-        if high < self._low or low > self._high or high - low > _FAR_MORE * span:
+        if high < self._low or low > self._high or high - low > _NEW_SCENE * span:
             self._set(low, high)
             return True
-        if high - low < _LEAST:
+        if high - low < _MIN_SPAN:
             return False
         before = self._low, self._high
         self._low -= min(max(0.0, self._low - low), _GROWTH * span)
         self._high += min(max(0.0, high - self._high), _GROWTH * span)
-        if high - low < _LITTLE * span:
+        if high - low < _SHRINKS_BELOW * span:
             self._low += _SHRINKAGE * max(0.0, low - self._low)
             self._high -= _SHRINKAGE * max(0.0, self._high - high)
         return (self._low, self._high) != before
@@ -76,5 +79,5 @@ class GreyRange:
         if high - low >= _WHOLE * _HIGHEST:
             self._low, self._high = 0.0, float(_HIGHEST)
             return
-        free = max(_MARGIN * (high - low), (_LEAST - (high - low)) / 2)
+        free = max(_MARGIN * (high - low), (_MIN_SPAN - (high - low)) / 2)
         self._low, self._high = max(0.0, low - free), min(float(_HIGHEST), high + free)

@@ -11,23 +11,23 @@ from PIL import Image, UnidentifiedImageError
 from sampt_ros.errors import SourceError
 from sampt_ros.io.palette import object_color
 
-HIGHEST = 65535  # the largest label
+HIGHEST = 65535  # The largest label.
 
 _PALETTE = [0, 0, 0, *(value for label in range(1, 256) for value in object_color(label))]
 _LOSSY = ("JPEG", "MPO", "WEBP")
 _OTHER_COLORS = ("CMYK", "YCbCr", "LAB", "HSV")
-_TINT = 32  # between the channels of what was grey before compression
-_OPAQUE = 128  # alpha from which on a pixel counts
+_TINT = 32  # Channels of a compressed image that differ no more than this were grey before compression.
+_OPAQUE = 128  # Pixels with at least this alpha are opaque.
 _WHITE = 255
 
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """What an image file holds.
+    """The content of an image file.
 
-    values    (H, W) of any number type, or (H, W, 3) uint8 RGB where there are colours
-    alpha     (H, W) bool, True where it is not transparent; None where that says nothing
-    is_lossy  whether values near the true ones may stand for them, as in JPEG
+    values    (H, W) of any number type, or (H, W, 3) uint8 RGB if there are colours
+    alpha     (H, W) bool, True where the image is opaque; None if it is everywhere or nowhere
+    is_lossy  whether the file's compression may have changed the values, as in JPEG
     """
 
     values: np.ndarray
@@ -42,8 +42,8 @@ class Pixels:
 def read_labels(path: Path) -> np.ndarray:
     """The labels (H, W) uint8 or uint16 in an image file: its palette indices or grey values.
 
-    What is transparent has the label 0. Raises SourceError if the file cannot be read, holds colours, or numbers that
-    are no labels.
+    Transparent pixels have the label 0. Raises SourceError if the file cannot be read, or if it holds colours or
+    numbers that are no labels.
     """
     pixels = read_pixels(path)
     if pixels.has_colors:
@@ -52,7 +52,7 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def read_pixels(path: Path) -> Pixels:
-    """What an image file holds: palette indices, grey values or colours; raises SourceError if it cannot be read."""
+    """The palette indices, grey values or colours in an image file; raises SourceError if it cannot be read."""
     try:
         with Image.open(path) as image:
             is_lossy = image.format in _LOSSY
@@ -68,9 +68,9 @@ def read_pixels(path: Path) -> Pixels:
         alpha = opaque if opaque.any() and not opaque.all() else None
         values = values[..., :-1]
     if values.ndim == 3 and np.ptp(values, axis=2).max() <= (_TINT if is_lossy else 0):
-        values = values[..., values.shape[2] // 2]  # of grey and alpha the one, of colours green
+        values = values[..., values.shape[2] // 2]  # The only channel of grey, the green one of colours.
     if alpha is not None and values.ndim == 2:
-        # A black shape on nothing is meant as much as a white one.
+        # A shape on a transparent background is the object, whether it is black or white.
         values = np.where(alpha, values if values[alpha].any() else _WHITE, 0).astype(values.dtype)
     return Pixels(values, alpha, is_lossy)
 
@@ -101,7 +101,7 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
 
 
 def _is_negative(image: Image.Image) -> bool:
-    """Whether a palette's first colour is light and another one black: then its order says nothing, as in a GIF."""
+    """Whether a palette's first colour is light and another one is black, so that its indices are no labels (GIF)."""
     if image.mode != "P":
         return False
     colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)

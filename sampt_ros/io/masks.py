@@ -1,4 +1,4 @@
-"""Masks of objects as people make them: black and white, with soft edges, as JPEG, by labels, by colours, cut out."""
+"""Masks of objects in image files of many kinds: black and white, soft-edged, JPEG, labels, colours, cut-outs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.label_images import Pixels, read_pixels, whole_numbers
 from sampt_ros.io.palette import COUNT, object_color
 
-FIRST_OBJECT = 1  # the object that a mask without a number belongs to
+FIRST_OBJECT = 1  # Id of the object in a mask without numbers.
 
-_FULL = (1, 255, 65535)  # what stands for "on the object" in a mask of that depth
-_NEARLY = 0.125  # of full: values so near to nothing or to full are that, but for a compressed image's noise
-_VOID = 255  # in label images (DAVIS, VOC): belongs to nothing
-_LABELS_BESIDE_VOID = 64  # lower ones are taken for labels where 255 is there too; higher ones may be shades of grey
-_MANY = 16  # labels; more are believed only where most of them cover areas
-_AREA = np.ones((3, 3), np.uint8)  # what edges do not cover
+_FULL = (1, 255, 65535)  # Values that mean "on the object" in masks of different depths.
+_NOISE = 0.125  # In a compressed image, values this near to 0 or to the full value mean it; a share of the full value.
+_VOID = 255  # In label images (DAVIS, VOC) such pixels belong to nothing.
+_MAX_LABEL_BESIDE_VOID = 64  # Where 255 occurs too, lower values are labels; higher ones may be shades of grey.
+_MANY_LABELS = 16  # More labels are accepted only if most of them cover areas.
+_AREA = np.ones((3, 3), np.uint8)  # A value covers an area if it fills this many pixels; edges do not.
 
 
 def read_masks(path: Path) -> dict[int, np.ndarray]:
     """The objects in an image file, by id, each a mask (H, W) bool.
 
-    - black and white, also with soft edges or as JPEG: object 1, where it is lighter than middle grey
-    - labels, grey or palette: an object each, with the label as its id; 255 beside lower labels is void
-    - colours: one on black is object 1; several are objects where they are those of DAVIS's palette
-    - a cut-out with a transparent background: object 1, what is opaque
+    - black and white, also with soft edges or as JPEG: object 1 is what is lighter than middle grey
+    - labels, grey or palette: each label is an object's id; 255 beside lower labels is void
+    - colours: a single one on black is object 1; several are objects if they are those of DAVIS's palette
+    - a cut-out with a transparent background: object 1 is what is opaque
 
-    Raises SourceError, saying what was found, where none of these is meant.
+    Raises SourceError, saying what was found, if the file is none of these.
     """
     pixels = read_pixels(path)
     masks = _by_color(pixels, path) if pixels.has_colors else _by_value(pixels, path)
@@ -40,7 +40,7 @@ def read_masks(path: Path) -> dict[int, np.ndarray]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """All objects in an image file as one mask (H, W) bool; where `read_masks` finds none, all that is not black.
+    """All objects in an image file as one mask (H, W) bool; if `read_masks` finds none, everything that is not black.
 
     Raises SourceError if the file cannot be read or is black.
     """
@@ -49,11 +49,12 @@ def read_mask(path: Path) -> np.ndarray:
     except SourceError:
         pixels = read_pixels(path)
         values = pixels.values.max(axis=2) if pixels.has_colors else pixels.values
-        mask = values > (_NEARLY * 255 if pixels.is_lossy else 0)
+        mask: np.ndarray = values > (_NOISE * 255 if pixels.is_lossy else 0)
         if not mask.any():
             raise
         return mask
-    return np.any(list(masks.values()), axis=0)
+    union: np.ndarray = np.any(list(masks.values()), axis=0)
+    return union
 
 
 def _by_value(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
@@ -67,16 +68,22 @@ def _by_value(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
     full = next(full for full in _FULL if found[-1] <= full)
     if len(found) == 1:
         return {FIRST_OBJECT if found[0] == full else int(found[0]): labels > 0}
-    areas = np.unique(labels[cv2.erode(labels, _AREA) == cv2.dilate(labels, _AREA)])  # values that cover 3x3 pixels
-    has_white = found[-1] == full or (pixels.is_lossy and found[-1] > (1 - _NEARLY) * full)
+    areas = np.unique(labels[cv2.erode(labels, _AREA) == cv2.dilate(labels, _AREA)])
+    has_white = found[-1] == full or (pixels.is_lossy and found[-1] > (1 - _NOISE) * full)
     if not has_white:
         ids = found
-        is_clear = not pixels.is_lossy and (len(ids) <= _MANY or 2 * np.isin(ids, areas).sum() >= len(ids))
-    elif full == _VOID and found[-2] < _LABELS_BESIDE_VOID and np.isin(found[:-1], areas).any() and not pixels.is_lossy:
+        is_clear = not pixels.is_lossy and (len(ids) <= _MANY_LABELS or 2 * np.isin(ids, areas).sum() >= len(ids))
+    elif (
+        full == _VOID
+        and found[-2] < _MAX_LABEL_BESIDE_VOID
+        and np.isin(found[:-1], areas).any()
+        and not pixels.is_lossy
+    ):
         ids, is_clear = found[:-1], True
     else:
-        shades = found[(found > _NEARLY * full) & (found < (1 - _NEARLY) * full)]
-        is_edge = np.isin(labels, shades)  # if it is a mask: what covers areas, or most of the image, is no edge
+        shades = found[(found > _NOISE * full) & (found < (1 - _NOISE) * full)]
+        # In a mask with soft edges, shades of grey cover no areas, and not most of the image.
+        is_edge = np.isin(labels, shades)
         ids, is_clear = found[:0], not np.isin(shades, areas).any() and is_edge.mean() < 0.5
     if not is_clear:
         raise _unclear(f"{len(found)} different values from {found[0]} to {found[-1]}", path)
@@ -101,7 +108,7 @@ def _by_color(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
 
 @cache
 def _palette() -> dict[int, int]:
-    """The labels by the colours that they are shown in, as 0xRRGGBB: in DAVIS and VOC, and in this package's files."""
+    """The label of each colour 0xRRGGBB in which DAVIS, VOC and this package's files show labels."""
     known = {}
     for label in range(1, _VOID):
         bits = [[label >> (3 * place + channel) & 1 for place in range(3)] for channel in range(3)]

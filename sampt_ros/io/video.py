@@ -21,8 +21,8 @@ FALLBACK_FPS = 30.0  # Of image folders, and of sources that do not know their r
 
 _log = logging.getLogger(__name__)
 
-_NUMBERED = re.compile(r"%0?(\d*)d")  # as in %05d, which FFmpeg and OpenCV take for a number in file names
-_COUNT_TOLERANCE = 0.05  # of the frames that a video's header claims; more that are missing are told
+_NUMBERED = re.compile(r"%0?(\d*)d")  # FFmpeg and OpenCV take %05d in a file name for a number of 5 digits.
+_COUNT_TOLERANCE = 0.05  # A warning is given if a larger share of the frames that a video's header claims is missing.
 
 
 class FrameSource(ABC):
