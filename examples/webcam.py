@@ -6,14 +6,13 @@ python examples/webcam.py examples/demo/tabletop.mp4 464,282
 
 import sys
 
-from sampt_ros.config.presets import load_preset
 from sampt_ros.io.video import open_source
 from sampt_ros.tracking.sam_pt import SamPt
 
 
 def main(source: str, click: str = "") -> None:
     """Print what becomes of the object; source: a camera's number, a video file or an image folder; click: "x,y"."""
-    sam_pt = SamPt(load_preset("default"))
+    sam_pt = SamPt()  # the default preset
     with open_source(source) as images:
         height, width = images.size
         x, y = map(float, click.split(",")) if click else (width / 2, height / 2)
