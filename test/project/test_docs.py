@@ -19,8 +19,14 @@ PAGES = sorted(
     for page in ROOT.glob(pattern)
 )
 
-# Described already, written next: the one stream of node and bag, its queue of depth images, the outputs of a frame.
-COMING = {"streaming/stream.py", "streaming/depth_queue.py", "messages/outputs.py"}
+# Described already, written next: the one stream of node and bag, and what it is made of.
+COMING = {
+    "streaming/stream.py",
+    "streaming/depth_queue.py",
+    "streaming/failures.py",
+    "messages/outputs.py",
+    "ros/depth_sync.py",
+}
 
 
 def without_code(page: Path) -> str:
