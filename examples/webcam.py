@@ -12,7 +12,7 @@ from sampt_ros.tracking.sam_pt import SamPt
 
 def main(source: str, click: str = "") -> None:
     """Print what becomes of the object; source: a camera's number, a video file or an image folder; click: "x,y"."""
-    sam_pt = SamPt()  # the default preset
+    sam_pt = SamPt()  # with the default preset
     with open_source(source) as images:
         height, width = images.size
         x, y = map(float, click.split(",")) if click else (width / 2, height / 2)

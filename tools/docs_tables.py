@@ -1,4 +1,7 @@
-"""Writes the tables in docs/ from the code: packages, topics, messages, parameters. `--check` only compares them."""
+"""Writes what the pages take from the code: tables of packages, topics, messages, parameters; the README's examples.
+
+`--check` only says whether the pages are current.
+"""
 
 from __future__ import annotations
 
@@ -122,8 +125,18 @@ def filled(page: str, tables: dict[str, str]) -> str:
     return text
 
 
+def with_examples(page: str) -> str:
+    """The text of a page with the current code of the files in examples/ that it names before a block of code."""
+
+    def current(block: re.Match[str]) -> str:
+        return f"{block[1]}{(ROOT / block[2]).read_text()}```\n"
+
+    pattern = r"(\((examples/\w+\.py)\):\n\n```python\n).*?```\n"
+    return re.sub(pattern, current, (ROOT / page).read_text(), flags=re.DOTALL)
+
+
 def pages() -> dict[str, str]:
-    """The current text of every page that has tables, by its path in the repository."""
+    """The current text of every page that takes something from the code, by its path in the repository."""
     interface = {
         "inputs": endpoints("in"),
         "outputs": endpoints("out"),
@@ -136,6 +149,7 @@ def pages() -> dict[str, str]:
         "video_publisher": parameters(walk(VideoPublisherConfig())),
     }
     return {
+        "README.md": with_examples("README.md"),
         "docs/architecture.md": filled("docs/architecture.md", {"packages": packages()}),
         "docs/ros_interface.md": filled("docs/ros_interface.md", interface),
         "docs/parameters.md": filled("docs/parameters.md", options),

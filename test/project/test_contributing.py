@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "CONTRIBUTING.md"
 if not PAGE.is_file():
     pytest.skip("CONTRIBUTING.md is not part of an installed package", allow_module_level=True)
-FOLDERS = ("sampt_ros", "test", "config", "docs", "msg", "tools")
+FOLDERS = ("sampt_ros", "test", "config", "docs", "examples", "msg", "tools")
+LARGE = ("__pycache__", "*.safetensors", "demo")
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -41,8 +42,9 @@ def changed_package(tmp_path_factory) -> Path:
     """A copy of the checkout in which all that CONTRIBUTING.md adds is added."""
     copy = tmp_path_factory.mktemp("contributing")
     for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
-    shutil.copy(ROOT / "pyproject.toml", copy)
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns(*LARGE))
+    for file in ("README.md", "pyproject.toml"):
+        shutil.copy(ROOT / file, copy)
     for path, code in blocks("python"):
         assert not (copy / path).exists()
         (copy / path).write_text(code)
