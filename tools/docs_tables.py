@@ -65,8 +65,8 @@ def endpoints(direction: str) -> str:
 
 
 def messages() -> str:
-    """The definition of every message."""
-    files = sorted((ROOT / "msg").glob("*.msg"))
+    """The definition of every message and service."""
+    files = [*sorted((ROOT / "msg").glob("*.msg")), *sorted((ROOT / "srv").glob("*.srv"))]
     return "\n\n".join(f"### sampt_ros/{path.stem}\n\n```text\n{path.read_text().strip()}\n```" for path in files)
 
 

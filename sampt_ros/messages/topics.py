@@ -107,8 +107,8 @@ ENDPOINTS = (
         "service",
         "~/query",
         "sampt_ros/Query",
-        "the same as `~/query_points`, answered when it was carried out, before the next frame: success, a message, and "
-        "the object's id, state, score, box and area",
+        "the same as `~/query_points`, answered when it was carried out, before the next frame: success, a message, "
+        "and the object's id, state, score, box and area",
     ),
     Endpoint(
         "service", "~/reset", "std_srvs/Trigger", "removes all objects before the next frame; ids start from 1 again"

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "CONTRIBUTING.md"
 if not PAGE.is_file():
     pytest.skip("CONTRIBUTING.md is not part of an installed package", allow_module_level=True)
-FOLDERS = ("sampt_ros", "test", "config", "docs", "examples", "msg", "tools")
+FOLDERS = ("sampt_ros", "test", "config", "docs", "examples", "msg", "srv", "tools")
 LARGE = ("__pycache__", "*.safetensors", "demo")
 
 
