@@ -7,7 +7,7 @@ SHELL := /bin/bash
 IN_ENVIRONMENT := . .venv/bin/activate && . install/setup.bash
 # A ROS install's pytest plugins are for an older pytest, and the tests use none of them.
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 pytest
-LINT := ruff check . && mypy
+LINT := ruff check . && ruff format --check . && mypy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint clean

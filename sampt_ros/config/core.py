@@ -1,6 +1,6 @@
 """Every parameter once: default, description, unit, allowed values.
 
-YAML presets, ROS parameters, command-line flags and the README's tables are all made from these
+YAML presets, ROS parameters, command-line flags and docs/parameters.md are all made from these
 dataclasses. Nested parameters have dotted names, such as `reinit.horizon`.
 """
 

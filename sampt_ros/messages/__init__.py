@@ -1,1 +1,1 @@
-"""What our messages hold, whoever's classes they are made of."""
+"""What a message holds, whoever's classes it is made of: ROS's or rosbags'."""

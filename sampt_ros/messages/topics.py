@@ -1,4 +1,4 @@
-"""What the node listens to, publishes and serves, in words; the README's table is made from this."""
+"""What the node listens to, publishes and serves, in words; docs/ros_interface.md's tables are made from this."""
 
 from __future__ import annotations
 
@@ -20,97 +20,100 @@ ENDPOINTS = (
         "in",
         "image",
         "sensor_msgs/Image",
-        "the camera; with `image_transport: compressed` a sensor_msgs/CompressedImage on `image/compressed`. Best "
-        "effort, depth 1: a frame that comes while another is worked on is replaced by the next one, never queued",
+        "the camera's images; with `image_transport: compressed` a sensor_msgs/CompressedImage on `image/compressed`",
     ),
     Endpoint(
-        "in", "camera_info", "sensor_msgs/CameraInfo", "intrinsics of that camera; needed for 3D clicks and output"
+        "in", "camera_info", "sensor_msgs/CameraInfo", "the camera's intrinsics; needed for 3D clicks and 3D output"
     ),
     Endpoint(
         "in",
         "depth",
         "sensor_msgs/Image",
-        "with `use_depth`: 16UC1 (millimetres) or 32FC1 (metres) as in REP 118, registered to the images and of their "
-        "size; paired with them by message_filters, at most `depth_slop` apart",
+        "with `use_depth`: depth images registered to the camera's images and of their size, 16UC1 in millimetres or "
+        "32FC1 in metres (REP 118); an image and its depth may be `depth_slop` seconds apart",
     ),
     Endpoint(
         "in",
         "~/query_points",
         "sampt_ros/QueryPoints",
-        "pixels: points, box or seed mask that start (ADD, object_id 0), correct (ADD), restart (REPLACE) or end "
-        "(REMOVE) an object. `header.stamp` names the image that was clicked (zero: the newest)",
+        "starts, corrects, restarts or removes an object by points, a box or a seed mask, in pixels. `header.stamp` "
+        "names the image that was looked at; zero means the newest",
     ),
     Endpoint(
         "in",
         "~/reference",
         "sampt_ros/Reference",
-        "a picture of an object and its mask there: it is looked for without a click. To be published transient "
-        "local (latched): what was published before the node was there counts too",
+        "a picture of an object and its mask in that picture: the object is searched for without a click. Publish it "
+        "transient local (latched), then the node may start later",
     ),
     Endpoint(
         "in",
         "/clicked_point",
         "geometry_msgs/PointStamped",
-        "RViz's Publish Point, metres, any frame that TF connects to the camera: a point on an object",
+        "RViz's Publish Point tool: a point on an object, in metres, in any frame that TF connects to the camera",
     ),
-    Endpoint("in", "~/clicked_background", "geometry_msgs/PointStamped", "the same, a point off the object"),
+    Endpoint(
+        "in", "~/clicked_background", "geometry_msgs/PointStamped", "the same for a point that is not on the object"
+    ),
     Endpoint(
         "in",
         "image_mouse_left",
         "geometry_msgs/Point",
-        "rqt_image_view's click, pixels, beside the remapped image topic",
+        "a click in rqt_image_view, in pixels; the topic's name is the remapped image topic followed by `_mouse_left`",
     ),
     Endpoint(
         "out",
         "~/mask",
         "sensor_msgs/Image",
-        "mono8, 255 on every tracked object, 0 elsewhere; the header is that of the image it belongs to",
+        "mono8: 255 on every tracked object, 0 elsewhere",
     ),
-    Endpoint("out", "~/labels", "sensor_msgs/Image", "mono16, the object's id per pixel, 0 elsewhere; same header"),
+    Endpoint("out", "~/labels", "sensor_msgs/Image", "mono16: the object's id in each of its pixels, 0 elsewhere"),
     Endpoint(
         "out",
         "~/points",
         "sampt_ros/TrackedObjects",
-        "per object its id, state (TRACKING, UNCERTAIN, LOST, REACQUIRED), score, box, area, pose, and tracked points "
-        "with their 3D positions (NaN without depth); same header",
+        "every object with its id, state (TRACKING, UNCERTAIN, LOST, REACQUIRED), score, box, area, pose and tracked "
+        "points; 3D positions are NaN without depth",
     ),
-    Endpoint(
-        "out", "~/overlay", "sensor_msgs/Image", "rgb8, for people; drawn only while somebody subscribes; same header"
-    ),
+    Endpoint("out", "~/overlay", "sensor_msgs/Image", "rgb8: the image with masks and points drawn on it, for people"),
     Endpoint(
         "out",
         "~/object_poses",
         "geometry_msgs/PoseArray",
-        "where depth shows them, in the order of `~/points`: centres (median by axis), metres, in the camera's optical "
-        "frame, x along the longest extent, z along the shortest, to the camera; same header; silent without depth",
+        "the poses of the objects that depth shows, in the order of `~/points`, in metres in the camera's optical "
+        "frame; silent without depth",
     ),
     Endpoint(
         "out",
         "~/cloud",
         "sensor_msgs/PointCloud2",
-        "the objects' pixels whose depth is believed: x, y, z (float32), rgb, object_id (uint32); same header; silent "
-        "without depth",
+        "the objects' pixels that have a trustworthy depth, with the fields x, y, z (float32), rgb and object_id "
+        "(uint32); silent without depth",
     ),
     Endpoint(
         "out",
         "/tf",
         "tf2_msgs/TFMessage",
-        "with `broadcast_tf`: the same poses as frames `sampt/object_ID` of the camera's optical frame",
+        "with `broadcast_tf`: the same poses as frames `sampt/object_ID`, children of the camera's optical frame",
     ),
     Endpoint(
         "out",
         "/diagnostics",
         "diagnostic_msgs/DiagnosticArray",
-        "once a second: rates, latency by stage in ms, frames dropped and rejected, queries refused, the last reason, "
-        "whether depth comes",
+        "once a second: whether images and depth arrive, rates, latency of each stage, what was dropped or refused "
+        "and why",
     ),
     Endpoint(
         "service",
         "~/query",
         "sampt_ros/Query",
-        "the same as `~/query_points`, answered when it was carried out, between two images: success, message, and the "
-        "object's id, state, score, box and area",
+        "the same as `~/query_points`, answered when it was carried out, before the next frame: success, a message, "
+        "and the object's id, state, score, box and area",
     ),
-    Endpoint("service", "~/reset", "std_srvs/Trigger", "drop all objects between two frames; ids begin anew"),
-    Endpoint("service", "~/pause", "std_srvs/SetBool", "true: images are ignored and nothing is published"),
+    Endpoint(
+        "service", "~/reset", "std_srvs/Trigger", "removes all objects before the next frame; ids start from 1 again"
+    ),
+    Endpoint(
+        "service", "~/pause", "std_srvs/SetBool", "true: images are ignored and nothing is published, until false"
+    ),
 )

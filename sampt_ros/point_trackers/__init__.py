@@ -1,4 +1,4 @@
-"""Point trackers by name: a new one is a file here and a line in the table."""
+"""Points from frame to frame: a tracker is a file or folder here, and a line in the table POINT_TRACKERS."""
 
 from __future__ import annotations
 

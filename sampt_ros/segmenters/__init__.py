@@ -1,4 +1,4 @@
-"""Segmenters by name: a new one is a file here and a line in the table."""
+"""Prompts to masks: a segmenter is a file or folder here, and a line in the table SEGMENTERS."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""SAM-PT itself."""
+"""SAM-PT itself: query points, prompts, masks, re-initialisation and re-acquisition."""

@@ -62,7 +62,7 @@ def _near(mask: np.ndarray) -> np.ndarray:
 
 def _blob(mask: np.ndarray, places: np.ndarray, rng: np.random.Generator, size: float) -> np.ndarray:
     """(H, W) bool: an ellipse of about `size` times the mask's size, centred somewhere in `places`."""
-    y, x = rng.choice(np.argwhere(places))
+    y, x = rng.choice(np.argwhere(places), 1)[0]
     axes = np.maximum(_size(mask) * size * rng.uniform(0.5, 1.5, 2), 2)
     blob = np.zeros(mask.shape, np.uint8)
     cv2.ellipse(blob, (int(x), int(y)), tuple(axes.astype(int).tolist()), float(rng.uniform(0, 180)), 0, 360, 1, -1)

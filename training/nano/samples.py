@@ -191,7 +191,7 @@ def _interior(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.4:
         y, x = np.unravel_index(depth.argmax(), depth.shape)
     else:
-        y, x = rng.choice(np.argwhere(depth >= 0.3 * depth.max()))
+        y, x = rng.choice(np.argwhere(depth >= 0.3 * depth.max()), 1)[0]
     return np.array([x, y], float)
 
 
