@@ -227,9 +227,10 @@ def sourced_rclpy(env: dict[str, str]) -> str:
 def ros_wheels(distribution: str) -> list[str]:
     """The packages of a distribution that is to come from PyPI."""
     if distribution not in ROS_WHEELS:
+        choices = " or ".join(f"ROS_DISTRO={name}" for name in ROS_WHEELS)
         raise SetUpError(
-            f"ROS_DISTRO is {distribution!r}, and no ROS 2 is sourced. Source it (. /opt/ros/{distribution}/setup.bash), "
-            f"or name one that PyPI has: ROS_DISTRO={' or ROS_DISTRO='.join(ROS_WHEELS)}"
+            f"ROS_DISTRO is {distribution!r}, and no ROS 2 is sourced. "
+            f"Source it (. /opt/ros/{distribution}/setup.bash), or take one that PyPI has: {choices}"
         )
     return ROS_WHEELS[distribution]
 
