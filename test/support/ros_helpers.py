@@ -17,7 +17,9 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
+from rclpy.publisher import Publisher  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rclpy.subscription import Subscription  # noqa: E402
 
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -60,6 +62,7 @@ class Listener:
         rclpy.shutdown(context=self.context)
         self._thread.join()
         self._executor.shutdown()
+        self.node.destroy_node()  # at once: a later test's nodes must not meet this one
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
@@ -72,6 +75,13 @@ def listener(ros_domain) -> Iterator[Listener]:
     made = Listener()
     yield made
     made.close()
+
+
+def have_met(publisher: Publisher, subscription: Subscription) -> bool:
+    """Whether both sides know of the other, so that the next message arrives: each finds the other in its own time."""
+    # rclpy tells it of a subscription since Jazzy
+    heard = not hasattr(subscription, "get_publisher_count") or subscription.get_publisher_count() > 0
+    return heard and publisher.get_subscription_count() > 0
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> bool:
