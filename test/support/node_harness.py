@@ -44,7 +44,7 @@ START_NS = 1_700_000_000_123_456_789
 FRAME_NS = 33_333_333
 HEIGHT, WIDTH = 48, 64
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-PATIENCE = 20.0  # seconds, for a machine that does a lot besides
+PATIENCE = 30.0  # seconds, for a machine that does a lot besides
 
 
 class GatedSegmenter(SquareSegmenter):

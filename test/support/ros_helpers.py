@@ -59,10 +59,10 @@ class Listener:
         return received
 
     def close(self) -> None:
-        rclpy.shutdown(context=self.context)
+        self._executor.shutdown()  # first, so that no callback publishes in a context that has ended
         self._thread.join()
-        self._executor.shutdown()
         self.node.destroy_node()  # at once: a later test's nodes must not meet this one
+        rclpy.shutdown(context=self.context)
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
