@@ -870,7 +870,7 @@ def test_without_autostart_the_node_waits_for_its_transitions(listener, tmp_path
         node.send_signal(signal.SIGTERM)
         _, log = node.communicate(timeout=PATIENCE)
     assert answer.current_state.label == "unconfigured"
-    assert (node.returncode, "Traceback" in log) == (0, False)
+    assert (node.returncode, "Traceback" in log) == (0, False), log
 
 
 def test_a_failed_start_is_told_and_the_process_lives(listener, tmp_path):  # noqa: F811
@@ -880,4 +880,4 @@ def test_a_failed_start_is_told_and_the_process_lives(listener, tmp_path):  # no
         _, log = node.communicate(timeout=PATIENCE)
     assert answer.current_state.label == "unconfigured"
     assert "cannot configure: unknown preset 'magic'" in log
-    assert (node.returncode, "Traceback" in log) == (0, False)
+    assert (node.returncode, "Traceback" in log) == (0, False), log

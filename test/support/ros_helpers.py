@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +30,7 @@ BEST_EFFORT = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
 @pytest.fixture(scope="session")
 def ros_domain() -> Iterator[int]:
     """A ROS domain of this test session's own, for this process and those it starts."""
-    domain = random.SystemRandom().randrange(1, 101)
+    domain, held = free_domain()
     ours = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
@@ -38,6 +40,24 @@ def ros_domain() -> Iterator[int]:
             del os.environ[name]
         else:
             os.environ[name] = value
+    held.close()
+
+
+def free_domain() -> tuple[int, socket.socket]:
+    """A ROS domain that nobody on this machine is in, and a socket: while it is open no other test session takes it."""
+    for domain in random.SystemRandom().sample(range(1, 101), 100):
+        first_port = 7400 + 250 * domain  # by the RTPS standard, which DDS follows
+        held = socket.socket()  # TCP, so that it is not in the way of DDS, which uses UDP
+        try:
+            held.bind(("127.0.0.1", first_port))
+            for participant in range(16):
+                with socket.socket(type=socket.SOCK_DGRAM) as probe:
+                    probe.bind(("", first_port + 10 + 2 * participant))
+        except OSError:
+            held.close()
+            continue
+        return domain, held
+    pytest.fail("no ROS domain from 1 to 100 is free on this machine")
 
 
 class Listener:
@@ -72,6 +92,7 @@ class Listener:
 @pytest.fixture
 def listener(ros_domain) -> Iterator[Listener]:
     """A Listener that is closed after the test."""
+    gc.collect()  # a lifecycle node offers its services until it is collected: an earlier test's would be asked
     made = Listener()
     yield made
     made.close()
