@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         QueryError,
         SamPtError,
         SourceError,
+        StampError,
         UnknownObjectError,
     )
     from sampt_ros.io.video import FrameSource, open_source
@@ -58,6 +59,7 @@ __all__ = [
     "SamPtError",
     "Segmenter",
     "SourceError",
+    "StampError",
     "UnknownObjectError",
     "load_preset",
     "open_source",
@@ -78,6 +80,7 @@ _NAMES = {
         "QueryError",
         "SamPtError",
         "SourceError",
+        "StampError",
         "UnknownObjectError",
     ],
     "sampt_ros.io.video": ["FrameSource", "open_source"],

@@ -59,7 +59,7 @@ _COMPUTATION_ERRORS = (
     ValueError,
 )
 
-# These and OpenCV's own error: a stream that meets one drops the frame, tells, and goes on.
+# These and OpenCV's own error: tracking puts itself in order after one of them, then lets it through.
 if TYPE_CHECKING:
     INFERENCE_ERRORS = _COMPUTATION_ERRORS
 else:

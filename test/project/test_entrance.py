@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import sampt_ros
+from sampt_ros import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "sampt_ros"
@@ -69,6 +70,12 @@ def need_torch() -> None:
 def test_every_public_name_is_there(name):
     assert getattr(sampt_ros, name) is not None
     assert name in dir(sampt_ros)
+
+
+def test_every_error_is_public():
+    defined = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert "SamPtError" in defined
+    assert defined <= set(sampt_ros.__all__)
 
 
 def test_an_unknown_name_is_an_error():
