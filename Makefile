@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 TORCH ?=
+ROS_DISTRO ?=
 
 SHELL := /bin/bash
 IN_ENVIRONMENT := . .venv/bin/activate && . install/setup.bash
@@ -15,9 +16,9 @@ LINT := ruff check . && ruff format --check . && mypy
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
 
-setup:  ## make .venv/ and install/ (TORCH="torch==2.13.0" picks a torch, PYTHON=python3.12 a Python)
+setup:  ## make .venv/ and install/ (options: TORCH="torch==2.13.0" PYTHON=python3.12 ROS_DISTRO=jazzy)
 	@command -v $(PYTHON) >/dev/null || { echo "make setup: $(PYTHON) not found. Install: sudo apt install python3-venv"; exit 1; }
-	@$(PYTHON) tools/setup_env.py --torch "$(TORCH)"
+	@$(PYTHON) tools/setup_env.py --torch "$(TORCH)" --ros-distro "$(ROS_DISTRO)"
 
 demo: setup  ## set up, then track two objects in a rendered scene through the ROS node
 	@$(IN_ENVIRONMENT) && python examples/demo/run.py

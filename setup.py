@@ -15,7 +15,7 @@ setup(
     description=PACKAGE_XML.findtext("description"),
     license="Apache-2.0",
     packages=find_packages(include=["sampt_ros", "sampt_ros.*"]),
-    package_data={"sampt_ros.segmenters.nano": ["*.safetensors"]},
+    package_data={"sampt_ros": ["py.typed"], "sampt_ros.segmenters.nano": ["*.safetensors"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/sampt_ros"]),
         ("share/sampt_ros", ["package.xml"]),

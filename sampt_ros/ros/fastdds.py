@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+from pathlib import Path
 
 from sampt_ros.config.presets import presets_folder
 
@@ -19,10 +21,18 @@ def enlarge_shared_memory() -> None:
     """
     profiles = presets_folder() / "fastdds.xml"
     if profiles.is_file() and not any(os.environ.get(name) for name in _USERS_CHOICES):
-        library = "FASTRTPS" if os.environ.get("ROS_DISTRO") in _BEFORE_KILTED else "FASTDDS"
-        os.environ[f"{library}_DEFAULT_PROFILES_FILE"] = str(profiles)
+        name = "FASTRTPS_DEFAULT_PROFILES_FILE" if _is_fast_dds_2() else "FASTDDS_DEFAULT_PROFILES_FILE"
+        os.environ[name] = str(profiles)
 
 
 def middleware() -> str:
     """The name of the RMW implementation in use; raises ImportError, OSError or RuntimeError if it is broken."""
     return str(importlib.import_module("rclpy").get_rmw_implementation_identifier())
+
+
+def _is_fast_dds_2() -> bool:
+    """Whether ROS comes with Fast DDS 2, as it did before Kilted: it still has its former name, Fast RTPS."""
+    distribution = os.environ.get("ROS_DISTRO")
+    if distribution:
+        return distribution in _BEFORE_KILTED
+    return any(Path(sys.prefix, "lib").glob("libfastrtps.so*"))  # ROS from wheels sets no ROS_DISTRO

@@ -24,6 +24,7 @@ from node_harness import (
     FRAME_NS,
     HEIGHT,
     IMAGE,
+    PATIENCE,
     START_NS,
     WIDTH,
     Harness,
@@ -858,7 +859,7 @@ def test_an_interrupt_during_inference_ends_the_process_cleanly(listener, tmp_pa
         listener.node.create_timer(0.01, show)
         wait_for(tracking, "nothing is tracked")
         node.send_signal(signal.SIGINT)
-        _, log = node.communicate(timeout=10)
+        _, log = node.communicate(timeout=PATIENCE)
     assert node.returncode == 0, log
     assert "Traceback" not in log
 
@@ -867,16 +868,16 @@ def test_without_autostart_the_node_waits_for_its_transitions(listener, tmp_path
     with process(tmp_path, "autostart:=false") as node:
         answer = call(listener.node, GetState, "/sampt/get_state")
         node.send_signal(signal.SIGTERM)
-        _, log = node.communicate(timeout=10)
+        _, log = node.communicate(timeout=PATIENCE)
     assert answer.current_state.label == "unconfigured"
-    assert (node.returncode, "Traceback" in log) == (0, False)
+    assert (node.returncode, "Traceback" in log) == (0, False), log
 
 
 def test_a_failed_start_is_told_and_the_process_lives(listener, tmp_path):  # noqa: F811
     with process(tmp_path, "preset:=magic") as node:
         answer = call(listener.node, GetState, "/sampt/get_state")
         node.send_signal(signal.SIGINT)
-        _, log = node.communicate(timeout=10)
+        _, log = node.communicate(timeout=PATIENCE)
     assert answer.current_state.label == "unconfigured"
     assert "cannot configure: unknown preset 'magic'" in log
-    assert (node.returncode, "Traceback" in log) == (0, False)
+    assert (node.returncode, "Traceback" in log) == (0, False), log

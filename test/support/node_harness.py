@@ -27,8 +27,8 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_helpers import RELIABLE, Listener, wait_until
+from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, qos_check_compatible
+from ros_helpers import RELIABLE, Listener, have_met, wait_until
 from sampt_ros.msg import QueryPoint, QueryPoints, TrackedObjects
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
@@ -44,7 +44,7 @@ START_NS = 1_700_000_000_123_456_789
 FRAME_NS = 33_333_333
 HEIGHT, WIDTH = 48, 64
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-PATIENCE = 20.0  # seconds, for a machine that does a lot besides
+PATIENCE = 30.0  # seconds, for a machine that does a lot besides
 
 
 class GatedSegmenter(SquareSegmenter):
@@ -85,6 +85,7 @@ class Harness:
         self.on_mask: Callable[[int], object] = lambda stamp: None
         self._stamps = count(START_NS, FRAME_NS)
         self._publishers: dict[str, Any] = {}
+        self._subscriptions: dict[str, Any] = {}
         self._listener = Listener()
         self._context = Context()
         rclpy.init(context=self._context)
@@ -98,13 +99,14 @@ class Harness:
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
-        self.reports = self._listener.listen(DiagnosticArray, "/diagnostics")
-        for kind, name, kept in (
-            (Image, "mask", self.masks),
-            (Image, "labels", self.labels),
-            (TrackedObjects, "points", self.points),
+        self.reports: list[DiagnosticArray] = []
+        for kind, topic, keep in (
+            (DiagnosticArray, "/diagnostics", self.reports.append),
+            (Image, "/sampt/mask", partial(self._keep, self.masks)),
+            (Image, "/sampt/labels", partial(self._keep, self.labels)),
+            (TrackedObjects, "/sampt/points", partial(self._keep, self.points)),
         ):
-            self._listener.node.create_subscription(kind, f"/sampt/{name}", partial(self._keep, kept), RELIABLE)
+            self._subscriptions[topic] = self._listener.node.create_subscription(kind, topic, keep, RELIABLE)
 
     def close(self) -> None:
         self.segmenter.gate.set()
@@ -203,7 +205,10 @@ class Harness:
     def diagnostics(self) -> dict[str, str]:
         """The values of /diagnostics now, with its level and message, not those of up to a second ago."""
         arrived = len(self.reports)
-        wait_for(lambda: self.publisher("/diagnostics").get_subscription_count(), "nobody hears /diagnostics")
+        wait_for(
+            lambda: have_met(self.publisher("/diagnostics"), self._subscriptions["/diagnostics"]),
+            "nobody hears /diagnostics",
+        )
         self.node._publish_diagnostics()
         wait_for(lambda: len(self.reports) > arrived, "no diagnostics")
         (status,) = self.reports[-1].status
@@ -225,11 +230,12 @@ class Harness:
         return values.get(f"last reason of {what}", "")
 
     def listen(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile = RELIABLE) -> Any:
-        """Subscribe, and wait until the node's publisher of this topic knows."""
-        known = self.publisher(topic).get_subscription_count()
+        """Subscribe, and wait until this and the node's publisher of the topic have met."""
+        publisher = self.publisher(topic)
+        known = publisher.get_subscription_count()
         subscription = self._listener.node.create_subscription(kind, topic, callback, qos)
         wait_for(
-            lambda: self.publisher(topic).get_subscription_count() > known,
+            lambda: publisher.get_subscription_count() > known and have_met(publisher, subscription),
             f"the node sees nobody listen to {topic}",
         )
         return subscription
@@ -255,12 +261,9 @@ class Harness:
         """Publish to the node, once both sides know of each other."""
         if topic not in self._publishers:
             publisher = self._publishers[topic] = self._listener.node.create_publisher(type(message), topic, RELIABLE)
-            wait_for(lambda: publisher.get_subscription_count() > 0 and self._hears(topic), f"nobody hears {topic}")
+            (subscription,) = [inlet for inlet in self.node.subscriptions if inlet.topic_name == topic]
+            wait_for(lambda: have_met(publisher, subscription), f"nobody hears {topic}")
         self._publishers[topic].publish(message)
-
-    def _hears(self, topic: str) -> bool:
-        (subscription,) = [inlet for inlet in self.node.subscriptions if inlet.topic_name == topic]
-        return not hasattr(subscription, "get_publisher_count") or subscription.get_publisher_count() > 0
 
     # --- transitions, parameters, services ---
 
@@ -275,12 +278,14 @@ class Harness:
         return self.in_node(getattr(self.node, f"trigger_{transition}")) == TransitionCallbackReturn.SUCCESS
 
     def start(self) -> Harness:
-        """Configure and activate; whoever listens is known to the node then."""
+        """Configure and activate; whoever listens here and the node have met then."""
         assert self.change_state("configure"), self.diagnostics()["message"]
         assert self.change_state("activate")
-        for name in ("labels", "points"):
-            topic = self.publisher(f"/sampt/{name}")
-            wait_for(lambda topic=topic: topic.get_subscription_count() > 0, f"nobody listens to ~/{name}")
+        for topic, subscription in self._subscriptions.items():
+            publisher = self.publisher(topic)
+            compatible, _ = qos_check_compatible(publisher.qos_profile, subscription.qos_profile)
+            if compatible != QoSCompatibility.ERROR:
+                wait_for(partial(have_met, publisher, subscription), f"nobody listens to {topic}")
         return self
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +19,9 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
+from rclpy.publisher import Publisher  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rclpy.subscription import Subscription  # noqa: E402
 
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -26,7 +30,7 @@ BEST_EFFORT = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
 @pytest.fixture(scope="session")
 def ros_domain() -> Iterator[int]:
     """A ROS domain of this test session's own, for this process and those it starts."""
-    domain = random.SystemRandom().randrange(1, 101)
+    domain, held = free_domain()
     ours = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
@@ -36,6 +40,24 @@ def ros_domain() -> Iterator[int]:
             del os.environ[name]
         else:
             os.environ[name] = value
+    held.close()
+
+
+def free_domain() -> tuple[int, socket.socket]:
+    """A ROS domain that nobody on this machine is in, and a socket: while it is open no other test session takes it."""
+    for domain in random.SystemRandom().sample(range(1, 101), 100):
+        first_port = 7400 + 250 * domain  # by the RTPS standard, which DDS follows
+        held = socket.socket()  # TCP, so that it is not in the way of DDS, which uses UDP
+        try:
+            held.bind(("127.0.0.1", first_port))
+            for participant in range(16):
+                with socket.socket(type=socket.SOCK_DGRAM) as probe:
+                    probe.bind(("", first_port + 10 + 2 * participant))
+        except OSError:
+            held.close()
+            continue
+        return domain, held
+    pytest.fail("no ROS domain from 1 to 100 is free on this machine")
 
 
 class Listener:
@@ -57,9 +79,10 @@ class Listener:
         return received
 
     def close(self) -> None:
-        rclpy.shutdown(context=self.context)
+        self._executor.shutdown()  # first, so that no callback publishes in a context that has ended
         self._thread.join()
-        self._executor.shutdown()
+        self.node.destroy_node()  # at once: a later test's nodes must not meet this one
+        rclpy.shutdown(context=self.context)
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
@@ -69,9 +92,17 @@ class Listener:
 @pytest.fixture
 def listener(ros_domain) -> Iterator[Listener]:
     """A Listener that is closed after the test."""
+    gc.collect()  # a lifecycle node offers its services until it is collected: an earlier test's would be asked
     made = Listener()
     yield made
     made.close()
+
+
+def have_met(publisher: Publisher, subscription: Subscription) -> bool:
+    """Whether both sides know of the other, so that the next message arrives: each finds the other in its own time."""
+    # rclpy tells it of a subscription since Jazzy
+    heard = not hasattr(subscription, "get_publisher_count") or subscription.get_publisher_count() > 0
+    return heard and publisher.get_subscription_count() > 0
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> bool:
