@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import sampt_ros
@@ -91,17 +89,6 @@ def test_type_checkers_see_the_names_that_are_imported_lazily():
     checked = {node.module: sorted(alias.name for alias in node.names) for node in block.body}
     assert checked == {module: sorted(names) for module, names in sampt_ros._NAMES.items()}
     assert sorted(name for names in checked.values() for name in names) == sorted(sampt_ros.__all__)
-
-
-def test_the_readmes_example_without_ros_runs():
-    need_torch()
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (example,) = [text for text in examples if "SamPt(" in text]
-    image = np.full((480, 640, 3), 30, np.uint8)
-    image[200:280, 280:360] = (200, 40, 40)
-    names = {"image": image, "next_image": np.roll(image, 2, axis=1)}
-    exec(example, names)
-    assert (names["result"].labels == names["cup"].id)[220:260, 300:340].all()
 
 
 # --- what is loaded, and when ---
