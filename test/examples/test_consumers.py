@@ -1,4 +1,4 @@
-"""The README's consumers of masks and positions, each in a process of its own as people run it."""
+"""The examples that use the node, each in a process of its own as people run it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture
-def start_example(tmp_path, ros_domain) -> Iterator[Callable[[str], Callable[[], str]]]:  # noqa: F811
+def start_example(tmp_path, ros_domain) -> Iterator[Callable[..., Callable[[], str]]]:  # noqa: F811
     """Starts an example in the test's ROS domain; what it returns reads what the example has printed so far."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(name: str) -> Callable[[], str]:
+    def start(name: str, *arguments: str) -> Callable[[], str]:
         log = tmp_path / f"{name}.log"
         with log.open("w") as output:
-            command = [sys.executable, EXAMPLES / f"{name}.py"]
+            command = [sys.executable, "-u", EXAMPLES / f"{name}.py", *arguments]
             running.append(subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ}))
         return log.read_text
 
@@ -73,3 +73,26 @@ def test_position_consumer_tells_where_objects_are(start_example, listener):  # 
         return wait_until(lambda: "object 2: 0.125 -0.250 0.750 m" in printed(), 0.5)
 
     assert wait_until(is_told), printed()
+
+
+def test_grasp_asks_for_the_object_in_a_box_waits_for_its_position_and_lets_it_go(start_example, ros_domain):  # noqa: F811
+    node = Harness().start()
+    try:
+        node.track()
+        printed = start_example("grasp", "10", "10", "20", "20")
+        node.wait_for_count("queries_accepted", 1)
+        assert list(node.track().objects) == [1]
+        pose = Pose(position=Point(x=0.125, y=-0.25, z=0.75))
+        shown = TrackedObjects(objects=[TrackedObject(id=1, state=TrackedObject.TRACKING, pose=pose)])
+        publisher = node._listener.node.create_publisher(TrackedObjects, "/sampt/points", RELIABLE)
+
+        def is_told() -> bool:
+            publisher.publish(shown)
+            return wait_until(lambda: "grasp at 0.125 -0.250 0.750 m" in printed(), 0.5)
+
+        assert wait_until(is_told, PATIENCE), printed()
+        node.wait_for_count("queries_accepted", 2)
+        assert list(node.track().objects) == []
+        assert "started object 1" in printed()
+    finally:
+        node.close()
