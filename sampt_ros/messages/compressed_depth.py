@@ -1,0 +1,104 @@
+"""Depth as image_transport's compressedDepth sends it: PNG or RVL after a header of 12 bytes. No ROS in it."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sampt_ros.errors import FrameError
+
+TRANSPORT = "compressedDepth"  # the end of the topic's name, and what the format names
+
+_HEADER = struct.Struct("<iff")  # what the numbers mean, and two parameters for those that stand for metres
+_SIZE = struct.Struct("<II")  # width and height, before RVL's data
+_PNG = b"\x89PNG"
+_MOST_PIXELS = 2**26
+_MOST_NIBBLES = 10  # of a number of up to _MOST_PIXELS
+
+
+def is_compressed_depth(format_: str) -> bool:
+    """Whether a CompressedImage of this format holds depth rather than a picture."""
+    return TRANSPORT in format_
+
+
+def depth_from_compressed(msg: Any) -> np.ndarray:
+    """Depth as REP 118 has it: (H, W) uint16 millimetres, or float32 metres with NaN where nothing was measured.
+
+    32FC1 travels as 16-bit numbers that grow with the inverse of depth. Raises FrameError for another encoding, and for
+    data that cannot be decoded.
+    """
+    encoding = msg.format.partition(";")[0].strip()
+    if not is_compressed_depth(msg.format) or encoding not in ("16UC1", "mono16", "32FC1"):
+        raise FrameError(f"expected 16UC1 or 32FC1 as {TRANSPORT}; got the format {msg.format!r}")
+    data = bytes(msg.data)
+    if len(data) <= _HEADER.size:
+        raise FrameError(f"expected a header of {_HEADER.size} bytes and {TRANSPORT} data; got {len(data)} bytes")
+    numbers = _decoded(data[_HEADER.size :], msg.format)
+    if encoding != "32FC1":
+        return numbers
+    _, scale, offset = _HEADER.unpack_from(data)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        metres = np.float32(scale) / (numbers.astype(np.float32) - np.float32(offset))
+    metres[numbers == 0] = np.nan
+    return metres
+
+
+def _decoded(data: bytes, format_: str) -> np.ndarray:
+    """(H, W) uint16."""
+    if not data.startswith(_PNG):
+        if "rvl" not in format_:
+            raise FrameError(f"expected PNG data, or RVL where the format names it; got {format_!r}")
+        return _from_rvl(data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # the size that the data name is beyond all bounds
+        image = None
+    if image is None or image.ndim != 2 or image.dtype != np.uint16:
+        got = "data that do not decode" if image is None else f"{image.shape} {image.dtype}"
+        raise FrameError(f"expected a PNG of one channel of 16 bits; got {got}")
+    return image
+
+
+def _from_rvl(data: bytes) -> np.ndarray:
+    """(H, W) uint16 from RVL (run lengths of zeros, differences elsewhere, in groups of 3 bits; Wilson 2017)."""
+    width, height = _SIZE.unpack_from(data) if len(data) >= _SIZE.size else (0, 0)
+    count = width * height
+    if not 0 < count <= _MOST_PIXELS:
+        raise FrameError(f"expected RVL data of at least one pixel and at most {_MOST_PIXELS}; got {width}x{height}")
+    numbers = _numbers(data[_SIZE.size :])
+    has_depth, is_step = np.zeros(count, bool), np.zeros(len(numbers), bool)
+    pixel = at = 0
+    while pixel < count:  # runs: how many pixels without depth, how many with, and a step for each of the latter
+        if at + 1 >= len(numbers):
+            raise FrameError(f"expected RVL data of {width}x{height} pixels; they end after {pixel}")
+        begin = pixel + int(numbers[at])
+        pixel = begin + int(numbers[at + 1])
+        at += 2 + pixel - begin
+        if pixel > count or at > len(numbers):
+            raise FrameError(f"expected RVL data of {width}x{height} pixels; got a run beyond the end")
+        has_depth[begin:pixel] = True
+        is_step[at - (pixel - begin) : at] = True
+    steps = numbers[is_step]
+    depth = np.zeros(count, np.int64)
+    depth[has_depth] = np.cumsum((steps >> 1) ^ -(steps & 1))  # the lowest bit is the sign
+    if depth.min() < 0 or depth.max() > np.iinfo(np.uint16).max:
+        raise FrameError(f"expected RVL data of 16 bits; got depths from {depth.min()} to {depth.max()}")
+    return depth.astype(np.uint16).reshape(height, width)
+
+
+def _numbers(data: bytes) -> np.ndarray:
+    """(n,) int64: the numbers that the half bytes make, each of which ends with one whose highest bit is not set."""
+    words = np.frombuffer(data, "<u4", len(data) // 4)
+    nibbles = ((words[:, None] >> np.arange(28, -1, -4, dtype=np.uint32)) & 15).reshape(-1)
+    last = np.flatnonzero(nibbles < 8)
+    if len(last) == 0:
+        return np.zeros(0, np.int64)
+    first = np.concatenate([[0], last[:-1] + 1])
+    lengths = last - first + 1
+    if lengths.max() > _MOST_NIBBLES:
+        raise FrameError(f"expected RVL data; got a number of {lengths.max()} half bytes")
+    place = np.arange(last[-1] + 1) - np.repeat(first, lengths)
+    return np.add.reduceat((nibbles[: last[-1] + 1].astype(np.int64) & 7) << (3 * place), first)
