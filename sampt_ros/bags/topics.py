@@ -22,6 +22,7 @@ from sampt_ros.bags.types import (
 )
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import SourceError
+from sampt_ros.messages.compressed_depth import TRANSPORT, is_compressed_depth
 from sampt_ros.messages.outputs import OUTPUTS
 
 _log = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ _CLICKS = {"/clicked_point": POSITIVE, "/sampt/clicked_background": NEGATIVE}
 _REFERENCE = "/sampt/reference"
 
 
-# What depth is encoded as, and what the format of its compressed form says; the latter is not read.
-_DEPTH, _COMPRESSED_DEPTH = ("16UC1", "32FC1"), "compressedDepth"
+# What depth is encoded as where it is not compressed.
+_DEPTH = ("16UC1", "32FC1")
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Look:
 
     @property
     def is_depth(self) -> bool:
-        """Whether it is raw depth."""
-        return self.encoding in _DEPTH
+        """Whether it is depth, raw or compressed."""
+        return self.encoding in _DEPTH or is_compressed_depth(self.encoding)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Inputs:
     """The topics that are read.
 
     image        of type IMAGE or COMPRESSED_IMAGE
-    depth        of type IMAGE, registered to the images; None: there is none
+    depth        of type IMAGE or COMPRESSED_IMAGE, registered to the images; None: there is none
     queries      of type QUERY_POINTS; None: there is none
     reference    of type REFERENCE; mouse: clicks in rqt_image_view; None: there is none
     camera_info  the camera of the images, for 3D clicks and depth; None: there is none, or it is not known which
@@ -152,7 +153,7 @@ def _first(bag: BagReader, topic: Topic) -> Look | None:
 
 def _colours(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> dict[str, Topic]:
     """The topics less those that show depth."""
-    depths = {name for name, look in looks.items() if look.is_depth or _COMPRESSED_DEPTH in look.encoding}
+    depths = {name for name, look in looks.items() if look.is_depth}
     return {name: topic for name, topic in topics.items() if name not in depths}
 
 
@@ -168,23 +169,36 @@ def _grey_of_16_bits(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> 
 def _depth(
     topics: Mapping[str, Topic], looks: Mapping[str, Look], name: str, image: str, camera: Topic | None
 ) -> Topic | None:
-    """The topic of that name, else the only one of depth in the frame of the images."""
+    """The topic of that name, else the only one of depth in the frame of the images; why one is not read is told."""
     if name:
         if name == image:
             raise SourceError(f"--depth: expected another topic than that of the images; got {name}")
         if camera is None:
             raise SourceError(f"--depth: expected the images' CameraInfo, or --camera-info TOPIC; {_listed(topics)}")
-        return _named(topics, name, "--depth", IMAGE)
+        return _named(topics, name, "--depth", IMAGE, COMPRESSED_IMAGE)
     frame = looks[image].frame_id if image in looks else ""
-    found = [other for other, look in looks.items() if look.is_depth and frame and look.frame_id == frame]
-    if camera is None or not found:
-        return None
+    depths = _once({other: look for other, look in looks.items() if look.is_depth and other != image})
+    found = [other for other, look in depths.items() if frame and look.frame_id == frame]
+    if len(found) == 1 and camera is not None:
+        return topics[found[0]]
     if len(found) > 1:
-        _log.warning(
-            "no 3D: expected one topic of depth in frame %r, or --depth TOPIC; got %s", frame, ", ".join(found)
+        reason = f"expected one topic of depth in frame {frame!r}, or --depth TOPIC; got {', '.join(found)}"
+    elif found:
+        reason = f"{found[0]} has depth, but the images' CameraInfo is not known; --camera-info TOPIC names it"
+    elif depths:
+        framed = ", ".join(f"{other} in frame {look.frame_id!r}" for other, look in depths.items())
+        reason = (
+            f"depth is not known to be registered to the images in frame {frame!r}: {framed}; --depth TOPIC reads it"
         )
-        return None
-    return topics[found[0]]
+    if depths:
+        _log.warning("no 3D: %s", reason)
+    return None
+
+
+def _once(depths: Mapping[str, Look]) -> dict[str, Look]:
+    """These topics of depth, without those that are the compressed form of another one."""
+    forms = {f"{name}/{TRANSPORT}" for name in depths}
+    return {name: look for name, look in depths.items() if name not in forms}
 
 
 def _chosen(

@@ -18,6 +18,7 @@ from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages import fields
+from sampt_ros.messages.compressed_depth import depth_from_compressed
 from sampt_ros.messages.images import depth_from_image, rgb_from_compressed, rgb_from_image
 from sampt_ros.streaming.failures import CAMERA, DEPTH, FRAMES, QUERIES
 from sampt_ros.streaming.requests import ObjectStart
@@ -47,6 +48,8 @@ class BagTracker:
         """starts: by object id, what is on the first image; options: what of the node's goes for bags too."""
         self._inputs = inputs
         self._grey = GreyRange()
+        is_compressed = inputs.depth is not None and inputs.depth.type == COMPRESSED_IMAGE
+        self._load_depth = depth_from_compressed if is_compressed else depth_from_image
         self._options = options or NodeConfig()
         self._stream = Stream.of_recording(
             sam_pt,
@@ -137,7 +140,7 @@ class BagTracker:
 
     def _on_depth(self, message: Any, recorded_ns: int) -> None:
         with self._stream.failures.depth("a depth image is dropped"):
-            depth = depth_from_image(message)  # now, while damage can be told from what does not fit an image
+            depth = self._load_depth(message)  # now, while damage can be told from what does not fit an image
             self._stream.depth(fields.stamp_ns(message.header) or recorded_ns, lambda: depth)
 
 

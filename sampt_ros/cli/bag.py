@@ -46,8 +46,9 @@ def add(commands: Any) -> None:
           /sampt/overlay        sensor_msgs/Image rgb8, with --overlay
           /sampt/object_poses   geometry_msgs/PoseArray, with depth
           /sampt/cloud          sensor_msgs/PointCloud2, with depth
-        Depth is registered to the images: 16UC1 millimetres or 32FC1 metres, the nearest in time of each image. Where
-        none is named, the one topic of depth in the images' own frame is read, if there is their CameraInfo.
+        Depth is registered to the images: 16UC1 millimetres or 32FC1 metres, raw or compressedDepth (PNG, RVL), the
+        nearest in time of each image. Where none is named, the one topic of depth in the images' own frame is read, if
+        there is their CameraInfo.
         Ctrl-C or SIGTERM ends the run; OUT is then a whole bag of what was tracked until then. An image that is
         damaged has no messages, one that memory did not suffice for has an empty mask. A recorder that was
         killed, damage, compression, a file of several that is missing: what IN holds is read, and what is not there
@@ -58,7 +59,12 @@ def add(commands: Any) -> None:
     argument("bag", type=Path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or one of its files")
     argument("out", type=Path, metavar="OUT", help="the new bag's folder")
     argument("--image", default="", metavar="TOPIC", help="raw or compressed; needed where there are several")
-    argument("--depth", default="", metavar="TOPIC", help="raw, registered; needed where there are several")
+    argument(
+        "--depth",
+        default="",
+        metavar="TOPIC",
+        help="registered to the images; needed where there are several, or in another frame than theirs",
+    )
     argument(
         "--depth-slop",
         type=float,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 
 import bags
+import compressed_depth
 import numpy as np
 import pytest
 from bags import FRAME, images
@@ -277,11 +278,65 @@ def test_bag_finds_depth_in_the_images_frame_or_takes_it_by_name(fakes, tmp_path
     assert stamps == [bags.header(index) for index in (0, 1, 3)]
 
 
-def test_bag_without_registered_depth_has_no_3d_topics(fakes, tmp_path, capsys):
+def test_bag_without_registered_depth_has_no_3d_topics_and_says_so(fakes, tmp_path, capsys, caplog):
     sent = [INFO, *images(2), bags.depth(0, wall(2), "depth_frame")]
     assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 0
     assert "depth" not in capsys.readouterr().out
     assert set(bags.read(tmp_path / "out")) == {"/sampt/mask", "/sampt/labels", "/sampt/points"}
+    assert (
+        f"no 3D: depth is not known to be registered to the images in frame '{FRAME}': {bags.DEPTHS} in frame "
+        "'depth_frame'; --depth TOPIC reads it" in caplog.text
+    )
+
+
+def test_bag_says_that_depth_without_a_camera_info_is_not_read(fakes, tmp_path, caplog):
+    sent = [*images(2), bags.depth(0, wall(2))]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 0
+    assert f"no 3D: {bags.DEPTHS} has depth, but the images' CameraInfo is not known; --camera-info" in caplog.text
+
+
+@pytest.mark.parametrize("encode", [compressed_depth.png, compressed_depth.rvl])
+def test_bag_reads_compressed_depth(fakes, tmp_path, capsys, caplog, encode):
+    sent = [INFO]
+    for index, picture in enumerate(images(4)):
+        sent += [picture, bags.compressed_depth(index, encode(wall(2, np.uint16)))]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 0
+    assert "points of 4 images, 4 of them with depth" in capsys.readouterr().out
+    z = [message.poses[0].position.z for _, message in bags.read(tmp_path / "out")["/sampt/object_poses"]]
+    assert z == [2.0] * 4
+    assert not caplog.text
+
+
+def test_depth_that_is_there_raw_and_compressed_is_read_once(tmp_path):
+    sent = [INFO, *images(1), bags.compressed_depth(0, compressed_depth.png(wall(2, np.uint16)))]
+    sent += [bags.depth(0, wall(3))]
+    with BagReader(bags.write(tmp_path / "in", sent)) as bag:
+        assert choose_inputs(bag.topics, look_at(bag)).depth.name == bags.DEPTHS
+
+
+RAW_DEPTH = "/camera/aligned_depth_to_color/image_raw"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("other_frame", ["--depth", RAW_DEPTH]),
+        ("no_frame", ["--depth", RAW_DEPTH]),
+        ("compressed_depth", []),
+    ],
+)
+def test_depth_that_was_not_used_silently_gives_poses(shared_folder, tmp_path, caplog, name, arguments):
+    path = shared_folder / "cases/depth_silently_unused" / name
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    prompts = ["--point", "25,30", "--preset", "grabcut"]
+    assert run("bag", path, tmp_path / "out", *prompts, *arguments) == 0
+    poses = [message.poses for _, message in bags.read(tmp_path / "out")["/sampt/object_poses"]]
+    assert [round(found[0].position.z, 3) for found in poses] == [0.8] * 8
+    if arguments:
+        caplog.clear()
+        assert run("bag", path, tmp_path / "without", *prompts) == 0
+        assert f"{RAW_DEPTH} in frame" in caplog.text and "--depth TOPIC reads it" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -289,7 +344,7 @@ def test_bag_without_registered_depth_has_no_3d_topics(fakes, tmp_path, capsys):
     [
         (
             ["--depth", "/nowhere"],
-            "--depth: expected a topic of type sensor_msgs/msg/Image; got no /nowhere; the bag has",
+            "--depth: expected a topic of type sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage; got no /now",
         ),
         (["--depth-slop", "7"], "depth_slop: expected"),
     ],

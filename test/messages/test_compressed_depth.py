@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from types import SimpleNamespace
 
 import compressed_depth
@@ -92,7 +93,5 @@ def test_damaged_rvl_is_refused_or_has_the_size_that_it_names():
         data = bytearray(whole)
         for at in rng.integers(20, len(data), 3):
             data[at] = rng.integers(256)
-        try:
+        with suppress(FrameError):
             assert decoded(format_, bytes(data)).shape == (24, 32)
-        except FrameError:
-            pass

@@ -60,6 +60,15 @@ def depth(index: int, plane: np.ndarray, frame: str = FRAME, topic: str = DEPTHS
     )
 
 
+def compressed_depth(
+    index: int, coded: tuple[str, bytes], frame: str = FRAME, topic: str = f"{DEPTHS}/compressedDepth"
+):
+    """coded: the format and data that support/compressed_depth makes."""
+    form, data = coded
+    data = np.frombuffer(data, np.uint8)
+    return topic, make("sensor_msgs/CompressedImage", header=header(index, frame), format=form, data=data)
+
+
 def compressed(index: int, pixels: np.ndarray, suffix: str = ".png"):
     data = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
     return f"{IMAGES}/compressed", make("sensor_msgs/CompressedImage", header=header(index), format="png", data=data)
