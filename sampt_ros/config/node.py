@@ -50,6 +50,9 @@ class NodeConfig(Section):
         "Whether the node subscribes to `depth`, registered to the images, and adds 3D positions, poses and a cloud; "
         "3D clicks on hidden points are refused then",
     )
+    depth_transport: str = option(
+        "raw", "raw, or compressedDepth for <depth>/compressedDepth", choices=("raw", "compressedDepth")
+    )
     depth_slop: float = option(
         0.02,
         "Largest difference between the stamps of an image and its depth image",

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from sampt_ros.errors import ConfigError
+from sampt_ros.messages.compressed_depth import TRANSPORT, depth_from_compressed
 from sampt_ros.messages.fields import stamp_ns
 from sampt_ros.messages.images import depth_from_image
 from sampt_ros.streaming.continuity import JUMP_NS
@@ -29,13 +30,18 @@ class DepthSync:
     """Pairs the headers of the images that are tracked with depth messages, and adds the depth to a queue.
 
     Only the headers are paired, not the images: no image is received twice, and frames that are skipped need no depth.
+
+    topic     where depth comes, for people
+    frame_id  the newest depth's; empty before the first
     """
 
-    def __init__(self, queue: DepthQueue, slop: float, wake: Callable[[], None]) -> None:
+    def __init__(self, topic: str, queue: DepthQueue, slop: float, wake: Callable[[], None]) -> None:
         """slop: seconds that an image and its depth may be apart; wake: is called when frames may have their depth.
 
-        Raises ConfigError where message_filters is missing.
+        Depth is raw, or compressed where the topic's name ends so. Raises ConfigError where message_filters is missing.
         """
+        self.topic, self.frame_id = topic, ""
+        self._load = depth_from_compressed if topic.endswith(f"/{TRANSPORT}") else depth_from_image
         try:
             self._filters = importlib.import_module("message_filters")
         except ImportError:
@@ -49,7 +55,7 @@ class DepthSync:
 
     def add_depth(self, message: Any) -> None:
         """A depth message has come."""
-        time_ns = stamp_ns(message.header)
+        time_ns, self.frame_id = stamp_ns(message.header), message.header.frame_id
         self._follow_jump(time_ns)
         self._queue.note_depth(time_ns)
         self._depths.signalMessage(message)
@@ -74,4 +80,4 @@ class DepthSync:
         pairs.registerCallback(self._on_pair)
 
     def _on_pair(self, image: _Stamped, depth: Any) -> None:
-        self._queue.add_depth(stamp_ns(image.header), partial(depth_from_image, depth))
+        self._queue.add_depth(stamp_ns(image.header), partial(self._load, depth))

@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Point, PointStamped, PoseArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import SetBool, Trigger
@@ -30,12 +29,15 @@ from sampt_ros.config.options import Option, walk
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.messages.compressed_depth import TRANSPORT
 from sampt_ros.messages.outputs import OUTPUTS
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
+from sampt_ros.ros.diagnostics import Condition, Diagnostics
 from sampt_ros.ros.node_log import NodeLog
 from sampt_ros.ros.process import ignore_interrupts, ros
+from sampt_ros.ros.qos import LATCHED, NEWEST, OVERRIDABLE, QUERIES, RELIABLE
 from sampt_ros.ros.tf import TfTransforms
 from sampt_ros.srv import Query
 from sampt_ros.streaming.clicks import NoTransforms
@@ -47,7 +49,6 @@ from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
 from sampt_ros.streaming.worker import Worker
 from sampt_ros.tracking.sam_pt import SamPt
-from sampt_ros.utils.machine import device_memory
 
 _CLASSES = {
     "sensor_msgs/msg/Image": Image,
@@ -55,14 +56,6 @@ _CLASSES = {
     "geometry_msgs/msg/PoseArray": PoseArray,
     "sampt_ros/msg/TrackedObjects": TrackedObjects,
 }
-
-_OVERRIDABLE = QoSOverridingOptions.with_default_policies()
-# Copied for every topic: an override is written into the profile itself.
-_RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)  # every subscriber matches it
-# A detector may send a burst of queries, and none is to be lost; nor is a reference of before the node was there.
-_QUERIES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
-_LATCHED = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)  # a late image is dropped, never queued
 
 
 class SamptNode(LifecycleNode):
@@ -80,6 +73,7 @@ class SamptNode(LifecycleNode):
         self._mailbox = Mailbox()
         self._worker: Worker | None = None
         self._inputs: list[Any] = []
+        self._hears_latched = False  # CameraInfo
         self._paused = False
         self._depth_sync: DepthSync | None = None  # while depth is listened to
         self._no_depth = ""  # why it is not, though it is asked for
@@ -91,12 +85,13 @@ class SamptNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
         self._outputs = {name: self._output(_CLASSES[output.type], f"~/{name}") for name, output in OUTPUTS.items()}
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        self._diagnostics = Diagnostics(self, self.statistics, self._log)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
         # In a group of its own: while a query waits for its answer, images and all else come in.
         self.create_service(Query, "~/query", self._on_query, callback_group=ReentrantCallbackGroup())
-        self.create_timer(1.0, self._publish_diagnostics)
+        # By a clock of its own: the node's may be simulated, and stand still.
+        self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # --- parameters ---
 
@@ -184,7 +179,7 @@ class SamptNode(LifecycleNode):
         """Stop listening, let the worker finish its frame, and publish what still waits for depth."""
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        self._inputs = []
+        self._inputs, self._hears_latched = [], False
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
@@ -199,10 +194,10 @@ class SamptNode(LifecycleNode):
     # --- topics ---
 
     def _output(self, kind: Any, topic: str) -> Any:
-        return self.create_publisher(kind, topic, copy(_RELIABLE), qos_overriding_options=_OVERRIDABLE)
+        return self.create_publisher(kind, topic, copy(RELIABLE), qos_overriding_options=OVERRIDABLE)
 
-    def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile = _QUERIES) -> None:
-        heard = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=_OVERRIDABLE)
+    def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile = QUERIES) -> None:
+        heard = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=OVERRIDABLE)
         self._inputs.append(heard)
 
     @property
@@ -211,27 +206,45 @@ class SamptNode(LifecycleNode):
         topic = self.resolve_topic_name("image")
         return topic if self._settings.node.image_transport == "raw" else f"{topic}/compressed"
 
+    @property
+    def _depth_topic(self) -> str:
+        """The same of depth."""
+        topic = self.resolve_topic_name("depth").removesuffix(f"/{TRANSPORT}")
+        return topic if self._settings.node.depth_transport == "raw" else f"{topic}/{TRANSPORT}"
+
     def _subscribe(self, stream: Stream) -> None:
         kind, convert = Image, conversions.rgb_from_image
         if self._settings.node.image_transport == "compressed":
             kind, convert = CompressedImage, conversions.rgb_from_compressed
         convert = partial(convert, grey=GreyRange())
-        self._input(kind, self._image_topic, partial(self._on_image, convert), _NEWEST)
+        self._input(kind, self._image_topic, partial(self._on_image, convert), NEWEST)
         self._input(CameraInfo, "camera_info", self._on_camera_info, qos_profile_sensor_data)
         self._input(QueryPoints, "~/query_points", self._on_query_points)
-        self._input(Reference, "~/reference", self._on_reference, _LATCHED)
+        self._input(Reference, "~/reference", self._on_reference, LATCHED)
         self._input(PointStamped, "/clicked_point", partial(self._on_click, POSITIVE))
         self._input(PointStamped, "~/clicked_background", partial(self._on_click, NEGATIVE))
         self._input(Point, f"{self.resolve_topic_name('image')}_mouse_left", self._on_mouse)
+        self._listen_to_latched_camera_info()
         self._listen_to_depth(stream)
         self._listen_to_tf(stream)
+
+    def _listen_to_latched_camera_info(self) -> None:
+        """Hear what was published once, before we were there, if anything was: others cannot be heard like this."""
+        topic = self.resolve_topic_name("camera_info")
+        kept = (info.qos_profile.durability for info in self.get_publishers_info_by_topic(topic))
+        if not self._hears_latched and DurabilityPolicy.TRANSIENT_LOCAL in kept:
+            self._hears_latched = True
+            heard = self.create_subscription(CameraInfo, topic, self._on_camera_info, copy(LATCHED))
+            self._inputs.append(heard)
 
     def _listen_to_depth(self, stream: Stream) -> None:
         self._no_depth = ""
         if self._settings.node.use_depth:
             try:
-                self._depth_sync = DepthSync(stream.depth_queue, self._settings.node.depth_slop, self._wake_for_depth)
-                self._input(Image, "depth", partial(self._on_depth, stream, self._depth_sync), qos_profile_sensor_data)
+                slop = self._settings.node.depth_slop
+                sync = self._depth_sync = DepthSync(self._depth_topic, stream.depth_queue, slop, self._wake_for_depth)
+                kind = Image if self._settings.node.depth_transport == "raw" else CompressedImage
+                self._input(kind, sync.topic, partial(self._on_depth, stream, sync), qos_profile_sensor_data)
             except ConfigError as error:
                 self._no_depth = str(error)
                 self._log.warning(self._no_depth)
@@ -262,7 +275,7 @@ class SamptNode(LifecycleNode):
             rectified = self._settings.node.rectified
             self._stream.camera(partial(conversions.intrinsics_from_camera_info, message, rectified))
 
-    def _on_depth(self, stream: Stream, sync: DepthSync, message: Image) -> None:
+    def _on_depth(self, stream: Stream, sync: DepthSync, message: Any) -> None:
         with stream.failures.depth("a depth image is dropped"):
             sync.add_depth(message)
 
@@ -336,9 +349,13 @@ class SamptNode(LifecycleNode):
         for frame in frames:
             if not frame.failed:
                 self._publish(frame, waits=True)
-                if frame.surfaces and self._tf is not None and self._settings.node.broadcast_tf:
-                    prefix = self.get_fully_qualified_name().lstrip("/")
-                    self._tf.broadcast(conversions.object_transforms(frame.surfaces, frame.header, prefix))
+                self._broadcast(frame)
+
+    def _broadcast(self, frame: TrackedFrame) -> None:
+        """Send the objects' poses to TF, which knows no frame without a name."""
+        if frame.surfaces and self._tf is not None and self._settings.node.broadcast_tf and frame.header.frame_id:
+            prefix = self.get_fully_qualified_name().lstrip("/")
+            self._tf.broadcast(conversions.object_transforms(frame.surfaces, frame.header, prefix))
 
     def _publish(self, frame: TrackedFrame, waits: bool) -> None:
         """Publish what somebody listens to; every message carries the header of the image it belongs to."""
@@ -351,47 +368,21 @@ class SamptNode(LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         self._wake_for_depth()
-        stream = self._stream  # read once: the worker may exchange it
-        newest = stream.session.newest if stream is not None else None
-        objects = newest.objects if newest else ()
-        level, message = self._health(len(objects))
-        states = {f"object {item.id}": f"{item.state.name}, score {item.score:.2f}, {item.area} px" for item in objects}
-        values = self.statistics.summary() | self._depth_summary() | device_memory() | states
-        name = self.get_fully_qualified_name().strip("/")  # that of another camera's node is another one
-        status = conversions.diagnostic_status(f"{name}: stream", level, message, values)
-        status.hardware_id = self._image_topic
-        header = conversions.Header(stamp=self.get_clock().now().to_msg())
-        self._diagnostics.publish(DiagnosticArray(header=header, status=[status]))
-
-    def _depth_summary(self) -> dict[str, str]:
-        if self._depth_sync is None or self._stream is None:
-            return {}
-        queue = self._stream.depth_queue
-        return {"frames with depth / without": f"{queue.with_depth} / {queue.without_depth}"}
-
-    def _depth_trouble(self) -> str:
-        """Why there is no 3D output; empty where there is, or where none is asked for."""
-        if self._depth_sync is None or self._stream is None:
-            return f"{self._no_depth}: 2D only" if self._no_depth else ""
-        queue, depth, camera_info = self._stream.depth_queue, *map(self.resolve_topic_name, ("depth", "camera_info"))
-        if queue.silence >= self._settings.node.depth_timeout:
-            return f"no depth on {depth} {'yet' if np.isinf(queue.silence) else f'for {queue.silence:.1f} s'}: 2D only"
-        if queue.camera is None:
-            return f"depth, but no CameraInfo on {camera_info}: 2D only"
-        return f"{queue.trouble}: 2D only" if queue.trouble else ""
-
-    def _health(self, objects: int) -> tuple[bytes, str]:
-        """Diagnostic level and one sentence."""
-        if self._trouble:
-            return DiagnosticStatus.ERROR, self._trouble
-        if self._worker is None:
-            return DiagnosticStatus.WARN, "not active"
-        if self._paused:
-            return DiagnosticStatus.OK, "paused"
-        well, message = self.statistics.health(self._image_topic, self.count_publishers(self._image_topic), objects)
-        if well and (trouble := self._depth_trouble()):
-            well, message = False, f"{message}; {trouble}"
-        return DiagnosticStatus.OK if well else DiagnosticStatus.WARN, message
+        if self._worker is not None:
+            self._listen_to_latched_camera_info()  # whoever publishes it may have come after us
+        self._diagnostics.publish(
+            Condition(
+                self._settings.node,
+                self._trouble,
+                is_active=self._worker is not None,
+                is_paused=self._paused,
+                image_topic=self._image_topic,
+                stream=self._stream,
+                depth=self._depth_sync,
+                no_depth=self._no_depth,
+                has_tf=self._tf is not None,
+            )
+        )
 
 
 def _query(message: QueryPoints) -> Callable[[Stream], Attempt]:

@@ -75,7 +75,9 @@ class Clicks:
             point = self.transforms.move(xyz, source, self.frame_id, stamp_ns, timeout)
         camera = self._depth.camera
         if camera is None:
-            raise QueryError(f"expected a CameraInfo of these images {self.camera_hint} before a 3D click; got none")
+            refused = self._depth.camera_trouble
+            got = f"one that cannot be used: {refused}" if refused else "none"
+            raise QueryError(f"expected a CameraInfo of these images {self.camera_hint} before a 3D click; got {got}")
         xy = camera.for_images(self._session.size).project_point(point)
         self._depth.require_in_sight(point, xy, stamp_ns, self._session.size)
         return xy, stamp_ns

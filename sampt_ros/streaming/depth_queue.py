@@ -18,6 +18,9 @@ from sampt_ros.streaming.continuity import JUMP_NS
 from sampt_ros.streaming.failures import Failures
 from sampt_ros.streaming.tracked_frame import TrackedFrame
 
+_NO_PAIRS = 5  # frames without depth in a row, while depth comes, after which something is wrong
+_RECENT = 30  # images and depth whose times are compared then
+
 LoadDepth = Callable[[], np.ndarray]  # (H, W) uint16 millimetres or float metres, or raises FrameError
 
 
@@ -125,6 +128,7 @@ class DepthQueue:
     expects   whether depth is to be expected at all; otherwise no frame waits
     history   seconds that depth is kept, for clicks on older images
     camera    of the images; None before it is known: then nothing is in space
+    camera_trouble  why the newest CameraInfo could not be used; empty if it could
     trouble   why the newest depth image could not be used; empty if it could
     with_depth, without_depth  frames handed on while depth was expected
     """
@@ -134,6 +138,7 @@ class DepthQueue:
         self.history = history
         self.expects = expects
         self.camera: Pinhole | None = None
+        self.camera_trouble = ""
         self._failures = failures
         self._lock = threading.Lock()
         self.reset()
@@ -146,6 +151,8 @@ class DepthQueue:
             self._heard = -np.inf
             self._waiting: deque[_Entry] = deque()
             self._settled: deque[_Entry] = deque()
+            self._times: deque[int] = deque(maxlen=_RECENT)  # of depth, whether or not it was paired
+            self._unpaired: deque[int] = deque(maxlen=_RECENT)  # times of the frames without depth since one had it
         self.trouble = ""
         self.with_depth = self.without_depth = 0
 
@@ -160,6 +167,7 @@ class DepthQueue:
         with self._lock:
             self._heard = time.perf_counter()
             self._depth_ns = self._after_jump(self._depth_ns, time_ns)
+            self._times.append(time_ns)
 
     def add_depth(self, time_ns: int, load: LoadDepth) -> None:
         """A depth image that may be a frame's; where it was paired with an image, by that image's time."""
@@ -186,6 +194,17 @@ class DepthQueue:
     def silence(self) -> float:
         """Seconds since the newest depth image came in; infinite before the first."""
         return time.perf_counter() - self._heard
+
+    @property
+    def apart(self) -> float | None:
+        """Seconds between the last images and the depth nearest to any of them, if depth comes and none has any.
+
+        Within the policy's slop, depth comes too late for its image. None where images have depth, or no depth comes.
+        """
+        with self._lock:
+            if len(self._unpaired) < _NO_PAIRS or not self._times:
+                return None
+            return min(abs(depth - image) for image in self._unpaired for depth in self._times) / 1e9
 
     def settled(self) -> Iterator[TrackedFrame]:
         """The frames that need not wait any longer, in order."""
@@ -226,6 +245,8 @@ class DepthQueue:
         while self._waiting and self._waiting[0].frame.event.time_ns > time_ns + JUMP_NS:
             self._settle()
         self._depths = {at: kept for at, kept in self._depths.items() if at <= time_ns + JUMP_NS}
+        self._times.clear()
+        self._unpaired.clear()
         self._depth_ns = max(self._depths, default=0)
         return time_ns
 
@@ -244,7 +265,12 @@ class DepthQueue:
         """Take the oldest frame that waits, with the depth that it has by now."""
         match = self.policy.match(self._depths, self._state()) if self.expects else None
         load = None if match is None else self._depths[match]
-        self._settled.append(replace(self._waiting.popleft(), load_depth=load))
+        entry = replace(self._waiting.popleft(), load_depth=load)
+        self._settled.append(entry)
+        if match is not None:
+            self._unpaired.clear()
+        elif self._times:
+            self._unpaired.append(entry.frame.event.time_ns)
 
     def _state(self) -> Waiting:
         time_ns = self._waiting[0].frame.event.time_ns
@@ -274,6 +300,6 @@ class DepthQueue:
         with self._lock:
             missing = self.policy.missing(self._depths, time_ns)
         if missing and camera is None:
-            missing = "a CameraInfo of the images; got none that can be used"
+            missing = f"a CameraInfo of the images; got {self.camera_trouble or 'none'}"
         if missing:
             self._failures.log.repeated(f"no 3D: expected {missing}")

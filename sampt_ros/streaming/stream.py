@@ -143,6 +143,7 @@ class Stream:
         """The camera of the images, from here on."""
         with self.failures.camera() as attempt:
             self.depth_queue.set_camera(load())
+        self.depth_queue.camera_trouble = attempt.reason
         return attempt
 
     def depth(self, time_ns: int, load: LoadDepth) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -14,17 +15,19 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
 
+import compressed_depth
 import fake_message_filters
 from fakes import SIDE
 from geometry_msgs.msg import PoseArray
-from node_harness import CAMERA, FRAME_NS, HEIGHT, START_NS, WIDTH, Harness, raw_image, wait_for
+from node_harness import CAMERA, CAMERA_INFO, FRAME_NS, HEIGHT, START_NS, WIDTH, Harness, raw_image, wait_for
 from ros_helpers import listener, ros_domain  # noqa: F401
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
+from sampt_ros.ros import diagnostics
 from sampt_ros.ros.conversions import stamp_ns, time_from_ns
 
-DEPTH = "/camera/depth"
+DEPTH, COMPRESSED = "/camera/depth", "/camera/depth/compressedDepth"
 FOCAL = 64.0  # of the harness's camera
 CENTRE = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
 FAR, NEAR = 2.0, 1.5  # metres: a wall, and something before its right half
@@ -87,14 +90,20 @@ def scene() -> np.ndarray:
     return depth
 
 
-def send_depth(node: Harness, stamp: int, depth: np.ndarray | None = None) -> None:
+def send_depth(node: Harness, stamp: int, depth: np.ndarray | None = None, frame_id: str = CAMERA) -> None:
     """Publish depth, float32 metres or uint16 millimetres (default: the scene)."""
     depth = scene() if depth is None else depth
     encoding = {2: "16UC1", 4: "32FC1", 1: "8UC1"}[depth.itemsize]
     height, width = depth.shape
     message = raw_image(encoding, depth.tobytes(), width * depth.itemsize, width, height)
-    message.header = Header(stamp=time_from_ns(stamp), frame_id=CAMERA)
+    message.header = Header(stamp=time_from_ns(stamp), frame_id=frame_id)
     node.publish(DEPTH, message)
+
+
+def send_compressed_depth(node: Harness, stamp: int, coded: tuple[str, bytes]) -> None:
+    """coded: the format and data that support/compressed_depth makes."""
+    header = Header(stamp=time_from_ns(stamp), frame_id=CAMERA)
+    node.publish(COMPRESSED, CompressedImage(header=header, format=coded[0], data=array("B", coded[1])))
 
 
 def begin_depth(node: Harness) -> None:
@@ -247,6 +256,21 @@ def test_a_bag_that_loops_keeps_its_depth(sampt):
     assert np.isfinite(positions(node, stamp, name)).all()
 
 
+@pytest.mark.parametrize("encode", [compressed_depth.png, compressed_depth.rvl])
+@pytest.mark.parametrize("kind", [np.float32, np.uint16])
+def test_compressed_depth_is_read_where_asked_for(start_node, encode, kind):
+    node = start_node(depth_transport="compressedDepth")
+    node.send_camera_info()
+    node.start_object((20, 20))
+    depth = scene() if kind is np.float32 else (1000 * scene()).astype(kind)
+    send_compressed_depth(node, node.send(), encode(depth))
+    wait_for(lambda: "no depth" not in node.diagnostics()["message"], "depth is not heard")
+    stamp = node.send()
+    send_compressed_depth(node, stamp, encode(depth))
+    np.testing.assert_allclose(positions(node, stamp)[:, 2], FAR, atol=0.001)
+    assert node.diagnostics()["level"] == "OK"
+
+
 # --- without ---
 
 
@@ -297,6 +321,92 @@ def test_depth_without_camera_info_is_told(start_node):
     send_depth(node, stamp)
     assert np.isnan(positions(node, stamp)).all()
     assert "no CameraInfo on /camera/camera_info: 2D only" in node.diagnostics()["message"]
+
+
+def test_the_reason_of_a_refused_camera_info_is_told_with_the_click(start_node):
+    node = start_node()
+    info = CameraInfo(width=WIDTH, height=HEIGHT, k=[64.0, 0, 32, 0, 64, 24, 0, 0, 1], distortion_model="thin_prism")
+    info.d = [0.1]
+    node.publish(CAMERA_INFO, info)
+    node.wait_for_count("camera_info_rejected", 1)
+    node.click_3d(tuple(seen_at(20, 20, FAR)), CAMERA)
+    reason = node.wait_for_count("queries_refused", 1)
+    assert "before a 3D click; got one that cannot be used: expected a distortion model of plumb_bob" in reason
+    begin_depth(node)
+    wait_for(lambda: "is refused" in node.diagnostics()["message"], "the diagnostics do not say so")
+    assert f"the CameraInfo on {CAMERA_INFO} is refused: expected a distortion model" in node.diagnostics()["message"]
+
+
+def test_a_latched_camera_info_published_once_is_heard(start_node):
+    node = start_node()
+    assert node.change_state("deactivate")
+    k = [FOCAL, 0.0, CENTRE[0], 0.0, FOCAL, CENTRE[1], 0.0, 0.0, 1.0]
+    node.latch(CAMERA_INFO, CameraInfo(width=WIDTH, height=HEIGHT, k=k))
+    assert node.change_state("activate")
+    wait_for(lambda: node.node._stream.depth_queue.camera is not None, "the latched CameraInfo is not heard")
+
+
+@pytest.mark.parametrize(("late", "apart"), [(30, "0.030"), (-30, "0.030"), (5_000_000, "4999.")])
+def test_depth_that_never_pairs_is_told_with_the_offset_and_the_parameter(start_node, late, apart):
+    node = in_space(start_node()).node
+    for index in range(8):
+        stamp = node.send(stamp=START_NS + (index + 2) * 100_000_000)
+        send_depth(node, stamp + late * 1_000_000)
+        wait_for(lambda stamp=stamp: stamp in node.masks, "no mask")
+    wait_for(lambda: "apart" in node.diagnostics()["message"], lambda: node.diagnostics()["message"])
+    values = node.diagnostics()
+    assert values["level"] == "WARN"
+    assert f"depth on {DEPTH} is {apart}" in values["message"]
+    assert "apart from every image, and depth_slop is 0.02 s: 2D only" in values["message"]
+    # it pairs again
+    stamp = node.send(stamp=stamp + 100_000_000)
+    send_depth(node, stamp)
+    if abs(late) < 1000:
+        wait_for(lambda: node.diagnostics()["level"] == "OK", lambda: node.diagnostics()["message"])
+
+
+def test_depth_that_comes_too_late_is_told(sampt):
+    node = sampt.node
+    stamps = [node.send() for _ in range(1)]
+    for _ in range(12):
+        stamps.append(node.send())
+        wait_for(lambda: stamps[-1] in node.masks, "no mask")
+        if len(stamps) > 5:
+            send_depth(node, stamps[-5])
+    message = f"depth on {DEPTH} comes more than two frames after its images: 2D only"
+    wait_for(lambda: message in node.diagnostics()["message"], lambda: node.diagnostics()["message"])
+
+
+def test_depth_in_another_frame_than_the_images_is_used_and_doubted(sampt):
+    node = sampt.node
+    stamp = node.send()
+    send_depth(node, stamp, frame_id="depth_frame")
+    assert np.isfinite(positions(node, stamp)).all()
+    values = node.diagnostics()
+    assert values["level"] == "WARN"
+    assert f"depth on {DEPTH} is in frame 'depth_frame', the images are in '{CAMERA}'" in values["message"]
+
+
+@pytest.mark.parametrize(
+    ("heard", "published"), [("raw", COMPRESSED), ("compressedDepth", DEPTH)], ids=["compressed", "raw"]
+)
+def test_depth_that_is_published_in_the_other_form_alone_is_told(start_node, listener, heard, published):  # noqa: F811
+    node = start_node(depth_transport=heard)
+    listener.node.create_publisher(Image if published == DEPTH else CompressedImage, published, 1)
+    wait_for(lambda: node.node.count_publishers(published), "the node does not see the publisher")
+    message = node.diagnostics()["message"]
+    other = "raw" if published == DEPTH else "compressedDepth"
+    assert f" yet, but {published} is published (depth_transport: {other}): 2D only" in message
+
+
+def test_what_stays_wrong_is_told_once_in_the_log(start_node, monkeypatch):
+    monkeypatch.setattr(diagnostics, "_PATIENCE", 0.0)
+    node = start_node()
+    told: list[str] = []
+    monkeypatch.setattr(node.node._log, "warning", told.append)
+    for _ in range(3):
+        node.diagnostics()
+    assert [text for text in told if "no depth" in text] == [f"no depth on {DEPTH} yet: 2D only"]
 
 
 def test_without_message_filters_2d_works_and_the_diagnostics_say_why(start_node, monkeypatch):
@@ -350,6 +460,35 @@ def test_a_click_that_something_nearer_hides_is_refused_with_the_reason(sampt):
 
 
 # --- TF ---
+
+
+@pytest.mark.parametrize(
+    ("parameters", "frame_id", "reason"),
+    [
+        ({"use_depth": False}, CAMERA, "use_depth is not"),
+        ({}, CAMERA, "tf2_ros is not installed"),
+        ({}, "", "the images' frame_id is empty"),
+    ],
+)
+def test_why_nothing_is_broadcast_is_told(start_node, monkeypatch, parameters, frame_id, reason):
+    broadcast: list = []
+    if frame_id:
+        monkeypatch.setitem(sys.modules, "tf2_ros", None)
+    else:
+        silent = SimpleNamespace(broadcast=broadcast.append, clear=lambda: None)
+        monkeypatch.setattr("sampt_ros.ros.node.TfTransforms", lambda node: silent)
+    node = start_node(broadcast_tf=True, **parameters)
+    node.send_camera_info()
+    stamp = node.send(stamp=START_NS + FRAME_NS, frame_id=frame_id)
+    node.start_object((20, 20), frame_id=frame_id)
+    stamp = node.send(stamp=stamp + FRAME_NS, frame_id=frame_id)
+    if not parameters:
+        send_depth(node, stamp)
+        wait_for(lambda: stamp in node.points, "no points")
+    values = node.diagnostics()
+    assert values["level"] == "WARN"
+    assert f"broadcast_tf is set, but {reason}: nothing is broadcast on TF" in values["message"]
+    assert broadcast == []
 
 
 def test_objects_are_broadcast_on_tf(start_node, listener):  # noqa: F811

@@ -261,7 +261,7 @@ class Harness:
         """Publish to the node, once both sides know of each other."""
         if topic not in self._publishers:
             publisher = self._publishers[topic] = self._listener.node.create_publisher(type(message), topic, RELIABLE)
-            (subscription,) = [inlet for inlet in self.node.subscriptions if inlet.topic_name == topic]
+            subscription = next(inlet for inlet in self.node.subscriptions if inlet.topic_name == topic)
             wait_for(lambda: have_met(publisher, subscription), f"nobody hears {topic}")
         self._publishers[topic].publish(message)
 
