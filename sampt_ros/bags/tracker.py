@@ -45,11 +45,12 @@ class BagTracker:
         starts: Mapping[int, ObjectStart],
         options: NodeConfig | None = None,
     ) -> None:
-        """starts: by object id, what is on the first image; options: what of the node's goes for bags too."""
+        """starts: by object id, what it starts from; options: what of the node's goes for bags too."""
         self._inputs = inputs
         self._grey = GreyRange()
         is_compressed = inputs.depth is not None and inputs.depth.type == COMPRESSED_IMAGE
         self._load_depth = depth_from_compressed if is_compressed else depth_from_image
+        self._images = 0  # Those that came so far, damaged ones too.
         self._options = options or NodeConfig()
         self._stream = Stream.of_recording(
             sam_pt,
@@ -99,6 +100,7 @@ class BagTracker:
             elif self._tracked(recorded_ns, data) is None:
                 yield None
             yield from self._stream.settled()
+        self._stream.refuse_unstarted()
         yield from self.rest()
 
     def rest(self) -> Iterator[TrackedFrame]:
@@ -107,10 +109,12 @@ class BagTracker:
 
     def _tracked(self, recorded_ns: int, data: bytes) -> TrackedFrame | None:
         kind, event = self._inputs.image.type, None
+        number, self._images = self._images, self._images + 1
         with self._stream.failures.frame(f"the image recorded at {recorded_ns / 1e9:.3f} s is dropped"):
             message = _read(data, kind)
             load = partial(_CONVERSIONS[kind], message, self._grey)
-            event = ImageEvent(fields.stamp_ns(message.header), message.header, load, recorded_ns=recorded_ns)
+            stamp_ns = fields.stamp_ns(message.header)
+            event = ImageEvent(stamp_ns, message.header, load, recorded_ns=recorded_ns, number=number)
         return None if event is None else self._stream.image(event)
 
     def _heard(self, topic: str, recorded_ns: int, data: bytes) -> None:

@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         Every image of the bag is tracked, as fast as it goes. What to track comes from the bag (sampt_ros/QueryPoints,
         /sampt/reference, IMAGE_mouse_left of rqt_image_view, and 3D clicks on /clicked_point and
         /sampt/clicked_background in the images' own frame), or from --point, --box and --mask, in pixels of the first
-        image, or --reference; see `sampt track --help`.
+        image (those after --start N in image N, counted from 0), or --reference; see `sampt track --help`.
 
         examples:
           sampt bag recording/ tracked/ --point 320,240

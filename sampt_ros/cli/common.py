@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.cli.prompts import starts_in_order
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.errors import ConfigError, SamPtError
@@ -42,57 +42,65 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class Prompt(argparse.Action):
+    """Keeps option and value in `prompts`, in the order given, since --start goes for what follows it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.prompts = (*namespace.prompts, (self.dest, values))
+
+
 def add_prompts(parser: argparse.ArgumentParser) -> None:
-    """Add --point, --box, --mask, --reference, --reference-mask and --query-points, as `starts` takes them."""
-    argument = parser.add_argument
-    argument(
-        "--point", action="append", default=[], metavar="X,Y[,LABEL][,OBJECT]", help="LABEL 1: on the object, 0: off it"
-    )
-    argument(
-        "--box", action="append", default=[], metavar="X_MIN,Y_MIN,X_MAX,Y_MAX[,OBJECT]", help="a box around an object"
-    )
+    """Add --point, --box, --mask, --reference, --reference-mask, --query-points and --start, as `starts` takes them."""
+    parser.set_defaults(prompts=())
+
+    def argument(name: str, **options: Any) -> None:
+        parser.add_argument(name, action=Prompt, default=argparse.SUPPRESS, **options)
+
+    argument("--point", metavar="X,Y[,LABEL][,OBJECT]", help="LABEL 1: on the object, 0: off it")
+    argument("--box", metavar="X_MIN,Y_MIN,X_MAX,Y_MAX[,OBJECT]", help="a box around an object")
     argument(
         "--mask",
-        action="append",
-        default=[],
         metavar="FILE[,OBJECT]",
         help="white on the object, or labels, each an object with the label as its number; with OBJECT all is that one",
     )
-
     argument(
         "--reference",
-        action="append",
-        default=[],
         metavar="IMAGE",
         help="a picture of an object, which is then looked for without a click; with --reference-mask",
     )
     argument(
         "--reference-mask",
-        action="append",
-        default=[],
         metavar="FILE[,OBJECT]",
         help="the object in that picture, as for --mask",
     )
     argument(
         "--query-points",
-        action="append",
         type=Path,
-        default=[],
         metavar="FILE",
         help="points as SAM-PT's demo reads them: how many are positive, then FRAME;X,Y X,Y ... for each object",
+    )
+    argument(
+        "--start",
+        type=frame_number,
+        metavar="FRAME",
+        help="the prompts after this one lie in that frame, counted from 0, and their objects start there (default: 0)",
     )
 
 
 def has_prompts(parsed: argparse.Namespace) -> bool:
     """Whether anything says what to track."""
-    return any((parsed.point, parsed.box, parsed.mask, parsed.reference, parsed.reference_mask, parsed.query_points))
+    return any(name != "start" for name, _ in parsed.prompts)
 
 
-def starts(parsed: argparse.Namespace) -> dict[int, ObjectStart]:
-    """What the prompts say; raises QueryError or SourceError."""
-    return parse_starts(
-        parsed.point, parsed.box, parsed.mask, parsed.reference, parsed.reference_mask, parsed.query_points
-    )
+def starts(parsed: argparse.Namespace, frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:
+    """What the prompts say; frame_names: of the frames, if these are files. Raises QueryError or SourceError."""
+    return starts_in_order(parsed.prompts, frame_names)
 
 
 def tracked(frames: int, seconds: float, masks: Mapping[int, int]) -> str:
@@ -129,6 +137,13 @@ def count(text: str) -> int:
     """An argument that is a whole number from 1 on; argparse reports the ArgumentTypeError."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on; got {text!r}")
+    return int(text)
+
+
+def frame_number(text: str) -> int:
+    """An argument that is a frame's number, from 0 on; argparse reports the ArgumentTypeError."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a frame's number, from 0 on; got {text!r}")
     return int(text)
 
 

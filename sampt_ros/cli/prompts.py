@@ -3,17 +3,52 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sampt_ros.data_types import POSITIVE
 from sampt_ros.errors import QueryError
-from sampt_ros.io.masks import FIRST_OBJECT, read_mask, read_masks
+from sampt_ros.io.masks import FIRST_OBJECT, read_first_masks, read_mask, read_masks
 from sampt_ros.io.query_points import read_query_points
 from sampt_ros.io.video import read_image
 from sampt_ros.streaming.requests import ObjectStart
+
+
+def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:
+    """What the objects start from, by object id, as the options say it one after the other.
+
+    prompts      name and value of each option: "start" has the number of the frame, from 0, in which all prompts after
+                 it lie; the others are "point", "box", "mask", "reference", "reference_mask", "query_points", as
+                 `parse_starts` takes them, and "masks", a folder as `read_first_masks` takes it
+    frame_names  of the frames, in order, where these are files
+
+    Raises QueryError or SourceError, saying what was expected.
+    """
+    frame = 0
+    given: dict[int, dict[str, list[Any]]] = {}  # By frame and option.
+    folders, query_points = [], []
+    for option, value in prompts:
+        if option == "start":
+            frame = value
+        elif option == "masks":
+            folders.append(value)
+        elif option == "query_points":
+            query_points.append(value)
+        else:
+            given.setdefault(frame, {}).setdefault(option, []).append(value)
+    starts: dict[int, ObjectStart] = {}
+    for start_frame, of in given.items():
+        pictures = of.get("reference", []), of.get("reference_mask", [])
+        texts = of.get("point", []), of.get("box", []), of.get("mask", [])
+        starts = parse_starts(*texts, *pictures, frame=start_frame, also=starts)
+    for folder in folders:
+        for name, (first, mask) in read_first_masks(folder, frame_names).items():
+            _add_mask(starts, name, first, mask)
+    # The objects of these files get the numbers that are free, so they come last.
+    return parse_starts([], [], [], query_points=query_points, also=starts)
 
 
 def parse_starts(
@@ -23,6 +58,8 @@ def parse_starts(
     references: Sequence[str] = (),
     reference_masks: Sequence[str] = (),
     query_points: Sequence[Path] = (),
+    frame: int = 0,
+    also: Mapping[int, ObjectStart] | None = None,
 ) -> dict[int, ObjectStart]:
     """What the objects start from, by object id; without a number prompts belong to object 1.
 
@@ -31,25 +68,25 @@ def parse_starts(
     masks   "FILE[,object]"; without an object a label image starts one per label, with the label as its number
     references, reference_masks  pictures, and for each its masks, likewise
     query_points  files as SAM-PT's demo reads them; their objects get the lowest numbers that are free
+    frame   number of the frame, from 0, that all prompts lie in, but for query points, whose files say it
+    also    what was parsed before
 
     Raises QueryError or SourceError, saying what was expected.
     """
-    starts: dict[int, ObjectStart] = {}
+    starts = dict(also or {})
     for text in points:
         (x, y), (label, name) = _numbers(text, "x,y[,label][,object]", 2, (POSITIVE, FIRST_OBJECT))
-        start = starts.setdefault(name, ObjectStart())
+        start = _start(starts, name, frame)
         start.points.append((x, y))
         start.labels.append(label)
     for text in boxes:
         corners, (name,) = _numbers(text, "x_min,y_min,x_max,y_max[,object]", 4, (FIRST_OBJECT,))
-        start = starts.setdefault(name, ObjectStart())
+        start = _start(starts, name, frame)
         _require_unset(start.box, "box", name)
         start.box = corners
     for text in masks:
         for name, mask in _read_masks(text):
-            start = starts.setdefault(name, ObjectStart())
-            _require_unset(start.mask, "mask", name)
-            start.mask = mask
+            _add_mask(starts, name, frame, mask)
     if len(references) != len(reference_masks):
         raise QueryError(
             f"expected a --reference-mask for each --reference; got {len(reference_masks)} for {len(references)}"
@@ -57,9 +94,8 @@ def parse_starts(
     for picture, text in zip(references, reference_masks):
         image = read_image(Path(picture))
         for name, mask in _read_masks(text):
-            start = starts.setdefault(name, ObjectStart())
-            _require_unset(start.mask, "mask", name)
-            start.mask, start.reference = mask, image
+            _add_mask(starts, name, frame, mask)
+            starts[name].reference = image
     for path in query_points:
         _add_query_points(starts, path)
     if not starts:
@@ -69,11 +105,26 @@ def parse_starts(
 
 def _add_query_points(starts: dict[int, ObjectStart], path: Path) -> None:
     for line in read_query_points(path):
-        if line.frame != 0:
-            raise QueryError(f"expected objects that start in frame 0 in {path}; got one that starts in {line.frame}")
         name = next(number for number in itertools.count(FIRST_OBJECT) if number not in starts)
         points = [(float(x), float(y)) for x, y in line.xy]
-        starts[name] = ObjectStart(points, [int(label) for label in line.labels])
+        starts[name] = ObjectStart(points, [int(label) for label in line.labels], frame=line.frame)
+
+
+def _start(starts: dict[int, ObjectStart], name: int, frame: int) -> ObjectStart:
+    """The start of an object, whose prompts must all lie in one frame."""
+    start = starts.setdefault(name, ObjectStart(frame=frame))
+    if start.frame != frame:
+        raise QueryError(
+            f"expected all prompts of object {name} in one frame; got some in {start.frame} and in {frame}; "
+            "to start another object give it another number, as in --point X,Y,1,2"
+        )
+    return start
+
+
+def _add_mask(starts: dict[int, ObjectStart], name: int, frame: int, mask: np.ndarray) -> None:
+    start = _start(starts, name, frame)
+    _require_unset(start.mask, "mask", name)
+    start.mask = mask
 
 
 def _numbers(text: str, form: str, count: int, defaults: tuple[int, ...]) -> tuple[list[float], list[int]]:

@@ -10,10 +10,10 @@ from typing import Any
 from tqdm import tqdm
 
 from sampt_ros.cli import common
+from sampt_ros.errors import QueryError
 from sampt_ros.io.result_folder import Recorder
-from sampt_ros.io.video import open_source
-from sampt_ros.streaming.failures import FRAMES
-from sampt_ros.streaming.stream import Stream, track
+from sampt_ros.io.video import FrameSource, open_source
+from sampt_ros.streaming.offline.video_tracker import VideoTracker
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -29,16 +29,26 @@ def add(commands: Any) -> None:
         Or a picture of it: --reference and --reference-mask; it is LOST until it is found.
         Prompts with the same object number start one object together; without a number they belong to object 1.
 
+        Objects that start later: the prompts after --start FRAME lie in that frame, until the next --start. Frames
+        count from 0. --masks FOLDER starts each object in the first frame whose mask shows it. The files of
+        --query-points name the frame of each object themselves. An object that cannot be started later is told and
+        left out; one of the first frame ends the run.
+        With --both-ways every object is also tracked backwards from its start, to the first frame. This happens first,
+        from the last start on; then the video is tracked forwards and written. At most 512 MiB of frames are held: a
+        longer video is decoded again and again, from its beginning to the portion that is due.
+
         examples:
           sampt track cups.mp4 --point 320,240
           sampt track cups.mp4 --point 320,240,1,1 --point 500,260,0,1 --box 40,60,180,220,2
           sampt track frames/ --mask first.png --set reinit.horizon=16
           sampt track 'frames/*-color.jpg' --point 320,240
           sampt track cups.mp4 --reference my_cup.jpg --reference-mask my_cup_mask.png
+          sampt track cups.mp4 --point 320,240 --start 120 --point 500,260,1,2 --both-ways
+          sampt track JPEGImages/VIDEO --masks Annotations/VIDEO
 
         Written to the --out folder, where an earlier run's files are replaced:
           labels/00000.png   object id per pixel, 0 background
-          tracks.csv         the points of every frame
+          tracks.csv         the points of every frame; the same point has other numbers before and after its start
           objects.csv        state, score, area and box of every object and frame
           overlay.mp4        masks and points drawn over the video
           contact_sheet.png  12 frames of it
@@ -49,6 +59,16 @@ def add(commands: Any) -> None:
     argument("source", metavar="SOURCE", help="video file, image folder or pattern, or camera number")
     common.add_prompts(parser)
     argument(
+        "--masks",
+        action=common.Prompt,
+        default=argparse.SUPPRESS,
+        type=Path,
+        metavar="FOLDER",
+        help="masks, as for --mask, with the names of their frames (for a video: numbers, as 00012.png); each object "
+        "starts in the first frame that shows it",
+    )
+    argument("--both-ways", action="store_true", help="track backwards from each object's start too; not with a camera")
+    argument(
         "--out", type=Path, default=Path("sampt_out"), metavar="FOLDER", help="where results go (default: sampt_out)"
     )
     argument("--max-frames", type=common.count, metavar="N", help="stop after N frames")
@@ -56,22 +76,31 @@ def add(commands: Any) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    starts = common.starts(parsed)
     config = common.config(parsed)
     with open_source(parsed.source) as source:
-        stream = Stream.of_recording(SamPt(config), starts)
-        recorder = Recorder(parsed.out, source.fps)
-        lengths = [length for length in (source.length, parsed.max_frames) if length]
-        images = itertools.islice(source, parsed.max_frames)
-        progress = tqdm(images, total=min(lengths, default=None), unit="frame", disable=None)
-        try:
-            with recorder, progress:
-                for image, result in track(stream, progress):
-                    recorder.add(image, result)
-        finally:
-            if recorder.frames:
-                print(_track_summary(recorder, len(starts), source.skipped, stream.statistics[FRAMES]))
+        tracker = VideoTracker(SamPt(config), common.starts(parsed, source.names))
+        with tracker:
+            if parsed.both_ways:
+                for _ in tqdm(tracker.look_back(source, parsed.max_frames), "backwards", unit="frame", disable=None):
+                    pass
+            _record(tracker, source, Recorder(parsed.out, source.fps), parsed.max_frames)
+    if not tracker.started:
+        raise QueryError("expected at least one object that can be started; the warnings above say why none can")
     return 0
+
+
+def _record(tracker: VideoTracker, source: FrameSource, recorder: Recorder, most: int | None) -> None:
+    """Track forwards and write every frame, at most so many, and print what it came to."""
+    lengths = [length for length in (source.length, most) if length]
+    frames = itertools.islice(source.numbered(), most)
+    progress = tqdm(frames, total=min(lengths, default=None), unit="frame", disable=None)
+    try:
+        with recorder, progress:
+            for image, result in tracker.track(progress):
+                recorder.add(image, result)
+    finally:
+        if recorder.frames:
+            print(_track_summary(recorder, len(tracker.started), source.skipped, tracker.dropped))
 
 
 def _track_summary(recorder: Recorder, objects: int, unreadable: int, dropped: int) -> str:
@@ -80,5 +109,5 @@ def _track_summary(recorder: Recorder, objects: int, unreadable: int, dropped: i
     frames = f"{recorder.frames} frames ({lost})" if lost else f"{recorder.frames} frames"
     return (
         f"{recorder.folder}: labels, tracks, overlay and contact sheet of {frames}, "
-        f"{objects} object{'s' if objects > 1 else ''}; {tracked}"
+        f"{objects} object{'' if objects == 1 else 's'}; {tracked}"
     )

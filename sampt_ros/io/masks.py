@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from sampt_ros.errors import SourceError
 from sampt_ros.io.label_images import Pixels, read_pixels, whole_numbers
 from sampt_ros.io.palette import COUNT, object_color
+from sampt_ros.io.video import image_files
 
 FIRST_OBJECT = 1  # Id of the object in a mask without numbers.
 
@@ -32,11 +34,40 @@ def read_masks(path: Path) -> dict[int, np.ndarray]:
 
     Raises SourceError, saying what was found, if the file is none of these.
     """
-    pixels = read_pixels(path)
-    masks = _by_color(pixels, path) if pixels.has_colors else _by_value(pixels, path)
+    masks = _masks_or_none(path)
     if not masks:
         raise SourceError(f"expected an object in {path}; got a mask without one")
     return masks
+
+
+def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int, tuple[int, np.ndarray]]:
+    """For each object in a folder of masks: the number of the first frame that shows it, and its mask (H, W) bool.
+
+    Each file holds the masks of one frame, as `read_masks` takes them, or none. Frames without a file are allowed.
+
+    frame_names  the names of the frames, in order, without the suffix: each file is called as its frame is. If empty,
+                 a file's name is the number of its frame, counted from 0: 00012.png.
+
+    Raises SourceError for a file that cannot be read or whose name is that of no frame, and for a folder without masks.
+    """
+    numbers = {name: number for number, name in enumerate(frame_names)}
+    files = {_frame_number(path, numbers): path for path in image_files(folder)}
+    first: dict[int, tuple[int, np.ndarray]] = {}
+    for number, path in sorted(files.items()):
+        for object_id, mask in _masks_or_none(path).items():
+            first.setdefault(object_id, (number, mask))
+    if not first:
+        raise SourceError(f"expected an object in one of the masks in {folder}; got {len(files)} masks without one")
+    return first
+
+
+def _frame_number(path: Path, numbers: Mapping[str, int]) -> int:
+    if not numbers and path.stem.isdecimal():
+        return int(path.stem)
+    if path.stem not in numbers:
+        expected = f"a frame, such as {next(iter(numbers))}.png" if numbers else "a frame's number, such as 00012.png"
+        raise SourceError(f"expected masks with the name of {expected}; got {path}")
+    return numbers[path.stem]
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -55,6 +86,11 @@ def read_mask(path: Path) -> np.ndarray:
         return mask
     union: np.ndarray = np.any(list(masks.values()), axis=0)
     return union
+
+
+def _masks_or_none(path: Path) -> dict[int, np.ndarray]:
+    pixels = read_pixels(path)
+    return _by_color(pixels, path) if pixels.has_colors else _by_value(pixels, path)
 
 
 def _by_value(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from abc import ABC, abstractmethod
@@ -38,16 +39,27 @@ class FrameSource(ABC):
     size     (height, width) in pixels
     length   number of frames, None for a camera; that of a video comes from its header, and may be off a little
     skipped  frames that could not be read since the iteration began
+    names    of the frames if they are files, in order, without the suffix; else empty
+    is_live  whether a frame can be had only once, as from a camera
     """
 
     fps: float
     size: tuple[int, int]
     length: int | None = None
     skipped: int = 0
+    names: Sequence[str] = ()
+    is_live: bool = False
 
     @abstractmethod
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield every frame; raises SourceError where the source turns out unusable."""
+
+    def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield every frame from number `first` on, with its number.
+
+        Numbers count from 0. A frame that cannot be read keeps its number, so that the later ones do not move up.
+        """
+        return itertools.islice(enumerate(self), first, None)
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing
         """Release the device; only a camera holds one."""
@@ -138,7 +150,10 @@ class ImageFolder(FrameSource):
     def __init__(self, folder: Path, files: Sequence[Path], warn_of_several_kinds: bool = False) -> None:
         """folder: what was asked for, a pattern perhaps."""
         self.fps = FALLBACK_FPS
+        self.names = [path.stem for path in files]
         self._files = files
+        self._grey = GreyRange()  # Shared by all iterations, so that 16-bit images that are read again look the same.
+        self._reported: set[Path] = set()  # Unreadable files that were named in a warning.
         self.length = len(self._files)
         if warn_of_several_kinds:
             _warn_of_several_kinds(folder, files)
@@ -148,25 +163,28 @@ class ImageFolder(FrameSource):
         self.size = first[1].shape[:2]
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        return (image for _, image in self.numbered())
+
+    def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         self.skipped = 0
         height, width = self.size
-        for path, image in self._readable(warn=True):
+        for number, image in self._readable(first, warn=True):
             if image.shape[:2] != self.size:
-                came = f"{image.shape[1]}x{image.shape[0]}"
-                raise SourceError(f"expected images of one size, {width}x{height}; got {came} in {path}")
-            yield image
+                came = f"{image.shape[1]}x{image.shape[0]} in {self._files[number]}"
+                raise SourceError(f"expected images of one size, {width}x{height}; got {came}")
+            yield number, image
 
-    def _readable(self, warn: bool = False) -> Iterator[tuple[Path, np.ndarray]]:
-        grey = GreyRange()
-        for path in self._files:
+    def _readable(self, first: int = 0, warn: bool = False) -> Iterator[tuple[int, np.ndarray]]:
+        for number, path in enumerate(self._files[first:], start=first):
             try:
-                image = read_image(path, grey)
+                image = read_image(path, self._grey)
             except SourceError as error:
                 self.skipped += 1
-                if warn:
+                if warn and path not in self._reported:
+                    self._reported.add(path)
                     _log.warning("%s; skipped", error)
             else:
-                yield path, image
+                yield number, image
 
 
 class VideoFile(FrameSource):
@@ -186,12 +204,18 @@ class VideoFile(FrameSource):
         capture.release()
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        return (image for _, image in self.numbered())
+
+    def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         capture = cv2.VideoCapture(str(self._path))
         read = 0
         try:
+            # Seeking is not exact in every video, so earlier frames are decoded, but not converted to RGB.
+            while read < first and capture.grab():
+                read += 1
             for image in _decoded(capture):
                 read += 1
-                yield image
+                yield read - 1, image
         finally:
             capture.release()
         if self.length and read < (1 - _COUNT_TOLERANCE) * self.length:
@@ -234,6 +258,8 @@ def _warn_of_several_kinds(folder: Path, files: Sequence[Path]) -> None:
 
 class Camera(FrameSource):
     """A camera by its number; it stays open until `close`."""
+
+    is_live = True
 
     def __init__(self, number: int) -> None:
         self._capture = cv2.VideoCapture(number)

@@ -69,13 +69,17 @@ class Reference:
 
 @dataclass
 class ObjectStart:
-    """What one object starts from, as SamPt.add_object takes it; with a reference picture the mask lies on that one."""
+    """What one object starts from, as SamPt.add_object takes it; with a reference picture the mask lies on that one.
+
+    frame  number of the frame, from 0, that the prompts lie in; with a reference picture, the first one to look in
+    """
 
     points: list[tuple[float, float]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     box: list[float] | None = None
     mask: np.ndarray | None = None
     reference: np.ndarray | None = None
+    frame: int = 0
 
     def begin(self, sam_pt: SamPt, object_id: int) -> ObjectResult:
         """Start the object on the newest frame, or look for it from now on; raises QueryError."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from sampt_ros.config.node import NodeConfig
-from sampt_ros.data_types import POSITIVE, FrameResult, check_image
+from sampt_ros.data_types import POSITIVE, FrameResult
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.streaming.clicks import Clicks, NoTransforms, Transforms
@@ -52,7 +52,7 @@ class Stream:
         camera_hint: str = "",
         starts: Mapping[int, ObjectStart] | None = None,
     ) -> None:
-        """waiting: how long a frame waits for its depth; starts: by id, the objects that are on the first image."""
+        """waiting: how long a frame waits for its depth; starts: by id, the objects of a recording, which say where."""
         self.failures = failures
         self.session = Session(sam_pt, options.history)
         self.depth_queue = DepthQueue(waiting, self.failures, options.history, expects_depth)
@@ -108,8 +108,8 @@ class Stream:
     def image(self, event: ImageEvent) -> TrackedFrame | None:
         """Track all objects to the next image; None if the image cannot be used.
 
-        Where the image is good and the computation fails, the frame is marked as failed and has no objects. Raises
-        QueryError if one of `starts` cannot be started on the first image.
+        Where the image is good and the computation fails, the frame is marked as failed and has no objects. An object
+        of `starts` that cannot be started on its image is told and refused; on the first one QueryError is raised.
         """
         image, frame = None, None
         with self.failures.frame(f"{event.name} is dropped") as attempt:
@@ -118,7 +118,7 @@ class Stream:
             frame = TrackedFrame(event, image, result, change=change)
         if frame is not None:
             self._follow(frame)
-            frame = replace(frame, result=self._begun(frame.result))
+            frame = replace(frame, result=self._begun(frame.result, event.number))
         elif image is not None and not isinstance(attempt.error, FrameError):
             frame = TrackedFrame(event, image, FrameResult(0, image.shape[:2]), failed=True)
         if frame is not None:
@@ -136,6 +136,13 @@ class Stream:
     def rest(self) -> Iterator[TrackedFrame]:
         """All frames that are left: nothing more comes."""
         return self.depth_queue.rest()
+
+    def refuse_unstarted(self) -> None:
+        """Tell and count the objects of a recording whose image did not come, at its end."""
+        for name, start in self._starts.items():
+            with self.failures.query(f"object {name} is not started"):
+                raise QueryError(f"expected it on image {start.frame}, which is not there, or was dropped")
+        self._starts = {}
 
     # --- what is seen beside the images ---
 
@@ -221,13 +228,22 @@ class Stream:
             with self.failures.query("a reference is not looked for again"):
                 self.failures.log.info(self.session.refer(reference).text)
 
-    def _begun(self, result: FrameResult) -> FrameResult:
-        """The result of a frame; if it is the first one, with the objects that start there."""
-        if not self._starts:
-            return result
-        starts, self._starts = self._starts, {}
-        begun = [self.session.start(partial(start.begin, object_id=name)) for name, start in starts.items()]
-        return replace(result, objects=tuple(begun))
+    def _begun(self, result: FrameResult, number: int) -> FrameResult:
+        """The result of a recording's frame with the objects that start there.
+
+        Those of frame 0 start on the first frame that can be used.
+        """
+        for name, start in list(self._starts.items()):
+            if start.frame not in (0, number):
+                continue
+            del self._starts[name]
+            begin = partial(start.begin, object_id=name)
+            if start.frame == 0:
+                self.session.start(begin)
+                continue
+            with self.failures.query(f"object {name} is not started on image {number}"):
+                self.session.start(begin)
+        return replace(result, objects=self.session.newest.objects) if self.session.newest else result
 
     def _follow(self, frame: TrackedFrame) -> None:
         """Take over what a frame shows of its camera, beside the objects."""
@@ -238,21 +254,3 @@ class Stream:
         self.clicks.transforms.clear()
         if frame.change.drops_objects:
             self._look_again()
-
-
-def track(stream: Stream, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, FrameResult]]:
-    """Bring a stream through images (H, W, 3) uint8 RGB without stamps: yields every image and its result.
-
-    The results are numbered as the images are. An image of another size is dropped; one whose computation failed has a
-    result without objects. Raises QueryError if an object cannot be started, FrameError if all images from some on are
-    of another size.
-    """
-    for number, image in enumerate(images):
-        frame = stream.image(ImageEvent(0, None, partial(check_image, image), title=f"frame {number}"))
-        if frame is None:
-            continue
-        if frame.change is not None:
-            raise FrameError(f"frame {number}: {frame.change.news}")
-        yield image, replace(frame.result, index=number)
-        for _ in stream.settled():
-            pass  # no depth, nothing to wait for

@@ -23,6 +23,7 @@ class ImageEvent:
     received     when it came in, by time.perf_counter(), seconds
     recorded_ns  when it was recorded, if it is of a recording
     title        what people call it; empty: it is named by its time
+    number       its place in a recording, counted from 0
     """
 
     stamp_ns: int
@@ -31,6 +32,7 @@ class ImageEvent:
     received: float = 0.0
     recorded_ns: int = 0
     title: str = ""
+    number: int = 0
 
     @property
     def name(self) -> str:

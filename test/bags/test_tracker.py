@@ -67,6 +67,16 @@ def test_every_image_has_its_messages_with_its_header_and_time(tmp_path, sam_pt,
     assert bags.storage_file(tmp_path / "out").suffix == {"mcap": ".mcap", "sqlite3": ".db3"}[storage]
 
 
+def test_objects_start_on_later_images_too(tmp_path, sam_pt, caplog):
+    path = bags.write(tmp_path / "in", images(4))
+    starts = parse_starts(["20,20"], [], []) | parse_starts(["40,30,1,2"], [], [], frame=2)
+    starts |= parse_starts(["40,30,1,3"], [], [], frame=9)
+    with BagReader(path) as bag:
+        results = list(BagTracker(sam_pt, choose_inputs(bag.topics), starts).track(bag))
+    assert [[item.id for item in frame.result.objects] for frame in results] == [[1], [1], [1, 2], [1, 2]]
+    assert "object 3 is not started: expected it on image 9" in caplog.text
+
+
 def test_the_masks_are_those_of_track(tmp_path, sam_pt):
     source = bags.write(tmp_path / "in", images(5))
     written = recorded(source, tmp_path / "out", sam_pt, TWO)

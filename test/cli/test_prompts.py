@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fakes import blank
 
-from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.cli.prompts import parse_starts, starts_in_order
 from sampt_ros.errors import SamPtError
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.video import write_image
@@ -81,3 +81,47 @@ def test_a_reference_needs_its_mask(label_image):
 def test_bad_prompts_are_refused(points, boxes, masks, complaint):
     with pytest.raises(SamPtError, match=complaint):
         parse_starts(points, boxes, masks)
+
+
+def test_prompts_lie_in_the_frame_of_the_last_start_before_them(label_image):
+    prompts = [("point", "1,2"), ("start", 120), ("point", "3,4,1,2"), ("box", "1,2,3,4,2"), ("start", 7)]
+    starts = starts_in_order([*prompts, ("mask", f"{label_image},9"), ("start", 0), ("point", "5,6,0")])
+    assert {name: start.frame for name, start in starts.items()} == {1: 0, 2: 120, 9: 7}
+    assert starts[1] == ObjectStart([(1, 2), (5, 6)], [1, 0])
+    assert starts[2] == ObjectStart([(3, 4)], [1], [1, 2, 3, 4], frame=120)
+
+
+def test_an_object_starts_in_one_frame_alone():
+    with pytest.raises(SamPtError, match=r"all prompts of object 1 in one frame; got some in 0 and in 120; .* X,Y,1,2"):
+        starts_in_order([("point", "1,2"), ("start", 120), ("point", "3,4")])
+
+
+def test_a_reference_is_looked_for_from_its_frame_on(label_image, tmp_path):
+    write_image(tmp_path / "cup.png", blank())
+    prompts = [("start", 4), ("reference", str(tmp_path / "cup.png")), ("reference_mask", f"{label_image},1")]
+    assert starts_in_order(prompts)[1].frame == 4
+
+
+def test_a_folder_of_masks_starts_objects_where_they_first_appear(tmp_path):
+    for index, names in {"00000": [3], "00005": [3, 7]}.items():
+        labels = np.zeros((48, 64), np.uint8)
+        for name in names:
+            labels[name : name + 4, 5:15] = name
+        write_labels(tmp_path / f"{index}.png", labels)
+    starts = starts_in_order([("point", "1,2"), ("masks", tmp_path)])
+    assert {name: start.frame for name, start in starts.items()} == {1: 0, 3: 0, 7: 5}
+    named = starts_in_order([("masks", tmp_path)], ["00000", "00003", "00005"])
+    assert {name: start.frame for name, start in named.items()} == {3: 0, 7: 2}
+    with pytest.raises(SamPtError, match="one mask per object; got a second one for object 3"):
+        starts_in_order([("mask", str(tmp_path / "00000.png")), ("masks", tmp_path)])
+
+
+def test_query_points_get_the_numbers_that_all_others_leave(tmp_path):
+    (tmp_path / "points.txt").write_text("1\n3;1,2\n")
+    starts = starts_in_order([("query_points", tmp_path / "points.txt"), ("start", 5), ("point", "3,4")])
+    assert {name: start.frame for name, start in starts.items()} == {1: 5, 2: 3}
+
+
+def test_a_start_without_a_prompt_is_nothing_to_track():
+    with pytest.raises(SamPtError, match="at least one --point"):
+        starts_in_order([("start", 5)])

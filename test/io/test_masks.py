@@ -7,7 +7,7 @@ from PIL import Image
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.label_images import write_labels
-from sampt_ros.io.masks import read_mask, read_masks
+from sampt_ros.io.masks import read_first_masks, read_mask, read_masks
 
 y, x = np.mgrid[:60, :80]
 DISK = np.hypot(x - 25, y - 30) <= 12
@@ -145,6 +145,36 @@ def test_what_cannot_be_meant_is_named(tmp_path, pixels, found):
 def test_labels_as_jpeg_are_refused(tmp_path):
     with pytest.raises(SourceError, match="not as JPEG"):
         read_masks(saved(tmp_path, labels(100, 200), "mask.jpg", quality=60))
+
+
+def first_frames(folder, names=()):
+    return {name: (frame, int(mask.sum())) for name, (frame, mask) in read_first_masks(folder, names).items()}
+
+
+def test_in_a_folder_of_masks_each_object_begins_where_it_is_first_seen(tmp_path):
+    disk, bar = int(DISK.sum()), int(BAR.sum())
+    saved(tmp_path, labels(0), "0.png")
+    saved(tmp_path, labels(0, 3), "9.png")
+    saved(tmp_path, labels(2, 3, 2), "10.png")
+    saved(tmp_path, labels(2, 4), "00011.png")
+    (tmp_path / "notes.txt").write_text("no mask")
+    assert first_frames(tmp_path) == {3: (9, bar), 2: (10, disk + int(RING.sum())), 4: (11, bar)}
+    names = ["0", "8", "9", "10", "00011"]
+    assert {name: frame for name, (frame, _) in first_frames(tmp_path, names).items()} == {3: 2, 2: 3, 4: 4}
+
+
+def test_masks_in_a_folder_have_the_names_of_frames(tmp_path):
+    saved(tmp_path, labels(1), "first.png")
+    with pytest.raises(SourceError, match=r"with the name of a frame's number, such as 00012\.png; got .*first\.png"):
+        read_first_masks(tmp_path)
+    with pytest.raises(SourceError, match=r"with the name of a frame, such as a\.png; got .*first\.png"):
+        read_first_masks(tmp_path, ["a", "b"])
+
+
+def test_a_folder_of_empty_masks_is_refused(tmp_path):
+    saved(tmp_path, labels(0), "0.png")
+    with pytest.raises(SourceError, match=r"in one of the masks in .*; got 1 masks without one"):
+        read_first_masks(tmp_path)
 
 
 CASES = {

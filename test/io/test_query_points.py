@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sampt_ros.cli.prompts import parse_starts
-from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.errors import SourceError
 from sampt_ros.io.query_points import read_query_points
 
 
@@ -56,6 +56,6 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         read_query_points(tmp_path / "video.mp4")
 
 
-def test_an_object_that_starts_later_is_refused(tmp_path):
-    with pytest.raises(QueryError, match=r"start in frame 0 in .*; got one that starts in 4"):
-        parse_starts([], [], [], query_points=[saved(tmp_path, "1\n0;1,2\n4;1,2\n")])
+def test_objects_start_in_the_frames_that_the_file_says(tmp_path):
+    starts = parse_starts([], [], [], query_points=[saved(tmp_path, "1\n0;1,2\n4;1,2\n")], frame=9)
+    assert {name: start.frame for name, start in starts.items()} == {1: 0, 2: 4}

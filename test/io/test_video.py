@@ -100,3 +100,18 @@ def test_an_image_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match="cannot write"):
         write_image(tmp_path / "file/image.png", RED)
+
+
+def test_frames_are_numbered_and_those_that_cannot_be_read_keep_their_numbers(folder, tmp_path):
+    (folder / "9.png").write_text("no image")
+    source = open_source(str(folder))
+    assert source.names == ["1", "9", "10"]
+    assert [number for number, _ in source.numbered()] == [0, 2]
+    assert [number for number, _ in source.numbered(1)] == [2]
+    video = open_source(write_video(tmp_path / "clip.avi", [RED, RED // 2, RED // 4]))
+    assert [number for number, _ in video.numbered()] == [0, 1, 2]
+    ((number, last),) = video.numbered(2)
+    assert number == 2
+    np.testing.assert_array_equal(last, list(video)[2])
+    assert list(video.numbered(3)) == []
+    assert not video.names

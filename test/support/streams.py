@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from sampt_ros.data_types import FrameResult
+from sampt_ros.streaming.offline.video_tracker import track
 from sampt_ros.streaming.requests import ObjectStart
-from sampt_ros.streaming.stream import Stream, track
+from sampt_ros.streaming.stream import Stream
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -38,4 +39,4 @@ def follow(
     sam_pt: SamPt, images: Iterable[np.ndarray], starts: Mapping[int, ObjectStart]
 ) -> Iterator[tuple[np.ndarray, FrameResult]]:
     """Every image and its result, as `sampt track` makes them."""
-    return track(Stream.of_recording(sam_pt, starts), images)
+    return track(Stream.of_recording(sam_pt, starts), enumerate(images))

@@ -1,0 +1,42 @@
+"""Results of frames that wait on the disk."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+import zlib
+
+from sampt_ros.data_types import FrameResult
+from sampt_ros.errors import SourceError
+
+_FASTEST = 1  # Level of compression; masks shrink to about a hundredth with it.
+
+
+class ResultSpool:
+    """Keeps results in a temporary file, so that memory does not grow with the length of a video."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._places: dict[int, tuple[int, int]] = {}  # Where each frame's result is in the file: (offset, length).
+
+    def put(self, result: FrameResult) -> None:
+        """Keep a frame's result; raises SourceError if the disk does not take it."""
+        data = zlib.compress(pickle.dumps(result), _FASTEST)
+        try:
+            self._places[result.index] = self._file.seek(0, 2), len(data)
+            self._file.write(data)
+        except OSError as error:
+            raise SourceError(f"cannot write to {tempfile.gettempdir()}: {error.strerror}") from None
+
+    def get(self, index: int) -> FrameResult | None:
+        """The result of frame `index`, or None if none was kept."""
+        if index not in self._places:
+            return None
+        offset, length = self._places[index]
+        self._file.seek(offset)
+        result: FrameResult = pickle.loads(zlib.decompress(self._file.read(length)))
+        return result
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._file.close()

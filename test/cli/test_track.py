@@ -1,0 +1,125 @@
+"""`sampt track` on objects that start later, and both ways."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from fakes import DriftingTracker, SquareSegmenter, blank
+
+from sampt_ros.cli import main as cli
+from sampt_ros.cli import track
+from sampt_ros.io.label_images import read_labels, write_labels
+from sampt_ros.io.video import VideoFile, write_image
+from sampt_ros.io.video_writer import video_writer
+from sampt_ros.tracking.sam_pt import SamPt
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch):
+    """Let `sampt track` track squares, whatever the images show."""
+    monkeypatch.setattr(track, "SamPt", lambda config: SamPt(config, SquareSegmenter(), DriftingTracker()))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for index in range(6):
+        write_image(tmp_path / f"frames/{5 * index:05d}.png", blank())
+    return tmp_path / "frames"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run `sampt track`; returns its status and the ids in the label image of every frame."""
+
+    def run(*arguments):
+        status = cli.main(["track", *map(str, arguments), "--out", str(tmp_path / "out")])
+        files = sorted((tmp_path / "out/labels").glob("*.png"))
+        return status, {int(path.stem): set(np.unique(read_labels(path))) - {0} for path in files}
+
+    return run
+
+
+def everywhere(*ids, frames=6):
+    return {index: set(ids) for index in range(frames)}
+
+
+def test_objects_start_later(run, folder):
+    status, ids = run(
+        folder, "--point", "20,20", "--start", 2, "--point", "40,20,1,2", "--start", 4, "--point", "30,40,1,7"
+    )
+    assert status == 0
+    assert ids == {0: {1}, 1: {1}, 2: {1, 2}, 3: {1, 2}, 4: {1, 2, 7}, 5: {1, 2, 7}}
+
+
+def test_both_ways_the_result_folder_is_whole_and_in_order(run, folder, tmp_path, capsys):
+    status, ids = run(folder, "--start", 4, "--point", "20,20", "--both-ways")
+    assert status == 0
+    assert ids == everywhere(1)
+    with (tmp_path / "out/objects.csv").open() as file:
+        assert [row["frame"] for row in csv.DictReader(file)] == ["0", "1", "2", "3", "4", "5"]
+    assert len(list(VideoFile(tmp_path / "out/overlay.mp4"))) == 6
+    assert "6 frames, 1 object;" in capsys.readouterr().out
+
+
+def test_masks_of_any_frame_start_their_objects(run, folder, tmp_path):
+    for name, labels in {"00005": {1: 10}, "00015": {1: 12, 3: 30}}.items():
+        image = np.zeros((48, 64), np.uint8)
+        for label, y in labels.items():
+            image[y : y + 9, 20:29] = label
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        write_labels(tmp_path / f"masks/{name}.png", image)
+    assert run(folder, "--masks", tmp_path / "masks") == (
+        0,
+        {0: set(), 1: {1}, 2: {1}, 3: {1, 3}, 4: {1, 3}, 5: {1, 3}},
+    )
+    assert run(folder, "--masks", tmp_path / "masks", "--both-ways") == (0, everywhere(1, 3))
+
+
+def test_the_labels_of_one_run_start_another_on_a_video(run, tmp_path):
+    video = video_writer(tmp_path / "video.mp4", 10, (48, 64))
+    for _ in range(4):
+        video.write(blank())
+    video.close()
+    run(tmp_path / "video.mp4", "--start", 2, "--point", "20,20,1,5")
+    (tmp_path / "out/labels").rename(tmp_path / "labels")
+    assert run(tmp_path / "video.mp4", "--masks", tmp_path / "labels") == (0, {0: set(), 1: set(), 2: {5}, 3: {5}})
+
+
+def test_unreadable_images_keep_their_numbers(run, folder):
+    (folder / "00005.png").write_text("no image")
+    assert run(folder, "--start", 2, "--point", "20,20") == (0, {0: set(), 2: {1}, 3: {1}, 4: {1}, 5: {1}})
+
+
+def test_an_object_that_cannot_start_is_left_out(run, folder, capsys, caplog):
+    status, ids = run(folder, "--point", "20,20", "--start", 2, "--point", "900,20,1,2", "--max-frames", 4)
+    assert (status, ids) == (0, everywhere(1, frames=4))
+    assert "object 2 is not started on image 2" in caplog.text
+    assert "4 frames, 1 object;" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        # nothing starts at all
+        (["--start", "9", "--point", "20,20"], "expected at least one object that can be started"),
+        (["--start", "5", "--point", "20,20", "--max-frames", "5"], "expected at least one object that can be started"),
+        (["--start", "2", "--point", "900,20"], "expected at least one object that can be started"),
+        # a folder of masks that belong to other frames
+        (["--masks", "MASKS"], "masks with the name of a frame, such as 00000.png; got MASKS/00001.png"),
+        (["--masks", "nowhere"], "there is no 'nowhere'"),
+    ],
+)
+def test_what_goes_wrong_is_said(run, folder, tmp_path, capsys, arguments, complaint):
+    (tmp_path / "masks").mkdir()
+    write_labels(tmp_path / "masks/00001.png", np.ones((48, 64), np.uint8))
+    status, _ = run(folder, *[argument.replace("MASKS", str(tmp_path / "masks")) for argument in arguments])
+    assert status == 2
+    assert complaint.replace("MASKS", str(tmp_path / "masks")) in capsys.readouterr().err
+
+
+def test_a_start_is_a_frame_number(run, folder, capsys):
+    with pytest.raises(SystemExit):
+        run(folder, "--start", "soon", "--point", "20,20")
+    assert "expected a frame's number, from 0 on; got 'soon'" in capsys.readouterr().err
