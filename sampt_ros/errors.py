@@ -1,7 +1,5 @@
 """The errors of this package. Every message says what was expected and what came."""
 
-from typing import TYPE_CHECKING
-
 
 class SamPtError(Exception):
     """Base of all errors that this package raises on purpose."""
@@ -44,30 +42,3 @@ class CheckpointError(SamPtError, RuntimeError):
 
 class SourceError(SamPtError, OSError):
     """A video, image folder, camera or annotation is missing, empty or cannot be read."""
-
-
-# What NumPy and torch raise when a computation fails, and mistakes of a plugged-in tracker or segmenter.
-_COMPUTATION_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-
-# These and OpenCV's own error: tracking puts itself in order after one of them, then lets it through.
-if TYPE_CHECKING:
-    INFERENCE_ERRORS = _COMPUTATION_ERRORS
-else:
-
-    def __getattr__(name: str) -> object:
-        """INFERENCE_ERRORS, put together when it is first asked for: everything else here needs no OpenCV."""
-        if name != "INFERENCE_ERRORS":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import cv2
-
-        return (cv2.error, *_COMPUTATION_ERRORS)

@@ -10,7 +10,7 @@ from typing import Generic
 import numpy as np
 
 from sampt_ros.data_types import Frame
-from sampt_ros.errors import INFERENCE_ERRORS, OutOfMemoryError
+from sampt_ros.errors import OutOfMemoryError
 from sampt_ros.segmenters.base import Embedding, Memory, Segmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment
 
@@ -73,7 +73,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         """
         try:
             yield
-        except INFERENCE_ERRORS as error:
+        except Exception as error:
             if isinstance(error, OutOfMemoryError) or not _is_out_of_memory(error):
                 raise
             change = self._economize(objects) or "take a smaller preset, fewer objects or smaller images"

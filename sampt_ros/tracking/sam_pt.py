@@ -15,7 +15,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import require_live_change
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
-from sampt_ros.errors import INFERENCE_ERRORS, QueryError
+from sampt_ros.errors import QueryError
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.point_trackers.base import PointTracker
 from sampt_ros.segmenters import build_segmenter
@@ -122,7 +122,7 @@ class SamPt:
             with clock("reacquiring"):
                 if self._config.reacquire.enabled:
                     self._reacquire(objects, frame)
-        except INFERENCE_ERRORS:
+        except Exception:
             for tracked in objects:
                 tracked.result = self._result(tracked, ObjectState.UNCERTAIN, 0.0)
             raise

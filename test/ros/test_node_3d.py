@@ -62,6 +62,9 @@ def sampt(start_node) -> SimpleNamespace:
     """Such a node that has heard depth, with an object at (20, 20), and what it says of it in space."""
     sampt = without_depth(start_node)
     begin_depth(sampt.node)
+    stamp = sampt.node.send()
+    send_depth(sampt.node, stamp)
+    wait_for(lambda: stamp in sampt.poses and stamp in sampt.clouds, "nothing in 3D")  # nor is anything still to come
     sampt.poses.clear()
     sampt.clouds.clear()
     return sampt
