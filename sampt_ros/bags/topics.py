@@ -159,7 +159,7 @@ def _colours(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> dict[str
 
 def _grey_of_16_bits(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> Topic | None:
     """The only topic of images, if it is 16UC1 and not called depth: a thermal or infrared camera's."""
-    found = [name for name in looks if topics[name].type in (IMAGE, COMPRESSED_IMAGE) and name not in OUTPUTS]
+    found = [name for name in looks if topics[name].type in (IMAGE, COMPRESSED_IMAGE) and name not in WRITTEN]
     if len(found) != 1 or looks[found[0]].encoding != _DEPTH[0] or "depth" in found[0]:
         return None
     _log.warning("%s is %s and the only topic of images: it is taken for grey, not for depth", found[0], _DEPTH[0])

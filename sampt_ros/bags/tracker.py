@@ -13,7 +13,7 @@ from rosbags.serde import SerdeError
 from sampt_ros.bags import types
 from sampt_ros.bags.reader import BagReader
 from sampt_ros.bags.topics import Inputs
-from sampt_ros.bags.types import COMPRESSED_IMAGE, IMAGE, POINT_STAMPED
+from sampt_ros.bags.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_STAMPED
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
@@ -110,7 +110,7 @@ class BagTracker:
     def _tracked(self, recorded_ns: int, data: bytes) -> TrackedFrame | None:
         kind, event = self._inputs.image.type, None
         number, self._images = self._images, self._images + 1
-        with self._stream.failures.frame(f"the image recorded at {recorded_ns / 1e9:.3f} s is dropped"):
+        with self._stream.failures.frame(f"the image recorded at {recorded_ns / 1e9:.3f} s is rejected"):
             message = _read(data, kind)
             load = partial(_CONVERSIONS[kind], message, self._grey)
             stamp_ns = fields.stamp_ns(message.header)
@@ -120,7 +120,9 @@ class BagTracker:
     def _heard(self, topic: str, recorded_ns: int, data: bytes) -> None:
         kind, answer = self._answers[topic]
         message = None
-        with self._stream.failures.query(f"a message on {topic} is refused"):
+        failures = self._stream.failures
+        guard = {CAMERA_INFO: failures.camera, IMAGE: failures.depth, COMPRESSED_IMAGE: failures.depth}
+        with guard.get(kind, failures.query)(f"a message on {topic} is refused"):
             message = _read(data, kind)
         if message is not None:
             answer(message, recorded_ns)

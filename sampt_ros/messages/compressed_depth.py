@@ -59,7 +59,7 @@ def _decoded(data: bytes, format_: str) -> np.ndarray:
     if image is None or image.ndim != 2 or image.dtype != np.uint16:
         got = "data that do not decode" if image is None else f"{image.shape} {image.dtype}"
         raise FrameError(f"expected a PNG of one channel of 16 bits; got {got}")
-    return image
+    return np.asarray(image)
 
 
 def _from_rvl(data: bytes) -> np.ndarray:

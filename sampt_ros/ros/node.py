@@ -12,20 +12,15 @@ from typing import Any
 import numpy as np
 import rclpy
 from geometry_msgs.msg import Point, PointStamped, PoseArray
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import SetBool, Trigger
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.config.live import Settings
-from sampt_ros.config.options import Option, walk
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.io.grey_range import GreyRange
@@ -36,6 +31,7 @@ from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
 from sampt_ros.ros.diagnostics import Condition, Diagnostics
 from sampt_ros.ros.node_log import NodeLog
+from sampt_ros.ros.parameters import NodeParameters
 from sampt_ros.ros.process import ignore_interrupts, ros
 from sampt_ros.ros.qos import LATCHED, NEWEST, OVERRIDABLE, QUERIES, RELIABLE
 from sampt_ros.ros.tf import TfTransforms
@@ -71,6 +67,7 @@ class SamptNode(LifecycleNode):
         self._trouble = ""  # why the last transition failed
         self._stream: Stream | None = None  # while configured
         self._mailbox = Mailbox()
+        self._mailbox.close()  # until the node is active: what is asked before is refused
         self._worker: Worker | None = None
         self._inputs: list[Any] = []
         self._hears_latched = False  # CameraInfo
@@ -78,11 +75,7 @@ class SamptNode(LifecycleNode):
         self._depth_sync: DepthSync | None = None  # while depth is listened to
         self._no_depth = ""  # why it is not, though it is asked for
         self._tf: TfTransforms | None = None
-        self._settings = Settings()
-        self._declare(walk(self._settings.node))
-        self._settings.load_preset()
-        self._declare(walk(self._settings.core))
-        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._settings = NodeParameters(self, lambda: self._stream is not None, self._on_settings).settings
 
         self._outputs = {name: self._output(_CLASSES[output.type], f"~/{name}") for name, output in OUTPUTS.items()}
         self._diagnostics = Diagnostics(self, self.statistics, self._log)
@@ -95,27 +88,8 @@ class SamptNode(LifecycleNode):
 
     # --- parameters ---
 
-    def _declare(self, options: Iterable[tuple[str, Any, Option]]) -> None:
-        """Declare parameters; a bad value given at start fails the configure transition, not the node."""
-        for name, value, option in options:
-            descriptor = conversions.parameter_descriptor(option, value)
-            descriptor.dynamic_typing = True  # 2 will do for 2.0: the settings check the types
-            try:
-                self.declare_parameter(name, value, descriptor)
-                self._settings.change({name: self.get_parameter(name).value})
-            except (InvalidParameterValueException, SamPtError) as error:
-                self._settings.bad[name] = str(error)
-            if not self.has_parameter(name):
-                self.declare_parameter(name, value, descriptor, ignore_override=True)
-
-    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        ours = {item.name: item.value for item in parameters if item.name in self._settings.names}
-        try:
-            self._settings.change(ours, running=self._stream is not None)
-        except SamPtError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        self._mailbox.put_errand(Errand(self._apply_settings))
-        return SetParametersResult(successful=True)
+    def _on_settings(self) -> None:
+        self._mailbox.put_errand(Errand(self._apply_settings, outcome="a parameter has no effect"))
 
     def _apply_settings(self, stream: Stream) -> None:
         stream.session.sam_pt.config = self._settings.core
@@ -132,33 +106,40 @@ class SamptNode(LifecycleNode):
         """Load the models; fails, and says why, where that cannot be done."""
         try:
             self._settings.require_good()
-            sam_pt = self._build(self._settings.core)
-        except Exception as error:  # whatever it is, the node lives and says so
-            kind = "" if isinstance(error, SamPtError) else f"{type(error).__name__}: "
-            self._trouble = f"cannot configure: {kind}{error}"
-            self._log.error(self._trouble)
-            self._log.debug(traceback.format_exc())
-            return TransitionCallbackReturn.FAILURE
-        self._stream = Stream(
-            sam_pt,
-            self._settings.node,
-            self._failures,
-            self._waiting(),
-            transforms=NoTransforms("tf2_ros is missing"),
-            camera_hint=f"on {self.resolve_topic_name('camera_info')}",
-        )
+            self._stream = Stream(
+                self._build(self._settings.core),
+                self._settings.node,
+                self._failures,
+                self._waiting(),
+                transforms=NoTransforms("tf2_ros is missing"),
+                camera_hint=f"on {self.resolve_topic_name('camera_info')}",
+            )
+        except Exception as error:
+            return self._fails("cannot configure", error)
         self._trouble = ""
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to listen and to work."""
         assert self._stream is not None, "the life cycle configures first"
-        self._mailbox = Mailbox()
-        self._apply_settings(self._stream)
-        self._worker = Worker(self._mailbox, self._stream, self._work_on)
-        self._subscribe(self._stream)
+        try:
+            self._mailbox = Mailbox()
+            self._apply_settings(self._stream)
+            self._subscribe(self._stream)
+            self._worker = Worker(self._mailbox, self._stream, self._work_on)
+        except Exception as error:
+            self.stop()
+            return self._fails("cannot activate", error)
         self._log.info(f"waiting for images on {self._image_topic} and clicks on an object")
         return super().on_activate(state)
+
+    def _fails(self, what: str, error: Exception) -> TransitionCallbackReturn:
+        """Tell why a transition fails: whatever it is, the node lives."""
+        kind = "" if isinstance(error, SamPtError) else f"{type(error).__name__}: "
+        self._trouble = f"{what}: {kind}{error}"
+        self._log.error(self._trouble)
+        self._log.debug(traceback.format_exc())
+        return TransitionCallbackReturn.FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening and working; the objects are kept."""
@@ -180,6 +161,7 @@ class SamptNode(LifecycleNode):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs, self._hears_latched = [], False
+        self._mailbox.close()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
@@ -187,8 +169,7 @@ class SamptNode(LifecycleNode):
         if self._stream is None:
             return
         if self.context.ok():
-            with self._stream.failures.frame("what waits for depth is not published"):
-                self._publish_waiting(self._stream.rest())
+            self._publish_waiting(self._stream.rest())
         self._stream.depth_queue.reset()
 
     # --- topics ---
@@ -316,12 +297,13 @@ class SamptNode(LifecycleNode):
     def _wake_for_depth(self) -> None:
         """See to it that frames whose depth has come, or will not come any more, are published."""
         if self._stream is not None and self._stream.depth_queue.is_waiting:
-            self._mailbox.put_errand(Errand(lambda stream: self._publish_waiting(stream.settled())))
+            errand = Errand(lambda stream: self._publish_waiting(stream.settled()), outcome="3D is not published")
+            self._mailbox.put_errand(errand)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
         response.message = "takes effect between two frames" if response.success else "the node is not active"
-        self._mailbox.put_errand(Errand(Stream.reset))
+        self._mailbox.put_errand(Errand(Stream.reset, outcome="the reset fails"))
         return response
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -336,9 +318,10 @@ class SamptNode(LifecycleNode):
         if self._paused:
             return
         if self._depth_sync is not None:
-            self._depth_sync.expect(event.header)
+            with stream.failures.depth():
+                self._depth_sync.expect(event.header)
         frame = stream.image(event)
-        if frame is not None and not frame.failed:
+        if frame is not None:
             self._publish(frame, waits=False)
         self._publish_waiting(stream.settled())
         if frame is not None and not frame.failed:
@@ -347,22 +330,25 @@ class SamptNode(LifecycleNode):
     def _publish_waiting(self, frames: Iterable[TrackedFrame]) -> None:
         """Publish what depth adds to of these frames."""
         for frame in frames:
-            if not frame.failed:
-                self._publish(frame, waits=True)
-                self._broadcast(frame)
+            self._publish(frame, waits=True)
+            self._broadcast(frame)
 
     def _broadcast(self, frame: TrackedFrame) -> None:
         """Send the objects' poses to TF, which knows no frame without a name."""
         if frame.surfaces and self._tf is not None and self._settings.node.broadcast_tf and frame.header.frame_id:
-            prefix = self.get_fully_qualified_name().lstrip("/")
-            self._tf.broadcast(conversions.object_transforms(frame.surfaces, frame.header, prefix))
+            with self._failures.task(f"the poses of {frame.event.name} are not broadcast"):
+                prefix = self.get_fully_qualified_name().lstrip("/")
+                self._tf.broadcast(conversions.object_transforms(frame.surfaces, frame.header, prefix))
 
     def _publish(self, frame: TrackedFrame, waits: bool) -> None:
         """Publish what somebody listens to; every message carries the header of the image it belongs to."""
         for name, output in OUTPUTS.items():
             publisher = self._outputs[name]
-            if output.waits == waits and output.is_made_of(frame) and publisher.get_subscription_count() > 0:
-                publisher.publish(output.make(frame, conversions.message_classes()))
+            if frame.failed or output.waits != waits or not output.is_made_of(frame):
+                continue
+            with self._failures.task(f"{name} of {frame.event.name} is not published"):
+                if publisher.get_subscription_count() > 0:
+                    publisher.publish(output.make(frame, conversions.message_classes()))
 
     # --- what people look at when something is wrong ---
 
@@ -374,7 +360,7 @@ class SamptNode(LifecycleNode):
             Condition(
                 self._settings.node,
                 self._trouble,
-                is_active=self._worker is not None,
+                is_active=self._worker is not None and self._worker.is_alive,
                 is_paused=self._paused,
                 image_topic=self._image_topic,
                 stream=self._stream,

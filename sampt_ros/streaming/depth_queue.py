@@ -11,7 +11,6 @@ from typing import Protocol
 
 import numpy as np
 
-from sampt_ros.errors import FrameError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import in_metres, object_surfaces, require_in_sight
 from sampt_ros.streaming.continuity import JUMP_NS
@@ -20,6 +19,8 @@ from sampt_ros.streaming.tracked_frame import TrackedFrame
 
 _NO_PAIRS = 5  # frames without depth in a row, while depth comes, after which something is wrong
 _RECENT = 30  # images and depth whose times are compared then
+
+_MOST_KEPT = 120  # depth images, whatever the history: one of 1280x720 takes 1.8 MB
 
 LoadDepth = Callable[[], np.ndarray]  # (H, W) uint16 millimetres or float metres, or raises FrameError
 
@@ -176,6 +177,8 @@ class DepthQueue:
             oldest -= max(round(self.history * 1e9), self.policy.slop_ns)
             self._depths = {at: kept for at, kept in self._depths.items() if at >= oldest}
             self._depths[time_ns] = load
+            while len(self._depths) > _MOST_KEPT:
+                del self._depths[min(self._depths)]
 
     def add_frame(self, frame: TrackedFrame) -> None:
         """A frame is tracked."""
@@ -229,12 +232,12 @@ class DepthQueue:
             load = self._depths.get(max((at for at in self._depths if oldest <= at <= newest), default=-1))
         if load is None:
             return
-        try:
+        depth = None
+        with self._failures.depth() as attempt:
             depth = in_metres(load(), size)
-        except FrameError as error:
-            self.trouble = str(error)
-            return
-        require_in_sight(point, xy, depth)
+        self.trouble = attempt.reason
+        if depth is not None:
+            require_in_sight(point, xy, depth)
 
     # --- under the lock ---
 

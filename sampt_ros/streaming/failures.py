@@ -17,6 +17,7 @@ FRAMES = "frames_rejected"
 QUERIES = "queries_refused"
 DEPTH = "depth_rejected"
 CAMERA = "camera_info_rejected"
+TASKS = "tasks_failed"
 
 
 class Log(Protocol):
@@ -72,6 +73,10 @@ class Failures:
     def depth(self, outcome: str = "no 3D") -> AbstractContextManager[Attempt]:
         """Around the work on depth. Failures count as depth_rejected; as they may repeat, not each is told."""
         return self._guarded(DEPTH, outcome, self.log.repeated)
+
+    def task(self, outcome: str) -> AbstractContextManager[Attempt]:
+        """Around all other work, such as publishing. Failures count as tasks_failed; not each is told."""
+        return self._guarded(TASKS, outcome, self.log.repeated)
 
     def refuse(self, reason: str) -> Attempt:
         """Count and tell a query that was not worked on at all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sampt_ros.streaming.stream import Stream
@@ -21,12 +22,14 @@ def _nothing(reason: str) -> None:
 class Errand:
     """Something to be done between two frames.
 
-    act     does it, in the working thread
-    refuse  is given the reason where it will not be done any more
+    act      does it, in the working thread
+    refuse   is given the reason where it will not be done any more
+    outcome  what to tell where it fails; empty: it is a query, which is refused then
     """
 
     act: Callable[[Stream], object]
     refuse: Callable[[str], object] = _nothing
+    outcome: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,4 +92,5 @@ class Mailbox:
             self._errands.clear()
             self._changed.notify()
         for errand in left:
-            errand.refuse(_CLOSED)
+            with suppress(Exception):  # one that cannot be told must not keep the others from it
+                errand.refuse(_CLOSED)

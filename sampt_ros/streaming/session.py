@@ -15,6 +15,7 @@ from sampt_ros.streaming.continuity import Change, Continuity
 from sampt_ros.streaming.requests import Action, Answer, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
 
+_MOST_SKIPPED = 64  # images that are kept before the first one is tracked
 _MOST_KEPT = 256 * 2**20  # bytes of images that are kept for late queries, whatever the history
 
 
@@ -28,7 +29,10 @@ class _Kept:
 
 
 class Session:
-    """Feeds a camera's frames and queries to a SamPt."""
+    """Feeds a camera's frames and queries to a SamPt.
+
+    failed  what is known of the last frame, if its computation failed after SamPt had taken it in
+    """
 
     def __init__(self, sam_pt: SamPt, history: float = 1.0) -> None:
         """history: seconds that images are kept, for queries that name one of them."""
@@ -40,6 +44,7 @@ class Session:
         """Begin anew, ids included."""
         self.sam_pt.reset()
         self._continuity = Continuity()
+        self.failed: FrameResult | None = None
         self._forget_frames()
 
     def _forget_frames(self) -> None:
@@ -75,8 +80,8 @@ class Session:
         if latest < stamp_ns and self._continuity.is_near(stamp_ns):  # else an odd stamp, or a camera without stamps
             self._keep(_Kept(stamp_ns, load, False))
 
-    def step(self, stamp_ns: int, image: np.ndarray) -> tuple[FrameResult, Change | None]:
-        """Track all objects to the next frame, (H, W, 3) uint8 RGB; returns the result, and what has changed.
+    def observe(self, stamp_ns: int, image: np.ndarray) -> Change | None:
+        """Whether the next frame, (H, W, 3) uint8 RGB, shows that its stream has changed; `step` comes after it.
 
         Raises FrameError if the frame cannot be used; then it is as if it had never come.
         """
@@ -84,9 +89,20 @@ class Session:
         if change is not None and change.drops_objects:
             self.sam_pt.forget()
             self._forget_frames()
-        self._newest = self.sam_pt.step(image)
+        return change
+
+    def step(self, stamp_ns: int, image: np.ndarray) -> FrameResult:
+        """Track all objects to a frame that was observed; raises what SamPt.step raises, and then `failed` is set."""
+        before, self.failed = self.sam_pt.frame_index, None
+        try:
+            self._newest = self.sam_pt.step(image)
+        except Exception:
+            if self.sam_pt.frame_index > before:  # SamPt goes on from this frame, so queries must find it here.
+                self._newest = self.failed = self.sam_pt.newest_result
+                self._keep(_Kept(stamp_ns, lambda: image, True))
+            raise
         self._keep(_Kept(stamp_ns, lambda: image, True))
-        return self._newest, change
+        return self._newest
 
     def answer(self, request: Request) -> Answer:
         """Carry out a request; returns what was done. Raises QueryError, or FrameError if its image is damaged."""
@@ -108,11 +124,9 @@ class Session:
         started = self.sam_pt.add_object(request.points, request.labels, request.box, request.mask, name or None, past)
         return self._noted("started", started)
 
-    def start(self, begin: Callable[[SamPt], ObjectResult]) -> ObjectResult:
+    def start(self, begin: Callable[[SamPt], ObjectResult]) -> Answer:
         """Let `begin` start an object, or look for one; raises what that raises."""
-        started = begin(self.sam_pt)
-        self._noted("started", started)
-        return started
+        return self._noted("started", begin(self.sam_pt))
 
     def refer(self, reference: Reference) -> Answer:
         """Look for an object known from a picture; returns what was done.
@@ -122,8 +136,8 @@ class Session:
         mask = reference.mask
         if mask is None:
             raise QueryError("expected a mask of the object in the reference picture; got none")
-        lost = self.start(lambda sam_pt: sam_pt.add_reference(reference.image, mask, reference.object_id))
-        return Answer(f"object {reference.object_id}: looked for", lost)
+        answer = self.start(lambda sam_pt: sam_pt.add_reference(reference.image, mask, reference.object_id))
+        return replace(answer, text=f"object {reference.object_id}: looked for")
 
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> Answer:
         """A single click at pixel xy; returns what was done, or raises QueryError.
@@ -167,7 +181,9 @@ class Session:
         self._kept.append(kept)
         # Counted back from the newest stepped frame, so that this one is kept however many are skipped after it.
         newest = self.newest_stamp_ns
-        if newest is None or self._newest is None:
+        if newest is None or self._newest is None:  # nothing was tracked yet: a query can name none of these
+            while len(self._kept) > _MOST_SKIPPED:
+                self._kept.popleft()
             return
         oldest = newest - round(self.history * 1e9)  # a float of nanoseconds would be off by more than a hundred
         most = max(2, _MOST_KEPT // (3 * math.prod(self._newest.size)))

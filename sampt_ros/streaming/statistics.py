@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 _RECENT = 100  # frames that medians and percentiles are taken over
+_PAUSE = 1.0  # seconds without an event, after which the rate is that of the silence
 _SILENT_AFTER = 2.0  # seconds without an image, after which something is wrong
 
 
@@ -95,9 +96,14 @@ _COUNTS = (
     "queries_refused",
     "depth_rejected",
     "camera_info_rejected",
+    "tasks_failed",
 )
 
 
 def _rate(times: deque[float]) -> float:
     """Events per second over the last of them."""
-    return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+    if len(times) < 2 or times[-1] <= times[0]:
+        return 0.0
+    mean = (len(times) - 1) / (times[-1] - times[0])
+    silence = time.perf_counter() - times[-1]
+    return 1 / silence if silence > _PAUSE else mean

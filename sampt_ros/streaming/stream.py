@@ -14,6 +14,7 @@ from sampt_ros.data_types import POSITIVE, FrameResult
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.streaming.clicks import Clicks, NoTransforms, Transforms
+from sampt_ros.streaming.continuity import Change
 from sampt_ros.streaming.depth_queue import DepthQueue, LoadDepth, RecordedWaiting, WaitingPolicy
 from sampt_ros.streaming.failures import Attempt, Failures
 from sampt_ros.streaming.requests import Action, Answer, ObjectStart, Reference, Request
@@ -108,26 +109,28 @@ class Stream:
     def image(self, event: ImageEvent) -> TrackedFrame | None:
         """Track all objects to the next image; None if the image cannot be used.
 
-        Where the image is good and the computation fails, the frame is marked as failed and has no objects. An object
+        Where the image is good and the computation fails, the frame is marked as failed and has no masks. An object
         of `starts` that cannot be started on its image is told and refused; on the first one QueryError is raised.
         """
-        image, frame = None, None
-        with self.failures.frame(f"{event.name} is dropped") as attempt:
+        image, frame, change = None, None, None
+        with self.failures.frame(f"{event.name} is rejected") as attempt:
             image = event.load()
-            result, change = self.session.step(event.stamp_ns, image)
-            frame = TrackedFrame(event, image, result, change=change)
+            change = self.session.observe(event.stamp_ns, image)
+            self._follow(event, change)
+            frame = TrackedFrame(event, image, self.session.step(event.stamp_ns, image), change=change)
         if frame is not None:
-            self._follow(frame)
             frame = replace(frame, result=self._begun(frame.result, event.number))
         elif image is not None and not isinstance(attempt.error, FrameError):
-            frame = TrackedFrame(event, image, FrameResult(0, image.shape[:2]), failed=True)
+            known = self.session.failed or FrameResult(0, image.shape[:2])
+            frame = TrackedFrame(event, image, known, change=change, failed=True)
         if frame is not None:
             self.depth_queue.add_frame(frame)
         return frame
 
     def skip(self, event: ImageEvent) -> None:
         """An image that is not tracked, since a newer one is there already; a query may still name it."""
-        self.session.remember(event.stamp_ns, event.load)
+        with self.failures.task(f"{event.name} is not kept for late queries"):
+            self.session.remember(event.stamp_ns, event.load)
 
     def settled(self) -> Iterator[TrackedFrame]:
         """The frames that need not wait for depth any longer, in order; without depth their `surfaces` are None."""
@@ -239,18 +242,20 @@ class Stream:
             del self._starts[name]
             begin = partial(start.begin, object_id=name)
             if start.frame == 0:
-                self.session.start(begin)
+                if number:
+                    self.failures.log.warning(f"object {name} starts on image {number}, the first that can be used")
+                self._done(self.session.start(begin))
                 continue
             with self.failures.query(f"object {name} is not started on image {number}"):
-                self.session.start(begin)
+                self._done(self.session.start(begin))
         return replace(result, objects=self.session.newest.objects) if self.session.newest else result
 
-    def _follow(self, frame: TrackedFrame) -> None:
-        """Take over what a frame shows of its camera, beside the objects."""
-        self.clicks.frame_id = getattr(frame.header, "frame_id", "")
-        if frame.change is None:
+    def _follow(self, event: ImageEvent, change: Change | None) -> None:
+        """Take over what an image shows of its camera, beside the objects."""
+        self.clicks.frame_id = getattr(event.header, "frame_id", "")
+        if change is None:
             return
-        self.failures.log.warning(frame.change.news)
+        self.failures.log.warning(change.news)
         self.clicks.transforms.clear()
-        if frame.change.drops_objects:
+        if change.drops_objects:
             self._look_again()

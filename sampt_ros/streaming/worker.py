@@ -9,6 +9,8 @@ from sampt_ros.streaming.mailbox import Mailbox
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 
+_PATIENCE = 60.0  # seconds that the last frame may take when the worker is stopped
+
 
 class Worker:
     """Takes what a mailbox holds: works on the newest image, then on the errands, behind the stream's boundaries."""
@@ -18,13 +20,20 @@ class Worker:
         self._mailbox = mailbox
         self._stream = stream
         self._work_on = work_on
-        self._thread = threading.Thread(target=self._work, name="sampt_worker")
+        self._thread = threading.Thread(target=self._work, name="sampt_worker", daemon=True)
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it works, or waits for work."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
-        """Let it finish its frame, and wait for it."""
+        """Let it finish its frame, and wait for it, though not for ever."""
         self._mailbox.close()
-        self._thread.join()
+        self._thread.join(_PATIENCE)
+        if self._thread.is_alive():
+            self._stream.failures.log.error(f"the frame that is worked on has not ended within {_PATIENCE:g} s")
 
     def _work(self) -> None:
         while (batch := self._mailbox.take()) is not None:
@@ -34,5 +43,6 @@ class Worker:
                 with self._stream.failures.frame(f"{batch.newest.name} is not published"):
                     self._work_on(self._stream, batch.newest)
             for errand in batch.errands:
-                with self._stream.failures.query():
+                failures = self._stream.failures
+                with failures.task(errand.outcome) if errand.outcome else failures.query():
                     errand.act(self._stream)

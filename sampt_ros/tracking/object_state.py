@@ -130,5 +130,5 @@ class ObjectTable:
 
     def positive_points_of_others(self, tracked: TrackedObject) -> np.ndarray:
         """(k, 2) float32 pixel xy: the visible positive points of all objects but this one."""
-        others = [other.points.visible_xy(POSITIVE) for other in self if other is not tracked]
+        others = [other.points.visible_xy(POSITIVE) for other in self if other.id != tracked.id]
         return np.concatenate(others) if others else np.zeros((0, 2), np.float32)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
@@ -122,16 +124,30 @@ class SamPt:
             with clock("reacquiring"):
                 if self._config.reacquire.enabled:
                     self._reacquire(objects, frame)
+            result = FrameResult(frame.index, frame.size, tuple(tracked.result for tracked in objects), clock.stages)
+
+            # Re-initialisation: good masks yield fresh points, which count from the next frame on.
+            with clock("reinit"):
+                self._reinitialise(frame)
         except Exception:
             for tracked in objects:
                 tracked.result = self._result(tracked, ObjectState.UNCERTAIN, 0.0)
             raise
-        result = FrameResult(frame.index, frame.size, tuple(tracked.result for tracked in objects), clock.stages)
-
-        # Re-initialisation: good masks yield fresh points, which count from the next frame on.
-        with clock("reinit"):
-            self._reinitialise(frame)
         return result
+
+    @property
+    def frame_index(self) -> int:
+        """Index of the newest frame that was taken in, also if a computation failed then; -1 before the first."""
+        return self._frames.newest.index if self._frames else -1
+
+    @property
+    def newest_result(self) -> FrameResult:
+        """What is known of the newest frame; where a computation failed, all objects are UNCERTAIN on it.
+
+        Raises QueryError before the first frame.
+        """
+        frame = self._frames.newest
+        return FrameResult(frame.index, frame.size, tuple(tracked.result for tracked in self._objects))
 
     def add_object(
         self,
@@ -164,13 +180,14 @@ class SamPt:
         tracked = self._new_object(object_id, points_now, frames[-1], started_area=int(started.sum()))
         tracked.propagated_mask = started.astype(np.float32)
         tracked.clicked_ids = frozenset(clicked.id.tolist())
+        with self._undone_on_error(tracked, points_now):
+            if len(frames) == 1:
+                self._accept_or_refuse(tracked, started, score)
+            else:
+                tracked.memory = self._segmenter.remember(frames[0], started, tracked.memory)
+                self._propagate_masks([tracked], frames)
+                self._segment([tracked], frames[-1])
         self._put(tracked)
-        if len(frames) == 1:
-            self._accept_or_refuse(tracked, started, score)
-        else:
-            tracked.memory = self._segmenter.remember(frames[0], started, tracked.memory)
-            self._propagate_masks([tracked], frames)
-            self._segment([tracked], frames[-1])
         return tracked.result
 
     def add_reference(self, image: np.ndarray, mask: np.ndarray, object_id: int | None = None) -> ObjectResult:
@@ -213,11 +230,13 @@ class SamPt:
         frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
-        tracked.points, tracked.clicked_ids = tracked.points + added, tracked.clicked_ids | frozenset(added.id.tolist())
-        self._correct(tracked, frames[-1])
-        if tracked.result.state.has_mask:
-            self._redraw_points(tracked, tracked.result.mask, frames[-1:], keep=tracked.clicks)
-            tracked.result = replace(tracked.result, points=tracked.points)
+        with self._undone_on_error(tracked, added):
+            tracked.points = tracked.points + added
+            tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
+            self._correct(tracked, frames[-1])
+            if tracked.result.state.has_mask:
+                self._redraw_points(tracked, tracked.result.mask, frames[-1:], keep=tracked.clicks)
+                tracked.result = replace(tracked.result, points=tracked.points)
         return tracked.result
 
     def remove_object(self, object_id: int) -> None:
@@ -230,6 +249,17 @@ class SamPt:
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
         history = MaskHistory(started_area, frame.index, deque(maxlen=self._policy.lookback))
         return TrackedObject(object_id, points, history, None, result)
+
+    @contextmanager
+    def _undone_on_error(self, tracked: TrackedObject, added: Points) -> Iterator[None]:
+        """Where an error ends what is inside, the object is as before, and its added points are forgotten."""
+        before = copy(tracked)
+        try:
+            yield
+        except Exception:
+            vars(tracked).update(vars(before))
+            self._points.forget(added)
+            raise
 
     def _put(self, tracked: TrackedObject) -> None:
         """Track an object, in place of any that had its id."""

@@ -165,7 +165,7 @@ COLOUR, DEPTH = Look("rgb8", FRAME), Look("16UC1", FRAME)
             topics(a=PACKED, d=PACKED, i=INFO),
             {"/a": Look("jpeg", FRAME), "/d": Look("16UC1; compressedDepth png", FRAME)},
             {},
-            ("/a", None),
+            ("/a", "/d"),
         ),
         # depth in another frame is not registered to the images, unless it is said to be
         (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": Look("16UC1", "depth")}, {}, ("/a", None)),
@@ -368,7 +368,7 @@ def test_an_image_without_memory_for_it_has_an_empty_mask(tmp_path, sam_pt, capl
     fail_at(sam_pt, (1, 3), OutOfMemoryError("out of memory"))
     written = recorded(bags.write(tmp_path / "in", images(4)), tmp_path / "out", sam_pt)
     assert [bool(bags.pixels(message).any()) for _, message in written["/sampt/mask"]] == [False, True, False, True]
-    assert "is dropped: out of memory" in caplog.text
+    assert "is rejected: out of memory" in caplog.text
 
 
 def test_a_computation_that_fails_costs_an_image_its_masks(tmp_path, sam_pt, caplog):
@@ -381,7 +381,7 @@ def test_a_computation_that_fails_costs_an_image_its_masks(tmp_path, sam_pt, cap
         True,
         True,
     ]
-    assert caplog.text.count("is dropped, because of a fault") == 1
+    assert caplog.text.count("is rejected, because of a fault") == 1
     assert "ValueError: matrices disagree" in caplog.text
 
 

@@ -187,3 +187,26 @@ def test_a_reference_that_was_removed_is_not_looked_for_again(sampt):
     assert ask(sampt, points(id=7, action=QueryPoints.REMOVE)).success
     sampt.in_node(lambda: sampt.node._on_reset(None, type("Response", (), {})()))
     assert list(sampt.track().objects) == []
+
+
+def test_a_node_that_was_never_active_says_so(ros_domain):  # noqa: F811
+    sampt = Harness()
+    try:
+        answer = ask(sampt, points((20, 20)))
+        assert (answer.success, answer.message) == (False, "expected an active node; it stopped before this was done")
+    finally:
+        sampt.close()
+
+
+def test_an_activation_that_fails_is_told_and_the_next_one_works(start_node, monkeypatch):
+    sampt = Harness()
+    try:
+        assert sampt.change_state("configure")
+        monkeypatch.setattr(sampt.node, "_subscribe", lambda stream: 1 / 0)
+        assert not sampt.change_state("activate")
+        assert "cannot activate: ZeroDivisionError" in sampt.diagnostics()["message"]
+        monkeypatch.undo()
+        assert sampt.change_state("activate")
+        assert sum(thread.name == "sampt_worker" for thread in threading.enumerate()) == 1
+    finally:
+        sampt.close()

@@ -8,7 +8,7 @@ from fakes import SIDE, DriftingTracker, SquareSegmenter, blank
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
-from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult
+from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult, ObjectState
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.streaming.continuity import Change
 from sampt_ros.streaming.requests import Action, Request
@@ -18,6 +18,12 @@ from sampt_ros.tracking.sam_pt import SamPt
 MS = 1_000_000
 START = 1_000_000 * MS
 CONFIG = updated(SamPtConfig(), {"points.positive": 4, "prompting.refinements": 1, "reinit.policy": "never"})
+
+
+def stepped(session: Session, stamp_ns: int, image: np.ndarray) -> tuple[FrameResult, Change | None]:
+    """Bring a session to its next frame: the result, and what has changed."""
+    change = session.observe(stamp_ns, image)
+    return session.step(stamp_ns, image), change
 
 
 class Stream:
@@ -30,7 +36,7 @@ class Stream:
 
     def step(self, count: int = 1) -> FrameResult:
         for _ in range(count):
-            result, change = self.session.step(self.now, blank())
+            result, change = stepped(self.session, self.now, blank())
             assert change is None
             self.now += 100 * MS
         return result
@@ -168,10 +174,10 @@ def test_a_damaged_image_in_the_history_refuses_the_query(stream):
 def test_a_camera_without_stamps():
     stream = Stream()
     for _ in range(3):
-        stream.session.step(0, blank())
+        stepped(stream.session, 0, blank())
     stream.session.remember(0, blank)  # does not take the place of the frame that was tracked
     stream.start()
-    assert stream.session.step(0, blank())[0].objects[0].points.xy[0].tolist() == [21, 20]
+    assert stepped(stream.session, 0, blank())[0].objects[0].points.xy[0].tolist() == [21, 20]
 
 
 # --- clicks ---
@@ -235,7 +241,7 @@ def test_a_frame_out_of_order_is_as_if_it_had_never_come(stream):
     stream.start()
     before = stream.x()
     with pytest.raises(FrameError, match=r"got one 0\.150 s older: out of order"):
-        stream.session.step(stream.now - 250 * MS, blank())
+        stepped(stream.session, stream.now - 250 * MS, blank())
     assert stream.x() == before + 1
 
 
@@ -244,9 +250,9 @@ def jumped(stream: Stream, stamp_ns: int) -> FrameResult:
     stream.now = stamp_ns
     for _ in range(4):
         with pytest.raises(FrameError):
-            stream.session.step(stream.now, blank())
+            stepped(stream.session, stream.now, blank())
         stream.now += 100 * MS
-    result, change = stream.session.step(stream.now, blank())
+    result, change = stepped(stream.session, stream.now, blank())
     stream.change = change
     stream.now += 100 * MS
     return result
@@ -283,7 +289,7 @@ def test_one_frame_with_a_wild_stamp_is_rejected_and_the_objects_are_kept(stream
     stream.start()
     before = stream.x()
     with pytest.raises(FrameError, match="expected a stamp"):
-        stream.session.step(stream.now + round(wild * 1000) * MS, blank())
+        stepped(stream.session, stream.now + round(wild * 1000) * MS, blank())
     assert stream.x() == before + 1
     assert stream.ids == [1]
 
@@ -303,7 +309,7 @@ def test_a_short_recording_in_a_loop_begins_anew(stream):
 
 
 def test_time_may_stand_still(stream):
-    assert stream.session.step(START, blank())[1] is None
+    assert stepped(stream.session, START, blank())[1] is None
 
 
 def test_without_a_history_the_newest_image_alone_is_kept():
@@ -325,7 +331,7 @@ def test_single_frames_of_another_size_are_dropped(stream):
     stream.start()
     for _ in range(6):
         with pytest.raises(FrameError, match="expected an image of 64x48 like those before; got 40x30"):
-            stream.session.step(stream.now, blank(30, 40))
+            stepped(stream.session, stream.now, blank(30, 40))
         stream.step()
     assert stream.ids == [1]
 
@@ -335,8 +341,8 @@ def test_a_lasting_change_of_size_drops_the_objects(stream):
     # one of a third size in between: the count begins anew
     for height, width in [(30, 40)] * 4 + [(20, 20)] + [(30, 40)] * 4:
         with pytest.raises(FrameError):
-            stream.session.step(stream.now, blank(height, width))
-    result, change = stream.session.step(stream.now, blank(30, 40))
+            stepped(stream.session, stream.now, blank(height, width))
+    result, change = stepped(stream.session, stream.now, blank(30, 40))
     assert change == Change("the images are now 40x30, no longer 64x48: all objects are dropped", drops_objects=True)
     assert (result.size, result.objects, stream.session.size) == ((30, 40), (), (30, 40))
 
@@ -353,8 +359,32 @@ def test_reset_begins_anew():
     # an older stamp and another size are welcome
     results = []
     for one in (stream, fresh):
-        one.session.step(5, blank(30, 40))
+        stepped(one.session, 5, blank(30, 40))
         one.start()
-        result, _ = one.session.step(6, blank(30, 40))
+        result, _ = stepped(one.session, 6, blank(30, 40))
         results.append((result.index, result.objects[0].id, result.objects[0].points.xy.tolist()))
     assert results[0] == results[1]
+
+
+# --- frames whose computation failed ---
+
+
+def test_a_click_after_a_failed_frame_is_about_that_frame(stream):
+    stream.start(20)
+    encode = stream.segmenter.encode
+    stream.segmenter.encode = lambda frame: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        stepped(stream.session, stream.now, blank())
+    stream.segmenter.encode = encode
+    failed_at, stream.now = stream.now, stream.now + 100 * MS
+    assert stream.session.newest_stamp_ns == failed_at
+    assert [item.state for item in stream.session.newest.objects] == [ObjectState.UNCERTAIN]
+    stream.start(40, 30, stamp_ns=failed_at)
+    assert sorted(item.points.xy[0, 0] for item in stream.step().objects) == [22, 41]
+
+
+def test_images_that_come_before_any_is_tracked_do_not_fill_the_memory():
+    session = Stream().session
+    for index in range(2000):
+        session.remember(START + index * MS, blank)
+    assert len(session._kept) == 64

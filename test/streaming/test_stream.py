@@ -11,10 +11,13 @@ from streams import follow
 
 from sampt_ros.cli.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import ObjectState
+from sampt_ros.data_types import ObjectState, check_image
 from sampt_ros.errors import QueryError, SamPtError
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.video import write_image
+from sampt_ros.streaming.requests import Reference
+from sampt_ros.streaming.stream import Stream
+from sampt_ros.streaming.tracked_frame import ImageEvent
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -58,7 +61,7 @@ def test_a_frame_without_memory_for_it_has_no_objects_and_keeps_its_number(sam_p
     results = [result for _, result in follow(sam_pt, [blank()] * 4, starts)]
     assert [result.index for result in results] == [0, 1, 2, 3]
     assert [len(result.objects) for result in results] == [1, 1, 0, 1]
-    assert "frame 2 is dropped: out of memory" in caplog.text
+    assert "frame 2 is rejected: out of memory" in caplog.text
 
 
 def test_an_object_outside_the_image_is_refused(sam_pt):
@@ -78,11 +81,40 @@ def test_any_error_in_a_frame_costs_that_frame_alone(sam_pt, monkeypatch, caplog
     monkeypatch.setattr(sam_pt, "step", failing)
     results = [result for _, result in follow(sam_pt, [blank()] * 3, parse_starts(["20,20"], [], []))]
     assert [len(result.objects) for result in results] == [1, 0, 1]
-    assert "frame 1 is dropped, because of a fault" in caplog.text
+    assert "frame 1 is rejected, because of a fault" in caplog.text
 
 
 def test_an_image_of_another_size_is_dropped_and_the_next_one_tracked(sam_pt, caplog):
     images = [blank(), blank(30, 30), blank()]
     results = [result for _, result in follow(sam_pt, images, parse_starts(["20,20"], [], []))]
     assert [result.index for result in results] == [0, 2]
-    assert "frame 1 is dropped: expected an image of 64x48 like those before; got 30x30" in caplog.text
+    assert "frame 1 is rejected: expected an image of 64x48 like those before; got 30x30" in caplog.text
+
+
+def test_a_change_that_a_failing_frame_shows_is_told_and_followed(sam_pt, monkeypatch, caplog):
+    stream = Stream.of_recording(sam_pt, {})
+    pixels = np.zeros((48, 64), bool)
+    pixels[10:30, 10:30] = True
+    stream.image(event(0, blank()))
+    stream.reference(lambda: Reference(blank(), pixels, 7))
+    for index in range(1, 5):
+        assert stream.image(event(index, blank(30, 30))) is None
+    move = sam_pt._points.tracker.update
+    monkeypatch.setattr(sam_pt._points.tracker, "update", Mock(side_effect=MemoryError))
+    frame = stream.image(event(5, blank(30, 30)))
+    assert frame.failed
+    assert "the images are now 30x30, no longer 64x48" in caplog.text
+    monkeypatch.setattr(sam_pt._points.tracker, "update", move)
+    assert [item.id for item in stream.image(event(6, blank(30, 30))).result.objects] == [7]
+
+
+def test_objects_of_the_command_line_that_start_later_than_asked_are_told(sam_pt, caplog):
+    stream = Stream.of_recording(sam_pt, parse_starts(["20,20"], [], []))
+    assert stream.image(event(0, np.zeros((48, 64), np.uint8))) is None
+    assert [item.id for item in stream.image(event(1, blank())).result.objects] == [1]
+    assert "object 1 starts on image 1, the first that can be used" in caplog.text
+
+
+def event(number: int, image: np.ndarray) -> ImageEvent:
+    """An image without a stamp."""
+    return ImageEvent(0, None, lambda: check_image(image), number=number)

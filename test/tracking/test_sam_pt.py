@@ -583,3 +583,40 @@ def test_memory_does_not_grow_with_the_length_of_the_stream(record_property):
     growth = resident_megabytes() - settled
     record_property("growth_megabytes", growth)
     assert growth < (20 if frames > 1000 else 5)
+
+
+# --- what is undone when a computation fails ---
+
+
+class FailingOnce(SquareSegmenter):
+    """Fails in its decode call of this number, counted from 1."""
+
+    fails_at = 0
+
+    def decode(self, embedding, prompts, ambiguous=False):
+        self.fails_at -= 1
+        if self.fails_at == 0:
+            raise RuntimeError("no such kernel")
+        return super().decode(embedding, prompts, ambiguous)
+
+
+def test_a_query_whose_computation_fails_leaves_the_object_as_it_was():
+    segmenter, tracker = FailingOnce(), DriftingTracker()
+    sam_pt = SamPt(SamPtConfig(), segmenter, tracker)
+    past = blank()
+    sam_pt.step(past)
+    sam_pt.add_object([(20, 20)])
+    before = sam_pt.step(blank()).objects[0]
+    ids = list(tracker.ids)
+    for query in (
+        lambda: sam_pt.add_object([(40, 30)], object_id=1, past=[past]),  # fails on the newest frame
+        lambda: sam_pt.add_points(1, [(21, 21)]),
+    ):
+        segmenter.fails_at = 2 if "add_object" in query.__code__.co_names else 1
+        with pytest.raises(RuntimeError, match="no such kernel"):
+            query()
+        assert tracker.ids == ids
+    assert sam_pt.object_ids == [1]
+    (after,) = sam_pt.step(blank()).objects
+    assert after.state == before.state
+    assert after.points.id.tolist() == before.points.id.tolist()

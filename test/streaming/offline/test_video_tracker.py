@@ -148,7 +148,7 @@ def test_a_frame_that_fails_on_the_way_back_has_no_objects_and_the_others_have(s
     looked, results, _ = both_ways(sam_pt, {1: click(20, 20, frame=4)})
     assert looked == [4, 3, 2, 1, 0]
     assert objects(results) == [[1], [1], [], [1], [1], [1]]
-    assert "frame 2 is dropped: out of memory" in caplog.text
+    assert "frame 2 is rejected: out of memory" in caplog.text
 
 
 def test_a_reference_is_looked_for_forwards_alone(sam_pt):

@@ -1,0 +1,52 @@
+"""The node's settings as ROS parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.exceptions import InvalidParameterValueException
+from rclpy.parameter import Parameter
+
+from sampt_ros.config.live import Settings
+from sampt_ros.config.options import Option, walk
+from sampt_ros.errors import SamPtError
+from sampt_ros.ros.conversions import parameter_descriptor
+
+
+class NodeParameters:
+    """Declares a node's settings as its parameters, and takes changes to them.
+
+    settings  as they are now; a bad value given at start is among `settings.bad`, and fails the configure transition
+    """
+
+    def __init__(self, node: Any, is_configured: Callable[[], bool], on_change: Callable[[], None]) -> None:
+        """is_configured: models are loaded, so that only live parameters may change; on_change: is called after one."""
+        self.settings = Settings()
+        self._node, self._is_configured, self._on_change = node, is_configured, on_change
+        self._declare(walk(self.settings.node))
+        self.settings.load_preset()
+        self._declare(walk(self.settings.core))
+        node.add_on_set_parameters_callback(self._on_set)
+
+    def _declare(self, options: Iterable[tuple[str, Any, Option]]) -> None:
+        for name, value, option in options:
+            descriptor = parameter_descriptor(option, value)
+            descriptor.dynamic_typing = True  # 2 will do for 2.0: the settings check the types
+            try:
+                self._node.declare_parameter(name, value, descriptor)
+                self.settings.change({name: self._node.get_parameter(name).value})
+            except (InvalidParameterValueException, SamPtError) as error:
+                self.settings.bad[name] = str(error)
+            if not self._node.has_parameter(name):
+                self._node.declare_parameter(name, value, descriptor, ignore_override=True)
+
+    def _on_set(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+        ours = {item.name: item.value for item in parameters if item.name in self.settings.names}
+        try:
+            self.settings.change(ours, running=self._is_configured())
+        except SamPtError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._on_change()
+        return SetParametersResult(successful=True)
