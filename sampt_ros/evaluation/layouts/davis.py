@@ -34,17 +34,23 @@ def davis_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSe
             "or JPEGImages/VIDEO and Annotations/VIDEO (YouTube-VOS, with meta.json, or MOSE), "
             "or a folder per object with NN.jpg and NN_mask.png (stills)"
         )
-    return [_sequence(images / name, annotations / name) for name in chosen_folders(images, names or _listed(folder))]
+    chosen = chosen_folders(images, names or _validation_set(folder / _VALIDATION, images))
+    return [_sequence(images / name, annotations / name) for name in chosen]
 
 
-def _listed(folder: Path) -> list[str]:
-    path = folder / _VALIDATION
-    if not path.is_file():
-        return []
+def _validation_set(path: Path, images: Path) -> list[str]:
+    """The sequences that the file names, none if it is not there."""
     try:
-        return path.read_text().split()
+        names = path.read_text().split() if path.is_file() else []
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read {path}: {error}") from None
+    missing = [name for name in names if not (images / name).is_dir()]
+    if missing:
+        raise SourceError(
+            f"expected the sequences that {path} names in {images}; there is no {', '.join(missing)} "
+            "(--sequences chooses others)"
+        )
+    return names
 
 
 def _sequence(images: Path, annotations: Path) -> AnnotatedSequence:
