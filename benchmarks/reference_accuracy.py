@@ -20,7 +20,8 @@ from pathlib import Path
 
 from sampt_ros.config.presets import load_preset
 from sampt_ros.errors import QueryError
-from sampt_ros.evaluation.davis import AnnotatedSequence, Annotation, davis_sequences
+from sampt_ros.evaluation.layouts.davis import davis_sequences
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
 from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.io.video import read_image
 from sampt_ros.tracking.sam_pt import SamPt

@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import FrameResult
-from sampt_ros.evaluation.davis import AnnotatedSequence, Annotation, davis_sequences
-from sampt_ros.evaluation.masks import MaskScore, evaluate_sequence
+from sampt_ros.evaluation.layouts.davis import davis_sequences
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
+from sampt_ros.evaluation.mask_scores import MaskScore
+from sampt_ros.evaluation.masks import evaluate_sequence
 from sampt_ros.io.video import write_image
 from sampt_ros.tracking.sam_pt import SamPt
 

@@ -15,8 +15,11 @@ from tqdm import tqdm
 from sampt_ros.cli import common
 from sampt_ros.data_types import FrameResult
 from sampt_ros.errors import SamPtError
-from sampt_ros.evaluation.davis import AnnotatedSequence, davis_sequences
-from sampt_ros.evaluation.masks import MaskScore, Watcher, evaluate_sequence
+from sampt_ros.evaluation.layouts import annotated_sequences
+from sampt_ros.evaluation.layouts.davis import davis_sequences
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence
+from sampt_ros.evaluation.mask_scores import MaskScore
+from sampt_ros.evaluation.masks import Watcher, evaluate_sequence
 from sampt_ros.evaluation.points import evaluate_joints, evaluate_static_points, joint_sequences
 from sampt_ros.evaluation.reacquisition import Interruption, ReacquisitionScore, evaluate_reacquisition
 from sampt_ros.evaluation.scores import SomeScore, Table
@@ -35,16 +38,26 @@ from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.tracking.sam_pt import SamPt
 
 _DETAILS = """
-Videos, if there is FOLDER/JPEGImages/480p (DAVIS): frames are FOLDER/JPEGImages/480p/SEQUENCE/*.jpg,
-annotations FOLDER/Annotations/480p/SEQUENCE/*.png: 0/255 for one object, or object ids (grey or palette; 255
-is void). All objects of the first frame are tracked.
+Videos in one of three layouts. Annotations are PNGs with the names of their frames: 0/255 for one object, or
+object ids (grey or palette; 255 is void).
 
-J is region similarity, F boundary accuracy, J&F their mean, 0 to 1. The first and the last frame are not
-scored, as in the DAVIS benchmark. A sequence has the mean of its objects; the last row is the mean of the
-sequences. Frames/s count tracking alone, not the reading of files nor the scoring.
+  DAVIS (2016, 2017): FOLDER/JPEGImages/480p/SEQUENCE/*.jpg, FOLDER/Annotations/480p/SEQUENCE/*.png, one for
+  every frame. All objects of the first frame are tracked; the first and the last frame are not scored. If there
+  is FOLDER/ImageSets/2017/val.txt, the sequences that it names are taken, unless --sequences says others.
+
+  YouTube-VOS: FOLDER/JPEGImages/VIDEO/*.jpg, FOLDER/Annotations/VIDEO/*.png of some frames, FOLDER/meta.json.
+  Objects start from the first annotation that shows them, in whatever frame, and are scored in all annotated
+  frames after it. If there is FOLDER/../train/meta.json, the categories in it are seen, all others unseen: then
+  there are J and F of both, and their mean G, the benchmark's overall score.
+
+  MOSE: the same without meta.json; the video's last frame is not scored.
+
+J is region similarity, F boundary accuracy, J&F their mean, 0 to 1: first the mean over an object's frames, then
+over the objects, those of a sequence in its row, those of all sequences in the last one. Frames/s count tracking
+alone, not the reading of files nor the scoring.
 
 "false" is the share of the scored frames that have a mask (TRACKING or REACQUIRED) on something else: J < 0.1,
-which any mask has while the object is not to be seen. Several objects count each frame once for each object.
+which any mask has while the object is not to be seen; the mean over the objects, too.
 "r" is Pearson's correlation of the score published with a mask and the mask's J, over all scored frames that
 have a mask; in the last row over those of all sequences together. It is "nan" with fewer than 3 masks, or
 where all scores or all J are equal.
@@ -84,7 +97,7 @@ def add(commands: Any) -> None:
         _DETAILS,
     )
     argument = parser.add_argument
-    argument("folder", type=Path, metavar="FOLDER", help="a folder in the DAVIS layout, of stills, or RGB-D")
+    argument("folder", type=Path, metavar="FOLDER", help="videos as in DAVIS, YouTube-VOS or MOSE, stills, or RGB-D")
     argument("--points", action="store_true", help="measure the point tracker alone: joints, or static points of RGB-D")
     argument(
         "--sequences",
@@ -118,7 +131,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _evaluate_sequences(parsed: argparse.Namespace) -> int:
-    sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
+    sequences = {sequence.name: sequence for sequence in annotated_sequences(parsed.folder, parsed.sequences)}
     sam_pt = SamPt(common.config(parsed))
 
     def evaluate(sequence: AnnotatedSequence) -> MaskScore:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from statistics import fmean
 
 import numpy as np
 
 from sampt_ros.data_types import FrameResult
-from sampt_ros.errors import SourceError
-from sampt_ros.evaluation.davis import AnnotatedSequence, Annotation
-from sampt_ros.evaluation.metrics import OFF_OBJECT, boundary_accuracy, region_similarity, score_correlation
-from sampt_ros.evaluation.scores import Column, Score
+from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
+from sampt_ros.evaluation.mask_scores import MaskScore, ObjectRecord, SplitMaskScore
+from sampt_ros.evaluation.metrics import boundary_accuracy, region_similarity
 from sampt_ros.evaluation.simulated_clicks import start_objects
 from sampt_ros.io.video import read_image
 from sampt_ros.tracking.sam_pt import SamPt
+
+_log = logging.getLogger(__name__)
 
 Watcher = Callable[[np.ndarray, FrameResult], None]  # takes an image (H, W, 3) uint8 RGB, and what was found in it
 
@@ -59,96 +60,90 @@ def follow(
         yield FollowedFrame(index, image, result, time.perf_counter() - began)
 
 
-@dataclass(frozen=True)
-class ObjectRecord:
-    """One object in one scored frame.
-
-    j         region similarity with the true mask, 0..1
-    f         boundary accuracy, 0..1
-    has_mask  whether its state says that there is a mask: TRACKING or REACQUIRED
-    score     the predicted IoU that is published with the mask, 0..1
-    """
-
-    j: float
-    f: float
-    has_mask: bool
-    score: float
-
-
-@dataclass(frozen=True)
-class MaskScore(Score):
-    """How good the masks of a sequence are, or the mean of several sequences.
-
-    j        region similarity, 0..1
-    f        boundary accuracy, 0..1
-    fps      frames per second of SamPt.step alone
-    false    share of frames, 0..1, in which a mask is published that is on something else (J < 0.1)
-    ratings  (score, J) of every published mask, 0..1 each; a frame in which an object has no mask is left out
-    """
-
-    columns = (
-        Column("j", "J", "{:.3f}", "j"),
-        Column("f", "F", "{:.3f}", "f"),
-        Column("jf", "J&F", "{:.3f}", "jf"),
-        Column("false", "false", "{:.3f}", "false"),
-        Column("r", "r", "{:.2f}", "r"),
-        Column("fps", "frames/s", "{:.1f}", "fps"),
-        Column("ratings", total=True),
-    )
-
-    j: float
-    f: float
-    fps: float
-    false: float
-    ratings: tuple[tuple[float, float], ...]
-
-    @classmethod
-    def of(cls, records: Sequence[ObjectRecord], fps: float) -> MaskScore:
-        """From the records of all objects in all scored frames, at least one; every record counts alike."""
-        return cls(
-            j=fmean(record.j for record in records),
-            f=fmean(record.f for record in records),
-            fps=fps,
-            false=fmean(record.has_mask and record.j < OFF_OBJECT for record in records),
-            ratings=tuple((record.score, record.j) for record in records if record.has_mask),
-        )
-
-    @property
-    def jf(self) -> float:
-        """J&F, the mean of both."""
-        return (self.j + self.f) / 2
-
-    @property
-    def r(self) -> float | None:
-        """Pearson's correlation of score and J over all published masks, -1..1, or None where there is none."""
-        return score_correlation(self.ratings)
-
-
 def evaluate_sequence(
     sam_pt: SamPt, sequence: AnnotatedSequence, clicks: int = 0, watch: Watcher | None = None
 ) -> MaskScore:
-    """Track all objects of a sequence's first frame through it, and score them as the DAVIS benchmark does.
-
-    The first and the last frame are not scored. Several objects are scored one by one; the sequence has their mean.
+    """Track the objects of a sequence, each from the first annotation that shows it, and score them (see Judge).
 
     clicks  0: the objects start from their true masks; otherwise from so many clicks each (see `click_objects`)
     watch   called for every frame but the first, with its image (H, W, 3) uint8 RGB and what was found in it
 
-    Raises SourceError for a file that cannot be read, or an annotation that is not of its frame's size.
+    Raises SourceError for a file that cannot be read, an annotation that is not of its frame's size, and a sequence in
+    which no object can be scored; QueryError for an object of the first frame that cannot be started.
     """
-    first = Annotation.read(sequence.annotations[0])
-    start = partial(start_objects, sam_pt, first, clicks)
-    last = len(sequence.frames) - 1
-    records: list[ObjectRecord] = []
+    judge = Judge(sam_pt, sequence, clicks)
     seconds = 0.0
-    for frame in follow(sam_pt, enumerate(map(read_image, sequence.frames)), start):
+    for frame in follow(sam_pt, enumerate(map(read_image, sequence.frames)), judge.begin):
         seconds += frame.seconds
         if watch:
             watch(frame.image, frame.result)
-        if frame.index < last:
-            truth = Annotation.read(sequence.annotations[frame.index])
-            records += object_records(truth, frame.result, first.masks)
-    return MaskScore.of(records, fps=last / seconds)
+        judge.take(frame.index, frame.result)
+    return judge.score(fps=(len(sequence.frames) - 1) / max(seconds, 1e-9))
+
+
+class Judge:
+    """Starts a sequence's objects where its benchmark does, and compares them with the truth.
+
+    An object starts from the first annotation that shows it, and is scored in all frames after it that have one. Frames
+    in which it is not to be seen count too: J and F are 1 without a mask there, and 0 with one.
+    """
+
+    def __init__(self, sam_pt: SamPt, sequence: AnnotatedSequence, clicks: int = 0) -> None:
+        """clicks: as in evaluate_sequence."""
+        self._sam_pt = sam_pt
+        self._sequence = sequence
+        self._clicks = clicks
+        self._last_scored = len(sequence.frames) - (1 if sequence.scores_last else 2)
+        self._records: dict[int, list[ObjectRecord]] = {}  # By object, of all that have been started so far.
+        self._is_seen_again = len(sequence.annotations) == len(sequence.frames)
+
+    def begin(self) -> None:
+        """Start the objects of the first frame; raises QueryError for one that cannot be started."""
+        if 0 in self._sequence.annotations:
+            self._start_new(0, self._sequence.truth(0))
+
+    def take(self, index: int, result: FrameResult) -> None:
+        """Compare what was found in frame `index`, the newest one, with its annotation, and start what is new there.
+
+        Nothing is done without an annotation. An object that cannot be started is told, and its masks count as empty.
+        """
+        is_scored = index <= self._last_scored
+        if index not in self._sequence.annotations or not (is_scored or self._sequence.later_objects):
+            return
+        truth = self._sequence.truth(index)
+        self._is_seen_again |= any(object_id in self._records for object_id in truth.masks)
+        if is_scored:
+            for records, record in zip(self._records.values(), object_records(truth, result, self._records)):
+                records.append(record)
+        self._start_new(index, truth)
+
+    def _start_new(self, index: int, truth: Annotation) -> None:
+        for object_id, mask in truth.masks.items():
+            if object_id in self._records or not self._sequence.counts(object_id, index):
+                continue
+            if self._sequence.later_objects and not mask.any():
+                continue
+            self._records[object_id] = []
+            try:
+                start_objects(self._sam_pt, Annotation({object_id: mask}, truth.void), self._clicks)
+            except QueryError as error:
+                if index == 0:
+                    raise
+                name = self._sequence.name
+                _log.warning("%s: object %d is not started in frame %d: %s", name, object_id, index, error)
+
+    def score(self, fps: float) -> MaskScore:
+        """What all comparisons come to; raises SourceError if there was none."""
+        name, scored = self._sequence.name, {key: records for key, records in self._records.items() if records}
+        if not (scored and self._is_seen_again):
+            raise SourceError(
+                f"{name}: expected annotations of the objects after those that they start from; got none "
+                "(of a validation set often only the first masks are published; its server scores the others)"
+            )
+        for object_id in self._records.keys() - scored.keys():
+            _log.warning("%s: object %d has no annotation after the first one, and is not scored", name, object_id)
+        splits = {object_id: self._sequence.split(object_id) for object_id in scored}
+        return (SplitMaskScore if any(splits.values()) else MaskScore).of(scored, fps, splits)
 
 
 def object_records(truth: Annotation, result: FrameResult, object_ids: Collection[int]) -> list[ObjectRecord]:

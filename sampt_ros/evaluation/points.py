@@ -16,7 +16,8 @@ import numpy as np
 
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import SourceError
-from sampt_ros.evaluation.davis import AnnotatedSequence, Annotation, davis_sequences
+from sampt_ros.evaluation.layouts.davis import davis_sequences
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence
 from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.io import rgbd_recording as rgbd
 from sampt_ros.io.video import read_image
@@ -202,10 +203,9 @@ def evaluate_joints(tracker: PointTracker, joints: JointTracks) -> JointScore:
 
 def _object_size(sequence: AnnotatedSequence, index: int) -> float:
     """The square root of the area of all objects in a frame, in pixels; SourceError if there is no object."""
-    path = sequence.annotations[index]
-    area = sum(np.count_nonzero(mask) for mask in Annotation.read(path).masks.values())
+    area = sum(np.count_nonzero(mask) for mask in sequence.truth(index).masks.values())
     if area == 0:
-        raise SourceError(f"expected an object in {path}; the mask is empty")
+        raise SourceError(f"expected an object in {sequence.annotations[index]}; the mask is empty")
     return float(np.sqrt(area))
 
 

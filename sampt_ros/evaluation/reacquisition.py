@@ -10,7 +10,7 @@ from statistics import fmean
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.evaluation.davis import AnnotatedSequence, Annotation
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence
 from sampt_ros.evaluation.masks import follow
 from sampt_ros.evaluation.metrics import OFF_OBJECT, ON_OBJECT, region_similarity
 from sampt_ros.evaluation.scores import Column, Score
@@ -66,7 +66,7 @@ def evaluate_reacquisition(
     end = middle + interruption.frames
     if end >= len(sequence.frames):
         raise SourceError(f"expected more than {end} frames in {sequence.name}; got {len(sequence.frames)}")
-    first = Annotation.read(sequence.annotations[0])
+    first = sequence.truth(0)
     start = partial(start_objects, sam_pt, first, clicks)
     overlaps: dict[int, list[float]] = {object_id: [] for object_id in first.masks}
     false_masks = 0
@@ -75,7 +75,7 @@ def evaluate_reacquisition(
             continue
         is_after = frame.index >= end
         # On a blank frame no object is to be seen.
-        truth = Annotation.read(sequence.annotations[frame.index]).masks if is_after else {}
+        truth = sequence.truth(frame.index).masks if is_after else {}
         for object_id in first.masks:
             mask = frame.result.labels == object_id
             overlap = region_similarity(truth.get(object_id, np.zeros_like(mask)), mask)

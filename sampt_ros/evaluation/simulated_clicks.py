@@ -9,7 +9,7 @@ import numpy as np
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult
 from sampt_ros.errors import QueryError
-from sampt_ros.evaluation.davis import Annotation
+from sampt_ros.evaluation.layouts.sequences import Annotation
 from sampt_ros.tracking.sam_pt import SamPt
 
 

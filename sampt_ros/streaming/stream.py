@@ -236,9 +236,10 @@ class Stream:
 
         Those of frame 0 start on the first frame that can be used.
         """
-        for name, start in list(self._starts.items()):
-            if start.frame not in (0, number):
-                continue
+        due = {name: start for name, start in self._starts.items() if start.frame in (0, number)}
+        if not due:
+            return result
+        for name, start in due.items():
             del self._starts[name]
             begin = partial(start.begin, object_id=name)
             if start.frame == 0:

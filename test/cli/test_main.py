@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from davis_folders import vos_folder
 from fakes import DriftingTracker, SquareSegmenter, blank
 from recordings import write_recording
 from synthetic import two_disks
@@ -159,7 +160,7 @@ def test_evaluate_prints_a_table_and_writes_json(fakes, davis, tmp_path, capsys)
     assert set(scores) == {"sequences", "mean"}
     assert set(scores["sequences"]) == {"one", "two"}
     for row in (*scores["sequences"].values(), scores["mean"]):
-        assert set(row) == {"j", "f", "jf", "false", "r", "fps"}
+        assert set(row) == {"j", "f", "jf", "false", "r", "fps", "objects"}
         assert (row["j"], row["f"], row["jf"], row["false"]) == (1, 1, 1, 0)
         assert row["r"] is None  # every mask is perfect
         assert row["fps"] > 0
@@ -169,6 +170,22 @@ def test_evaluate_prints_a_table_and_writes_json(fakes, davis, tmp_path, capsys)
 def test_evaluate_takes_some_sequences_and_clicks(fakes, davis, capsys):
     assert run("evaluate", davis, "--sequences", "two", "--clicks", 2) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["sequence", "two", "mean"]
+
+
+def test_evaluate_measures_objects_that_appear_later(fakes, tmp_path, capsys):
+    first, second = (np.zeros((48, 64), np.uint8) for _ in range(2))
+    first[16:25, 16:25], second[16:25, 18:27], second[30:39, 30:39] = 1, 1, 2
+    third = np.roll(second, 2, axis=1)
+    folder = vos_folder(tmp_path / "vos", {0: first, 2: second, 4: third})
+    objects = {"1": {"category": "cat", "frames": ["00000"]}, "2": {"category": "owl", "frames": ["00010"]}}
+    (folder / "meta.json").write_text(json.dumps({"videos": {"video": {"objects": objects}}}))
+    assert run("evaluate", folder, "--json", tmp_path / "scores.json") == 0
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["video", "1.000"],
+        ["mean", "1.000"],
+    ]
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert (scores["mean"]["jf"], scores["mean"]["objects"]) == (1, 2)
 
 
 @pytest.fixture

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from davis_folders import NOTHING, davis_folder, moving_squares, square
+from davis_folders import NOTHING, davis_folder, moving_squares, square, vos_folder
 from fakes import DriftingTracker, SquareSegmenter, blank
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
-from sampt_ros.evaluation.davis import Annotation, davis_sequences
-from sampt_ros.evaluation.masks import MaskScore, ObjectRecord, evaluate_sequence, follow, object_records
-from sampt_ros.evaluation.scores import Table
+from sampt_ros.evaluation.layouts import annotated_sequences
+from sampt_ros.evaluation.layouts.davis import davis_sequences
+from sampt_ros.evaluation.layouts.sequences import Annotation
+from sampt_ros.evaluation.mask_scores import ObjectRecord
+from sampt_ros.evaluation.masks import evaluate_sequence, follow, object_records
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -76,6 +79,87 @@ def test_an_annotation_of_another_size_is_refused(sam_pt, tmp_path):
         evaluate(sam_pt, davis_folder(tmp_path, annotations))
 
 
+def judged(sam_pt, folder):
+    (sequence,) = annotated_sequences(folder)
+    return evaluate_sequence(sam_pt, sequence)
+
+
+def squares_where(frames, *starts, ids):
+    """Label images of moving squares by frame; `frames`: for each object the frames that show it."""
+    return {
+        index: sum(
+            name * square(x + index, y).astype(int)
+            for name, (x, y), shown in zip(ids, starts, frames)
+            if index in shown
+        )
+        for index in sorted(set().union(*frames))
+    }
+
+
+def test_an_object_that_appears_later_starts_from_its_first_annotation(sam_pt, tmp_path):
+    labels = squares_where([{0, 2, 4}, {2, 4}], (15, 15), (40, 30), ids=(1, 3))
+    score = judged(sam_pt, vos_folder(tmp_path, labels))
+    assert [(item.j, item.f) for item in score.objects] == [(1, 1), (1, 1)]
+
+
+def test_frames_without_an_annotation_are_not_scored_and_those_before_an_object_starts_neither(sam_pt, tmp_path):
+    # object 3 is wrong in frame 4, one of two in which it is scored; object 1 has frames 2, 3 and 4
+    labels = squares_where([{0, 2, 3, 4}, {2, 3}], (15, 15), (40, 30), ids=(1, 3))
+    score = judged(sam_pt, vos_folder(tmp_path, labels))
+    assert [item.j for item in score.objects] == [1, 0.5]
+    assert score.j == 0.75
+
+
+def test_the_last_frame_is_scored_in_youtube_vos_alone(sam_pt, tmp_path):
+    labels = squares_where([{0, 2, 5}], (15, 15), ids=(1,))
+    labels[5] = np.zeros_like(labels[5])
+    assert judged(sam_pt, vos_folder(tmp_path, labels)).j == 1
+    objects = {"1": {"category": "cat", "frames": ["00000", "00010", "00025"]}}
+    (tmp_path / "meta.json").write_text(json.dumps({"videos": {"video": {"objects": objects}}}))
+    assert judged(sam_pt, tmp_path).j == 0.5
+
+
+def test_objects_that_are_not_listed_are_not_scored(sam_pt, tmp_path):
+    labels = squares_where([{0, 2, 4}, {0, 2, 4}], (15, 15), (40, 30), ids=(1, 3))
+    vos_folder(tmp_path / "valid", labels)
+    objects = {"3": {"category": "cat", "frames": ["00000", "00010", "00020"]}}
+    (tmp_path / "valid/meta.json").write_text(json.dumps({"videos": {"video": {"objects": objects}}}))
+    assert judged(sam_pt, tmp_path / "valid").object_count == 1
+
+
+def test_seen_and_unseen_objects_are_told_apart(sam_pt, tmp_path):
+    labels = squares_where([{0, 2, 4}, {2, 4}], (15, 15), (40, 30), ids=(1, 3))
+    vos_folder(tmp_path / "valid", labels)
+    (tmp_path / "train").mkdir()
+    cat, owl = {"category": "cat", "frames": ["00000"]}, {"category": "owl", "frames": ["00010"]}
+    for name, objects in {"train": {"1": cat}, "valid": {"1": cat, "3": owl}}.items():
+        (tmp_path / name / "meta.json").write_text(json.dumps({"videos": {"video": {"objects": objects}}}))
+    score = judged(sam_pt, tmp_path / "valid")
+    assert (score.j_seen, score.f_seen, score.j_unseen, score.f_unseen, score.g) == (1, 1, 1, 1, 1)
+    assert [item.split for item in score.objects] == ["seen", "unseen"]
+
+
+def test_first_masks_alone_cannot_be_scored(sam_pt, tmp_path):
+    labels = squares_where([{0}, {2}], (15, 15), (40, 30), ids=(1, 3))
+    with pytest.raises(
+        SourceError, match="video: expected annotations of the objects after those that they start from"
+    ):
+        judged(sam_pt, vos_folder(tmp_path, labels))
+
+
+def test_an_object_that_cannot_be_started_later_is_told_and_counts_as_missed(sam_pt, tmp_path, caplog):
+    sam_pt.config = updated(sam_pt.config, {"max_objects": 1})
+    labels = squares_where([{0, 2, 4}, {2, 4}], (15, 15), (40, 30), ids=(1, 3))
+    assert [item.j for item in judged(sam_pt, vos_folder(tmp_path, labels)).objects] == [1, 0]
+    assert "video: object 3 is not started in frame 2: expected at most max_objects = 1 objects" in caplog.text
+
+
+def test_an_object_without_a_later_annotation_is_told_and_not_scored(sam_pt, tmp_path, caplog):
+    labels = squares_where([{0, 2, 5}, {5}], (15, 15), (40, 30), ids=(1, 3))
+    assert judged(sam_pt, vos_folder(tmp_path, labels)).object_count == 1
+    assert "video: object 3 has no annotation after the first one, and is not scored" in caplog.text
+
+
 def test_objects_are_started_on_the_first_frame_and_followed_through_the_others(sam_pt):
     images = [blank() for _ in range(3)]
     indices = [4, 5, 9]  # frames may be missing
@@ -125,49 +209,6 @@ def test_a_record_says_how_an_object_fared_in_a_frame():
         # never started, and not to be seen: rightly there is nothing
         ObjectRecord(j=1, f=1, has_mask=False, score=0),
     ]
-
-
-def record(j, score, has_mask=True):
-    return ObjectRecord(j, j, has_mask, score)
-
-
-@pytest.mark.parametrize(
-    ("records", "share"),
-    [
-        # the limit is J 0.1
-        ([record(0.09, 0.9), record(0.1, 0.9), record(1, 0.9), record(1, 0.9)], 1 / 4),
-        # no mask is no false one, but its frame counts
-        ([record(0, 0.9), record(0, 0.9, has_mask=False)], 1 / 2),
-        ([record(0, 0.9, has_mask=False)], 0),
-    ],
-)
-def test_a_published_mask_on_something_else_is_false(records, share):
-    assert MaskScore.of(records, fps=1).false == share
-
-
-def test_r_is_the_correlation_of_published_scores_with_the_true_iou():
-    honest = [record(0.2, 0.5), record(0.4, 0.6), record(0.8, 0.8)]
-    assert MaskScore.of(honest, fps=1).r == pytest.approx(1)
-    assert MaskScore.of([*honest, record(0, 1, has_mask=False)], fps=1).r == pytest.approx(1)
-    assert MaskScore.of(honest[:2], fps=1).r is None
-
-
-def test_the_last_row_has_the_mean_of_the_sequences_and_the_correlation_of_all_their_frames():
-    # two scores each, which correlate fully and say nothing; all four together lie on a falling line
-    high = MaskScore.of([record(0.8, 0.2), record(0.9, 0.1)], fps=10)
-    low = MaskScore.of([record(0.01, 0.99), record(0.1, 0.9)], fps=30)
-    mean = MaskScore.mean([high, low])
-    assert (mean.j, mean.f, mean.jf, mean.fps, mean.false) == pytest.approx((0.4525, 0.4525, 0.4525, 20, 0.25))
-    assert (high.r, low.r) == (None, None)
-    assert mean.r == pytest.approx(-1)
-
-
-def test_a_row_and_json_have_the_same_values():
-    score = MaskScore(j=0.5, f=0.7, fps=12.34, false=0.25, ratings=((0.1, 0.2), (0.2, 0.3), (0.3, 0.4)))
-    table = Table([score])
-    assert table.heading.split() == ["J", "F", "J&F", "false", "r", "frames/s"]
-    assert table.row(score).split() == ["0.500", "0.700", "0.600", "0.250", "1.00", "12.3"]
-    assert score.as_json() == pytest.approx({"j": 0.5, "f": 0.7, "jf": 0.6, "false": 0.25, "r": 1, "fps": 12.34})
 
 
 def test_real_frames_are_scored_with_the_default_preset(shared_folder):

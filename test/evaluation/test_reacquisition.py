@@ -9,7 +9,7 @@ from sampt_ros.cli.main import main
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.errors import SourceError
-from sampt_ros.evaluation.davis import davis_sequences
+from sampt_ros.evaluation.layouts.davis import davis_sequences
 from sampt_ros.evaluation.reacquisition import Interruption, ReacquisitionScore, evaluate_reacquisition
 from sampt_ros.tracking.sam_pt import SamPt
 

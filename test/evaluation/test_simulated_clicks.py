@@ -6,7 +6,7 @@ from davis_folders import NOTHING, square
 from fakes import DriftingTracker, Scripted, SquareSegmenter, blank
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.evaluation.davis import Annotation
+from sampt_ros.evaluation.layouts.sequences import Annotation
 from sampt_ros.evaluation.simulated_clicks import click_objects, most_interior_point, start_objects
 from sampt_ros.tracking.sam_pt import SamPt
 

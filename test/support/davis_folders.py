@@ -1,4 +1,4 @@
-"""Sequences in the DAVIS layout."""
+"""Sequences in the layouts of DAVIS, YouTube-VOS and MOSE."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ def davis_folder(folder, annotations, name="seq"):
     for index, labels in enumerate(annotations):
         write_image(folder / f"JPEGImages/480p/{name}/{index:05d}.jpg", blank())
         path = folder / f"Annotations/480p/{name}/{index:05d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_labels(path, labels.astype(np.uint8))
+    return folder
+
+
+def vos_folder(folder, annotations, name="video", frames=6, step=5):
+    """A video as in YouTube-VOS and MOSE: frames 00000, 00005, ..., and label images (48, 64) of some, by index."""
+    for index in range(frames):
+        write_image(folder / f"JPEGImages/{name}/{step * index:05d}.jpg", blank())
+    for index, labels in annotations.items():
+        path = folder / f"Annotations/{name}/{step * index:05d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_labels(path, labels.astype(np.uint8))
     return folder

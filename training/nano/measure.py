@@ -15,8 +15,9 @@ from tqdm import tqdm
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset
-from sampt_ros.evaluation.davis import davis_sequences
-from sampt_ros.evaluation.masks import MaskScore, evaluate_sequence
+from sampt_ros.evaluation.layouts.davis import davis_sequences
+from sampt_ros.evaluation.mask_scores import MaskScore
+from sampt_ros.evaluation.masks import evaluate_sequence
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine

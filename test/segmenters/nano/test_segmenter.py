@@ -18,7 +18,8 @@ import torch
 from sampt_ros.config.core import NanoConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import Frame
-from sampt_ros.evaluation.davis import Annotation, davis_sequences
+from sampt_ros.evaluation.layouts.davis import davis_sequences
+from sampt_ros.evaluation.layouts.sequences import Annotation
 from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.evaluation.simulated_clicks import most_interior_point
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects

@@ -1,0 +1,129 @@
+"""Sequences of frames, with the true masks of objects in some or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from sampt_ros.errors import SourceError
+from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.video import image_files
+
+_VOID = 255  # The value of undecided pixels in an annotation with several objects.
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """What is true of one frame.
+
+    masks  object id -> (H, W) bool; an object that is not to be seen may be missing
+    void   (H, W) bool: pixels of which the annotators could not tell what they are; they are not scored
+    """
+
+    masks: dict[int, np.ndarray]
+    void: np.ndarray
+
+    @classmethod
+    def read(cls, path: Path, is_binary: bool = True) -> Annotation:
+        """Read a PNG: with 0 and 255 alone it shows the object 1; other values are object ids, and 255 then is void.
+
+        is_binary  whether 255 alone may be an object; if not, it is void there too
+
+        Raises SourceError if the file cannot be read.
+        """
+        labels = read_labels(path)
+        ids = _ids(labels)
+        if is_binary and ids in ([], [_VOID]):
+            return cls({1: labels > 0}, np.zeros(labels.shape, bool))
+        return cls({label: labels == label for label in ids if label != _VOID}, labels == _VOID)
+
+
+@dataclass(frozen=True)
+class ListedObject:
+    """What a benchmark says of an object beside its masks.
+
+    first  index of the frame from which on the object counts
+    split  the set of objects that it belongs to, such as "seen"; empty if there are no such sets
+    """
+
+    first: int
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class AnnotatedSequence:
+    """The files of a sequence, and how its benchmark scores it.
+
+    An object starts from the first annotation that shows it, and is scored in later frames that have one.
+
+    frames         of the images, in order
+    annotations    by index of their frame
+    objects        by id; None: all that the annotations show
+    later_objects  whether objects that first appear after the first frame count too
+    scores_last    whether the last frame is scored
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    annotations: Mapping[int, Path]
+    objects: Mapping[int, ListedObject] | None = None
+    later_objects: bool = False
+    scores_last: bool = False
+
+    def truth(self, index: int) -> Annotation:
+        """The annotation of a frame that has one; raises SourceError if the file cannot be read."""
+        return Annotation.read(self.annotations[index], self._is_binary)
+
+    def counts(self, object_id: int, index: int) -> bool:
+        """Whether an object that frame `index` shows is one of those that are scored."""
+        if not self.later_objects and index > 0:
+            return False
+        return self.objects is None or (object_id in self.objects and index >= self.objects[object_id].first)
+
+    def split(self, object_id: int) -> str:
+        """The set of objects that an object belongs to; empty if there are no such sets."""
+        return self.objects[object_id].split if self.objects else ""
+
+    @cached_property
+    def _is_binary(self) -> bool:
+        """Whether the first annotation that shows anything has the value 255 alone."""
+        found = (_ids(read_labels(path)) for _, path in sorted(self.annotations.items()))
+        return next((ids == [_VOID] for ids in found if ids), True)
+
+
+def chosen_folders(folder: Path, names: Sequence[str] = ()) -> list[str]:
+    """The names of the folders in a folder, sorted; or `names`, if they are all there.
+
+    Raises SourceError if there are none, or a name is not there.
+    """
+    there = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not there:
+        raise SourceError(f"expected a folder per sequence in {str(folder)!r}; got none")
+    unknown = [name for name in names if name not in there]
+    if unknown:
+        raise SourceError(f"unknown sequences {', '.join(unknown)}; expected some of {', '.join(there)}")
+    return list(names) or there
+
+
+def frames_and_annotations(images: Path, annotations: Path) -> tuple[tuple[Path, ...], dict[int, Path]]:
+    """The images of one sequence, in order, and by index those of their annotations that are there.
+
+    Raises SourceError if there is no image, no annotation, or an annotation of an image that is not there.
+    """
+    frames = image_files(images)
+    indices = {frame.stem: index for index, frame in enumerate(frames)}
+    found = sorted(annotations.glob("[!.]*.png")) if annotations.is_dir() else []
+    if not found:
+        raise SourceError(f"expected annotations of {images} in {annotations}; got none")
+    stray = next((path for path in found if path.stem not in indices), None)
+    if stray:
+        raise SourceError(f"expected an image for every annotation; there is none for {stray}")
+    return tuple(frames), {indices[path.stem]: path for path in found}
+
+
+def _ids(labels: np.ndarray) -> list[int]:
+    return [int(label) for label in np.unique(labels) if label]
