@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from sampt_ros.config.node import NodeConfig
-from sampt_ros.data_types import POSITIVE, FrameResult, check_image
+from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult, check_image
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.streaming.clicks import Clicks, NoTransforms, Transforms
@@ -226,8 +226,14 @@ class Stream:
         if not self._starts:
             return result
         starts, self._starts = self._starts, {}
-        begun = [self.session.start(partial(start.begin, object_id=name)) for name, start in starts.items()]
-        return replace(result, objects=tuple(begun))
+        return replace(result, objects=tuple(self._begin(name, start) for name, start in starts.items()))
+
+    def _begin(self, name: int, start: ObjectStart) -> ObjectResult:
+        """Start an object on the newest image; raises QueryError."""
+        fitted, changes = start.fitted(self.session.size)
+        for change in changes:
+            self.failures.log.warning(f"object {name}: {change}")
+        return self.session.start(partial(fitted.begin, object_id=name))
 
     def _follow(self, frame: TrackedFrame) -> None:
         """Take over what a frame shows of its camera, beside the objects."""

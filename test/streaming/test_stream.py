@@ -15,6 +15,7 @@ from sampt_ros.data_types import ObjectState
 from sampt_ros.errors import QueryError, SamPtError
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.video import write_image
+from sampt_ros.streaming.requests import ObjectStart
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -86,3 +87,11 @@ def test_an_image_of_another_size_is_dropped_and_the_next_one_tracked(sam_pt, ca
     results = [result for _, result in follow(sam_pt, images, parse_starts(["20,20"], [], []))]
     assert [result.index for result in results] == [0, 2]
     assert "frame 1 is dropped: expected an image of 64x48 like those before; got 30x30" in caplog.text
+
+
+def test_a_start_that_does_not_fit_the_image_is_fitted_and_that_is_told(sam_pt, caplog):
+    starts = {1: ObjectStart(mask=np.ones((24, 32), bool)), 2: ObjectStart(box=[50, 10, 90, 30])}
+    _, result = next(follow(sam_pt, [blank()], starts))
+    assert [item.id for item in result.objects] == [1, 2]
+    assert "object 1: its mask scaled from 32x24 to 64x48" in caplog.text
+    assert "object 2: its box clipped to the 64x48 image" in caplog.text
