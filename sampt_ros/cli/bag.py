@@ -19,6 +19,36 @@ if TYPE_CHECKING:
     from sampt_ros.bags.tracker import BagTracker
 
 
+_DETAILS = """
+Every image of the bag is tracked, as fast as it goes. What to track comes from the bag (sampt_ros/QueryPoints,
+/sampt/reference, rqt_image_view's clicks on IMAGE_mouse_left and /sampt/overlay_mouse_left, and 3D clicks on
+/clicked_point and /sampt/clicked_background in the images' own frame), or from --point, --box and --mask, in pixels of
+the first image, or --reference; see `sampt track --help`.
+
+examples:
+  sampt bag recording/ tracked/ --point 320,240
+  sampt bag recording.mcap tracked/ --image /camera/color/image_raw --overlay
+  sampt bag recording/ tracked/ --queries /my/query_points --storage sqlite3
+  sampt bag recording/ tracked/ --box 300,200,360,280 --depth /camera/aligned_depth_to_color/image_raw
+
+Written to OUT, with the header and the recording time of the image that each belongs to; the topics of IN are
+not copied:
+  /sampt/mask           sensor_msgs/Image mono8, 255 on every object
+  /sampt/labels         sensor_msgs/Image mono16, object id per pixel
+  /sampt/points         sampt_ros/TrackedObjects; positions and poses with depth
+  /sampt/overlay        sensor_msgs/Image rgb8, with --overlay
+  /sampt/object_poses   geometry_msgs/PoseArray, with depth
+  /sampt/cloud          sensor_msgs/PointCloud2, with depth
+Depth is registered to the images: 16UC1 millimetres or 32FC1 metres, raw or compressedDepth (PNG, RVL), the
+nearest in time of each image. Where none is named, the one topic of depth in the images' own frame is read, if
+there is their CameraInfo.
+Ctrl-C or SIGTERM ends the run; OUT is then a whole bag of what was tracked until then. An image that is
+damaged has no messages, one that memory did not suffice for has an empty mask. A recorder that was
+killed, damage, compression, a file of several that is missing: what IN holds is read, and what is not there
+is told. IN is not changed.
+"""
+
+
 def add(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = common.add_command(
@@ -26,34 +56,7 @@ def add(commands: Any) -> None:
         "bag",
         _run,
         "track objects through a ROS 2 bag, as the node would; no ROS needed",
-        """
-        Every image of the bag is tracked, as fast as it goes. What to track comes from the bag (sampt_ros/QueryPoints,
-        /sampt/reference, IMAGE_mouse_left of rqt_image_view, and 3D clicks on /clicked_point and
-        /sampt/clicked_background in the images' own frame), or from --point, --box and --mask, in pixels of the first
-        image, or --reference; see `sampt track --help`.
-
-        examples:
-          sampt bag recording/ tracked/ --point 320,240
-          sampt bag recording.mcap tracked/ --image /camera/color/image_raw --overlay
-          sampt bag recording/ tracked/ --queries /my/query_points --storage sqlite3
-          sampt bag recording/ tracked/ --box 300,200,360,280 --depth /camera/aligned_depth_to_color/image_raw
-
-        Written to OUT, with the header and the recording time of the image that each belongs to; the topics of IN are
-        not copied:
-          /sampt/mask           sensor_msgs/Image mono8, 255 on every object
-          /sampt/labels         sensor_msgs/Image mono16, object id per pixel
-          /sampt/points         sampt_ros/TrackedObjects; positions and poses with depth
-          /sampt/overlay        sensor_msgs/Image rgb8, with --overlay
-          /sampt/object_poses   geometry_msgs/PoseArray, with depth
-          /sampt/cloud          sensor_msgs/PointCloud2, with depth
-        Depth is registered to the images: 16UC1 millimetres or 32FC1 metres, raw or compressedDepth (PNG, RVL), the
-        nearest in time of each image. Where none is named, the one topic of depth in the images' own frame is read, if
-        there is their CameraInfo.
-        Ctrl-C or SIGTERM ends the run; OUT is then a whole bag of what was tracked until then. An image that is
-        damaged has no messages, one that memory did not suffice for has an empty mask. A recorder that was
-        killed, damage, compression, a file of several that is missing: what IN holds is read, and what is not there
-        is told. IN is not changed.
-        """,
+        _DETAILS,
     )
     argument = parser.add_argument
     argument("bag", type=Path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or one of its files")

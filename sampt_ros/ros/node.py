@@ -15,7 +15,6 @@ from geometry_msgs.msg import Point, PointStamped, PoseArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -25,17 +24,18 @@ from std_srvs.srv import SetBool, Trigger
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.live import Settings
-from sampt_ros.config.options import Option, walk
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages.compressed_depth import TRANSPORT
 from sampt_ros.messages.outputs import OUTPUTS
+from sampt_ros.messages.topics import mouse_topics
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
 from sampt_ros.ros.diagnostics import Condition, Diagnostics
 from sampt_ros.ros.node_log import NodeLog
+from sampt_ros.ros.parameters import declare
 from sampt_ros.ros.process import ignore_interrupts, ros
 from sampt_ros.ros.qos import LATCHED, NEWEST, OVERRIDABLE, QUERIES, RELIABLE
 from sampt_ros.ros.tf import TfTransforms
@@ -52,6 +52,7 @@ from sampt_ros.tracking.sam_pt import SamPt
 
 _CLASSES = {
     "sensor_msgs/msg/Image": Image,
+    "sensor_msgs/msg/CompressedImage": CompressedImage,
     "sensor_msgs/msg/PointCloud2": PointCloud2,
     "geometry_msgs/msg/PoseArray": PoseArray,
     "sampt_ros/msg/TrackedObjects": TrackedObjects,
@@ -79,9 +80,7 @@ class SamptNode(LifecycleNode):
         self._no_depth = ""  # why it is not, though it is asked for
         self._tf: TfTransforms | None = None
         self._settings = Settings()
-        self._declare(walk(self._settings.node))
-        self._settings.load_preset()
-        self._declare(walk(self._settings.core))
+        declare(self, self._settings)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
         self._outputs = {name: self._output(_CLASSES[output.type], f"~/{name}") for name, output in OUTPUTS.items()}
@@ -94,19 +93,6 @@ class SamptNode(LifecycleNode):
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # --- parameters ---
-
-    def _declare(self, options: Iterable[tuple[str, Any, Option]]) -> None:
-        """Declare parameters; a bad value given at start fails the configure transition, not the node."""
-        for name, value, option in options:
-            descriptor = conversions.parameter_descriptor(option, value)
-            descriptor.dynamic_typing = True  # 2 will do for 2.0: the settings check the types
-            try:
-                self.declare_parameter(name, value, descriptor)
-                self._settings.change({name: self.get_parameter(name).value})
-            except (InvalidParameterValueException, SamPtError) as error:
-                self._settings.bad[name] = str(error)
-            if not self.has_parameter(name):
-                self.declare_parameter(name, value, descriptor, ignore_override=True)
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         ours = {item.name: item.value for item in parameters if item.name in self._settings.names}
@@ -154,6 +140,7 @@ class SamptNode(LifecycleNode):
         """Begin to listen and to work."""
         assert self._stream is not None, "the life cycle configures first"
         self._mailbox = Mailbox()
+        self._paused = False
         self._apply_settings(self._stream)
         self._worker = Worker(self._mailbox, self._stream, self._work_on)
         self._subscribe(self._stream)
@@ -223,7 +210,8 @@ class SamptNode(LifecycleNode):
         self._input(Reference, "~/reference", self._on_reference, LATCHED)
         self._input(PointStamped, "/clicked_point", partial(self._on_click, POSITIVE))
         self._input(PointStamped, "~/clicked_background", partial(self._on_click, NEGATIVE))
-        self._input(Point, f"{self.resolve_topic_name('image')}_mouse_left", self._on_mouse)
+        for topic in mouse_topics(self.resolve_topic_name("image"), "~"):
+            self._input(Point, topic, self._on_mouse)
         self._listen_to_latched_camera_info()
         self._listen_to_depth(stream)
         self._listen_to_tf(stream)
@@ -325,8 +313,11 @@ class SamptNode(LifecycleNode):
         return response
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._paused = request.data
-        response.success, response.message = True, "paused" if request.data else "running"
+        """Pause or go on; an activation always begins without a pause."""
+        response.success = self._worker is not None
+        self._paused = request.data and response.success
+        response.message = ("paused" if request.data else "running") if response.success else "the node is not active"
+        self._log.info(f"pause: {response.message}")
         return response
 
     # --- the worker's thread ---
@@ -349,13 +340,8 @@ class SamptNode(LifecycleNode):
         for frame in frames:
             if not frame.failed:
                 self._publish(frame, waits=True)
-                self._broadcast(frame)
-
-    def _broadcast(self, frame: TrackedFrame) -> None:
-        """Send the objects' poses to TF, which knows no frame without a name."""
-        if frame.surfaces and self._tf is not None and self._settings.node.broadcast_tf and frame.header.frame_id:
-            prefix = self.get_fully_qualified_name().lstrip("/")
-            self._tf.broadcast(conversions.object_transforms(frame.surfaces, frame.header, prefix))
+                if self._tf is not None and self._settings.node.broadcast_tf:
+                    self._tf.broadcast(frame, prefix=self.get_fully_qualified_name().lstrip("/"))
 
     def _publish(self, frame: TrackedFrame, waits: bool) -> None:
         """Publish what somebody listens to; every message carries the header of the image it belongs to."""

@@ -155,7 +155,7 @@ COLOUR, DEPTH = Look("rgb8", FRAME), Look("16UC1", FRAME)
             topics(a=PACKED, d=PACKED, i=INFO),
             {"/a": Look("jpeg", FRAME), "/d": Look("16UC1; compressedDepth png", FRAME)},
             {},
-            ("/a", None),
+            ("/a", "/d"),
         ),
         # depth in another frame is not registered to the images, unless it is said to be
         (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": Look("16UC1", "depth")}, {}, ("/a", None)),
@@ -306,6 +306,13 @@ def test_mouse_clicks_and_references_count_too(tmp_path, sam_pt):
     items = results[-1].result.objects
     assert [item.id for item in items] == [7, 8]
     assert items[1].mask[20, 63]
+
+
+@pytest.mark.parametrize("view", [f"{IMAGES}/compressed", "/sampt/overlay", "/sampt/overlay/compressed"])
+def test_clicks_in_other_views_of_the_images_count_too(tmp_path, sam_pt, view):
+    mouse = f"{view}_mouse_left", bags.make("geometry_msgs/Point", x=20.0, y=20.0, z=0.0)
+    results, _ = tracked(bags.write(tmp_path / "in", [*images(1), mouse, bags.image(1, blank())]), sam_pt)
+    assert [item.id for item in results[-1].result.objects] == [1]
 
 
 # --- what goes wrong ---
