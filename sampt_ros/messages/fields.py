@@ -37,6 +37,7 @@ class MessageClasses:
     PointCloud2: Any
     PointField: Any
     Image: Any
+    CompressedImage: Any
     data: Callable[[np.ndarray], Any]
 
 

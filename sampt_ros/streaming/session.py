@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,6 +110,7 @@ class Session:
         if request.action == Action.REMOVE:
             self.sam_pt.remove_object(name)
             return Answer(f"object {name} removed")
+        request, changes = request.fitted(self.size)
         past = self._past(request.stamp_ns)
         if name and request.action == Action.ADD:
             if name not in self.sam_pt.object_ids:
@@ -122,7 +123,7 @@ class Session:
                 raise QueryError("expected only points for an object that is tracked; use REPLACE for a box or mask")
             return self._noted("corrected", self.sam_pt.add_points(name, request.points, request.labels, past))
         started = self.sam_pt.add_object(request.points, request.labels, request.box, request.mask, name or None, past)
-        return self._noted("started", started)
+        return self._noted("started", started, changes)
 
     def start(self, begin: Callable[[SamPt], ObjectResult]) -> Answer:
         """Let `begin` start an object, or look for one; raises what that raises."""
@@ -159,12 +160,13 @@ class Session:
         """Stamp of the kept image that was the newest at `stamp_ns` (0: of the newest stepped one)."""
         return self._kept[self._index(stamp_ns)].stamp_ns
 
-    def _noted(self, done: str, item: ObjectResult) -> Answer:
+    def _noted(self, done: str, item: ObjectResult, changes: Sequence[str] = ()) -> Answer:
         """The answer for an object's new result; the next click may be on its mask, before the next frame comes."""
         if self._newest is not None:
             others = {other.id: other for other in self._newest.objects}
             self._newest = replace(self._newest, objects=tuple((others | {item.id: item}).values()))
-        return Answer(f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}", item)
+        text = f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
+        return Answer("; ".join([text, *changes]), item)
 
     def _object_at(self, xy: tuple[float, float]) -> int | None:
         """The object whose newest mask covers a pixel."""

@@ -15,7 +15,7 @@ from sampt_ros.data_types import ObjectState, check_image
 from sampt_ros.errors import QueryError, SamPtError
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.video import write_image
-from sampt_ros.streaming.requests import Reference
+from sampt_ros.streaming.requests import ObjectStart, Reference
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 from sampt_ros.tracking.sam_pt import SamPt
@@ -118,3 +118,11 @@ def test_objects_of_the_command_line_that_start_later_than_asked_are_told(sam_pt
 def event(number: int, image: np.ndarray) -> ImageEvent:
     """An image without a stamp."""
     return ImageEvent(0, None, lambda: check_image(image), number=number)
+
+
+def test_a_start_that_does_not_fit_the_image_is_fitted_and_that_is_told(sam_pt, caplog):
+    starts = {1: ObjectStart(mask=np.ones((24, 32), bool)), 2: ObjectStart(box=[50, 10, 90, 30])}
+    _, result = next(follow(sam_pt, [blank()], starts))
+    assert [item.id for item in result.objects] == [1, 2]
+    assert "object 1: its mask scaled from 32x24 to 64x48" in caplog.text
+    assert "object 2: its box clipped to the 64x48 image" in caplog.text
