@@ -96,7 +96,7 @@ def time_from_ns(ns: int) -> Time:
 
 
 def object_transforms(found: Mapping[int, ObjectSurface], header: Header, prefix: str) -> list[TransformStamped]:
-    """The same as transforms from the camera's frame to PREFIX/object_ID."""
+    """The poses of all objects that have one, as transforms from the camera's frame to PREFIX/object_ID."""
     return [
         TransformStamped(header=header, child_frame_id=f"{prefix}/object_{name}", transform=_transform(surface))
         for name, surface in found.items()
