@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from array import array as byte_array
 from collections.abc import Mapping
 from functools import cache
@@ -59,18 +60,34 @@ __all__ = [
 
 
 def cv_bridge_backend() -> Backend | None:
-    """ROS 2's cv_bridge, or None: not the package of that name on PyPI, which is ROS 1's and gets encodings wrong."""
+    """ROS 2's cv_bridge, or None where it cannot be used."""
+    try:
+        bridge = ros_cv_bridge().CvBridge()
+    except ImportError:
+        return None
+    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
+
+
+def ros_cv_bridge() -> Any:
+    """The module cv_bridge of ROS 2; raises ImportError with the reason where it cannot be used.
+
+    The package of that name on PyPI is ROS 1's and gets encodings wrong.
+    """
     try:
         prefix = importlib.import_module("ament_index_python.packages").get_package_prefix("cv_bridge")
+    except (ImportError, LookupError):
+        there = importlib.util.find_spec("cv_bridge")
+        found = f"the one in {Path(there.origin).parent} is another" if there and there.origin else "it is not there"
+        raise ImportError(f"expected cv_bridge of a ROS 2 installation; {found}") from None
+    try:
         module = importlib.import_module("cv_bridge")
         # Its compiled half, which fails to load beside a numpy that it was not built for.
         importlib.import_module("cv_bridge.boost.cv_bridge_boost")
-    except (ImportError, LookupError, AttributeError, OSError, SystemError):
-        return None
+    except (ImportError, AttributeError, OSError, SystemError) as error:
+        raise ImportError(f"cv_bridge does not load: {' '.join(str(error).split())}") from None
     if Path(prefix) not in Path(module.__file__ or "").parents:
-        return None
-    bridge = module.CvBridge()
-    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
+        raise ImportError(f"expected cv_bridge of {prefix}; Python finds {module.__file__}")
+    return module
 
 
 def image_from_array(array: np.ndarray, encoding: str, header: Header) -> Image:
