@@ -160,6 +160,7 @@ class Mishaps:
                 ("reinit.horizon", "soon"),
                 ("history", 0.0),
                 ("history", 1.0),
+                ("history", 2.0),
             ]
         )
         self.parameters.call_async(SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()]))

@@ -47,7 +47,7 @@ class People:
             self.click_in_space: 2,
             self.refer: 1,
             self.nonsense: 4,
-            self.burst: 0.3,
+            self.burst: 0.5,
         }
 
     # --- by the topic ---
@@ -184,9 +184,12 @@ class People:
     def click_in_space(self) -> None:
         """A click of RViz in a frame that the camera moves in; it has to find the thing that was clicked."""
         robot = self.robot
-        if robot.transforms is None or not robot.labels or robot.loop is not None:
+        if robot.transforms is None or robot.loop is not None:
             return
         self.finish()
+        robot.labels = None
+        if not robot.play(5.0, lambda: robot.labels is not None) or robot.labels is None:
+            return
         stamp, labels = robot.labels
         if robot.is_changing or stamp not in robot.sent or labels.shape != robot.truth.shape[1:]:
             return
