@@ -214,7 +214,8 @@ class People:
         robot = self.robot
 
         def answers() -> list[str]:
-            return [line for line in robot.log[since:] if line.startswith(("started object", "the click is refused"))]
+            known = ("started object", "corrected object", "the click is refused")
+            return [line for line in robot.log[since:] if line.startswith(known)]
 
         if not robot.play(PATIENCE, lambda: bool(answers())):
             robot.found.wrong.append("a click in space had no answer")
@@ -222,8 +223,8 @@ class People:
         answer = answers()[0]
         if "expected a transform" in answer and not robot.is_changing:
             robot.found.wrong.append(f"in a moving frame: {answer}")
-        if "TRACKING" not in answer:
-            robot.found.counts["clicks in space refused or doubtful"] += 1
+        if "started" not in answer or "TRACKING" not in answer:
+            robot.found.counts["clicks in space that started nothing"] += 1
             return
         name = int(answer.split()[2].rstrip(":"))
         asked_at = time.monotonic()
