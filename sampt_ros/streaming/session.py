@@ -39,12 +39,13 @@ class Session:
         """history: seconds that images are kept, for queries that name one of them."""
         self.sam_pt = sam_pt
         self.history = history
+        self._continuity = Continuity()
         self.reset()
 
     def reset(self) -> None:
         """Begin anew, ids included."""
         self.sam_pt.reset()
-        self._continuity = Continuity()
+        self._continuity.begin_anew()
         self.failed: FrameResult | None = None
         self._forget_frames()
 
