@@ -118,10 +118,10 @@ def _follow(tracker: BagTracker, bag: Any, inputs: Inputs) -> None:
     headers: dict[int, list[Any]] = {}
     for _topic, recorded_ns, data in bag.messages({inputs.image.name}):
         try:
-            header = bag_types.types().deserialize_cdr(data, inputs.image.type).header
+            message: Any = bag_types.types().deserialize_cdr(data, inputs.image.type)
         except (SerdeError, *samples.UNREADABLE):
             continue
-        headers.setdefault(recorded_ns, []).append(header)
+        headers.setdefault(recorded_ns, []).append(message.header)
     for frame in tracker.track(bag):
         if frame is not None:
             _check_outputs(frame, headers.get(frame.event.recorded_ns, []))
