@@ -14,6 +14,7 @@ from sampt_ros.errors import QueryError
 from sampt_ros.streaming.continuity import Change, Continuity
 from sampt_ros.streaming.requests import Action, Answer, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
+from sampt_ros.utils.allocator import give_back_freed_memory
 
 _MOST_SKIPPED = 64  # images that are kept before the first one is tracked
 _MOST_KEPT = 256 * 2**20  # bytes of images that are kept for late queries, whatever the history
@@ -38,12 +39,13 @@ class Session:
         """history: seconds that images are kept, for queries that name one of them."""
         self.sam_pt = sam_pt
         self.history = history
+        self._continuity = Continuity()
         self.reset()
 
     def reset(self) -> None:
         """Begin anew, ids included."""
         self.sam_pt.reset()
-        self._continuity = Continuity()
+        self._continuity.begin_anew()
         self.failed: FrameResult | None = None
         self._forget_frames()
 
@@ -51,6 +53,7 @@ class Session:
         self._kept: deque[_Kept] = deque()
         self._newest: FrameResult | None = None
         self._clicked: int | None = None
+        give_back_freed_memory()
 
     @property
     def size(self) -> tuple[int, int]:

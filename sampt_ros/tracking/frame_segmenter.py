@@ -50,7 +50,8 @@ class FrameSegmenter(Generic[Embedding, Memory]):
             batch = prompts[first : first + at_once]
             with self.saving_memory(len(batch)):
                 decoded = segment(self._segmenter, embedding, batch, refinements, ambiguous)
-                found += zip(decoded.masks(), map(float, decoded.scores()))
+                # Copies, as whoever keeps one mask would else keep the whole batch.
+                found += ((mask.copy(), float(score)) for mask, score in zip(decoded.masks(), decoded.scores()))
         return found
 
     def remember(self, frame: Frame, mask: np.ndarray, memory: Memory | None) -> Memory | None:

@@ -108,6 +108,16 @@ def test_a_change_that_a_failing_frame_shows_is_told_and_followed(sam_pt, monkey
     assert [item.id for item in stream.image(event(6, blank(30, 30))).result.objects] == [7]
 
 
+@pytest.mark.parametrize(("later_ns", "is_cleared"), [(-20_000_000_000, True), (100_000_000, False)])
+def test_transforms_are_forgotten_where_time_jumps_back_during_a_reset(sam_pt, later_ns, is_cleared):
+    stream = Stream.of_recording(sam_pt, {})
+    stream.clicks.transforms = Mock()
+    stream.image(ImageEvent(100_000_000_000, None, blank))
+    stream.reset()
+    stream.image(ImageEvent(100_000_000_000 + later_ns, None, blank))  # the first one is believed at once
+    assert stream.clicks.transforms.clear.called == is_cleared
+
+
 def test_objects_of_the_command_line_that_start_later_than_asked_are_told(sam_pt, caplog):
     stream = Stream.of_recording(sam_pt, parse_starts(["20,20"], [], []))
     assert stream.image(event(0, np.zeros((48, 64), np.uint8))) is None
