@@ -100,6 +100,7 @@ class Measurement:
     """What one case took.
 
     stages    stage, and "total" -> (median, 95th percentile) in milliseconds per frame
+    rate      frames per second, over all frames
     tracked   share of objects, over all frames, that were TRACKING: 1 in a fair measurement
     memory    peak of the whole process so far, MiB
     cuda      peak that torch had allocated on the GPU during this case, MiB, or None without one
@@ -107,6 +108,7 @@ class Measurement:
 
     case: Case
     stages: dict[str, tuple[float, float]]
+    rate: float
     tracked: float
     memory: float
     cuda: float | None
@@ -118,6 +120,7 @@ class Measurement:
             "objects": self.case.objects,
             "points": self.case.points,
             "stages_ms": {name: {"median": median, "p95": p95} for name, (median, p95) in self.stages.items()},
+            "frames_per_second": self.rate,
             "tracked": self.tracked,
             "memory_mib": self.memory,
             "cuda_mib": self.cuda,
@@ -153,7 +156,10 @@ def measure(
                 spent.setdefault(stage, []).append(milliseconds)
             states += [item.state for item in result.objects]
     stages = {stage: (float(np.median(each)), float(np.percentile(each, 95))) for stage, each in spent.items()}
-    return Measurement(case, stages, states.count(ObjectState.TRACKING) / len(states), _peak_memory(), _cuda_peak())
+    rate = 1000 * frames / sum(spent["total"])
+    return Measurement(
+        case, stages, rate, states.count(ObjectState.TRACKING) / len(states), _peak_memory(), _cuda_peak()
+    )
 
 
 def table(measurements: Sequence[Measurement]) -> str:

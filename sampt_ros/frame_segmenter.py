@@ -39,6 +39,11 @@ class FrameSegmenter:
                 self._embedding = (frame, self._segmenter.encode(frame))
         return self._embedding[1]
 
+    def begin(self, frame: Frame) -> None:
+        """Start to encode a frame that will have masks, if that is done beside what comes next."""
+        if self._segmenter.beside:
+            self.encode(frame)
+
     def masks(
         self, frame: Frame, prompts: Sequence[ObjectPrompt], refinements: int, ambiguous: bool = False
     ) -> list[tuple[np.ndarray, float]]:
@@ -50,7 +55,8 @@ class FrameSegmenter:
             batch = prompts[first : first + at_once]
             with self.saving_memory(len(batch)):
                 decoded = segment(self._segmenter, embedding, batch, refinements, ambiguous)
-                found += zip(decoded.masks(), map(float, decoded.scores()))
+                masks, scores = decoded.results()
+                found += zip(masks, scores.tolist())
         return found
 
     def remember(self, frame: Frame, mask: np.ndarray, memory: Any) -> Any:

@@ -252,6 +252,9 @@ class SamPt:
         frame = self._next_frame(image)
         objects = list(self._objects.values())
         try:
+            with clock("encoding"):
+                if any(item.seen for item in objects):
+                    self._segmenter.begin(frame)
             with clock("tracking"), self._segmenter.saving_memory():
                 moved = self._points.update([item.points for item in objects], frame)
         except INFERENCE_ERRORS:

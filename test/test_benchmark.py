@@ -40,7 +40,8 @@ def test_a_scene_moves_and_repeats_exactly():
 
 def test_a_measurement_has_every_stage_and_the_total(sam_pt):
     measurement = measure(sam_pt, CASE, frames=4, warmup=1)
-    assert list(measurement.stages)[:2] == ["total", "tracking"]
+    assert next(iter(measurement.stages)) == "total"
+    assert {"tracking", "encoding", "decoding"} <= measurement.stages.keys()
     assert all(0 <= median <= p95 for median, p95 in measurement.stages.values())
     assert measurement.stages["total"][0] >= measurement.stages["decoding"][0]
     assert measurement.tracked == 1

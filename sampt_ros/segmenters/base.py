@@ -79,6 +79,10 @@ class Decoded(ABC):
     def scores(self) -> np.ndarray:
         """(B,) float32: predicted IoU, nominally 0..1."""
 
+    def results(self) -> tuple[np.ndarray, np.ndarray]:
+        """The masks and the scores: from a GPU they come at once."""
+        return self.masks(), self.scores()
+
     @abstractmethod
     def updated(self, rows: Sequence[int], other: Decoded) -> Decoded:
         """A copy in which the objects in `rows` are replaced by those of `other`."""
@@ -116,10 +120,12 @@ class Segmenter(ABC):
 
     remembers  whether `remember` does anything; what it returns comes back in `Prompts.memories`
     at_once    how many objects are decoded fastest in one batch; None: all
+    beside     whether `encode` returns at once and a GPU does the work beside what comes next
     """
 
     remembers = False
     at_once: int | None = None
+    beside = False
 
     @abstractmethod
     def encode(self, frame: Frame) -> Any:
@@ -131,6 +137,12 @@ class Segmenter(ABC):
 
         ambiguous: the prompts fit several nested objects (a single click); choose the candidate rated best.
         """
+
+    def refine(self, embedding: Any, prompts: Prompts, decoded: Decoded, passes: int) -> Decoded:
+        """Masks decoded so many times again, with the logits and the box of the mask before."""
+        for _ in range(passes):
+            decoded = self.decode(embedding, replace(prompts, boxes=decoded.boxes(), logits=decoded.logits))
+        return decoded
 
     @abstractmethod
     def mask_prompt(self, embedding: Any, masks: Sequence[np.ndarray | None]) -> Any:

@@ -16,9 +16,11 @@ from torch.nn import functional
 
 from sampt_ros.checkpoints import read_weights
 from sampt_ros.config import SamConfig
-from sampt_ros.devices import torch_device, uploaded
+from sampt_ros.cuda_graphs import Graphed, rounded
+from sampt_ros.devices import SideStream, downloaded, staged, torch_device, uploaded
 from sampt_ros.errors import CheckpointError, ConfigError
-from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
+from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
+from sampt_ros.segmenters.sam_attention import fuse_attention
 from sampt_ros.segmenters.sam_decoder import decode_masks, embed_prompts
 from sampt_ros.structures import Frame
 
@@ -29,12 +31,21 @@ _CERTAIN = 10.0  # logit given to a sure pixel of a mask prompt
 
 @dataclass(frozen=True, eq=False)
 class SamEmbedding:
-    """A frame's image embedding (1, C, h, w), with the sizes (height, width) that lead back to its pixels."""
+    """A frame's image embedding (1, C, h, w), with the sizes (height, width) that lead back to its pixels.
+
+    details  what a relative of SAM draws from besides
+    """
 
     features: Tensor
+    details: tuple[Tensor, ...]
     image_size: tuple[int, int]
     resized: tuple[int, int]
     model_size: int
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """What leads from the decoder's logits to the image's."""
+        return {"model_size": self.model_size, "resized": self.resized, "image_size": self.image_size}
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -52,22 +63,20 @@ class SamDecoded(Decoded):
 
     def full_logits(self) -> Tensor:
         """(B, H, W) logits at the image's resolution."""
-        size = (self.embedding.model_size,) * 2
-        padded = functional.interpolate(self.logits[:, None], size, mode="bilinear", align_corners=False)
-        height, width = self.embedding.resized
-        cropped = padded[..., :height, :width]
-        return functional.interpolate(cropped, self.embedding.image_size, mode="bilinear", align_corners=False)[:, 0]
+        return _full(self.logits, **self.embedding.sizes)
 
     def boxes(self) -> Tensor:
-        masks = self.full_logits() > 0
-        (left, right), (top, bottom) = _span(masks.any(1)), _span(masks.any(2))
-        return torch.stack([left, top, right, bottom], 1)
+        return _boxes(self.logits, **self.embedding.sizes)[0]
 
     def masks(self) -> np.ndarray:
-        return (self.full_logits() > 0).cpu().numpy()
+        return downloaded(self.full_logits() > 0)[0]
 
     def scores(self) -> np.ndarray:
-        return self.iou.float().cpu().numpy()
+        return downloaded(self.iou)[0]
+
+    def results(self) -> tuple[np.ndarray, np.ndarray]:
+        masks, scores = downloaded(self.full_logits() > 0, self.iou)
+        return masks, scores
 
     def updated(self, rows: Sequence[int], other: Decoded) -> SamDecoded:
         index = torch.as_tensor(rows, device=self.iou.device)
@@ -78,14 +87,26 @@ class SamDecoded(Decoded):
         )
 
 
+def _full(logits: Tensor, model_size: int, resized: tuple[int, int], image_size: tuple[int, int]) -> Tensor:
+    """(B, H, W) logits at the image's resolution, of low-resolution ones (B, h, w)."""
+    padded = functional.interpolate(logits[:, None], (model_size,) * 2, mode="bilinear", align_corners=False)
+    cropped = padded[..., : resized[0], : resized[1]]
+    return functional.interpolate(cropped, image_size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def _boxes(logits: Tensor, **sizes: Any) -> tuple[Tensor]:
+    """(B, 4) (x_min, y_min, x_max, y_max) in image pixels of the masks of logits (B, h, w), NaN where one is empty."""
+    masks = _full(logits, **sizes) > 0
+    (left, right), (top, bottom) = _span(masks.any(1)), _span(masks.any(2))
+    return (torch.stack([left, top, right, bottom], 1),)
+
+
 def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
     """First and last True of each row of (B, n) bool, as float; NaN where there is none."""
-    n = occupied.shape[1]
-    nan = torch.full((len(occupied),), torch.nan, device=occupied.device)
-    first = occupied.int().argmax(1)
-    last = n - 1 - occupied.flip(1).int().argmax(1)
-    some = occupied.any(1)
-    return torch.where(some, first, nan), torch.where(some, last, nan)
+    place = torch.arange(occupied.shape[1], dtype=torch.float32, device=occupied.device)
+    first = torch.where(occupied, place, torch.inf).amin(1)
+    last = torch.where(occupied, place, -torch.inf).amax(1)
+    return torch.where(first.isinf(), torch.nan, first), torch.where(last.isinf(), torch.nan, last)
 
 
 class Sam(Segmenter):
@@ -100,9 +121,17 @@ class Sam(Segmenter):
         self.device = torch_device(device)
         if self.device.type == "cpu":
             self.at_once = _AT_ONCE_ON_CPU
+        self.beside = self.device.type == "cuda"
         self.model = model.to(self.device).eval()
+        fuse_attention(self.model.image_encoder)
         self._encoder = self.model.image_encoder
         self._lower_precision(_precision(precision, self.device))
+        with torch.inference_mode():
+            self._positions = self.model.prompt_encoder.get_dense_pe()
+        self._prepared = Graphed(self._prepare, self.device)
+        self._decoded = Graphed(self._decode, self.device)
+        self._boxed = Graphed(_boxes, self.device)
+        self._stream = SideStream(self.device)
         if compiled:
             self._compile()
 
@@ -118,43 +147,88 @@ class Sam(Segmenter):
         size = self.model.image_encoder.img_size
         ratio = size / max(frame.size)
         resized = (int(frame.size[0] * ratio + 0.5), int(frame.size[1] * ratio + 0.5))
-        image = uploaded(frame.image, self.device).permute(2, 0, 1)[None].float()
-        if resized != frame.size:
+        with self._stream():
+            (image,) = self._prepared(staged(frame.image, self.device), resized=resized)
+            features, *details = self._embedded(image)
+        return SamEmbedding(features, tuple(details), frame.size, resized, size)
+
+    def _prepare(self, image: Tensor, resized: tuple[int, int]) -> tuple[Tensor]:
+        """An image (H, W, 3) uint8 as the model takes it: (1, 3, size, size) float32, normalized and padded."""
+        size = self.model.image_encoder.img_size
+        image = image.permute(2, 0, 1)[None].float()
+        if resized != image.shape[2:]:
             image = functional.interpolate(image, resized, mode="bilinear", align_corners=False, antialias=True).round()
         image = (image - self.model.pixel_mean) / self.model.pixel_std
-        image = functional.pad(image, (0, size - resized[1], 0, size - resized[0]))
-        return self.embed(image, frame.size, resized)
+        return (functional.pad(image, (0, size - resized[1], 0, size - resized[0])),)
 
-    def embed(self, image: Tensor, image_size: tuple[int, int], resized: tuple[int, int]) -> SamEmbedding:
-        """The embedding of an image (1, 3, size, size), normalized and padded as the model takes it."""
-        features = self._encoder(image.to(self._precision))
-        return SamEmbedding(features.float(), image_size, resized, image.shape[-1])
+    def embed(self, image: Tensor) -> tuple[Tensor, ...]:
+        """The features (1, C, h, w) of an image as `_prepare` makes it, and a relative's details."""
+        return (self._encoder(image.to(self._precision)).float(),)
 
     @torch.inference_mode()
     def decode(self, embedding: SamEmbedding, prompts: Prompts, ambiguous: bool = False) -> SamDecoded:
-        scale = torch.tensor(embedding.scale, device=self.device)
-        boxes = None
-        if prompts.boxes is not None:
-            boxes = torch.as_tensor(prompts.boxes, device=self.device) * scale.repeat(2)
+        return self._answer(embedding, self._points(embedding, prompts), prompts.boxes, prompts.logits, ambiguous)
+
+    @torch.inference_mode()
+    def refine(self, embedding: SamEmbedding, prompts: Prompts, decoded: Decoded, passes: int) -> Decoded:
+        points = self._points(embedding, prompts)
+        for _ in range(passes):
+            (boxes,) = self._boxed(decoded.logits, **embedding.sizes)
+            decoded = self._answer(embedding, points, boxes, decoded.logits)
+        return decoded
+
+    def _points(self, embedding: SamEmbedding, prompts: Prompts) -> tuple[Tensor, Tensor]:
+        """The points (B, N, 2) in model pixels, and their labels (B, N); the embedding is waited for."""
+        self._stream.join(embedding.features, *embedding.details)
+        xy, labels = prompts.xy * np.array(embedding.scale, np.float32), prompts.labels
+        if self.device.type == "cuda":  # only a few numbers of points are recorded
+            more = (0, rounded(labels.shape[1]) - labels.shape[1])
+            xy = np.pad(xy, ((0, 0), more, (0, 0)))
+            labels = np.pad(labels, ((0, 0), more), constant_values=PADDING)
+        return uploaded(xy, self.device), uploaded(labels, self.device)
+
+    def _answer(
+        self, embedding: SamEmbedding, points: tuple[Tensor, Tensor], boxes: Any, logits: Any, ambiguous: bool = False
+    ) -> SamDecoded:
+        """Masks for points in model pixels, boxes in image pixels or None, logits or None."""
+        batch = len(points[0])
+        if isinstance(boxes, np.ndarray):
+            boxes = uploaded(boxes, self.device)
+        elif boxes is None:
+            boxes = torch.full((batch, 4), torch.nan, device=self.device)
+        if logits is None:
+            logits = torch.empty(0, device=self.device)
+        maps = (embedding.features, *embedding.details)
+        logits, iou = self._decoded(*points, boxes, logits, *maps, scale=embedding.scale, ambiguous=ambiguous)
+        return SamDecoded(logits, iou, embedding)
+
+    def _decode(
+        self,
+        xy: Tensor,
+        labels: Tensor,
+        boxes: Tensor,
+        logits: Tensor,
+        *maps: Tensor,
+        scale: tuple[float, float],
+        ambiguous: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, h, w) and predicted IoU (B,); maps: the features and a relative's details."""
+        across, down = scale
+        boxes = torch.stack([boxes[:, 0] * across, boxes[:, 1] * down, boxes[:, 2] * across, boxes[:, 3] * down], 1)
         tokens, valid, dense = embed_prompts(
-            self.model.prompt_encoder,
-            torch.as_tensor(prompts.xy, device=self.device) * scale,
-            torch.as_tensor(prompts.labels, device=self.device),
-            boxes,
-            prompts.logits,
+            self.model.prompt_encoder, xy, labels, boxes, logits if logits.numel() else None
         )
-        logits, iou = self.candidates(embedding, tokens, valid, dense)
         # the first output is for clear prompts, the others are the nested candidates for ambiguous ones
-        best = iou[:, 1:].argmax(1) + 1 if ambiguous else torch.zeros(len(iou), dtype=torch.long, device=self.device)
-        rows = torch.arange(len(iou), device=self.device)
-        return SamDecoded(logits[rows, best], iou[rows, best], embedding)
+        found, iou = self.candidates(maps, tokens, valid, dense, slice(1, None) if ambiguous else slice(1))
+        best = iou.argmax(1, keepdim=True)
+        return found.take_along_dim(best[..., None, None], 1)[:, 0], iou.take_along_dim(best, 1)[:, 0]
 
     def candidates(
-        self, embedding: SamEmbedding, tokens: Tensor, valid: Tensor, dense: Tensor
+        self, maps: Sequence[Tensor], tokens: Tensor, valid: Tensor, dense: Tensor, wanted: slice
     ) -> tuple[Tensor, Tensor]:
         """Logits (B, M, h, w) and predicted IoU (B, M) of embedded prompts, as `decode_masks` gives them."""
-        positions = self.model.prompt_encoder.get_dense_pe()
-        return decode_masks(self.model.mask_decoder, embedding.features, positions, tokens, valid, dense)
+        decoder = self.model.mask_decoder
+        return decode_masks(decoder, maps[0], self._positions, tokens, valid, dense, wanted)
 
     @torch.inference_mode()
     def mask_prompt(self, embedding: SamEmbedding, masks: Sequence[np.ndarray | None]) -> Tensor:
@@ -163,7 +237,7 @@ class Sam(Segmenter):
         for row, mask in enumerate(masks):
             if mask is None:
                 continue
-            soft = torch.from_numpy(np.ascontiguousarray(mask, np.float32)).to(self.device)[None, None]
+            soft = uploaded(mask.astype(np.float32, copy=False), self.device)[None, None]
             soft = functional.interpolate(soft, embedding.resized, mode="bilinear", align_corners=False)
             height, width = embedding.resized
             soft = functional.pad(soft, (0, embedding.model_size - width, 0, embedding.model_size - height))
@@ -175,8 +249,9 @@ class Sam(Segmenter):
     def describe(self, frame: Frame, embedding: SamEmbedding) -> np.ndarray:
         cells = embedding.features.shape[-1]
         height, width = (math.ceil(length * cells / embedding.model_size) for length in embedding.resized)
+        self._stream.join(embedding.features)
         places = functional.normalize(embedding.features[0, :, :height, :width], dim=0)
-        return places.permute(1, 2, 0).float().cpu().numpy()
+        return downloaded(places.permute(1, 2, 0).contiguous())[0]
 
     def economize(self) -> str:
         if self._precision != torch.float32:
@@ -188,6 +263,7 @@ class Sam(Segmenter):
         """Give the encoder its numbers; what decodes keeps float32, since logits are thresholded."""
         self._precision = precision
         self.model.image_encoder.to(precision).eval()  # MobileSAM's derives numbers from its weights here
+        self._embedded = Graphed(self.embed, self.device)  # what was recorded before had the other numbers
 
     @torch.inference_mode()
     def _compile(self) -> None:
@@ -195,7 +271,7 @@ class Sam(Segmenter):
         self._encoder = torch.compile(self.model.image_encoder, dynamic=False)
         size = self.model.image_encoder.img_size
         try:
-            self.embed(torch.zeros(1, 3, size, size, device=self.device), (size, size), (size, size))
+            self.embed(torch.zeros(1, 3, size, size, device=self.device))
         except RuntimeError as error:
             reason = str(error).strip().partition("\n")[0]
             raise ConfigError(f"compile: expected what torch.compile needs on {self.device}: {reason}") from None

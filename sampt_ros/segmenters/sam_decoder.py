@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import layer_norm, linear, scaled_dot_product_attention
 
 from sampt_ros.segmenters.base import PADDING
 from sampt_ros.structures import NEGATIVE, POSITIVE
@@ -53,16 +53,18 @@ def _embed_masks(encoder: Any, logits: Tensor | None, batch: int) -> Tensor:
 
 
 def decode_masks(
-    decoder: Any, features: Tensor, positions: Tensor, prompts: Tensor, valid: Tensor, dense: Tensor
+    decoder: Any, features: Tensor, positions: Tensor, prompts: Tensor, valid: Tensor, dense: Tensor, candidates: slice
 ) -> tuple[Tensor, Tensor]:
     """Run a segment-anything MaskDecoder.
 
-    features, positions (1, C, h, w); prompts (B, T, C) with valid (B, T); dense (B, C, h, w).
-    Returns logits (B, M, 4h, 4w) and predicted IoU (B, M); the first of M is for unambiguous prompts.
+    features, positions (1, C, h, w); prompts (B, T, C) with valid (B, T); dense (B, C, h, w); candidates: which of its
+    outputs are wanted, the first of which is for unambiguous prompts.
+    Returns logits (B, M, 4h, 4w) of those and predicted IoU (B, M).
     """
     outputs = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
     tokens, image = decode_tokens(decoder, outputs, features, positions, prompts, valid, dense)
-    return masks_of(decoder.output_hypernetworks_mlps, tokens[:, 1:], image), decoder.iou_prediction_head(tokens[:, 0])
+    masks = masks_of(decoder.output_hypernetworks_mlps[candidates], tokens[:, 1:][:, candidates], image)
+    return masks, decoder.iou_prediction_head(tokens[:, 0])[:, candidates]
 
 
 def decode_tokens(
@@ -70,48 +72,71 @@ def decode_tokens(
 ) -> tuple[Tensor, Tensor]:
     """What a mask decoder's transformer makes of its output tokens (O, C) and of the image; the rest as `decode_masks`.
 
-    Returns the output tokens (B, O, C) and the enlarged image (B, C / 8, 4h, 4w).
+    Returns the output tokens (B, O, C) and the enlarged image (B, 4h, 4w, C / 8).
     """
-    batch, (_, channels, height, width) = len(prompts), features.shape
-    tokens = torch.cat([outputs.expand(batch, -1, -1), prompts], 1)
-    valid = torch.cat([valid.new_ones(batch, len(outputs)), valid], 1)
+    tokens = torch.cat([outputs.expand(len(prompts), -1, -1), prompts], 1)
+    valid = torch.cat([valid.new_ones(len(prompts), len(outputs)), valid], 1)
+    shape = features.shape[2:]
     image = (features + dense).flatten(2).transpose(1, 2)
     tokens, image = _two_way(decoder.transformer, image, positions.flatten(2).transpose(1, 2), tokens, valid)
-    image = decoder.output_upscaling(image.transpose(1, 2).reshape(batch, channels, height, width))
-    return tokens[:, : len(outputs)], image
+    return tokens[:, : len(outputs)], _enlarged(decoder.output_upscaling, image.unflatten(1, shape))
 
 
 def masks_of(heads: Iterable[Any], tokens: Tensor, image: Tensor) -> Tensor:
-    """Logits (B, M, H, W): each of M tokens (B, M, C) through its own head, against the image (B, c, H, W)."""
+    """Logits (B, M, H, W): each of M tokens (B, M, C) through its own head, against the image (B, H, W, c)."""
     weights = torch.stack([head(tokens[:, index]) for index, head in enumerate(heads)], 1)
-    return torch.einsum("bmc,bchw->bmhw", weights, image)
+    return torch.einsum("bmc,bhwc->bmhw", weights, image)
+
+
+def _enlarged(upscaling: Any, image: Tensor) -> Tensor:
+    """(B, 4h, 4w, C / 8) of an image (B, h, w, C), by the layers of a mask decoder's upscaling.
+
+    Its transposed convolutions are as wide as their steps: each pixel becomes four by itself, as in a linear layer. So
+    the layers follow each other pixel by pixel, and the pixels are put in order at the end.
+    """
+    first, norm, activation, second, _ = upscaling
+    image = _quadrupled(first, image)
+    image = activation(layer_norm(image, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+    image = activation(_quadrupled(second, image))
+    batch, height, width, _, _, _, _, channels = image.shape  # (..., dy, dx, finer dy, finer dx, channels)
+    return image.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(batch, 4 * height, 4 * width, channels)
+
+
+def _quadrupled(convolution: Any, pixels: Tensor) -> Tensor:
+    """(..., 2, 2, c): the four that a transposed convolution, two wide with steps of two, makes of pixels (..., C)."""
+    weight = convolution.weight.permute(2, 3, 1, 0)  # (2, 2, c, C)
+    four = linear(pixels, weight.flatten(0, 2), convolution.bias.repeat(4))
+    return four.unflatten(-1, weight.shape[:3])
 
 
 def _two_way(
     transformer: Any, image: Tensor, image_position: Tensor, prompts: Tensor, valid: Tensor
 ) -> tuple[Tensor, Tensor]:
     """SAM's two-way transformer; tokens that are not valid are never attended to."""
-    tokens = prompts
+    tokens, placed = prompts, image + image_position
+    padding = torch.zeros_like(valid, dtype=prompts.dtype).masked_fill(~valid, -torch.inf)[:, None, None]
     for layer in transformer.layers:
         if layer.skip_first_layer_pe:
-            tokens = _attend(layer.self_attn, tokens, tokens, tokens, valid)
+            tokens = _attend(layer.self_attn, tokens, tokens, tokens, padding)
         else:
             query = tokens + prompts
-            tokens = tokens + _attend(layer.self_attn, query, query, tokens, valid)
+            tokens = tokens + _attend(layer.self_attn, query, query, tokens, padding)
         tokens = layer.norm1(tokens)
-        tokens = tokens + _attend(layer.cross_attn_token_to_image, tokens + prompts, image + image_position, image)
+        tokens = tokens + _attend(layer.cross_attn_token_to_image, tokens + prompts, placed, image)
         tokens = layer.norm2(tokens)
         tokens = layer.norm3(tokens + layer.mlp(tokens))
-        image = image + _attend(
-            layer.cross_attn_image_to_token, image + image_position, tokens + prompts, tokens, valid
-        )
+        image = image + _attend(layer.cross_attn_image_to_token, placed, tokens + prompts, tokens, padding)
         image = layer.norm4(image)
-    final = _attend(transformer.final_attn_token_to_image, tokens + prompts, image + image_position, image)
+        placed = image + image_position
+    final = _attend(transformer.final_attn_token_to_image, tokens + prompts, placed, image)
     return transformer.norm_final_attn(tokens + final), image
 
 
-def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:
-    """One of SAM's attention modules: query (B, Q, C), key and value (B, K, C), valid (B, K) bool."""
+def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None = None) -> Tensor:
+    """One of SAM's attention modules: query (B, Q, C), key and value (B, K, C).
+
+    padding: (B, 1, 1, K) with 0 for a key and -inf for what is none
+    """
 
     def heads(x: Tensor) -> Tensor:
         return x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2)
@@ -120,6 +145,6 @@ def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor, valid: Te
         heads(attention.q_proj(query)),
         heads(attention.k_proj(key)),
         heads(attention.v_proj(value)),
-        attn_mask=None if valid is None else valid[:, None, None],
+        attn_mask=padding,
     )
     return attention.out_proj(mixed.transpose(1, 2).flatten(2))
