@@ -4,8 +4,8 @@
     python benchmarks/gpu.py --dry-run
 
 Weights are random, since time does not depend on their values, and a made-up scene's truth stands in for what the
-networks answer. The stages are measured in a run of their own in which each waits for the GPU; their sum is more than what
-a frame takes, in which the encoder computes while the points are followed.
+networks answer. The stages are measured in a run of their own in which each waits for the GPU; their sum is more than
+what a frame takes, in which the encoder computes while the points are followed.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {  # name in the table: pre
     "sam_hq_vit_h": ("sam_hq_vit_h", {}),
     "sam_vit_h_reinit": ("sam_vit_h_reinit", {}),
     "mobile_sam, raft": ("mobile_sam", {"point_tracker": "raft"}),
+    "sam_vit_h, compiled": ("sam_vit_h", {"sam.compile": True, "pips.compile": True}),
+    "mobile_sam, compiled": ("mobile_sam", {"mobile_sam.compile": True, "pips.compile": True}),
 }
 
 

@@ -126,7 +126,7 @@ def _precision() -> str:
 
 
 def _compile() -> bool:
-    return option(False, "Compile the image encoder with torch.compile when configured: a slow start, faster frames")
+    return option(False, "Compile the networks with torch.compile when configured: a slow start, faster frames")
 
 
 @dataclass(frozen=True)
@@ -264,6 +264,7 @@ class PipsConfig(Section):
 
     checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
     iterations: int = option(6, "Times that a window's trajectory is refined", minimum=1, maximum=20)
+    compile: bool = _compile()
 
 
 @dataclass(frozen=True)

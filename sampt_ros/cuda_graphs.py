@@ -7,7 +7,8 @@ starts all of them at once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -34,8 +35,10 @@ class Graphed:
     that cannot be recorded is called as it is, and so is every function on a CPU.
     """
 
-    def __init__(self, function: TensorFunction, device: torch.device, most: int = _MOST) -> None:
+    def __init__(self, function: TensorFunction, device: torch.device, fast: bool = False, most: int = _MOST) -> None:
+        """fast: its products of float32 matrices may be of tf32, which has 10 bits of 23; most: recordings kept"""
         self._function = function
+        self._fast = fast
         self._device = device
         self._most = most
         self._recordings: dict[Hashable, _Recording] = {}  # in the order of use
@@ -77,23 +80,24 @@ class Graphed:
         """What the function does with tensors of these shapes; None if that cannot be recorded."""
         inputs = [tensor.to(self._device, copy=True) for tensor in tensors]
         self._memory = self._memory or torch.cuda.graph_pool_handle()
-        beside = torch.cuda.Stream()
+        graph, beside = torch.cuda.CUDAGraph(), torch.cuda.Stream()
         beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside), torch.backends.cudnn.flags(benchmark=True):
-            for _ in range(_REHEARSALS):
-                self._function(*inputs, *resident, **options)
-        torch.cuda.current_stream().wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph, pool=self._memory, stream=beside, capture_error_mode="thread_local"):
-                outputs = self._function(*inputs, *resident, **options)
-        except torch.cuda.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            reason = str(error).strip().partition("\n")[0]
-            _logger.warning("%s runs without a CUDA graph, more slowly: %s", self._function.__qualname__, reason)
-            self._records = False
-            return None
+        with _tf32(self._fast):
+            with torch.cuda.stream(beside):
+                for _ in range(_REHEARSALS):
+                    self._function(*inputs, *resident, **options)
+            torch.cuda.current_stream().wait_stream(beside)
+            try:
+                with torch.cuda.graph(graph, pool=self._memory, stream=beside, capture_error_mode="thread_local"):
+                    outputs = self._function(*inputs, *resident, **options)
+            except torch.cuda.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                cause = error.__context__ or error  # that the recording then cannot be ended says nothing
+                reason = str(cause).strip().partition("\n")[0]
+                _logger.warning("%s runs without a CUDA graph, more slowly: %s", self._function.__qualname__, reason)
+                self._records = False
+                return None
         return _Recording(graph, inputs, outputs)
 
 
@@ -109,6 +113,17 @@ class _Recording:
             into.copy_(tensor, non_blocking=True)
         self._graph.replay()
         return tuple(output.clone() for output in self._outputs)
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    """Inside, products of float32 matrices are of tf32 if that is allowed."""
+    settings = torch.backends.cuda.matmul
+    before, settings.allow_tf32 = settings.allow_tf32, allowed or settings.allow_tf32
+    try:
+        yield
+    finally:
+        settings.allow_tf32 = before
 
 
 def rounded(count: int) -> int:

@@ -46,6 +46,16 @@ def downloaded(*tensors: Tensor) -> tuple[np.ndarray, ...]:
     return tuple(copy.numpy() for copy in copies)
 
 
+@contextmanager
+def compiling(device: torch.device) -> Iterator[None]:
+    """Raises ConfigError where what is done inside cannot be compiled."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ConfigError(f"compile: expected what torch.compile needs on {device}: {reason}") from None
+
+
 class SideStream:
     """A queue of a GPU's work beside the usual one, so that two networks compute at once; on a CPU nothing."""
 

@@ -74,6 +74,9 @@ class OracleDecoded(Decoded):
     def logits(self) -> Any:  # type: ignore[override]
         return self.inner.logits
 
+    def logits_of(self, rows: Sequence[int]) -> Any:
+        return self.inner.logits_of(rows)
+
     def boxes(self) -> Any:
         return self.inner.boxes()
 

@@ -56,7 +56,7 @@ def segment(
     if len(twice) == len(objects):
         decoded = segmenter.decode(embedding, replace(prompts, logits=decoded.logits))
     elif twice:
-        full = replace(_pack(segmenter, embedding, [objects[row] for row in twice]), logits=decoded.logits[twice])
+        full = replace(_pack(segmenter, embedding, [objects[row] for row in twice]), logits=decoded.logits_of(twice))
         decoded = decoded.updated(twice, segmenter.decode(embedding, full))
 
     # Refinement: all points, the current mask, and its box.

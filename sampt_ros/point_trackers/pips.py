@@ -14,9 +14,9 @@ from torch.nn import functional
 from sampt_ros.checkpoints import read_weights
 from sampt_ros.config import PipsConfig
 from sampt_ros.cuda_graphs import Graphed, rounded
-from sampt_ros.devices import SideStream, downloaded, staged, torch_device, uploaded
+from sampt_ros.devices import SideStream, compiling, downloaded, staged, torch_device, uploaded
 from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
-from sampt_ros.point_trackers.pips_network import Pips
+from sampt_ros.point_trackers.pips_network import CHANNELS, Pips
 from sampt_ros.structures import Frame
 
 _VISIBLE = 0.5
@@ -35,8 +35,10 @@ class PipsTracker(PointTracker):
         self._config = config or PipsConfig()
         self._device = torch_device(device)
         self._network = network.to(self._device).eval()
+        if self._config.compile:
+            self._compile()
         self._maps = _Maps(self._network, self._device)
-        self._moved = Graphed(self._move, self._device)
+        self._moved = Graphed(self._move, self._device, fast=True)
         self._urgently = SideStream(self._device, urgent=True)  # many small steps, which a large network would delay
         self.reset()
 
@@ -110,6 +112,19 @@ class PipsTracker(PointTracker):
         within = inside(newest_xy, newest)
         tracks = Tracks(points.id, newest_xy, (confidence > _VISIBLE) & within, confidence * within)
         return tracks, points.chained(np.where(points.full, restart(visibility), 0), xy)
+
+    @torch.inference_mode()
+    def _compile(self) -> None:
+        """Compile what is done most often, and do it once: the first image shall not wait for it."""
+        network = self._network
+        network.refined = torch.compile(network.refined, dynamic=True)  # type: ignore[method-assign]
+        levels = network.levels((64, 64)).to(self._device)
+        maps = torch.zeros(2, int((levels[:, 0] * levels[:, 1]).sum()), CHANNELS, device=self._device)
+        windows = torch.zeros(2, network.window, dtype=torch.long, device=self._device)
+        start_xy = torch.zeros(2, 2, device=self._device)
+        feature = torch.zeros(2, CHANNELS, device=self._device)
+        with compiling(self._device):
+            network.follow(maps, levels, windows, start_xy, feature, 1)
 
     def _move(
         self, windows: Tensor, start_xy: Tensor, feature: Tensor, maps: Tensor, levels: Tensor

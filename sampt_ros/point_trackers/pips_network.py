@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_CHANNELS = 128  # of the maps and of a point's feature
+CHANNELS = 128  # of the maps and of a point's feature
 _LEVELS = 4  # of the pyramid
 _RADIUS = 3  # of the correlated neighbourhood, in a level's pixels
-_FREQUENCIES = 31.25 * torch.arange(32)
-_EMBEDDING = 3 * (2 * len(_FREQUENCIES) + 1)
-_TOKEN = _CHANNELS + _LEVELS * (2 * _RADIUS + 1) ** 2 + _EMBEDDING
+_WAVES, _FREQUENCY = 32, 31.25  # how many, and the step from one to the next
+_EMBEDDING = 3 * (2 * _WAVES + 1)
+_TOKEN = CHANNELS + _LEVELS * (2 * _RADIUS + 1) ** 2 + _EMBEDDING
 _WIDTH, _DEPTH = 512, 12  # of the mixer
 
 
@@ -29,9 +29,9 @@ class Pips(nn.Module):
         self.stride = stride
         self.fnet = _Encoder(stride)
         self.delta_block = nn.ModuleDict({"to_delta": _mixer(window)})
-        self.norm = nn.GroupNorm(1, _CHANNELS)
-        self.ffeat_updater = nn.Sequential(nn.Linear(_CHANNELS, _CHANNELS), nn.GELU())
-        self.vis_predictor = nn.Sequential(nn.Linear(_CHANNELS, 1))
+        self.norm = nn.GroupNorm(1, CHANNELS)
+        self.ffeat_updater = nn.Sequential(nn.Linear(CHANNELS, CHANNELS), nn.GELU())
+        self.vis_predictor = nn.Sequential(nn.Linear(CHANNELS, 1))
 
     def forward(
         self, frames: Tensor, query_xy: Tensor, iterations: int = 6, feature: Tensor | None = None
@@ -42,7 +42,7 @@ class Pips(nn.Module):
         it, if the points are the continuation of older ones. Returns the trajectory (iterations, window, N, 2) in
         pixels after each iteration, visibility logits (window, N) and the feature.
         """
-        maps, levels = self.encode(frames), self.levels(frames.shape[1:3])
+        maps, levels = self.encode(frames), self.levels((frames.shape[1], frames.shape[2]))
         first = torch.zeros(len(query_xy), dtype=torch.long, device=query_xy.device)
         if feature is None:
             feature = self.feature(maps, levels, first, query_xy)
@@ -60,7 +60,7 @@ class Pips(nn.Module):
         return torch.tensor(rows)
 
     def encode(self, frames: Tensor) -> Tensor:
-        """The maps (F, pixels, 128) of frames (F, H, W, 3) uint8 RGB; a frame's are the same in whatever company it comes.
+        """The maps (F, pixels, 128) of frames (F, H, W, 3) uint8 RGB; a frame's are the same in whatever company.
 
         All pixels of the map at the encoder's stride come first, then those at 2, 4 and 8 times that.
         """
@@ -88,18 +88,27 @@ class Pips(nn.Module):
         frame; feature (N, 128). Returns the trajectory (iterations,
         window, N, 2) in pixels after each iteration and visibility logits (window, N).
         """
-        start = (query_xy / self.stride)[:, None]
-        xy, state = start.repeat(1, self.window, 1), feature[:, None].repeat(1, self.window, 1)
+        xy, state = (
+            (query_xy / self.stride)[:, None].repeat(1, self.window, 1),
+            feature[:, None].repeat(1, self.window, 1),
+        )
         times = torch.linspace(0, self.window, self.window, device=xy.device).expand(len(xy), -1)[..., None]
         trajectory = []
         for _ in range(iterations):
-            seen = _correlation(maps, levels, windows, xy, state)
-            token = torch.cat([state, seen, _embedding(torch.cat([xy - start, times], -1))], -1)
-            step = self.delta_block["to_delta"](token).unflatten(-1, (self.window, 2 + _CHANNELS))
-            state = state + self.ffeat_updater(self.norm(step[..., 2:].flatten(0, 1))).view_as(state)
-            xy = torch.cat([start, (xy + step[..., :2])[:, 1:]], 1)
+            xy, state = self.refined(maps, levels, windows, times, xy, state)
             trajectory.append(self.stride * xy.transpose(0, 1))
         return torch.stack(trajectory), self.vis_predictor(state)[..., 0].T
+
+    def refined(
+        self, maps: Tensor, levels: Tensor, windows: Tensor, times: Tensor, xy: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Places (N, window, 2) in the first level's pixels, and features (N, window, 128), one iteration later."""
+        start = xy[:, :1]
+        seen = _correlation(maps, levels, windows, xy, state)
+        token = torch.cat([state, seen, _embedding(torch.cat([xy - start, times], -1))], -1)
+        step = self.delta_block["to_delta"](token).unflatten(-1, (self.window, 2 + CHANNELS))
+        state = state + self.ffeat_updater(self.norm(step[..., 2:].flatten(0, 1))).view_as(state)
+        return torch.cat([start, (xy + step[..., :2])[:, 1:]], 1), state
 
 
 def _looked_up(maps: Tensor, levels: Tensor, frame: Tensor, corner: Tensor, side: int) -> tuple[Tensor, Tensor]:
@@ -140,7 +149,7 @@ def _correlation(maps: Tensor, levels: Tensor, windows: Tensor, xy: Tensor, stat
 
 def _embedding(values: Tensor) -> Tensor:
     """(..., 195): sines in even and cosines in odd places, axis by axis, and then the values (..., 3) themselves."""
-    angles = values[..., None] * _FREQUENCIES.to(values)
+    angles = values[..., None] * (_FREQUENCY * torch.arange(_WAVES, dtype=values.dtype, device=values.device))
     waves = torch.stack([angles.sin(), angles.cos()], -1)
     return torch.cat([waves.flatten(-3), values], -1)
 
@@ -156,8 +165,8 @@ class _Encoder(nn.Module):
         self.layer2 = nn.Sequential(_Residual(64, 96, 2), _Residual(96, 96, 1))
         self.layer3 = nn.Sequential(_Residual(96, 128, 2), _Residual(128, 128, 1))
         self.layer4 = nn.Sequential(_Residual(128, 128, 2), _Residual(128, 128, 1))
-        self.conv2 = nn.Conv2d(64 + 96 + 128 + 128, 2 * _CHANNELS, 3, padding=1)
-        self.conv3 = nn.Conv2d(2 * _CHANNELS, _CHANNELS, 1)
+        self.conv2 = nn.Conv2d(64 + 96 + 128 + 128, 2 * CHANNELS, 3, padding=1)
+        self.conv3 = nn.Conv2d(2 * CHANNELS, CHANNELS, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(F, 128, H / stride, W / stride) of frames (F, H, W, 3) uint8; the division is rounded up."""
@@ -221,5 +230,5 @@ def _mixer(window: int) -> nn.Sequential:
         )
         for _ in range(_DEPTH)
     )
-    out = nn.Linear(_WIDTH, window * (2 + _CHANNELS))
+    out = nn.Linear(_WIDTH, window * (2 + CHANNELS))
     return nn.Sequential(nn.Linear(_TOKEN, _WIDTH), *blocks, nn.LayerNorm(_WIDTH), _MeanOverFrames(), out)

@@ -83,6 +83,10 @@ class Decoded(ABC):
         """The masks and the scores: from a GPU they come at once."""
         return self.masks(), self.scores()
 
+    def logits_of(self, rows: Sequence[int]) -> Any:
+        """The logits of some objects."""
+        return self.logits[rows]
+
     @abstractmethod
     def updated(self, rows: Sequence[int], other: Decoded) -> Decoded:
         """A copy in which the objects in `rows` are replaced by those of `other`."""

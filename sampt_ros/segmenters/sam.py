@@ -17,11 +17,11 @@ from torch.nn import functional
 from sampt_ros.checkpoints import read_weights
 from sampt_ros.config import SamConfig
 from sampt_ros.cuda_graphs import Graphed, rounded
-from sampt_ros.devices import SideStream, downloaded, staged, torch_device, uploaded
-from sampt_ros.errors import CheckpointError, ConfigError
+from sampt_ros.devices import SideStream, compiling, downloaded, staged, torch_device, uploaded
+from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
 from sampt_ros.segmenters.sam_attention import fuse_attention
-from sampt_ros.segmenters.sam_decoder import decode_masks, embed_prompts
+from sampt_ros.segmenters.sam_decoder import Tokens, decode_masks, embed_boxes, embed_masks, embed_points
 from sampt_ros.structures import Frame
 
 _PACKAGE = ("segment_anything", "segment-anything torchvision")
@@ -66,7 +66,7 @@ class SamDecoded(Decoded):
         return _full(self.logits, **self.embedding.sizes)
 
     def boxes(self) -> Tensor:
-        return _boxes(self.logits, **self.embedding.sizes)[0]
+        return _boxes(self.logits, **self.embedding.sizes)
 
     def masks(self) -> np.ndarray:
         return downloaded(self.full_logits() > 0)[0]
@@ -78,8 +78,11 @@ class SamDecoded(Decoded):
         masks, scores = downloaded(self.full_logits() > 0, self.iou)
         return masks, scores
 
+    def logits_of(self, rows: Sequence[int]) -> Tensor:
+        return self.logits[uploaded(np.array(rows), self.iou.device)]
+
     def updated(self, rows: Sequence[int], other: Decoded) -> SamDecoded:
-        index = torch.as_tensor(rows, device=self.iou.device)
+        index = uploaded(np.array(rows), self.iou.device)
         return replace(
             self,
             logits=self.logits.index_copy(0, index, other.logits),
@@ -94,11 +97,17 @@ def _full(logits: Tensor, model_size: int, resized: tuple[int, int], image_size:
     return functional.interpolate(cropped, image_size, mode="bilinear", align_corners=False)[:, 0]
 
 
-def _boxes(logits: Tensor, **sizes: Any) -> tuple[Tensor]:
+def _scaled(boxes: Tensor, scale: tuple[float, float]) -> Tensor:
+    """Boxes (B, 4) in model pixels, of those in image pixels."""
+    (across, down), (left, top, right, bottom) = scale, boxes.unbind(1)
+    return torch.stack([left * across, top * down, right * across, bottom * down], 1)
+
+
+def _boxes(logits: Tensor, **sizes: Any) -> Tensor:
     """(B, 4) (x_min, y_min, x_max, y_max) in image pixels of the masks of logits (B, h, w), NaN where one is empty."""
     masks = _full(logits, **sizes) > 0
     (left, right), (top, bottom) = _span(masks.any(1)), _span(masks.any(2))
-    return (torch.stack([left, top, right, bottom], 1),)
+    return torch.stack([left, top, right, bottom], 1)
 
 
 def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,11 +135,8 @@ class Sam(Segmenter):
         fuse_attention(self.model.image_encoder)
         self._encoder = self.model.image_encoder
         self._lower_precision(_precision(precision, self.device))
-        with torch.inference_mode():
-            self._positions = self.model.prompt_encoder.get_dense_pe()
+        self._pass = self._masks
         self._prepared = Graphed(self._prepare, self.device)
-        self._decoded = Graphed(self._decode, self.device)
-        self._boxed = Graphed(_boxes, self.device)
         self._stream = SideStream(self.device)
         if compiled:
             self._compile()
@@ -167,40 +173,40 @@ class Sam(Segmenter):
 
     @torch.inference_mode()
     def decode(self, embedding: SamEmbedding, prompts: Prompts, ambiguous: bool = False) -> SamDecoded:
-        return self._answer(embedding, self._points(embedding, prompts), prompts.boxes, prompts.logits, ambiguous)
+        boxes, logits = prompts.boxes, prompts.logits
+        if boxes is None:
+            boxes = torch.full((len(prompts), 4), torch.nan, device=self.device)
+        elif isinstance(boxes, np.ndarray):
+            boxes = staged(boxes, self.device)
+        if logits is None:
+            logits = torch.empty(0, device=self.device)
+        points, maps = self._points(embedding, prompts), self._maps(embedding)
+        found, iou = self._decoded(*points, boxes, logits, *maps, scale=embedding.scale, ambiguous=ambiguous)
+        return SamDecoded(found, iou, embedding)
 
     @torch.inference_mode()
     def refine(self, embedding: SamEmbedding, prompts: Prompts, decoded: Decoded, passes: int) -> Decoded:
-        points = self._points(embedding, prompts)
-        for _ in range(passes):
-            (boxes,) = self._boxed(decoded.logits, **embedding.sizes)
-            decoded = self._answer(embedding, points, boxes, decoded.logits)
-        return decoded
+        if not passes:
+            return decoded
+        points, maps = self._points(embedding, prompts), self._maps(embedding)
+        sizes = {"scale": embedding.scale, **embedding.sizes}
+        logits, iou = self._refined(*points, decoded.logits, *maps, passes=passes, **sizes)
+        return SamDecoded(logits, iou, embedding)
+
+    def _maps(self, embedding: SamEmbedding) -> tuple[Tensor, ...]:
+        """What is decoded from, once the encoder has made it."""
+        maps = (embedding.features, *embedding.details)
+        self._stream.join(*maps)
+        return maps
 
     def _points(self, embedding: SamEmbedding, prompts: Prompts) -> tuple[Tensor, Tensor]:
-        """The points (B, N, 2) in model pixels, and their labels (B, N); the embedding is waited for."""
-        self._stream.join(embedding.features, *embedding.details)
+        """The points (B, N, 2) in model pixels, and their labels (B, N)."""
         xy, labels = prompts.xy * np.array(embedding.scale, np.float32), prompts.labels
         if self.device.type == "cuda":  # only a few numbers of points are recorded
             more = (0, rounded(labels.shape[1]) - labels.shape[1])
             xy = np.pad(xy, ((0, 0), more, (0, 0)))
             labels = np.pad(labels, ((0, 0), more), constant_values=PADDING)
-        return uploaded(xy, self.device), uploaded(labels, self.device)
-
-    def _answer(
-        self, embedding: SamEmbedding, points: tuple[Tensor, Tensor], boxes: Any, logits: Any, ambiguous: bool = False
-    ) -> SamDecoded:
-        """Masks for points in model pixels, boxes in image pixels or None, logits or None."""
-        batch = len(points[0])
-        if isinstance(boxes, np.ndarray):
-            boxes = uploaded(boxes, self.device)
-        elif boxes is None:
-            boxes = torch.full((batch, 4), torch.nan, device=self.device)
-        if logits is None:
-            logits = torch.empty(0, device=self.device)
-        maps = (embedding.features, *embedding.details)
-        logits, iou = self._decoded(*points, boxes, logits, *maps, scale=embedding.scale, ambiguous=ambiguous)
-        return SamDecoded(logits, iou, embedding)
+        return staged(xy, self.device), staged(labels, self.device)
 
     def _decode(
         self,
@@ -212,16 +218,48 @@ class Sam(Segmenter):
         scale: tuple[float, float],
         ambiguous: bool,
     ) -> tuple[Tensor, Tensor]:
-        """Logits (B, h, w) and predicted IoU (B,); maps: the features and a relative's details."""
-        across, down = scale
-        boxes = torch.stack([boxes[:, 0] * across, boxes[:, 1] * down, boxes[:, 2] * across, boxes[:, 3] * down], 1)
-        tokens, valid, dense = embed_prompts(
-            self.model.prompt_encoder, xy, labels, boxes, logits if logits.numel() else None
-        )
+        """Logits (B, h, w) and predicted IoU (B,).
+
+        xy: in model pixels; boxes: in image pixels; logits: empty for none; maps: the features and a relative's details
+        """
+        points = embed_points(self.model.prompt_encoder, xy, labels)
+        maps = tuple(each.to(self._decoder_precision) for each in maps)
+        return self._masks(points, _scaled(boxes, scale), logits if logits.numel() else None, maps, ambiguous)
+
+    def _refine(
+        self,
+        xy: Tensor,
+        labels: Tensor,
+        logits: Tensor,
+        *maps: Tensor,
+        scale: tuple[float, float],
+        passes: int,
+        **sizes: Any,
+    ) -> tuple[Tensor, Tensor]:
+        """As `_decode`, after so many passes from the masks of logits, each with the box of the mask before."""
+        points = embed_points(self.model.prompt_encoder, xy, labels)
+        maps = tuple(each.to(self._decoder_precision) for each in maps)
+        for _ in range(passes):
+            logits, iou = self._pass(points, _scaled(_boxes(logits, **sizes), scale), logits, maps)
+        return logits, iou
+
+    def _masks(
+        self,
+        points: Tokens,
+        boxes: Tensor,
+        logits: Tensor | None,
+        maps: Sequence[Tensor],
+        ambiguous: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, h, w) and predicted IoU (B,) for embedded points, boxes in model pixels, logits if there are."""
+        corners, dense = embed_boxes(self.model.prompt_encoder, boxes), embed_masks(self.model.prompt_encoder, logits)
+        tokens, valid = (torch.cat(pair, 1) for pair in zip(points, corners))
+        tokens, dense = tokens.to(self._decoder_precision), dense.to(self._decoder_precision)
         # the first output is for clear prompts, the others are the nested candidates for ambiguous ones
         found, iou = self.candidates(maps, tokens, valid, dense, slice(1, None) if ambiguous else slice(1))
         best = iou.argmax(1, keepdim=True)
-        return found.take_along_dim(best[..., None, None], 1)[:, 0], iou.take_along_dim(best, 1)[:, 0]
+        found, iou = found.take_along_dim(best[..., None, None], 1)[:, 0], iou.take_along_dim(best, 1)[:, 0]
+        return found.float(), iou.float()
 
     def candidates(
         self, maps: Sequence[Tensor], tokens: Tensor, valid: Tensor, dense: Tensor, wanted: slice
@@ -260,21 +298,38 @@ class Sam(Segmenter):
         return "from now on the image encoder computes in bfloat16"
 
     def _lower_precision(self, precision: torch.dtype) -> None:
-        """Give the encoder its numbers; what decodes keeps float32, since logits are thresholded."""
+        """Give the networks their numbers; on a CPU what decodes keeps float32, since it gains nothing there."""
         self._precision = precision
+        self._decoder_precision = precision if self.device.type == "cuda" else torch.float32
+        self.model.mask_decoder.to(self._decoder_precision)
+        with torch.inference_mode():
+            self._positions = self.model.prompt_encoder.get_dense_pe().to(self._decoder_precision)
         self.model.image_encoder.to(precision).eval()  # MobileSAM's derives numbers from its weights here
-        self._embedded = Graphed(self.embed, self.device)  # what was recorded before had the other numbers
+        # what was recorded before had the other numbers
+        self._embedded = Graphed(self.embed, self.device)
+        self._decoded, self._refined = Graphed(self._decode, self.device), Graphed(self._refine, self.device)
 
     @torch.inference_mode()
     def _compile(self) -> None:
-        """Compile the encoder, and run it once: the first image shall not wait for it."""
-        self._encoder = torch.compile(self.model.image_encoder, dynamic=False)
-        size = self.model.image_encoder.img_size
-        try:
-            self.embed(torch.zeros(1, 3, size, size, device=self.device))
-        except RuntimeError as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise ConfigError(f"compile: expected what torch.compile needs on {self.device}: {reason}") from None
+        """Compile what is done most often, and do it once: the first image shall not wait for it."""
+        blocks = getattr(self.model.image_encoder, "blocks", None)
+        if blocks is None:
+            self._encoder = torch.compile(self.model.image_encoder, dynamic=False)
+        else:
+            for block in blocks:  # they are alike: what is compiled for one serves all
+                block.forward = torch.compile(block.forward, dynamic=False)
+        size, low = self.model.image_encoder.img_size, self.model.prompt_encoder.mask_input_size
+        sizes = {"model_size": size, "resized": (size, size), "image_size": (size, size)}
+        with compiling(self.device):
+            maps = self.embed(torch.zeros(1, 3, size, size, device=self.device))
+            if self.device.type != "cuda":
+                return
+            self._pass = torch.compile(self._masks, dynamic=True)
+            for objects in (1, 2):  # one alone is compiled apart
+                points = torch.zeros(objects, 16, 2, device=self.device)
+                labels = torch.zeros(objects, 16, dtype=torch.int8, device=self.device)
+                logits = torch.zeros(objects, *low, device=self.device)
+                self._refine(points, labels, logits, *maps, scale=(1.0, 1.0), passes=1, **sizes)
 
 
 def _precision(name: str, device: torch.device) -> torch.dtype:

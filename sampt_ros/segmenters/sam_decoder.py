@@ -16,40 +16,37 @@ from torch.nn.functional import layer_norm, linear, scaled_dot_product_attention
 from sampt_ros.segmenters.base import PADDING
 from sampt_ros.structures import NEGATIVE, POSITIVE
 
-
-def embed_prompts(
-    encoder: Any, xy: Tensor, labels: Tensor, boxes: Tensor | None, logits: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Embed the prompts of B objects with the weights of a segment-anything PromptEncoder.
-
-    xy (B, N, 2) float32 in model pixels; labels (B, N); boxes (B, 4) in model pixels or None; logits (B, h, w) or None;
-    NaN where an object has no box or mask. Returns tokens (B, T, C), valid (B, T) bool, dense (B, C, h/4, w/4).
-    """
-    if boxes is None:
-        boxes = xy.new_full((len(xy), 4), torch.nan)
-    has_box = ~boxes.isnan().any(1)
-    corners = boxes.nan_to_num().reshape(-1, 2, 2)
-    # without a box the model was trained with one empty point in its place
-    coordinates = torch.cat([xy, xy.new_zeros(len(xy), 1, 2), corners], 1) + 0.5
-    position = encoder.pe_layer.forward_with_coords(coordinates, encoder.input_image_size)
-
-    n = xy.shape[1]
-    kinds = torch.stack([embedding.weight[0] for embedding in encoder.point_embeddings])
-    points = position[:, :n] + torch.where((labels == POSITIVE)[..., None], kinds[POSITIVE], kinds[NEGATIVE])
-    empty = encoder.not_a_point_embed.weight.expand(len(xy), 1, -1)
-    tokens = torch.cat([points, empty, position[:, n + 1 :] + kinds[2:4]], 1)
-    valid = torch.cat([labels != PADDING, ~has_box[:, None], has_box[:, None].expand(-1, 2)], 1)
-    return tokens, valid, _embed_masks(encoder, logits, len(xy))
+Tokens = tuple[Tensor, Tensor]  # embedded prompts (B, T, C), and (B, T) bool: which of them are not padding
 
 
-def _embed_masks(encoder: Any, logits: Tensor | None, batch: int) -> Tensor:
-    height, width = encoder.image_embedding_size
-    absent = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(batch, -1, height, width)
+def embed_points(encoder: Any, xy: Tensor, labels: Tensor) -> Tokens:
+    """Points (B, N, 2) float32 in model pixels with labels (B, N), by a segment-anything PromptEncoder."""
+    positive, negative = (encoder.point_embeddings[kind].weight for kind in (POSITIVE, NEGATIVE))
+    kinds = torch.where((labels == POSITIVE)[..., None], positive, negative)
+    return _positions(encoder, xy) + kinds, labels != PADDING
+
+
+def embed_boxes(encoder: Any, boxes: Tensor) -> Tokens:
+    """Boxes (B, 4) in model pixels, NaN where an object has none: the model was trained with one empty point there."""
+    has_box = ~boxes.isnan().any(1, keepdim=True)
+    kinds = torch.stack([encoder.point_embeddings[2].weight[0], encoder.point_embeddings[3].weight[0]])
+    corners = _positions(encoder, boxes.nan_to_num().reshape(-1, 2, 2)) + kinds
+    empty = encoder.not_a_point_embed.weight.expand(len(boxes), 1, -1)
+    return torch.cat([empty, corners], 1), torch.cat([~has_box, has_box, has_box], 1)
+
+
+def embed_masks(encoder: Any, logits: Tensor | None) -> Tensor:
+    """Masks (B, h, w) as logits, NaN where an object has none: (B, C, h / 4, w / 4), or (1, C, 1, 1) for no masks."""
+    absent = encoder.no_mask_embed.weight[..., None, None]
     if logits is None:
         return absent
     present = ~logits.isnan().any(2).any(1)
-    dense = encoder.mask_downscaling(logits.nan_to_num()[:, None])
-    return torch.where(present[:, None, None, None], dense, absent)
+    return torch.where(present[:, None, None, None], encoder.mask_downscaling(logits.nan_to_num()[:, None]), absent)
+
+
+def _positions(encoder: Any, xy: Tensor) -> Tensor:
+    """(B, N, C): where points (B, N, 2) in model pixels are."""
+    return encoder.pe_layer.forward_with_coords(xy + 0.5, encoder.input_image_size)
 
 
 def decode_masks(
@@ -57,8 +54,8 @@ def decode_masks(
 ) -> tuple[Tensor, Tensor]:
     """Run a segment-anything MaskDecoder.
 
-    features, positions (1, C, h, w); prompts (B, T, C) with valid (B, T); dense (B, C, h, w); candidates: which of its
-    outputs are wanted, the first of which is for unambiguous prompts.
+    features, positions (1, C, h, w); prompts (B, T, C) with valid (B, T); dense (B, C, h, w) or (1, C, 1, 1);
+    candidates: which of its outputs are wanted, the first of which is for unambiguous prompts.
     Returns logits (B, M, 4h, 4w) of those and predicted IoU (B, M).
     """
     outputs = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
@@ -77,7 +74,7 @@ def decode_tokens(
     tokens = torch.cat([outputs.expand(len(prompts), -1, -1), prompts], 1)
     valid = torch.cat([valid.new_ones(len(prompts), len(outputs)), valid], 1)
     shape = features.shape[2:]
-    image = (features + dense).flatten(2).transpose(1, 2)
+    image = (features + dense).expand(len(prompts), -1, -1, -1).flatten(2).transpose(1, 2)
     tokens, image = _two_way(decoder.transformer, image, positions.flatten(2).transpose(1, 2), tokens, valid)
     return tokens[:, : len(outputs)], _enlarged(decoder.output_upscaling, image.unflatten(1, shape))
 

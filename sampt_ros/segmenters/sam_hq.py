@@ -28,9 +28,10 @@ class SamHq(Sam):
     def embed(self, image: Tensor) -> tuple[Tensor, ...]:
         """With the frame's fine details (1, C / 8, 4h, 4w): early and final features of the encoder, fused."""
         features, intermediate = self._encoder(image.to(self._precision))
-        decoder, features = self.model.mask_decoder, features.float()
-        early = intermediate[0].float().permute(0, 3, 1, 2)  # after the encoder's first global attention
-        return features, decoder.embedding_encoder(features) + decoder.compress_vit_feat(early)
+        decoder, precision = self.model.mask_decoder, self._decoder_precision
+        early = intermediate[0].to(precision).permute(0, 3, 1, 2)  # after the encoder's first global attention
+        features = features.to(precision)
+        return features.float(), decoder.embedding_encoder(features) + decoder.compress_vit_feat(early)
 
     def candidates(
         self, maps: Sequence[Tensor], tokens: Tensor, valid: Tensor, dense: Tensor, wanted: slice
