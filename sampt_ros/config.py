@@ -117,16 +117,16 @@ class ReacquireConfig(Section):
     )
 
 
-def _precision() -> str:
+def _precision(of: str = "networks", auto: str = "bfloat16") -> str:
     return option(
         "auto",
-        "Numbers of the image encoder; auto: bfloat16 on a GPU that has it, else float32",
+        f"Numbers of the {of}; auto: {auto} on a GPU that has it, else float32",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
 
 
 def _compile() -> bool:
-    return option(False, "Compile the networks with torch.compile when configured: a slow start, faster frames")
+    return option(False, "Compile the image encoder with torch.compile when configured: a slow start, faster frames")
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ class PipsConfig(Section):
 
     checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
     iterations: int = option(6, "Times that a window's trajectory is refined", minimum=1, maximum=20)
-    compile: bool = _compile()
+    precision: str = _precision("layers that move points", "float16")  # as exact as tf32, and faster
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,21 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def torch_precision(name: str, device: torch.device, auto: str = "bfloat16") -> torch.dtype:
+    """What a `precision` parameter means on a device; auto: what that means on a GPU that has it."""
+    if name == "auto":
+        there = device.type == "cuda" and (auto != "bfloat16" or torch.cuda.is_bf16_supported())
+        name = auto if there else "float32"
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def padded(array: np.ndarray, rows: int, value: int = 0) -> np.ndarray:
+    """An array (n, ...) with `value` in what it has less than so many rows."""
+    enlarged = np.full((rows, *array.shape[1:]), value, array.dtype)
+    enlarged[: len(array)] = array
+    return enlarged
+
+
 def staged(array: np.ndarray, device: torch.device) -> Tensor:
     """A copy of an array in memory of the CPU's that a device can fetch by itself, so that nobody waits."""
     source = np.ascontiguousarray(array)
@@ -44,16 +59,6 @@ def downloaded(*tensors: Tensor) -> tuple[np.ndarray, ...]:
         copy.copy_(tensor, non_blocking=True)
     torch.cuda.current_stream().synchronize()
     return tuple(copy.numpy() for copy in copies)
-
-
-@contextmanager
-def compiling(device: torch.device) -> Iterator[None]:
-    """Raises ConfigError where what is done inside cannot be compiled."""
-    try:
-        yield
-    except RuntimeError as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ConfigError(f"compile: expected what torch.compile needs on {device}: {reason}") from None
 
 
 class SideStream:

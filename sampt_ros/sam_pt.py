@@ -352,7 +352,7 @@ class SamPt:
             return
         item.result = self._result(item, ObjectState.TRACKING, min(score, 1.0), mask)
         item.history.started_area = item.history.started_area or item.result.area  # what a picture shows has none yet
-        item.carried = mask.astype(np.float32)
+        item.carried = mask.astype(np.float32) if self._config.prompting.carry_mask else None
         item.memory = self._segmenter.remember(self._frames[-1], mask, item.memory)
         newest = self._frames[-1].index
         if item.history.accepted and item.history.accepted[-1].index == newest:  # corrected on the same frame

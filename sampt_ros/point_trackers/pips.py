@@ -14,9 +14,17 @@ from torch.nn import functional
 from sampt_ros.checkpoints import read_weights
 from sampt_ros.config import PipsConfig
 from sampt_ros.cuda_graphs import Graphed, rounded
-from sampt_ros.devices import SideStream, compiling, downloaded, staged, torch_device, uploaded
+from sampt_ros.devices import (
+    SideStream,
+    downloaded,
+    padded,
+    staged,
+    torch_device,
+    torch_precision,
+    uploaded,
+)
 from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
-from sampt_ros.point_trackers.pips_network import CHANNELS, Pips
+from sampt_ros.point_trackers.pips_network import Pips
 from sampt_ros.structures import Frame
 
 _VISIBLE = 0.5
@@ -35,8 +43,9 @@ class PipsTracker(PointTracker):
         self._config = config or PipsConfig()
         self._device = torch_device(device)
         self._network = network.to(self._device).eval()
-        if self._config.compile:
-            self._compile()
+        self._network.lower_precision(torch_precision(self._config.precision, self._device, "float16"))
+        if self._device.type == "cuda":  # convolutions are faster so
+            self._network.fnet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._maps = _Maps(self._network, self._device)
         self._moved = Graphed(self._move, self._device, fast=True)
         self._urgently = SideStream(self._device, urgent=True)  # many small steps, which a large network would delay
@@ -101,9 +110,9 @@ class PipsTracker(PointTracker):
         """The points in the newest frames of their windows, and the points with full windows chained."""
         slots, start_xy, feature = self._maps.slots(points.windows), points.start_xy, points.feature
         if self._device.type == "cuda":  # only a few numbers of points are recorded
-            more = (0, rounded(len(points)) - len(points))
-            slots, start_xy = (np.pad(each, (more, (0, 0))) for each in (slots, start_xy))
-            feature = functional.pad(feature, (0, 0, *more))
+            count = rounded(len(points))
+            slots, start_xy = padded(slots, count), padded(start_xy, count)
+            feature = functional.pad(feature, (0, 0, 0, count - len(points)))
         inputs = staged(slots, self._device), staged(start_xy, self._device), feature
         xy, visibility = downloaded(*self._moved(*inputs, resident=self._maps.stored))
         xy, visibility = xy[:, : len(points)], visibility[:, : len(points)]
@@ -112,19 +121,6 @@ class PipsTracker(PointTracker):
         within = inside(newest_xy, newest)
         tracks = Tracks(points.id, newest_xy, (confidence > _VISIBLE) & within, confidence * within)
         return tracks, points.chained(np.where(points.full, restart(visibility), 0), xy)
-
-    @torch.inference_mode()
-    def _compile(self) -> None:
-        """Compile what is done most often, and do it once: the first image shall not wait for it."""
-        network = self._network
-        network.refined = torch.compile(network.refined, dynamic=True)  # type: ignore[method-assign]
-        levels = network.levels((64, 64)).to(self._device)
-        maps = torch.zeros(2, int((levels[:, 0] * levels[:, 1]).sum()), CHANNELS, device=self._device)
-        windows = torch.zeros(2, network.window, dtype=torch.long, device=self._device)
-        start_xy = torch.zeros(2, 2, device=self._device)
-        feature = torch.zeros(2, CHANNELS, device=self._device)
-        with compiling(self._device):
-            network.follow(maps, levels, windows, start_xy, feature, 1)
 
     def _move(
         self, windows: Tensor, start_xy: Tensor, feature: Tensor, maps: Tensor, levels: Tensor

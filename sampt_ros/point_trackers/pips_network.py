@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CHANNELS = 128  # of the maps and of a point's feature
+_CHANNELS = 128  # of the maps and of a point's feature
 _LEVELS = 4  # of the pyramid
 _RADIUS = 3  # of the correlated neighbourhood, in a level's pixels
 _WAVES, _FREQUENCY = 32, 31.25  # how many, and the step from one to the next
 _EMBEDDING = 3 * (2 * _WAVES + 1)
-_TOKEN = CHANNELS + _LEVELS * (2 * _RADIUS + 1) ** 2 + _EMBEDDING
+_TOKEN = _CHANNELS + _LEVELS * (2 * _RADIUS + 1) ** 2 + _EMBEDDING
 _WIDTH, _DEPTH = 512, 12  # of the mixer
 
 
@@ -29,9 +29,15 @@ class Pips(nn.Module):
         self.stride = stride
         self.fnet = _Encoder(stride)
         self.delta_block = nn.ModuleDict({"to_delta": _mixer(window)})
-        self.norm = nn.GroupNorm(1, CHANNELS)
-        self.ffeat_updater = nn.Sequential(nn.Linear(CHANNELS, CHANNELS), nn.GELU())
-        self.vis_predictor = nn.Sequential(nn.Linear(CHANNELS, 1))
+        self.norm = nn.GroupNorm(1, _CHANNELS)
+        self.ffeat_updater = nn.Sequential(nn.Linear(_CHANNELS, _CHANNELS), nn.GELU())
+        self.vis_predictor = nn.Sequential(nn.Linear(_CHANNELS, 1))
+
+    def lower_precision(self, precision: torch.dtype) -> None:
+        """Let the mixer's layers compute in other numbers; what they add up stays float32."""
+        for module in self.delta_block.modules():
+            if isinstance(module, _PreNorm):
+                module.fn.to(precision)
 
     def forward(
         self, frames: Tensor, query_xy: Tensor, iterations: int = 6, feature: Tensor | None = None
@@ -67,7 +73,7 @@ class Pips(nn.Module):
         levels = [self.fnet(frames)]
         for _ in range(_LEVELS - 1):
             levels.append(functional.avg_pool2d(levels[-1], 2))
-        return torch.cat([level.flatten(2) for level in levels], 2).transpose(1, 2).contiguous()
+        return torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in levels], 1)
 
     def feature(self, maps: Tensor, levels: Tensor, frame: Tensor, query_xy: Tensor) -> Tensor:
         """(N, 128): what the encoder sees at pixels query_xy (N, 2) of frames `frame` (N,); clamped at the edges.
@@ -92,7 +98,7 @@ class Pips(nn.Module):
             (query_xy / self.stride)[:, None].repeat(1, self.window, 1),
             feature[:, None].repeat(1, self.window, 1),
         )
-        times = torch.linspace(0, self.window, self.window, device=xy.device).expand(len(xy), -1)[..., None]
+        times = torch.linspace(0, self.window, self.window, device=xy.device)
         trajectory = []
         for _ in range(iterations):
             xy, state = self.refined(maps, levels, windows, times, xy, state)
@@ -105,8 +111,9 @@ class Pips(nn.Module):
         """Places (N, window, 2) in the first level's pixels, and features (N, window, 128), one iteration later."""
         start = xy[:, :1]
         seen = _correlation(maps, levels, windows, xy, state)
-        token = torch.cat([state, seen, _embedding(torch.cat([xy - start, times], -1))], -1)
-        step = self.delta_block["to_delta"](token).unflatten(-1, (self.window, 2 + CHANNELS))
+        moved = torch.cat([xy - start, times.expand(len(xy), -1)[..., None]], -1)
+        token = torch.cat([state, seen, _embedding(moved)], -1)
+        step = self.delta_block["to_delta"](token).unflatten(-1, (self.window, 2 + _CHANNELS))
         state = state + self.ffeat_updater(self.norm(step[..., 2:].flatten(0, 1))).view_as(state)
         return torch.cat([start, (xy + step[..., :2])[:, 1:]], 1), state
 
@@ -165,8 +172,8 @@ class _Encoder(nn.Module):
         self.layer2 = nn.Sequential(_Residual(64, 96, 2), _Residual(96, 96, 1))
         self.layer3 = nn.Sequential(_Residual(96, 128, 2), _Residual(128, 128, 1))
         self.layer4 = nn.Sequential(_Residual(128, 128, 2), _Residual(128, 128, 1))
-        self.conv2 = nn.Conv2d(64 + 96 + 128 + 128, 2 * CHANNELS, 3, padding=1)
-        self.conv3 = nn.Conv2d(2 * CHANNELS, CHANNELS, 1)
+        self.conv2 = nn.Conv2d(64 + 96 + 128 + 128, 2 * _CHANNELS, 3, padding=1)
+        self.conv3 = nn.Conv2d(2 * _CHANNELS, _CHANNELS, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(F, 128, H / stride, W / stride) of frames (F, H, W, 3) uint8; the division is rounded up."""
@@ -174,13 +181,28 @@ class _Encoder(nn.Module):
         height, width = image.shape[2:]
         smallest = 2 ** (_LEVELS - 1) * self.stride  # one pixel in the last level
         bottom, right = (max(smallest, -(-side // self.stride) * self.stride) - side for side in (height, width))
-        image = functional.pad(image, (0, right, 0, bottom), mode="replicate")
+        if bottom or right:
+            image = functional.pad(image, (0, right, 0, bottom), mode="replicate")
         size = [side // self.stride for side in image.shape[2:]]
-        x, scales = functional.relu(functional.instance_norm(self.conv1(image))), []
+        x, scales = functional.relu(_normalized(self.conv1(image))), []
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = layer(x)
             scales.append(functional.interpolate(x, size, mode="bilinear", align_corners=True))
-        return self.conv3(functional.relu(functional.instance_norm(self.conv2(torch.cat(scales, 1)))))
+        return self.conv3(functional.relu(_normalized(self.conv2(torch.cat(scales, 1)))))
+
+
+def _normalized(x: Tensor) -> Tensor:
+    """(F, C, h, w): each channel of each image by itself, to mean 0 and variance 1."""
+    if len(x) == 1:  # then this is the same, and on a GPU faster
+        return functional.batch_norm(x, None, None, training=True)
+    return functional.instance_norm(x)
+
+
+class _Normalization(nn.Module):
+    """`_normalized` as a layer; it has no parameters."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _normalized(x)
 
 
 class _Residual(nn.Module):
@@ -190,7 +212,7 @@ class _Residual(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, out, 3, stride=stride, padding=1)
         self.conv2 = nn.Conv2d(out, out, 3, padding=1)
-        self.norm = nn.InstanceNorm2d(out)  # has no parameters
+        self.norm = _Normalization()
         strided = stride != 1
         self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride=stride), self.norm) if strided else None
 
@@ -203,13 +225,13 @@ class _Residual(nn.Module):
 class _PreNorm(nn.Module):
     """x + fn(norm(x))."""
 
-    def __init__(self, fn: nn.Module) -> None:
+    def __init__(self, fn: nn.Sequential) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(_WIDTH)
         self.fn = fn
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.fn(self.norm(x))
+        return x + self.fn(self.norm(x).to(self.fn[0].weight.dtype))
 
 
 class _MeanOverFrames(nn.Module):
@@ -230,5 +252,5 @@ def _mixer(window: int) -> nn.Sequential:
         )
         for _ in range(_DEPTH)
     )
-    out = nn.Linear(_WIDTH, window * (2 + CHANNELS))
+    out = nn.Linear(_WIDTH, window * (2 + _CHANNELS))
     return nn.Sequential(nn.Linear(_TOKEN, _WIDTH), *blocks, nn.LayerNorm(_WIDTH), _MeanOverFrames(), out)

@@ -17,8 +17,16 @@ from torch.nn import functional
 from sampt_ros.checkpoints import read_weights
 from sampt_ros.config import SamConfig
 from sampt_ros.cuda_graphs import Graphed, rounded
-from sampt_ros.devices import SideStream, compiling, downloaded, staged, torch_device, uploaded
-from sampt_ros.errors import CheckpointError
+from sampt_ros.devices import (
+    SideStream,
+    downloaded,
+    padded,
+    staged,
+    torch_device,
+    torch_precision,
+    uploaded,
+)
+from sampt_ros.errors import CheckpointError, ConfigError
 from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
 from sampt_ros.segmenters.sam_attention import fuse_attention
 from sampt_ros.segmenters.sam_decoder import Tokens, decode_masks, embed_boxes, embed_masks, embed_points
@@ -134,8 +142,7 @@ class Sam(Segmenter):
         self.model = model.to(self.device).eval()
         fuse_attention(self.model.image_encoder)
         self._encoder = self.model.image_encoder
-        self._lower_precision(_precision(precision, self.device))
-        self._pass = self._masks
+        self._lower_precision(torch_precision(precision, self.device))
         self._prepared = Graphed(self._prepare, self.device)
         self._stream = SideStream(self.device)
         if compiled:
@@ -179,7 +186,9 @@ class Sam(Segmenter):
         elif isinstance(boxes, np.ndarray):
             boxes = staged(boxes, self.device)
         if logits is None:
-            logits = torch.empty(0, device=self.device)
+            # a GPU does the same with and without: one recording is enough
+            shape = self.model.prompt_encoder.mask_input_size if self.device.type == "cuda" else (0, 0)
+            logits = torch.full((len(prompts), *shape), torch.nan, device=self.device)
         points, maps = self._points(embedding, prompts), self._maps(embedding)
         found, iou = self._decoded(*points, boxes, logits, *maps, scale=embedding.scale, ambiguous=ambiguous)
         return SamDecoded(found, iou, embedding)
@@ -203,9 +212,9 @@ class Sam(Segmenter):
         """The points (B, N, 2) in model pixels, and their labels (B, N)."""
         xy, labels = prompts.xy * np.array(embedding.scale, np.float32), prompts.labels
         if self.device.type == "cuda":  # only a few numbers of points are recorded
-            more = (0, rounded(labels.shape[1]) - labels.shape[1])
-            xy = np.pad(xy, ((0, 0), more, (0, 0)))
-            labels = np.pad(labels, ((0, 0), more), constant_values=PADDING)
+            points = rounded(labels.shape[1])
+            xy = padded(xy.swapaxes(0, 1), points).swapaxes(0, 1)
+            labels = padded(labels.T, points, PADDING).T
         return staged(xy, self.device), staged(labels, self.device)
 
     def _decode(
@@ -224,7 +233,12 @@ class Sam(Segmenter):
         """
         points = embed_points(self.model.prompt_encoder, xy, labels)
         maps = tuple(each.to(self._decoder_precision) for each in maps)
-        return self._masks(points, _scaled(boxes, scale), logits if logits.numel() else None, maps, ambiguous)
+        # the first output is for clear prompts, the others are the nested candidates for ambiguous ones
+        wanted = slice(1, None) if ambiguous else slice(1)
+        found, iou = self._masks(points, _scaled(boxes, scale), logits, maps, wanted)
+        best = iou.argmax(1)
+        rows = torch.arange(len(best), device=best.device)
+        return found[rows, best], iou[rows, best]
 
     def _refine(
         self,
@@ -240,25 +254,19 @@ class Sam(Segmenter):
         points = embed_points(self.model.prompt_encoder, xy, labels)
         maps = tuple(each.to(self._decoder_precision) for each in maps)
         for _ in range(passes):
-            logits, iou = self._pass(points, _scaled(_boxes(logits, **sizes), scale), logits, maps)
-        return logits, iou
+            found, iou = self._masks(points, _scaled(_boxes(logits, **sizes), scale), logits, maps)
+            logits = found[:, 0]
+        return logits, iou[:, 0]
 
     def _masks(
-        self,
-        points: Tokens,
-        boxes: Tensor,
-        logits: Tensor | None,
-        maps: Sequence[Tensor],
-        ambiguous: bool = False,
+        self, points: Tokens, boxes: Tensor, logits: Tensor, maps: Sequence[Tensor], wanted: slice = slice(1)
     ) -> tuple[Tensor, Tensor]:
-        """Logits (B, h, w) and predicted IoU (B,) for embedded points, boxes in model pixels, logits if there are."""
-        corners, dense = embed_boxes(self.model.prompt_encoder, boxes), embed_masks(self.model.prompt_encoder, logits)
-        tokens, valid = (torch.cat(pair, 1) for pair in zip(points, corners))
+        """Logits (B, M, h, w) and predicted IoU (B, M) for embedded points, and boxes in model pixels."""
+        encoder = self.model.prompt_encoder
+        tokens, valid = (torch.cat(pair, 1) for pair in zip(points, embed_boxes(encoder, boxes)))
+        dense = embed_masks(encoder, logits if logits.numel() else None)
         tokens, dense = tokens.to(self._decoder_precision), dense.to(self._decoder_precision)
-        # the first output is for clear prompts, the others are the nested candidates for ambiguous ones
-        found, iou = self.candidates(maps, tokens, valid, dense, slice(1, None) if ambiguous else slice(1))
-        best = iou.argmax(1, keepdim=True)
-        found, iou = found.take_along_dim(best[..., None, None], 1)[:, 0], iou.take_along_dim(best, 1)[:, 0]
+        found, iou = self.candidates(maps, tokens, valid, dense, wanted)
         return found.float(), iou.float()
 
     def candidates(
@@ -311,32 +319,19 @@ class Sam(Segmenter):
 
     @torch.inference_mode()
     def _compile(self) -> None:
-        """Compile what is done most often, and do it once: the first image shall not wait for it."""
+        """Compile the encoder, and run it once: the first image shall not wait for it."""
         blocks = getattr(self.model.image_encoder, "blocks", None)
         if blocks is None:
             self._encoder = torch.compile(self.model.image_encoder, dynamic=False)
         else:
             for block in blocks:  # they are alike: what is compiled for one serves all
                 block.forward = torch.compile(block.forward, dynamic=False)
-        size, low = self.model.image_encoder.img_size, self.model.prompt_encoder.mask_input_size
-        sizes = {"model_size": size, "resized": (size, size), "image_size": (size, size)}
-        with compiling(self.device):
-            maps = self.embed(torch.zeros(1, 3, size, size, device=self.device))
-            if self.device.type != "cuda":
-                return
-            self._pass = torch.compile(self._masks, dynamic=True)
-            for objects in (1, 2):  # one alone is compiled apart
-                points = torch.zeros(objects, 16, 2, device=self.device)
-                labels = torch.zeros(objects, 16, dtype=torch.int8, device=self.device)
-                logits = torch.zeros(objects, *low, device=self.device)
-                self._refine(points, labels, logits, *maps, scale=(1.0, 1.0), passes=1, **sizes)
-
-
-def _precision(name: str, device: torch.device) -> torch.dtype:
-    """What a `precision` parameter means on a device."""
-    if name == "auto":
-        name = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+        size = self.model.image_encoder.img_size
+        try:
+            self.embed(torch.zeros(1, 3, size, size, device=self.device))
+        except RuntimeError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ConfigError(f"compile: expected what torch.compile needs on {self.device}: {reason}") from None
 
 
 def architectures(segmenter: str, package: str, install: str) -> Mapping[str, Callable[[], Any]]:
