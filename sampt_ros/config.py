@@ -264,7 +264,7 @@ class PipsConfig(Section):
 
     checkpoint: str = option("", "Path of the checkpoint file (.pth); empty: the fetched one")
     iterations: int = option(6, "Times that a window's trajectory is refined", minimum=1, maximum=20)
-    precision: str = _precision("layers that move points", "float16")  # as exact as tf32, and faster
+    precision: str = _precision("layers that move points", "float16")  # as exact as tf32
 
 
 @dataclass(frozen=True)

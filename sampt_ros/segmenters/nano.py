@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from sampt_ros.checkpoints import read_safetensors
 from sampt_ros.config import NanoConfig
-from sampt_ros.devices import torch_device, uploaded
+from sampt_ros.devices import downloaded, torch_device, uploaded
 from sampt_ros.segmenters import nano_network as network
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 from sampt_ros.segmenters.nano_memory import ObjectMemory, joined
@@ -120,7 +120,7 @@ class Nano(Segmenter):
         size = [max(1, round(length * scale / _STEP)) * _STEP for length in frame.size[::-1]]
         image = uploaded(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), self._device)
         features = self._network.encode(image.permute(2, 0, 1)[None]).maps[_DESCRIBING]
-        return functional.normalize(features[0], dim=0).permute(1, 2, 0).float().cpu().numpy()
+        return downloaded(functional.normalize(features[0], dim=0).permute(1, 2, 0).contiguous().float())[0]
 
     def _scaled_size(self, objects: int) -> int:
         """The side that the windows of so many objects are scaled to: smaller where they are many."""
@@ -184,7 +184,8 @@ class Nano(Segmenter):
         features = self._features(embedding, windows)
         memory = joined([one.memory for one in asked])
         logits, rating = self._network.decode(features, uploaded(prompts, self._device), memory)
-        return logits.float().cpu().numpy(), torch.sigmoid(rating).float().cpu().numpy()
+        found, rated = downloaded(logits.float(), torch.sigmoid(rating).float())
+        return found, rated
 
     def _features(self, embedding: NanoEmbedding, windows: Sequence[Window]) -> Features:
         """Features of n windows, those not looked at before encoded in one batch."""
