@@ -290,7 +290,8 @@ class SamPt:
                 if not self._config.prompting.carry_mask:
                     item.carried = None  # left behind, and of no use if the option is switched on later
                 elif item.carried is not None:
-                    item.carried = self._points.tracker.carry(item.carried, previous, current)
+                    mask = item.carried.astype(np.float32, copy=False)
+                    item.carried = self._points.tracker.carry(mask, previous, current)
             if item.carried is not None and np.count_nonzero(item.carried > 0.5) < _LEAST_CARRIED:
                 item.carried = None  # worn away: from now on the points alone say where the object is
 
@@ -343,7 +344,9 @@ class SamPt:
         return np.concatenate(others) if others else np.zeros((0, 2), np.float32)
 
     def _prior(self, item: TrackedObject) -> np.ndarray | None:
-        return item.carried if self._config.prompting.carry_mask else None
+        if item.carried is None or not self._config.prompting.carry_mask:
+            return None
+        return item.carried.astype(np.float32, copy=False)
 
     def _settle(self, item: TrackedObject, mask: np.ndarray, score: float) -> None:
         """Accept or refuse an object's mask (H, W) bool on the newest frame."""
@@ -352,7 +355,7 @@ class SamPt:
             return
         item.result = self._result(item, ObjectState.TRACKING, min(score, 1.0), mask)
         item.history.started_area = item.history.started_area or item.result.area  # what a picture shows has none yet
-        item.carried = mask.astype(np.float32) if self._config.prompting.carry_mask else None
+        item.carried = mask
         item.memory = self._segmenter.remember(self._frames[-1], mask, item.memory)
         newest = self._frames[-1].index
         if item.history.accepted and item.history.accepted[-1].index == newest:  # corrected on the same frame

@@ -18,7 +18,7 @@ class TrackedObject:
     """What SamPt keeps of an object.
 
     result   what the newest frame says of it
-    carried  (H, W) float32: its last accepted mask, moved to the newest frame, or None
+    carried  (H, W) its last accepted mask, bool, or moved to the newest frame, float32 0..1; or None
     clicked  ids of those of its points that the user gave; the others were drawn from a mask
     memory   the segmenter's own
     looks    how to find it again, once it was seen
