@@ -271,6 +271,10 @@ class SamPt:
         """The next frame, all points of all objects moved to it in one batch; if that fails, nothing has changed."""
         frame = self._frames.next_frame(image)
         objects = list(self._objects)
+        # Encode before points are tracked: a GPU then computes the embedding meanwhile, which objects will likely need.
+        if self._segmenter.asynchronous and any(tracked.has_visible_point for tracked in objects):
+            with clock("encoding"):
+                self._segmenter.encode(frame)
         with clock("tracking"), self._segmenter.saving_memory():
             moved = self._points.update([tracked.points for tracked in objects], frame)
         self._frames.append(frame)
@@ -328,7 +332,7 @@ class SamPt:
             return
         frame = self._frames.newest
         tracked.result = self._result(tracked, ObjectState.TRACKING, min(score, 1.0), mask)
-        tracked.propagated_mask = mask.astype(np.float32)
+        tracked.propagated_mask = mask.astype(np.float32) if self._config.prompting.carry_mask else None
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
         tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
 
