@@ -4,8 +4,8 @@
     python benchmarks/gpu.py --dry-run
 
 Weights are random, since time does not depend on their values, and the truth of a made-up scene takes the place of what
-the networks answer. The stages are measured in a separate run, in which each waits for the GPU. They add up to more than
-a frame takes otherwise, because the image encoder then runs at the same time as the point tracker.
+the networks answer. The stages are measured in a separate run, in which each waits for the GPU. They add up to more
+than a frame takes otherwise, because the image encoder then runs at the same time as the point tracker.
 """
 
 from __future__ import annotations

@@ -17,10 +17,33 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument("image", default_value="image_raw", description="Image topic in each namespace"),
     DeclareLaunchArgument("camera_info", default_value="camera_info", description="CameraInfo topic in each namespace"),
+    DeclareLaunchArgument(
+        "depth",
+        default_value="",
+        description="Topic in each namespace of depth registered to the images, for 3D output; empty: 2D only",
+    ),
+    DeclareLaunchArgument(
+        "depth_transport", default_value="raw", choices=["raw", "compressedDepth"], description="Of all cameras"
+    ),
+    DeclareLaunchArgument(
+        "broadcast_tf",
+        default_value="false",
+        choices=["true", "false"],
+        description="With depth: broadcast every object on TF as NAMESPACE/sampt/object_ID",
+    ),
     DeclareLaunchArgument("preset", default_value="default", description="Segmenter and tracker of all nodes"),
     DeclareLaunchArgument("params_file", default_value="", description="ROS parameter file of all nodes"),
     DeclareLaunchArgument(
         "image_transport", default_value="raw", choices=["raw", "compressed"], description="Of all cameras"
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time", default_value="false", choices=["true", "false"], description="Take the time from /clock"
+    ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="true",
+        choices=["true", "false"],
+        description="Configure and activate the nodes at start",
     ),
 ]
 
@@ -31,7 +54,7 @@ def cameras(context: LaunchContext) -> list[IncludeLaunchDescription]:
     names = [name.strip("/ ") for name in given.pop("cameras").split(",")]
     if not all(names) or len(set(names)) < len(names):
         raise ValueError(f"cameras: expected different namespaces such as left,right; got {','.join(names)!r}")
-    image, camera_info = given.pop("image"), given.pop("camera_info")
+    topics = {name: given.pop(name) for name in ("image", "camera_info", "depth")}
     source = PythonLaunchDescriptionSource([ThisLaunchFileDir(), "/track.launch.py"])
     return [
         IncludeLaunchDescription(
@@ -39,8 +62,7 @@ def cameras(context: LaunchContext) -> list[IncludeLaunchDescription]:
             launch_arguments={
                 **given,
                 "namespace": name,
-                "image": f"/{name}/{image}",
-                "camera_info": f"/{name}/{camera_info}",
+                **{topic: f"/{name}/{value}" if value else "" for topic, value in topics.items()},
             }.items(),
         )
         for name in names

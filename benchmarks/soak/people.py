@@ -1,4 +1,4 @@
-"""What people do to a node, sensible or not, by chance."""
+"""What people ask of a node, sensible or not, by chance."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-import rclpy
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.srv import SetParameters
-from rclpy.parameter import Parameter
-from robot import CAMERA, FPS, Robot
+from geometry_msgs.msg import Point, PointStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from robot import CAMERA, FOCAL, THING, WORLD, Robot, Stamp
 from sampt_ros.msg import QueryPoint, QueryPoints, Reference
-from sensor_msgs.msg import Image, RegionOfInterest
+from sampt_ros.srv import Query
+from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
-from std_srvs.srv import SetBool, Trigger
 
-from sampt_ros.ros.conversions import image_from_array, time_from_ns
+from sampt_ros.geometry.camera import transform_point
+from sampt_ros.ros.conversions import image_from_array
 
-_PATIENCE = 90.0  # seconds, for a transition
+BURST = 200  # queries
+PICTURES = 50  # latched references
+PATIENCE = 180.0  # seconds that the node may take to answer all of a burst, or a transition
+_ANSWERS = ("started object", "corrected object", "the query is refused")
 
 
 class People:
@@ -31,38 +32,38 @@ class People:
     def __init__(self, robot: Robot, seed: int) -> None:
         self.robot = robot
         self.random = random.Random(seed)
-        self.pause = robot.create_client(SetBool, "/sampt/pause")
-        self.reset = robot.create_client(Trigger, "/sampt/reset")
-        self.state = robot.create_client(ChangeState, "/sampt/change_state")
-        self.parameters = robot.create_client(SetParameters, "/sampt/set_parameters")
+        self.service = robot.create_client(Query, "/sampt/query")
 
-    def act(self) -> None:
-        """One of these, by chance."""
-        actions: dict[Callable[[], None], float] = {
+    @property
+    def actions(self) -> dict[Callable[[], None], float]:
+        """All that they do, and how often."""
+        return {
             self.click: 8,
             self.correct: 5,
             self.remove: 5,
             self.box: 2,
             self.mask: 2,
+            self.call: 3,
+            self.click_in_space: 2,
             self.refer: 1,
             self.nonsense: 4,
-            self.damaged_image: 4,
-            self.camera_pauses: 1,
-            self.camera_restarts: 1,
-            self.pause_and_go_on: 1,
-            self.reset_all: 1,
-            self.set_parameter: 1,
-            self.deactivate_and_go_on: 0.5,
+            self.burst: 0.5,
         }
-        (action,) = self.random.choices(list(actions), list(actions.values()))
-        self.robot.found.counts[action.__name__] += 1
-        action()
 
-    def ask(self, points: Sequence[tuple[float, float, int]] = (), stamped: bool = True, **fields: Any) -> None:
-        stamp = time_from_ns(self.robot.stamp_ns if stamped else 0)
+    # --- by the topic ---
+
+    def message(
+        self, points: Sequence[tuple[float, float, int]] = (), stamp: Stamp | None = None, **fields: Any
+    ) -> QueryPoints:
+        """A query on the newest image, or on that of a stamp."""
         clicks = [QueryPoint(x=float(x), y=float(y), label=label) for x, y, label in points]
-        header = Header(stamp=stamp, frame_id=fields.pop("frame_id", CAMERA))
-        self.robot.query.publish(QueryPoints(header=header, points=clicks, **fields))
+        header = Header(frame_id=fields.pop("frame_id", CAMERA))
+        newest = divmod(self.robot.stamp_ns, 1_000_000_000)
+        header.stamp.sec, header.stamp.nanosec = newest if stamp is None else stamp
+        return QueryPoints(header=header, points=clicks, **fields)
+
+    def ask(self, points: Sequence[tuple[float, float, int]] = (), stamp: Stamp | None = None, **fields: Any) -> None:
+        self.robot.query.publish(self.message(points, stamp, **fields))
 
     def place(self) -> tuple[float, float]:
         """A pixel somewhere on one of the things on the table."""
@@ -71,15 +72,20 @@ class People:
         y, x = np.argwhere(labels == thing)[self.random.randrange(int((labels == thing).sum()))]
         return x * self.robot.scale, y * self.robot.scale
 
+    def some_box(self) -> RegionOfInterest:
+        """The box of one of the things; of nothing where that is not in the picture."""
+        ys, xs = np.nonzero(self.robot.truth[self.robot.frame] == self.random.choice([1, 2, 3]))
+        if not len(xs):
+            return RegionOfInterest()
+        left, top = (int(self.robot.scale * edge) for edge in (xs.min(), ys.min()))
+        width, height = (int(self.robot.scale * np.ptp(edge)) + 1 for edge in (xs, ys))
+        return RegionOfInterest(x_offset=left, y_offset=top, width=width, height=height)
+
     def click(self) -> None:
-        self.ask([(*self.place(), QueryPoint.POSITIVE)], self.random.random() < 0.8)
+        self.ask([(*self.place(), QueryPoint.POSITIVE)], None if self.random.random() < 0.8 else (0, 0))
 
     def box(self) -> None:
-        ys, xs = np.nonzero(self.robot.truth[self.robot.frame] == self.random.choice([1, 2, 3]))
-        if len(xs):
-            left, top = (int(self.robot.scale * edge) for edge in (xs.min(), ys.min()))
-            width, height = (int(self.robot.scale * np.ptp(edge)) + 1 for edge in (xs, ys))
-            self.ask(box=RegionOfInterest(x_offset=left, y_offset=top, width=width, height=height))
+        self.ask(box=self.some_box())
 
     def mask(self) -> None:
         seed = (self.robot.truth[self.robot.frame] == self.random.choice([1, 2, 3])).astype(np.uint8) * 255
@@ -87,18 +93,6 @@ class People:
             size = [round(self.robot.scale * length) for length in seed.shape[::-1]]
             seed = cv2.resize(seed, size, interpolation=cv2.INTER_NEAREST)
         self.ask(mask=image_from_array(seed, "mono8", Header()))
-
-    def refer(self) -> None:
-        """A picture of a thing, which it is looked for by; now and then without the thing in it, or without a name."""
-        frame = self.random.randrange(len(self.robot.images))
-        thing = self.robot.truth[frame] == self.random.choice([1, 2, 3, 9])
-        self.robot.reference.publish(
-            Reference(
-                object_id=self.random.choice([0, *range(1, 30)]),
-                image=image_from_array(self.robot.images[frame], "rgb8", Header()),
-                mask=image_from_array(thing.astype(np.uint8) * 255, "mono8", Header()),
-            )
-        )
 
     def correct(self) -> None:
         if self.robot.ids:
@@ -122,60 +116,163 @@ class People:
                 lambda: self.ask([point], object_id=60000),
                 lambda: self.ask(action=QueryPoints.REMOVE, object_id=60000),
                 lambda: self.ask(mask=image_from_array(np.ones((3, 5), np.uint8), "mono8", Header())),
+                lambda: self.ask([point], (-1, 0)),
+                lambda: self.ask([point], (1, 3_000_000_000)),
+                lambda: self.ask([point], (self.robot.stamp_ns // 1_000_000_000 + 3600, 0)),
             ]
         )()
 
-    def damaged_image(self) -> None:
-        height, width = (int(self.robot.scale * length) for length in self.robot.images[0].shape[:2])
-        image = image_from_array(np.zeros((height, width, 3), np.uint8), "rgb8", Header())
-        kind = self.random.choice(["data", "encoding", "step", "nothing", "size"])
-        if kind == "data":
-            image.data = image.data[: len(image.data) // 2]
-        elif kind == "encoding":
-            image.encoding = "rgb7"
-        elif kind == "step":
-            image.step = 5
-        elif kind == "nothing":
-            image = Image(encoding="rgb8")
+    # --- many at once ---
+
+    def burst(self) -> None:
+        """As a detector does: many queries at once. Each of them has to be answered or refused."""
+        self.finish()
+        since = len(self.robot.log)
+        for _ in range(BURST):
+            kind = self.random.random()
+            if kind < 0.7 or not self.robot.ids:
+                self.ask([(*self.place(), QueryPoint.POSITIVE)], (0, 0))
+            elif kind < 0.9:
+                self.ask(box=self.some_box(), stamp=(0, 0))
+            else:
+                self.correct()
+        self.expect_answers(since, BURST, lambda line: line.startswith(_ANSWERS))
+
+    def finish(self) -> None:
+        """Wait until all that was asked before is answered, and what was said of it has come in."""
+        self.robot.play(1.0)
+        query = self.message(action=QueryPoints.REMOVE, object_id=60000)
+        self.expect_response(self.service.call_async(Query.Request(query=query)), query)
+        self.robot.play(1.0)
+
+    def expect_answers(self, since: int, count: int, is_answer: Callable[[str], bool]) -> None:
+        """Wait for so many answers in the node's log; else it is noted as wrong."""
+
+        def answers() -> int:
+            return sum(map(is_answer, self.robot.log[since:]))
+
+        if not self.robot.play(PATIENCE, lambda: answers() >= count):
+            self.robot.found.wrong.append(f"{answers()} answers to {count} queries")
+
+    # --- by the service ---
+
+    def call(self) -> None:
+        """A query that is answered: with the object, or with the reason."""
+        kind = self.random.random()
+        if kind < 0.5:
+            query = self.message([(*self.place(), QueryPoint.POSITIVE)], (0, 0))
+        elif kind < 0.7:
+            chosen = self.random.randrange(1, 40)
+            query = self.message(box=self.some_box(), action=QueryPoints.REPLACE, object_id=chosen, stamp=(0, 0))
         else:
-            image = image_from_array(np.zeros((height // 3, width // 2, 3), np.uint8), "rgb8", Header())
-        self.robot.stamp_ns += int(1e9 / FPS)
-        self.robot.publish(image, good=False)
+            query = self.message(action=QueryPoints.REMOVE, object_id=self.random.choice([*self.robot.ids, 60000]))
+        self.expect_response(self.service.call_async(Query.Request(query=query)), query)
 
-    def camera_pauses(self) -> None:
-        self.robot.silent_until = time.monotonic() + self.random.uniform(0.5, 3)
+    def expect_response(self, future: Any, query: QueryPoints) -> None:
+        """Wait for a service's answer, and look at it."""
+        if not self.robot.play(PATIENCE, future.done):
+            self.robot.found.wrong.append("a call of ~/query had no answer")
+            return
+        response = future.result()
+        has_object = response.object_id > 0 and response.state > 0
+        if not response.message or (response.success and has_object == (query.action == QueryPoints.REMOVE)):
+            self.robot.found.wrong.append(f"a strange answer of ~/query: {response}")
+        self.robot.found.counts["calls carried out" if response.success else "calls refused"] += 1
 
-    def camera_restarts(self) -> None:
-        """Off for a moment; then perhaps with another size, or with older stamps, as a bag that loops."""
-        self.camera_pauses()
-        self.robot.frame = 0
-        self.robot.scale = self.random.choice([1.0, 1.0, 0.5])
-        if self.random.random() < 0.5:
-            self.robot.stamp_ns -= int(self.random.uniform(30, 300) * 1e9)
-            self.robot.settle(2.0)
+    # --- in space ---
 
-    def pause_and_go_on(self) -> None:
-        self.pause.call_async(SetBool.Request(data=True))
-        self.robot.settle(self.random.uniform(0.2, 2))
-        self.pause.call_async(SetBool.Request(data=False))
+    def click_in_space(self) -> None:
+        """A click of RViz in a frame that the camera moves in; it has to find the thing that was clicked."""
+        robot = self.robot
+        if robot.transforms is None or robot.loop is not None:
+            return
+        self.finish()
+        robot.labels = None
+        if not robot.play(5.0, lambda: robot.labels is not None) or robot.labels is None:
+            return
+        stamp, labels = robot.labels
+        if robot.is_changing or stamp not in robot.sent or labels.shape != robot.truth.shape[1:]:
+            return
+        truth = robot.truth[robot.sent[stamp].frame]
+        free = (truth > 0) & (labels == 0)
+        inner = cv2.erode(free.astype(np.uint8), np.ones((15, 15), np.uint8))
+        if not inner.any():
+            return
+        y, x = self.random.choice(np.argwhere(inner).tolist())
+        height, width = truth.shape
+        seen = THING * np.array([(x - (width - 1) / 2) / FOCAL, (y - (height - 1) / 2) / FOCAL, 1.0])
+        turn, move = robot.pose(stamp)
+        x_world, y_world, z_world = transform_point(seen, move.tolist(), turn.tolist()).tolist()
+        click = PointStamped(point=Point(x=x_world, y=y_world, z=z_world), header=Header(frame_id=WORLD))
+        click.header.stamp.sec, click.header.stamp.nanosec = stamp
+        since = len(robot.log)
+        robot.clicked_point.publish(click)
+        self._follow_click(since, int(truth[y, x]))
 
-    def reset_all(self) -> None:
-        self.reset.call_async(Trigger.Request())
+    def _follow_click(self, since: int, thing: int) -> None:
+        """Wait for what comes of a click in space, and look whether the object that it starts is on its thing."""
+        robot = self.robot
 
-    def deactivate_and_go_on(self) -> None:
-        steps = [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE]
-        if self.random.random() < 0.5:
-            steps[1:1] = [Transition.TRANSITION_CLEANUP, Transition.TRANSITION_CONFIGURE]
-        for step in steps:
-            done = self.state.call_async(ChangeState.Request(transition=Transition(id=step)))
-            deadline = time.monotonic() + _PATIENCE
-            while not done.done() and time.monotonic() < deadline:
-                rclpy.spin_once(self.robot, timeout_sec=0.05)
-            if not done.done() or not done.result().success:
-                self.robot.found.wrong.append(f"transition {step} failed")
+        def answers() -> list[str]:
+            known = ("started object", "corrected object", "the click is refused")
+            return [line for line in robot.log[since:] if line.startswith(known)]
 
-    def set_parameter(self) -> None:
-        name, value = self.random.choice(
-            [("points.positive", 4), ("points.positive", 8), ("points.positive", -3), ("reinit.horizon", "soon")]
+        if not robot.play(PATIENCE, lambda: bool(answers())):
+            robot.found.wrong.append("a click in space had no answer")
+            return
+        answer = answers()[0]
+        if "extrapolation into the future" in answer:  # what a loaded machine does
+            robot.found.counts["clicks in space before their transform came in"] += 1
+        elif "expected a transform" in answer and not robot.is_changing:
+            robot.found.wrong.append(f"in a moving frame: {answer}")
+        if "started" not in answer or "TRACKING" not in answer:
+            robot.found.counts["clicks in space that started nothing"] += 1
+            return
+        name = int(answer.split()[2].rstrip(":"))
+        asked_at = time.monotonic()
+
+        def is_there() -> bool:
+            if robot.labels is None:
+                return False
+            sent = robot.sent.get(robot.labels[0])
+            return sent is not None and sent.at >= asked_at - 1 and bool((robot.labels[1] == name).any())
+
+        if robot.play(5.0, is_there) and robot.labels is not None:
+            stamp, labels = robot.labels
+            if robot.thing_under(labels == name, robot.truth[robot.sent[stamp].frame])[0] == thing:
+                robot.found.counts["clicks in space on their thing"] += 1
+            else:
+                robot.found.counts["clicks in space on something else"] += 1
+
+    # --- by pictures ---
+
+    def refer(self) -> None:
+        """A picture of a thing, which it is looked for by; now and then without the thing in it, or without a name."""
+        self.robot.reference.publish(self.picture(self.random.choice([0, *range(1, 30)]), [1, 2, 3, 9]))
+
+    def picture(self, object_id: int, things: Sequence[int]) -> Reference:
+        """One of the video's frames with one of these things, at half its size."""
+        frame = self.random.randrange(len(self.robot.images))
+        thing = (self.robot.truth[frame] == self.random.choice(things)).astype(np.uint8)[::2, ::2] * 255
+        return Reference(
+            object_id=object_id,
+            image=image_from_array(np.ascontiguousarray(self.robot.images[frame][::2, ::2]), "rgb8", Header()),
+            mask=image_from_array(np.ascontiguousarray(thing), "mono8", Header()),
         )
-        self.parameters.call_async(SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()]))
+
+    def latch_pictures(self, activate: Callable[[], None]) -> None:
+        """Many latched pictures before the node listens: each of them has to arrive. They are taken back after it.
+
+        activate: brings an inactive node to life
+        """
+        robot = self.robot
+        latched = QoSProfile(depth=PICTURES, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        publisher = robot.create_publisher(Reference, "/sampt/reference", latched)
+        for name in range(1, PICTURES + 1):
+            publisher.publish(self.picture(name, [1, 2, 3]))
+        since = len(robot.log)
+        activate()
+        self.expect_answers(since, PICTURES, lambda line: "looked for" in line or "the reference is refused" in line)
+        robot.destroy_publisher(publisher)
+        for name in range(1, PICTURES + 1):
+            self.ask(action=QueryPoints.REMOVE, object_id=name)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,30 +14,47 @@ from typing import Any
 import cv2
 import numpy as np
 import rclpy
+from geometry_msgs.msg import PointStamped, PoseArray, Quaternion, Transform, TransformStamped, Vector3
+from rcl_interfaces.msg import Log
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.io.video import open_source
-from sampt_ros.ros.conversions import image_from_array, stamp_ns, time_from_ns
+from sampt_ros.ros.conversions import image_from_array, time_from_ns
 
 DEMO = Path(__file__).resolve().parents[2] / "examples/demo"
-CAMERA = "camera_optical_frame"
+CAMERA, WORLD = "camera_optical_frame", "map"
 FPS = 15.0
+FOCAL = 600.0  # pixels
+TABLE, THING = 1.0, 0.8  # metres: depth of the table, and of the things on it
 SHIFT = 12  # frames; masks fit the true frame better than one so far off
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _KEPT = 400  # sent images whose masks may still come
+_AWAKE = 2.0  # seconds: the node tracks if a mask came so lately
+
+Stamp = tuple[int, int]  # seconds and nanoseconds, which need not be below a second
 
 
 @dataclass
 class Sent:
-    """An image that was sent: its number in the video, (height, width), and whether it can be used."""
+    """An image that was sent.
+
+    frame      its number in the video
+    size       (height, width)
+    is_usable  whether the node may track it
+    is_odd     whether it is whole, but not like those before: the node may take it for a change in the stream
+    at         when it was sent, by time.monotonic()
+    """
 
     frame: int
     size: tuple[int, int]
-    good: bool
+    is_usable: bool
+    is_odd: bool
+    at: float
 
 
 @dataclass
@@ -45,6 +65,18 @@ class Findings:
     wrong: list[str] = field(default_factory=list)
     overlap: dict[int, list[float]] = field(default_factory=lambda: {0: [], -SHIFT: [], SHIFT: []})
     memory: list[tuple[float, float]] = field(default_factory=list)  # seconds, MiB
+    refusals: Counter[str] = field(default_factory=Counter)  # by reason, without its numbers
+
+
+@dataclass
+class Loop:
+    """Time that begins again and again, as of a recording that is played in a loop."""
+
+    start_ns: int
+    frame: int
+    length: int  # frames
+    left: int  # times
+    played: int = 0
 
 
 class Robot(Node):
@@ -56,18 +88,48 @@ class Robot(Node):
         with open_source(str(DEMO / "tabletop.mp4")) as video:
             self.images = list(video)
         self.truth = np.load(DEMO / "tabletop_labels.npz")["labels"]
-        self.sent: OrderedDict[int, Sent] = OrderedDict()
+        self.sent: OrderedDict[Stamp, Sent] = OrderedDict()
         self.ids: list[int] = []
+        self.log: list[str] = []  # what the node said, oldest first
+        self.labels: tuple[Stamp, np.ndarray] | None = None  # the newest
         self.frame, self.stamp_ns, self.scale = 0, time.time_ns(), 1.0
-        self.silent_until = 0.0
+        self.silent_until = self.next_image = 0.0
+        self.loop: Loop | None = None
+        self.every_frame: Callable[[], None] = lambda: None
+        self._changed_at: float | None = None  # when the stream was last changed, and the node is about to notice
+        self._masks_since = 0  # of good images that were sent after that
+        self._masked_at = -np.inf
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.camera = self.create_publisher(Image, "/camera/image_raw", best_effort)
-        self.query = self.create_publisher(QueryPoints, "/sampt/query_points", 10)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.reference = self.create_publisher(Reference, "/sampt/reference", latched)
+        self.camera_info = self.create_publisher(CameraInfo, "/camera/camera_info", 5)
+        self.depth = self.create_publisher(Image, "/camera/depth", 5)
+        self.query = self.create_publisher(QueryPoints, "/sampt/query_points", 1000)
+        self.reference = self.create_publisher(Reference, "/sampt/reference", LATCHED)
+        self.clicked_point = self.create_publisher(PointStamped, "/clicked_point", 10)
+        self.transforms: Any = None  # None without tf2_ros
+        if importlib.util.find_spec("tf2_ros") is not None:
+            self.transforms = importlib.import_module("tf2_ros").TransformBroadcaster(self)
         self.create_subscription(Image, "/sampt/mask", self.on_mask, 10)
         self.create_subscription(Image, "/sampt/labels", self.on_labels, 10)
         self.create_subscription(TrackedObjects, "/sampt/points", self.on_points, 10)
+        self.create_subscription(PointCloud2, "/sampt/cloud", lambda cloud: self.matching(cloud, "clouds"), 10)
+        self.create_subscription(PoseArray, "/sampt/object_poses", lambda poses: self.matching(poses, "poses"), 10)
+        self.create_subscription(Log, "/rosout", self.on_log, 2000)
+
+    # --- time goes on ---
+
+    def play(self, seconds: float, until: Callable[[], bool] = lambda: False, sends: bool = True) -> bool:
+        """Send images and listen for so many seconds, or until something is true; returns whether it is."""
+        end = time.monotonic() + seconds
+        while not (over := until()) and time.monotonic() < end:
+            now = time.monotonic()
+            if sends and now >= self.next_image:
+                self.send_image()
+                self.next_image = max(self.next_image + 1 / FPS, now)
+            self.every_frame()
+            wait = (self.next_image if sends else now + 0.05) - time.monotonic()
+            rclpy.spin_once(self, timeout_sec=max(0.0, min(wait, end - now)))
+        return over
 
     # --- the camera ---
 
@@ -77,56 +139,141 @@ class Robot(Node):
             return
         self.frame = (self.frame + 1) % len(self.images)
         self.stamp_ns += int(1e9 / FPS)
+        if self.loop is not None:
+            self._follow_loop(self.loop)
         picture = self.images[self.frame]
         if self.scale != 1:
             picture = cv2.resize(picture, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA)
-        self.publish(image_from_array(picture, "rgb8", Header()), good=True)
+        self._send_surroundings()
+        self.publish(image_from_array(picture, "rgb8", Header()))
 
-    def publish(self, image: Image, good: bool) -> None:
-        image.header = Header(stamp=time_from_ns(self.stamp_ns), frame_id=CAMERA)
-        self.sent[self.stamp_ns] = Sent(self.frame, (image.height, image.width), good)
+    def publish(self, image: Image, is_usable: bool = True, is_odd: bool = False, stamp: Stamp | None = None) -> None:
+        """Send an image under the stamp that is due, or under another one.
+
+        is_usable: False if nothing may come of it; is_odd: nothing may come of it unless the stream changes just now
+        """
+        stamp = stamp or divmod(self.stamp_ns, 1_000_000_000)
+        if is_odd:
+            is_usable = self.is_changing
+            self.change()  # if the next one is odd too, the node may believe both
+        image.header = Header(frame_id=CAMERA)
+        image.header.stamp.sec, image.header.stamp.nanosec = stamp
+        self.sent[stamp] = Sent(self.frame, (image.height, image.width), is_usable, is_odd, time.monotonic())
+        self.sent.move_to_end(stamp)
         while len(self.sent) > _KEPT:
             self.sent.popitem(last=False)
         self.camera.publish(image)
-        self.found.counts["images" if good else "damaged images"] += 1
+        self.found.counts["odd images" if is_odd else "images" if is_usable else "damaged images"] += 1
+
+    def change(self) -> None:
+        """The stream is changed, by a jump or a reset: until the node has followed, it may take anything for true."""
+        self._changed_at, self._masks_since = time.monotonic(), 0
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether the node may not have noticed yet how the stream goes on now."""
+        return self._changed_at is not None or self.silence > _AWAKE
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last mask; infinite before the first."""
+        return time.monotonic() - self._masked_at
+
+    def pose(self, stamp: Stamp) -> tuple[np.ndarray, np.ndarray]:
+        """Where the camera is in the world at a time: the rotation's quaternion (4,) x y z w, and metres (3,)."""
+        seconds = stamp[0] % 10_000 + stamp[1] / 1e9
+        half_turn = 0.1 * np.sin(seconds)
+        axis = np.array([0.0, 0.0, np.sin(half_turn), np.cos(half_turn)])
+        return axis, np.array([0.4 * np.sin(seconds / 2), 0.2 * np.cos(seconds / 3), 0.1])
+
+    def _send_surroundings(self) -> None:
+        """What comes with an image: depth, CameraInfo, and where the camera is."""
+        stamp = divmod(self.stamp_ns, 1_000_000_000)
+        header = Header(stamp=time_from_ns(self.stamp_ns), frame_id=CAMERA)
+        labels = self.truth[self.frame]
+        if self.scale != 1:
+            labels = cv2.resize(labels, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_NEAREST)
+        height, width = labels.shape
+        millimetres = np.where(labels > 0, 1000 * THING, 1000 * TABLE).astype(np.uint16)
+        depth = image_from_array(millimetres, "mono16", header)
+        depth.encoding = "16UC1"
+        self.depth.publish(depth)
+        focal, centre = self.scale * FOCAL, ((width - 1) / 2, (height - 1) / 2)
+        k = [focal, 0.0, centre[0], 0.0, focal, centre[1], 0.0, 0.0, 1.0]
+        self.camera_info.publish(CameraInfo(header=header, width=width, height=height, k=k))
+        if self.transforms is not None:
+            (x, y, z, w), move = self.pose(stamp)
+            transform = Transform(translation=Vector3(**dict(zip("xyz", move.tolist()))))
+            transform.rotation = Quaternion(x=x, y=y, z=z, w=w)
+            world = Header(stamp=header.stamp, frame_id=WORLD)
+            self.transforms.sendTransform(TransformStamped(header=world, child_frame_id=CAMERA, transform=transform))
+
+    def _follow_loop(self, loop: Loop) -> None:
+        loop.played += 1
+        if loop.played < loop.length:
+            return
+        loop.played, loop.left = 0, loop.left - 1
+        self.stamp_ns, self.frame = loop.start_ns, loop.frame
+        self.change()
+        if loop.left == 0:
+            self.loop = None
 
     # --- what comes back ---
 
     def matching(self, message: Any, what: str) -> Sent | None:
         """The image that a message belongs to; else it is noted as wrong."""
         self.found.counts[what] += 1
-        sent = self.sent.get(stamp_ns(message.header))
-        if sent is None or not sent.good or message.header.frame_id != CAMERA:
-            self.found.wrong.append(f"{what} with a header that no good image had: {message.header}")
+        sent = self.sent.get((message.header.stamp.sec, message.header.stamp.nanosec))
+        if sent is None or not sent.is_usable or message.header.frame_id != CAMERA:
+            self.found.wrong.append(f"{what} with a header that no good image had: {message.header}; sent: {sent}")
         return sent
 
     def on_mask(self, message: Image) -> None:
         sent = self.matching(message, "masks")
-        if sent and (message.height, message.width) != sent.size:
+        if sent is None:
+            return
+        self._masked_at = time.monotonic()
+        if (message.height, message.width) != sent.size:
             self.found.wrong.append(f"mask of {message.height}x{message.width} for an image of {sent.size}")
+        if self._changed_at is not None and sent.at > self._changed_at and not sent.is_odd:
+            self._masks_since += 1
+            if self._masks_since == 2:  # the first may be of before a reset that is carried out after it
+                self._changed_at = None
 
     def on_labels(self, message: Image) -> None:
         sent = self.matching(message, "labels")
         if sent is None or (message.height, message.width) != self.truth.shape[1:]:
             return
         labels = np.frombuffer(message.data, "<u2").reshape(message.height, message.width)
+        self.labels = ((message.header.stamp.sec, message.header.stamp.nanosec), labels)
         now = self.truth[sent.frame]
         for name in np.unique(labels[labels > 0]):
             mask = labels == name
-            objects = np.bincount(now[mask], minlength=2)[1:]
-            thing = 1 + int(objects.argmax())
-            if objects[thing - 1] < 0.5 * mask.sum():
+            thing, share = self.thing_under(mask, now)
+            if share < 0.5:
                 continue  # a click on the table, or a drifted object: it says nothing of time
             for shift, overlaps in self.found.overlap.items():
                 other = self.truth[(sent.frame + shift) % len(self.truth)] == thing
                 overlaps.append(region_similarity(other, mask))
 
+    @staticmethod
+    def thing_under(mask: np.ndarray, truth: np.ndarray) -> tuple[int, float]:
+        """The thing that a mask (H, W) bool covers most of, and that thing's share of the mask."""
+        counts = np.bincount(truth[mask], minlength=2)[1:]
+        return 1 + int(counts.argmax()), int(counts.max()) / max(1, int(np.count_nonzero(mask)))
+
     def on_points(self, message: TrackedObjects) -> None:
         self.matching(message, "points")
         self.ids = [item.id for item in message.objects]
 
-    def settle(self, seconds: float) -> None:
-        """Listen for a while without sending."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            rclpy.spin_once(self, timeout_sec=0.05)
+    def on_log(self, message: Log) -> None:
+        """Whatever the node says; a fault, an error, and a refusal without a reason are noted as wrong."""
+        if message.name != "sampt":
+            return
+        self.log.append(message.msg)
+        if message.level >= 40 or "because of a fault" in message.msg:  # 40: an error
+            self.found.wrong.append(f"the node says: {message.msg}")
+        if refused := re.match(r"(.*(?:refused|dropped|ignored|looked for again|published)): *(.*)", message.msg):
+            if not refused[2]:
+                self.found.wrong.append(f"a refusal without a reason: {message.msg}")
+            self.found.refusals[re.sub(r"[\d.,-]*\d", "#", f"{refused[1]}: {refused[2]}")[:160]] += 1

@@ -1,19 +1,23 @@
 """Everything that goes wrong around a robot, for as long as you like: does the node live, stay right, and stay small?
 
-The demo's video is played in a loop. Meanwhile objects are clicked, boxed, shown in pictures, corrected and removed at
-random, nonsense is asked for, damaged images come in between, the camera stops, starts again with older stamps or
-another size, and the node is paused, reset, deactivated and reconfigured. Needs the environment of `make setup`.
+The demo's video is played in a loop, with depth where message_filters is installed, by a camera that moves in the
+world where tf2_ros is. Meanwhile objects are clicked, boxed, shown in pictures, corrected and removed at random, by the
+topic, by the service ~/query, by clicks in the world's frame, and by 200 queries at once; nonsense is asked for.
+Damaged images, images of another size and wild stamps come in between, the camera stops, starts again with older stamps
+or another size, time loops, and the node is paused, reset, deactivated and reconfigured, now and then with 50 latched
+pictures waiting for it. Needs the environment of `make setup`.
 
     python benchmarks/soak/soak.py --minutes 30
 
 Prints what happened as JSON. The status is 0 if the node never ended, every mask carried the header and had the size of
-an image that was sent, masks fitted the image of their own stamp better than those before and after, and memory stayed
-flat.
+an image that was sent, masks fitted the image of their own stamp better than those before and after, all queries were
+answered or refused with a reason, no fault was logged, and memory stayed flat.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import signal
@@ -25,11 +29,13 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from mishaps import Mishaps
 from people import People
-from robot import DEMO, FPS, SHIFT, Findings, Robot
+from robot import DEMO, SHIFT, Findings, Robot
 
 START_TIMEOUT = 90.0  # seconds
 FLAT = 1.05, 30.0  # memory may grow by this factor and so many MiB
+SILENT = 240.0  # seconds without a mask, after which the node hangs
 SHORT, FILLING = 300.0, 100.0  # in less than so many seconds by so many MiB: each object still fills its buffers
 
 
@@ -41,22 +47,28 @@ def resident(pid: int) -> float:
 
 def run(robot: Robot, people: People, node: subprocess.Popen[bytes], seconds: float) -> None:
     """Play, act and listen until the time is over or the node ends."""
-    deadline = time.monotonic() + START_TIMEOUT
-    while robot.query.get_subscription_count() == 0 and node.poll() is None and time.monotonic() < deadline:
-        rclpy.spin_once(robot, timeout_sec=0.1)
-    start = next_image = next_act = next_look = time.monotonic()
-    while (now := time.monotonic()) < start + seconds and node.poll() is None:
-        if now >= next_image:
-            robot.send_image()
-            next_image = max(next_image + 1 / FPS, now)
-        if now >= next_act:
-            people.act()
-            next_act = now + people.random.expovariate(1.0)
-        if now >= next_look:
-            if robot.found.counts["masks"]:  # before the first one the models are not all there
-                robot.found.memory.append((now - start, resident(node.pid)))
-            next_look = now + 2
-        rclpy.spin_once(robot, timeout_sec=max(0.0, min(next_image, next_act) - time.monotonic()))
+    start = next_look = time.monotonic()
+
+    def look() -> None:
+        nonlocal next_look
+        now = time.monotonic()
+        if now < next_look or not robot.found.counts["masks"]:  # before the first one the models are not all there
+            return
+        next_look = now + 2
+        if node.poll() is None:
+            robot.found.memory.append((now - start, resident(node.pid)))
+        if robot.silence > SILENT:
+            robot.found.wrong.append(f"no mask for {robot.silence:.0f} s")
+
+    robot.play(START_TIMEOUT, lambda: robot.query.get_subscription_count() > 0 or node.poll() is not None, sends=False)
+    robot.every_frame = look
+    actions = people.actions | Mishaps(robot, people).actions
+    start = time.monotonic()
+    while time.monotonic() < start + seconds and node.poll() is None:
+        (action,) = people.random.choices(list(actions), list(actions.values()))
+        robot.found.counts[action.__name__] += 1
+        action()
+        robot.play(people.random.expovariate(1.0), lambda: node.poll() is not None)
     if node.poll() is not None:
         robot.found.wrong.append(f"the node ended with status {node.returncode}")
 
@@ -73,11 +85,14 @@ def judged(found: Findings) -> dict[str, Any]:
     fit = {shift: float(np.mean(overlaps)) if overlaps else 0.0 for shift, overlaps in found.overlap.items()}
     if fit[0] <= max(fit[-SHIFT], fit[SHIFT]):
         wrong.append(f"masks fit other images better than their own: mean J {fit}")
+    if found.counts["clicks in space on something else"] > 2 + 0.2 * found.counts["clicks in space on their thing"]:
+        wrong.append("clicks in space start objects on something else")
     if not found.counts["masks"]:
         wrong.append("no mask came")
     return {
         "wrong": wrong,
-        "counts": dict(found.counts),
+        "counts": dict(sorted(found.counts.items())),
+        "refusals": dict(found.refusals.most_common()),
         "memory_mib": {"by quarter": [round(held) for held in quarters], "most": round(float(memory.max()))},
         "mean_j_by_shift": {f"{shift:+d} frames": round(value, 3) for shift, value in fit.items()},
     }
@@ -94,6 +109,17 @@ def stop(node: subprocess.Popen[bytes], found: Findings) -> None:
         found.wrong.append("the node did not end within 30 s of Ctrl-C")
 
 
+def node_command(preset: str) -> list[str]:
+    """What starts the node, with depth if that can be paired with images here."""
+    topics = {"image": "/camera/image_raw", "camera_info": "/camera/camera_info", "depth": "/camera/depth"}
+    parameters = {"preset": preset, "tf_timeout": "2.0"}  # on a loaded machine transforms come late
+    if importlib.util.find_spec("message_filters") is not None:
+        parameters |= {"use_depth": "true", "broadcast_tf": "true"}
+    remappings = [part for name, topic in topics.items() for part in ("-r", f"{name}:={topic}")]
+    settings = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+    return [sys.executable, "-m", "sampt_ros.ros.node", "--ros-args", *remappings, *settings]
+
+
 def main() -> None:
     """Run, report, and end with status 1 if anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,8 +129,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))  # apart from other robots on this network
-    command = [sys.executable, "-m", "sampt_ros.ros.node", "--ros-args", "-r", "image:=/camera/image_raw"]
-    node = subprocess.Popen([*command, "-p", f"preset:={options.preset}"], start_new_session=True, cwd=DEMO)
+    node = subprocess.Popen(node_command(options.preset), start_new_session=True, cwd=DEMO)
     rclpy.init()
     robot = Robot()
     try:

@@ -38,7 +38,7 @@ class BagRecorder:
         self._outputs = {
             f"{NODE}/{name}": output
             for name, output in OUTPUTS.items()
-            if (overlay or name != "overlay") and (depth or not output.needs_depth)
+            if (overlay or name != "overlay") and (depth or not output.needs_depth) and not output.is_compressed
         }
         self._writer: BagWriter | None = None
 

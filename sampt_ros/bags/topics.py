@@ -24,6 +24,7 @@ from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import SourceError
 from sampt_ros.messages.compressed_depth import TRANSPORT, is_compressed_depth
 from sampt_ros.messages.outputs import OUTPUTS
+from sampt_ros.messages.topics import mouse_topics
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ class Inputs:
     image        of type IMAGE or COMPRESSED_IMAGE
     depth        of type IMAGE or COMPRESSED_IMAGE, registered to the images; None: there is none
     queries      of type QUERY_POINTS; None: there is none
-    reference    of type REFERENCE; mouse: clicks in rqt_image_view; None: there is none
+    reference    of type REFERENCE; None: there is none
+    mouse        clicks in rqt_image_view, in the images or in an overlay
     camera_info  the camera of the images, for 3D clicks and depth; None: there is none, or it is not known which
     clicks       3D clicks: POSITIVE or NEGATIVE by topic
     """
@@ -74,7 +76,7 @@ class Inputs:
     queries: Topic | None = None
     camera_info: Topic | None = None
     reference: Topic | None = None
-    mouse: Topic | None = None
+    mouse: tuple[Topic, ...] = ()
     clicks: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -85,7 +87,7 @@ class Inputs:
     @property
     def asking(self) -> set[str]:
         """Those that may say what to track."""
-        return _names(self.queries, self.reference, self.mouse) | self.clicks.keys()
+        return _names(self.queries, self.reference, *self.mouse) | self.clicks.keys()
 
 
 def look_at(bag: BagReader) -> dict[str, Look]:
@@ -121,13 +123,14 @@ def choose_inputs(
             f"which is depth else; {_listed(topics)}"
         )
     camera = _camera_info(topics, looks, camera_info, chosen.name)
+    mouse = mouse_topics(chosen.name.removesuffix("/compressed"), NODE)
     return Inputs(
         chosen,
         _depth(topics, looks, depth, chosen.name, camera),
         _chosen(topics, queries, "--queries", topics, QUERY_POINTS),
         camera,
         _of_type(topics, _REFERENCE, REFERENCE),
-        _of_type(topics, f"{chosen.name.removesuffix('/compressed')}_mouse_left", POINT),
+        tuple(topic for name in mouse if (topic := _of_type(topics, name, POINT))),
         {name: label for name, label in _CLICKS.items() if _of_type(topics, name, POINT_STAMPED)},
     )
 

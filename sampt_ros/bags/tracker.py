@@ -66,7 +66,7 @@ class BagTracker:
         for topic, answer in (
             (inputs.queries, self._on_query),
             (inputs.reference, self._on_reference),
-            (inputs.mouse, self._on_mouse),
+            *((topic, self._on_mouse) for topic in inputs.mouse),
             (inputs.camera_info, self._on_camera_info),
             (inputs.depth, self._on_depth),
         ):

@@ -62,5 +62,6 @@ def classes() -> MessageClasses:
         PointCloud2=known[POINT_CLOUD],
         PointField=known["sensor_msgs/msg/PointField"],
         Image=known[IMAGE],
+        CompressedImage=known[COMPRESSED_IMAGE],
         data=lambda array: array,
     )

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 _HELP = """
 Every image of the bag is tracked, as fast as it goes. What to track comes from the bag (sampt_ros/QueryPoints,
-/sampt/reference, IMAGE_mouse_left of rqt_image_view, and 3D clicks on /clicked_point and
-/sampt/clicked_background in the images' own frame), or from --point, --box and --mask, in pixels of the first
-image (those after --start N in image N, counted from 0), or --reference; see `sampt track --help`.
+/sampt/reference, rqt_image_view's clicks on IMAGE_mouse_left and /sampt/overlay_mouse_left, and 3D clicks on
+/clicked_point and /sampt/clicked_background in the images' own frame), or from --point, --box and --mask, in pixels of
+the first image (those after --start N in image N, counted from 0), or --reference; see `sampt track --help`.
 
 examples:
   sampt bag recording/ tracked/ --point 320,240

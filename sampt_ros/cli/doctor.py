@@ -211,10 +211,7 @@ def _ros() -> Iterator[Check]:
     if _is_installed("rclpy"):
         yield _middleware(group)
     yield _module(group, "sampt_ros.msg", "make setup, then . install/setup.bash")
-    bridge = "cv_bridge" if _is_installed("cv_bridge") else "rosbags.image"
-    there = _is_installed(bridge)
-    advice = "apt install ros-DISTRO-cv-bridge, or pip install rosbags-image"
-    yield Check(group, "cv_bridge or rosbags.image", there, bridge if there else "", advice)
+    yield _color_backend(group)
     for module, purpose in (
         ("tf2_ros", "3D clicks in other frames than the camera's"),
         ("message_filters", "pairing masks with images"),
@@ -222,6 +219,18 @@ def _ros() -> Iterator[Check]:
     ):
         package = module.replace("_", "-") + ("-py" if module == "tf2_ros" else "")
         yield _module(group, module, f"for {purpose}: apt install ros-DISTRO-{package}")
+
+
+def _color_backend(group: str) -> Check:
+    """What converts rare encodings, as the node chooses it; cv_bridge that it would refuse is named with the reason."""
+    name, advice = "cv_bridge or rosbags.image", "apt install ros-DISTRO-cv-bridge, or pip install rosbags-image"
+    try:
+        importlib.import_module("sampt_ros.ros.conversions").ros_cv_bridge()
+    except ImportError as error:
+        refused = f"; {_one_line(error)}" if _is_installed("cv_bridge") else ""
+        there = _is_installed("rosbags.image")
+        return Check(group, name, there, f"{'rosbags.image' if there else 'neither'}{refused}", advice)
+    return Check(group, name, True, "cv_bridge")
 
 
 def _middleware(group: str) -> Check:

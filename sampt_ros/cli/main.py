@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from sampt_ros.cli import bag, benchmark, doctor, evaluate, models, track
 from sampt_ros.errors import SamPtError
+from sampt_ros.utils.allocator import use_one_arena
 
 _ERROR, _INTERRUPTED, _TERMINATED = 2, 130, 143  # exit statuses
 
@@ -22,6 +23,8 @@ class _Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `sampt` with these arguments (default: the command line's) and return its exit status."""
+    if arguments is None:  # The process is the command's own.
+        use_one_arena()
     parsed = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     if parsed.verbose:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from sampt_ros.cli import common
 from sampt_ros.errors import QueryError
-from sampt_ros.io.result_folder import Recorder
+from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import FrameSource, open_source
 from sampt_ros.streaming.offline.video_tracker import VideoTracker
 from sampt_ros.tracking.sam_pt import SamPt
@@ -83,13 +83,13 @@ def _run(parsed: argparse.Namespace) -> int:
             if parsed.both_ways:
                 for _ in tqdm(tracker.look_back(source, parsed.max_frames), "backwards", unit="frame", disable=None):
                     pass
-            _record(tracker, source, Recorder(parsed.out, source.fps), parsed.max_frames)
+            _record(tracker, source, ResultFolder(parsed.out, source.fps), parsed.max_frames)
     if not tracker.started:
         raise QueryError("expected at least one object that can be started; the warnings above say why none can")
     return 0
 
 
-def _record(tracker: VideoTracker, source: FrameSource, recorder: Recorder, most: int | None) -> None:
+def _record(tracker: VideoTracker, source: FrameSource, recorder: ResultFolder, most: int | None) -> None:
     """Track forwards and write every frame, at most so many, and print what it came to."""
     lengths = [length for length in (source.length, most) if length]
     frames = itertools.islice(source.numbered(), most)
@@ -103,7 +103,7 @@ def _record(tracker: VideoTracker, source: FrameSource, recorder: Recorder, most
             print(_track_summary(recorder, len(tracker.started), source.skipped, tracker.dropped))
 
 
-def _track_summary(recorder: Recorder, objects: int, unreadable: int, dropped: int) -> str:
+def _track_summary(recorder: ResultFolder, objects: int, unreadable: int, dropped: int) -> str:
     tracked = common.tracked(recorder.frames, recorder.seconds, recorder.masks)
     lost = ", ".join(f"{count} {what}" for count, what in ((unreadable, "unreadable"), (dropped, "dropped")) if count)
     frames = f"{recorder.frames} frames ({lost})" if lost else f"{recorder.frames} frames"

@@ -45,11 +45,15 @@ class Window:
     def cut(self, image: np.ndarray, size: int | None = None) -> np.ndarray:
         """This part of an image (H, W, 3) uint8 or of a map (H, W), scaled to (size, size[, 3]).
 
-        Beyond an image lies the mean colour of photographs, beyond a map 0. size: default, the window's own
+        A map of bool becomes one of float32. Beyond an image lies the mean colour of photographs, beyond a map 0.
+
+        size: default, the window's own
         """
         height, width = image.shape[:2]
         right, bottom = self.left + self.side, self.top + self.side
         part = image[max(self.top, 0) : bottom, max(self.left, 0) : right]
+        if part.dtype == bool:
+            part = part.astype(np.float32)
         beyond = (max(-self.top, 0), max(bottom - height, 0), max(-self.left, 0), max(right - width, 0))
         if any(beyond):
             fill = _OUTSIDE if image.ndim == 3 else 0
@@ -66,12 +70,16 @@ class Window:
         return full
 
     def paste_into(self, image: np.ndarray, values: np.ndarray) -> None:
-        """Write a map (n, n) float32 of the window over its part of a map (H, W) float32 of the image."""
+        """Write a map (n, n) float32 of the window over its part of a map (H, W) of the image.
+
+        Into a map of bool goes where the values are above 0.
+        """
         left, top = max(self.left, 0), max(self.top, 0)
         scaled = cv2.resize(values, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
         part = image[top : self.top + self.side, left : self.left + self.side]
         height, width = part.shape
-        part[:] = scaled[top - self.top :, left - self.left :][:height, :width]
+        inside = scaled[top - self.top :, left - self.left :][:height, :width]
+        part[:] = inside > 0 if part.dtype == bool else inside
 
     def to_window(self, xy: np.ndarray, size: int | None = None) -> np.ndarray:
         """Image pixels (n, 2) as pixels of the window scaled to `size` (default: the window's own)."""

@@ -19,10 +19,10 @@ from sampt_ros.io.video import write_image
 from sampt_ros.io.video_writer import VideoWriter, video_writer
 
 
-class Recorder:
+class ResultFolder:
     """Writes every frame's result to a folder; the files are usable also if tracking stops early.
 
-        with Recorder(folder, fps) as recorder:
+        with ResultFolder(folder, fps) as recorder:
             for image, result in track(...):
                 recorder.add(image, result)
 
@@ -49,7 +49,7 @@ class Recorder:
         self._files: list[TextIO] = []
         self._video: VideoWriter | None = None
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> ResultFolder:
         return self
 
     def __exit__(

@@ -53,7 +53,7 @@ def _decoded(data: bytes, format_: str) -> np.ndarray:
             raise FrameError(f"expected PNG data, or RVL where the format names it; got {format_!r}")
         return _from_rvl(data)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        image: np.ndarray | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:  # the size that the data name is beyond all bounds
         image = None
     if image is None or image.ndim != 2 or image.dtype != np.uint16:

@@ -37,6 +37,7 @@ class MessageClasses:
     PointCloud2: Any
     PointField: Any
     Image: Any
+    CompressedImage: Any
     data: Callable[[np.ndarray], Any]
 
 
@@ -71,7 +72,7 @@ def object_poses(found: Mapping[int, ObjectSurface], header: Any, classes: Messa
 
 
 def point_cloud(points: np.ndarray, header: Any, classes: MessageClasses) -> Any:
-    """(n,) records `depth.CLOUD` as an unordered sensor_msgs/PointCloud2."""
+    """(n,) records `surfaces.CLOUD` as an unordered sensor_msgs/PointCloud2."""
     kinds = classes.PointField
     fields = [
         kinds(name=name, offset=offset, datatype=getattr(kinds, _CLOUD_TYPES.get(name, "FLOAT32")), count=1)

@@ -1,4 +1,4 @@
-"""The six messages that a tracked frame becomes, made once for the node and for bags."""
+"""The messages that a tracked frame becomes, made once for the node and for bags."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
 from sampt_ros.geometry.surfaces import cloud
@@ -24,12 +25,14 @@ class Output:
     make        makes it of a frame
     waits       whether depth adds to it, so that it is published when the frame has its depth or will not get any
     needs_depth whether there is none for a frame without depth
+    is_compressed  whether it is another one in fewer bytes, which bags do without
     """
 
     type: str
     make: Callable[[TrackedFrame, MessageClasses], Any]
     waits: bool = False
     needs_depth: bool = False
+    is_compressed: bool = False
 
     def is_made_of(self, frame: TrackedFrame) -> bool:
         """Whether there is such a message for a frame."""
@@ -46,6 +49,15 @@ def _labels(frame: TrackedFrame, classes: MessageClasses) -> Any:
 
 def _overlay(frame: TrackedFrame, classes: MessageClasses) -> Any:
     return _image(draw(frame.image, frame.result), "rgb8", frame, classes)
+
+
+def _compressed_mask(frame: TrackedFrame, classes: MessageClasses) -> Any:
+    return _compressed(frame.result.mask, ".png", "mono8; png compressed ", frame, classes)
+
+
+def _compressed_overlay(frame: TrackedFrame, classes: MessageClasses) -> Any:
+    picture = cv2.cvtColor(draw(frame.image, frame.result), cv2.COLOR_RGB2BGR)
+    return _compressed(picture, ".jpg", "rgb8; jpeg compressed bgr8", frame, classes)
 
 
 def _points(frame: TrackedFrame, classes: MessageClasses) -> Any:
@@ -66,11 +78,19 @@ def _image(array: np.ndarray, encoding: str, frame: TrackedFrame, classes: Messa
     return classes.Image(header=frame.header, **{**held, "data": classes.data(held["data"])})
 
 
-# By the topic's name below the node's own. Of those that do not wait the overlay is last: no mask waits for it.
+def _compressed(array: np.ndarray, suffix: str, form: str, frame: TrackedFrame, classes: MessageClasses) -> Any:
+    """form: what image_transport's subscribers decode by."""
+    data = cv2.imencode(suffix, array)[1]
+    return classes.CompressedImage(header=frame.header, format=form, data=classes.data(data.reshape(-1)))
+
+
+# By the topic's name below the node's own. Of those that do not wait the overlays are last: no mask waits for them.
 OUTPUTS = {
     "mask": Output("sensor_msgs/msg/Image", _mask),
     "labels": Output("sensor_msgs/msg/Image", _labels),
+    "mask/compressed": Output("sensor_msgs/msg/CompressedImage", _compressed_mask, is_compressed=True),
     "overlay": Output("sensor_msgs/msg/Image", _overlay),
+    "overlay/compressed": Output("sensor_msgs/msg/CompressedImage", _compressed_overlay, is_compressed=True),
     "points": Output("sampt_ros/msg/TrackedObjects", _points, waits=True),
     "object_poses": Output("geometry_msgs/msg/PoseArray", _object_poses, waits=True, needs_depth=True),
     "cloud": Output("sensor_msgs/msg/PointCloud2", _cloud, waits=True, needs_depth=True),

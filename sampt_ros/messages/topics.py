@@ -30,7 +30,8 @@ ENDPOINTS = (
         "depth",
         "sensor_msgs/Image",
         "with `use_depth`: depth images registered to the camera's images and of their size, 16UC1 in millimetres or "
-        "32FC1 in metres (REP 118); an image and its depth may be `depth_slop` seconds apart",
+        "32FC1 in metres (REP 118); with `depth_transport: compressedDepth` a sensor_msgs/CompressedImage on "
+        "`depth/compressedDepth` (PNG or RVL). An image and its depth may be `depth_slop` seconds apart",
     ),
     Endpoint(
         "in",
@@ -59,7 +60,8 @@ ENDPOINTS = (
         "in",
         "image_mouse_left",
         "geometry_msgs/Point",
-        "a click in rqt_image_view, in pixels; the topic's name is the remapped image topic followed by `_mouse_left`",
+        "a click in rqt_image_view, in pixels; the topic's name is that of the view followed by `_mouse_left`: the "
+        "remapped image topic or `~/overlay`, each also with `/compressed`",
     ),
     Endpoint(
         "out",
@@ -76,6 +78,12 @@ ENDPOINTS = (
         "points; 3D positions are NaN without depth",
     ),
     Endpoint("out", "~/overlay", "sensor_msgs/Image", "rgb8: the image with masks and points drawn on it, for people"),
+    Endpoint(
+        "out",
+        "~/mask/compressed, ~/overlay/compressed",
+        "sensor_msgs/CompressedImage",
+        "the same as PNG (mask) and JPEG (overlay), as image_transport names them",
+    ),
     Endpoint(
         "out",
         "~/object_poses",
@@ -117,3 +125,12 @@ ENDPOINTS = (
         "service", "~/pause", "std_srvs/SetBool", "true: images are ignored and nothing is published, until false"
     ),
 )
+
+
+def mouse_topics(image: str, node: str) -> tuple[str, ...]:
+    """Where rqt_image_view publishes clicks in the images and in the overlay, raw or compressed.
+
+    image: the topic of the raw images; node: what the node's own topics begin with.
+    """
+    views = (image, f"{node}/overlay")
+    return tuple(f"{view}{form}_mouse_left" for view in views for form in ("", "/compressed"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from array import array as byte_array
 from collections.abc import Mapping
 from functools import cache
@@ -14,7 +15,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, Transform, TransformStamped, Vector3
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from sensor_msgs.msg import Image, PointCloud2, PointField, RegionOfInterest
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField, RegionOfInterest
 from std_msgs.msg import Header
 
 from sampt_ros.config.options import Option
@@ -59,18 +60,34 @@ __all__ = [
 
 
 def cv_bridge_backend() -> Backend | None:
-    """ROS 2's cv_bridge, or None: not the package of that name on PyPI, which is ROS 1's and gets encodings wrong."""
+    """ROS 2's cv_bridge, or None where it cannot be used."""
+    try:
+        bridge = ros_cv_bridge().CvBridge()
+    except ImportError:
+        return None
+    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
+
+
+def ros_cv_bridge() -> Any:
+    """The module cv_bridge of ROS 2; raises ImportError with the reason where it cannot be used.
+
+    The package of that name on PyPI is ROS 1's and gets encodings wrong.
+    """
     try:
         prefix = importlib.import_module("ament_index_python.packages").get_package_prefix("cv_bridge")
+    except (ImportError, LookupError):
+        there = importlib.util.find_spec("cv_bridge")
+        found = f"the one in {Path(there.origin).parent} is another" if there and there.origin else "it is not there"
+        raise ImportError(f"expected cv_bridge of a ROS 2 installation; {found}") from None
+    try:
         module = importlib.import_module("cv_bridge")
         # Its compiled half, which fails to load beside a numpy that it was not built for.
         importlib.import_module("cv_bridge.boost.cv_bridge_boost")
-    except (ImportError, LookupError, AttributeError, OSError, SystemError):
-        return None
+    except (ImportError, AttributeError, OSError, SystemError) as error:
+        raise ImportError(f"cv_bridge does not load: {' '.join(str(error).split())}") from None
     if Path(prefix) not in Path(module.__file__ or "").parents:
-        return None
-    bridge = module.CvBridge()
-    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
+        raise ImportError(f"expected cv_bridge of {prefix}; Python finds {module.__file__}")
+    return module
 
 
 def image_from_array(array: np.ndarray, encoding: str, header: Header) -> Image:
@@ -96,7 +113,7 @@ def time_from_ns(ns: int) -> Time:
 
 
 def object_transforms(found: Mapping[int, ObjectSurface], header: Header, prefix: str) -> list[TransformStamped]:
-    """The same as transforms from the camera's frame to PREFIX/object_ID."""
+    """The poses of all objects that have one, as transforms from the camera's frame to PREFIX/object_ID."""
     return [
         TransformStamped(header=header, child_frame_id=f"{prefix}/object_{name}", transform=_transform(surface))
         for name, surface in found.items()
@@ -159,6 +176,7 @@ def message_classes() -> MessageClasses:
         PointCloud2,
         PointField,
         Image,
+        CompressedImage,
         bytes_for_message,
     )
 

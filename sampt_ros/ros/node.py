@@ -26,6 +26,7 @@ from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages.compressed_depth import TRANSPORT
 from sampt_ros.messages.outputs import OUTPUTS
+from sampt_ros.messages.topics import mouse_topics
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
@@ -48,6 +49,7 @@ from sampt_ros.tracking.sam_pt import SamPt
 
 _CLASSES = {
     "sensor_msgs/msg/Image": Image,
+    "sensor_msgs/msg/CompressedImage": CompressedImage,
     "sensor_msgs/msg/PointCloud2": PointCloud2,
     "geometry_msgs/msg/PoseArray": PoseArray,
     "sampt_ros/msg/TrackedObjects": TrackedObjects,
@@ -124,6 +126,7 @@ class SamptNode(LifecycleNode):
         assert self._stream is not None, "the life cycle configures first"
         try:
             self._mailbox = Mailbox()
+            self._paused = False
             self._apply_settings(self._stream)
             self._subscribe(self._stream)
             self._worker = Worker(self._mailbox, self._stream, self._work_on)
@@ -204,7 +207,8 @@ class SamptNode(LifecycleNode):
         self._input(Reference, "~/reference", self._on_reference, LATCHED)
         self._input(PointStamped, "/clicked_point", partial(self._on_click, POSITIVE))
         self._input(PointStamped, "~/clicked_background", partial(self._on_click, NEGATIVE))
-        self._input(Point, f"{self.resolve_topic_name('image')}_mouse_left", self._on_mouse)
+        for topic in mouse_topics(self.resolve_topic_name("image"), "~"):
+            self._input(Point, topic, self._on_mouse)
         self._listen_to_latched_camera_info()
         self._listen_to_depth(stream)
         self._listen_to_tf(stream)
@@ -238,6 +242,8 @@ class SamptNode(LifecycleNode):
             except ImportError:
                 self._log.info("tf2_ros is not installed: 3D clicks in the camera's frame only, no broadcasts")
                 return
+        if stream.clicks.transforms is not self._tf:
+            self._tf.clear()  # A stream that is new knows nothing of the time that these transforms are of.
         stream.clicks.transforms = self._tf
 
     # --- what comes in; all but the storing is left to the worker ---
@@ -307,8 +313,11 @@ class SamptNode(LifecycleNode):
         return response
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._paused = request.data
-        response.success, response.message = True, "paused" if request.data else "running"
+        """Pause or go on; an activation always begins without a pause."""
+        response.success = self._worker is not None
+        self._paused = request.data and response.success
+        response.message = ("paused" if request.data else "running") if response.success else "the node is not active"
+        self._log.info(f"pause: {response.message}")
         return response
 
     # --- the worker's thread ---
@@ -331,14 +340,9 @@ class SamptNode(LifecycleNode):
         """Publish what depth adds to of these frames."""
         for frame in frames:
             self._publish(frame, waits=True)
-            self._broadcast(frame)
-
-    def _broadcast(self, frame: TrackedFrame) -> None:
-        """Send the objects' poses to TF, which knows no frame without a name."""
-        if frame.surfaces and self._tf is not None and self._settings.node.broadcast_tf and frame.header.frame_id:
-            with self._failures.task(f"the poses of {frame.event.name} are not broadcast"):
-                prefix = self.get_fully_qualified_name().lstrip("/")
-                self._tf.broadcast(conversions.object_transforms(frame.surfaces, frame.header, prefix))
+            if self._tf is not None and self._settings.node.broadcast_tf and not frame.failed:
+                with self._failures.task(f"the poses of {frame.event.name} are not broadcast"):
+                    self._tf.broadcast(frame, prefix=self.get_fully_qualified_name().lstrip("/"))
 
     def _publish(self, frame: TrackedFrame, waits: bool) -> None:
         """Publish what somebody listens to; every message carries the header of the image it belongs to."""

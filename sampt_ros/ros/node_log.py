@@ -19,25 +19,25 @@ class NodeLog:
         self._told: dict[str, float] = {}
 
     def debug(self, message: str) -> None:
-        if self._is_heard():
+        if self._context_is_alive():
             self._logger.debug(message)
 
     def info(self, message: str) -> None:
-        if self._is_heard():
+        if self._context_is_alive():
             self._logger.info(message)
 
     def warning(self, message: str) -> None:
-        if self._is_heard():
+        if self._context_is_alive():
             self._logger.warning(message)
 
     def error(self, message: str) -> None:
         """A fault with its trace, which may come again with every frame."""
-        if self._is_heard() and self._is_due(message):
+        if self._context_is_alive() and self._is_due(message):
             self._logger.error(message)
 
     def repeated(self, message: str) -> None:
         """A warning that may come again with every frame."""
-        if self._is_heard() and self._is_due(message):
+        if self._context_is_alive() and self._is_due(message):
             self._logger.warning(message)
 
     def _is_due(self, message: str) -> bool:
@@ -48,6 +48,6 @@ class NodeLog:
         self._told[kind] = now
         return True
 
-    def _is_heard(self) -> bool:
+    def _context_is_alive(self) -> bool:
         """What fails while the process is being stopped is nobody's concern."""
         return bool(self._context.ok())

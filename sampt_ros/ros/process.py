@@ -10,12 +10,14 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 
 from sampt_ros.ros.fastdds import enlarge_shared_memory
+from sampt_ros.utils.allocator import use_one_arena
 
 
 @contextmanager
 def ros(args: Sequence[str] | None) -> Iterator[None]:
     """ROS is there inside; SIGINT or SIGTERM ends what is inside, which may still clean up after itself."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the start script had it end the process at once
+    use_one_arena()
     enlarge_shared_memory()
     try:
         rclpy.init(args=args)

@@ -9,9 +9,12 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 OVERRIDABLE = QoSOverridingOptions(
     (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
 )
-RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)  # every subscriber matches it
-# A detector may send a burst of queries, and none is to be lost; nor is a reference of before the node was there.
+RELIABLE = QoSProfile(
+    depth=5, reliability=ReliabilityPolicy.RELIABLE
+)  # works with reliable and with best-effort subscribers
+# A detector may send a burst of queries, and none is to be lost.
 QUERIES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+# The same for what was published before the node started.
 LATCHED = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)  # a late image is dropped, never queued
 # Reliable, so that reliable and best-effort subscribers both match; deep enough for the burst after a hiccup.

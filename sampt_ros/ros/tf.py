@@ -11,6 +11,8 @@ from rclpy.time import Time
 
 from sampt_ros.errors import QueryError
 from sampt_ros.geometry.camera import transform_point
+from sampt_ros.ros.conversions import object_transforms
+from sampt_ros.streaming.tracked_frame import TrackedFrame
 
 
 class TfTransforms:
@@ -40,7 +42,9 @@ class TfTransforms:
         """Forget all transforms: time has jumped."""
         self._buffer.clear()
 
-    def broadcast(self, transforms: list[Any]) -> None:
-        """Send geometry_msgs/TransformStamped messages."""
-        if transforms:
+    def broadcast(self, frame: TrackedFrame, prefix: str) -> None:
+        """Send where depth shows the objects as frames PREFIX/object_ID of the camera's; it has to have a name."""
+        if not frame.surfaces or not frame.header.frame_id:
+            return
+        if transforms := object_transforms(frame.surfaces, frame.header, prefix):
             self._broadcaster.sendTransform(transforms)

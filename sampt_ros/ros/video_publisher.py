@@ -23,8 +23,6 @@ from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -33,10 +31,8 @@ from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.io.video import open_source
 from sampt_ros.ros.conversions import bytes_for_message, image_from_array, parameter_descriptor, time_from_ns
 from sampt_ros.ros.process import ros
+from sampt_ros.ros.qos import OVERRIDABLE, PLAYED
 
-# Reliable, so that reliable and best-effort subscribers both match; deep enough for the burst after a hiccup. Copied
-# for every topic: an override is written into the profile itself.
-_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _MATCHING_S = 0.5  # a subscriber that we see may not see us yet
 _POLL_S = 0.05  # how often we look for subscribers
 _LINGER_S = 0.5  # how long the last frame may take to arrive
@@ -54,12 +50,11 @@ class VideoPublisher(Node):
         self._source = open_source(self._config.source)
         self._rate = self._config.rate or self._source.fps
         self._info = camera_info(self._source.size, self._config)
-        overridable = QoSOverridingOptions.with_default_policies()
         kind, topic = Image, self.resolve_topic_name("image_raw")
         if self._config.image_transport == "compressed":
             kind, topic = CompressedImage, f"{topic}/compressed"
-        self._images = self.create_publisher(kind, topic, copy(_QOS), qos_overriding_options=overridable)
-        self._infos = self.create_publisher(CameraInfo, "camera_info", copy(_QOS), qos_overriding_options=overridable)
+        self._images = self.create_publisher(kind, topic, copy(PLAYED), qos_overriding_options=OVERRIDABLE)
+        self._infos = self.create_publisher(CameraInfo, "camera_info", copy(PLAYED), qos_overriding_options=OVERRIDABLE)
 
     def play(self) -> None:
         """Publish every frame when it is due, then wait until the last has arrived."""

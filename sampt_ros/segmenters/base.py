@@ -105,12 +105,7 @@ class MaskDecoded(Decoded):
     iou: np.ndarray
 
     def boxes(self) -> np.ndarray:
-        boxes = np.full((len(self.logits), 4), np.nan, np.float32)
-        for row, mask in enumerate(self.masks()):
-            if mask.any():
-                x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-                boxes[row] = x, y, x + width - 1, y + height - 1
-        return boxes
+        return boxes_of(self.masks())
 
     def masks(self) -> np.ndarray:
         return self.logits > 0
@@ -122,6 +117,16 @@ class MaskDecoded(Decoded):
         logits, iou = self.logits.copy(), self.iou.copy()
         logits[rows], iou[rows] = other.logits, other.scores()
         return replace(self, logits=logits, iou=iou)
+
+
+def boxes_of(masks: np.ndarray) -> np.ndarray:
+    """(B, 4) float32 x_min, y_min, x_max, y_max of masks (B, H, W) bool in pixels, NaN where a mask is empty."""
+    boxes = np.full((len(masks), 4), np.nan, np.float32)
+    for row, mask in enumerate(masks):
+        if mask.any():
+            x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+            boxes[row] = x, y, x + width - 1, y + height - 1
+    return boxes
 
 
 class Segmenter(ABC, Generic[Embedding, Memory]):

@@ -55,7 +55,7 @@ class Clicks:
         self._depth = depth
 
     def in_view(self, x: float, y: float) -> tuple[float, float]:
-        """The pixel that a click in rqt_image_view means: at the right and lower border it may be one too far.
+        """The pixel that a click in rqt_image_view means: at the image's right edge it reports x = width, one too far.
 
         Raises QueryError before the first image.
         """

@@ -31,6 +31,12 @@ class Continuity:
         self._stamp_ns: int | None = None  # of the last frame that was accepted
         self._shape: tuple[int, ...] = ()  # of its image
         self._odd: tuple[object, int] = (None, 0)  # how the last frames were odd, and how many of them
+        self._before_ns: int | None = None  # stamp of the last frame before the stream began anew
+
+    def begin_anew(self) -> None:
+        """Accept the next frame, whatever it is; if it is older than those before, that is a change still."""
+        self._before_ns = self._before_ns if self._stamp_ns is None else self._stamp_ns
+        self._stamp_ns, self._shape, self._odd = None, (), (None, 0)
 
     def check(self, stamp_ns: int, shape: tuple[int, ...]) -> Change | None:
         """Accept the next frame, with the shape of its image; returns what has changed, if anything has.
@@ -38,7 +44,7 @@ class Continuity:
         Raises FrameError for a frame that is older than the last one, more than 10 s later, or of another size, unless
         the four before it were odd in the same way.
         """
-        change = None
+        change = self._jump_since_before(stamp_ns) if self._stamp_ns is None else None
         oddity = self._oddity(stamp_ns, shape)
         if oddity is None:
             if stamp_ns == 0 or stamp_ns != self._stamp_ns:  # two equal stamps do not show that time goes on
@@ -56,6 +62,13 @@ class Continuity:
     def is_near(self, stamp_ns: int) -> bool:
         """Whether a frame of this stamp may follow the last one."""
         return self._stamp_ns is None or 0 < stamp_ns - self._stamp_ns <= _AHEAD_NS
+
+    def _jump_since_before(self, stamp_ns: int) -> Change | None:
+        """What the first frame since the stream began anew says of the time before, which transforms may be of."""
+        if self._before_ns is None or stamp_ns >= self._before_ns:
+            return None
+        back = (self._before_ns - stamp_ns) / 1e9
+        return Change(f"time jumped back by {back:.3f} s during the reset", drops_objects=False)
 
     def _oddity(self, stamp_ns: int, shape: tuple[int, ...]) -> tuple[object, str, Change] | None:
         """How a frame is odd, what was expected, and what it means if the next ones are so too."""

@@ -22,12 +22,14 @@ _RECENT = 30  # images and depth whose times are compared then
 
 _MOST_KEPT = 120  # depth images, whatever the history: one of 1280x720 takes 1.8 MB
 
+_CAMERA_PATIENCE_NS = 1_000_000_000  # of depth, that a recorded frame waits for a CameraInfo
+
 LoadDepth = Callable[[], np.ndarray]  # (H, W) uint16 millimetres or float metres, or raises FrameError
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What a policy decides by: of the oldest frame that waits, and of the depth that has come.
+    """The facts that a WaitingPolicy decides on: the oldest waiting frame, and the depth received so far.
 
     time_ns     when that frame was taken
     frames      how many frames wait
@@ -67,20 +69,21 @@ class LiveWaiting:
 
     A frame waits until depth of a later time is there, two newer frames wait, or no depth has come for a while.
 
-    slop_ns  an image and its depth may be this far apart
-    timeout  seconds without depth after which nothing waits
+    slop_ns      an image and its depth may be this far apart
+    timeout      seconds without depth after which nothing waits
+    max_waiting  frames that may wait at once
     """
 
     slop_ns: int = 20_000_000
     timeout: float = 1.0
-    frames: int = 2
+    max_waiting: int = 2
 
     def match(self, times: Mapping[int, LoadDepth], waiting: Waiting) -> int | None:
         return waiting.time_ns if waiting.time_ns in times else None
 
     def is_over(self, waiting: Waiting) -> bool:
         is_silent = time.perf_counter() - waiting.heard >= self.timeout
-        return is_silent or waiting.depth_ns > waiting.time_ns + self.slop_ns or waiting.frames > self.frames
+        return is_silent or waiting.depth_ns > waiting.time_ns + self.slop_ns or waiting.frames > self.max_waiting
 
     def missing(self, times: Mapping[int, LoadDepth], time_ns: int) -> str:
         return ""  # the diagnostics say it
@@ -95,7 +98,7 @@ class RecordedWaiting:
     """
 
     slop_ns: int = 20_000_000
-    frames: int = 10
+    max_waiting: int = 10
 
     def match(self, times: Mapping[int, LoadDepth], waiting: Waiting) -> int | None:
         if not self.is_over(waiting):
@@ -105,7 +108,7 @@ class RecordedWaiting:
 
     def is_over(self, waiting: Waiting) -> bool:
         later = waiting.depth_ns - waiting.time_ns
-        return waiting.frames > self.frames or later >= (0 if waiting.has_camera else JUMP_NS)
+        return waiting.frames > self.max_waiting or later >= (0 if waiting.has_camera else _CAMERA_PATIENCE_NS)
 
     def missing(self, times: Mapping[int, LoadDepth], time_ns: int) -> str:
         apart = min((abs(other - time_ns) / 1e9 for other in times), default=np.inf)
@@ -242,7 +245,7 @@ class DepthQueue:
     # --- under the lock ---
 
     def _after_jump(self, newest_ns: int, time_ns: int) -> int:
-        """The newest time now; after a jump back (a recording that loops) what is of before it waits no longer."""
+        """The newest time now; after a jump back (a recording that loops), frames from before it stop waiting."""
         if time_ns >= newest_ns - JUMP_NS:
             return max(newest_ns, time_ns)
         while self._waiting and self._waiting[0].frame.event.time_ns > time_ns + JUMP_NS:
@@ -279,7 +282,7 @@ class DepthQueue:
         time_ns = self._waiting[0].frame.event.time_ns
         return Waiting(time_ns, len(self._waiting), self._depth_ns, self._heard, self.camera is not None)
 
-    # --- outside of it ---
+    # --- without the lock ---
 
     def _in_space(self, entry: _Entry) -> TrackedFrame:
         """A frame with what its depth shows of the objects."""

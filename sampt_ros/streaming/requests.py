@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+import cv2
 import numpy as np
 
 from sampt_ros.data_types import ObjectResult
@@ -36,6 +38,12 @@ class Request:
     box: tuple[float, float, float, float] | None = None
     mask: np.ndarray | None = None
     stamp_ns: int = 0
+
+    def fitted(self, size: tuple[int, int]) -> tuple[Request, list[str]]:
+        """The request as it is on an image of size (height, width), and what was changed for that, for people."""
+        box, clipped = fitted_box(self.box, size)
+        mask, scaled = fitted_mask(self.mask, size)
+        return replace(self, box=box, mask=mask), [*clipped, *scaled]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +89,14 @@ class ObjectStart:
     reference: np.ndarray | None = None
     frame: int = 0
 
+    def fitted(self, size: tuple[int, int]) -> tuple[ObjectStart, list[str]]:
+        """The start as it is on an image of size (height, width), and what was changed for that, for people."""
+        if self.reference is not None:
+            return self, []
+        box, clipped = fitted_box(self.box, size)
+        mask, scaled = fitted_mask(self.mask, size)
+        return replace(self, box=None if box is None else list(box), mask=mask), [*clipped, *scaled]
+
     def begin(self, sam_pt: SamPt, object_id: int) -> ObjectResult:
         """Start the object on the newest frame, or look for it from now on; raises QueryError."""
         if self.reference is None or self.mask is None:
@@ -88,3 +104,38 @@ class ObjectStart:
         if self.points or self.box is not None:
             raise QueryError(f"expected object {object_id} from a reference picture or from prompts; got both")
         return sam_pt.add_reference(self.reference, self.mask, object_id)
+
+
+Box = tuple[float, float, float, float]
+
+
+def fitted_box(box: Sequence[float] | None, size: tuple[int, int]) -> tuple[Box | None, list[str]]:
+    """A box (x_min, y_min, x_max, y_max) clipped to an image of size (height, width), and what was done, for people.
+
+    Detectors let boxes pass the border. A box that is beside the image, or none at all, stays what it is.
+    """
+    if box is None:
+        return None, []
+    given: Box = tuple(box)  # type: ignore[assignment]
+    edges = np.array([size[1] - 1, size[0] - 1] * 2, np.float64)
+    values = np.array(given, np.float64)
+    is_within = ((values >= -0.5) & (values <= edges + 1)).all()
+    clipped = np.clip(values, 0, edges)
+    if is_within or not np.isfinite(values).all() or not (clipped[:2] < clipped[2:]).all():
+        return given, []
+    left, top, right, bottom = clipped.tolist()
+    return (left, top, right, bottom), [f"its box clipped to the {size[1]}x{size[0]} image"]
+
+
+def fitted_mask(mask: np.ndarray | None, size: tuple[int, int]) -> tuple[np.ndarray | None, list[str]]:
+    """A seed mask (H, W) scaled to an image of size (height, width), and what was done, for people.
+
+    A mask of another aspect, up to the rounding of its sides, is of another picture, and stays what it is.
+    """
+    if mask is None or mask.ndim != 2 or mask.shape == size or 0 in mask.shape:
+        return mask, []
+    (height, width), (rows, columns) = size, mask.shape
+    if abs(rows - columns * height / width) >= 1 and abs(columns - rows * width / height) >= 1:
+        return mask, []
+    scaled = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return scaled.astype(bool), [f"its mask scaled from {columns}x{rows} to {width}x{height}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from sampt_ros.errors import QueryError
 from sampt_ros.streaming.continuity import Change, Continuity
 from sampt_ros.streaming.requests import Action, Answer, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
+from sampt_ros.utils.allocator import give_back_freed_memory
 
 _MOST_SKIPPED = 64  # images that are kept before the first one is tracked
 _MOST_KEPT = 256 * 2**20  # bytes of images that are kept for late queries, whatever the history
@@ -38,12 +39,13 @@ class Session:
         """history: seconds that images are kept, for queries that name one of them."""
         self.sam_pt = sam_pt
         self.history = history
+        self._continuity = Continuity()
         self.reset()
 
     def reset(self) -> None:
         """Begin anew, ids included."""
         self.sam_pt.reset()
-        self._continuity = Continuity()
+        self._continuity.begin_anew()
         self.failed: FrameResult | None = None
         self._forget_frames()
 
@@ -51,6 +53,7 @@ class Session:
         self._kept: deque[_Kept] = deque()
         self._newest: FrameResult | None = None
         self._clicked: int | None = None
+        give_back_freed_memory()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -110,6 +113,7 @@ class Session:
         if request.action == Action.REMOVE:
             self.sam_pt.remove_object(name)
             return Answer(f"object {name} removed")
+        request, changes = request.fitted(self.size)
         past = self._past(request.stamp_ns)
         if name and request.action == Action.ADD:
             if name not in self.sam_pt.object_ids:
@@ -122,7 +126,7 @@ class Session:
                 raise QueryError("expected only points for an object that is tracked; use REPLACE for a box or mask")
             return self._noted("corrected", self.sam_pt.add_points(name, request.points, request.labels, past))
         started = self.sam_pt.add_object(request.points, request.labels, request.box, request.mask, name or None, past)
-        return self._noted("started", started)
+        return self._noted("started", started, changes)
 
     def start(self, begin: Callable[[SamPt], ObjectResult]) -> Answer:
         """Let `begin` start an object, or look for one; raises what that raises."""
@@ -159,12 +163,13 @@ class Session:
         """Stamp of the kept image that was the newest at `stamp_ns` (0: of the newest stepped one)."""
         return self._kept[self._index(stamp_ns)].stamp_ns
 
-    def _noted(self, done: str, item: ObjectResult) -> Answer:
+    def _noted(self, done: str, item: ObjectResult, changes: Sequence[str] = ()) -> Answer:
         """The answer for an object's new result; the next click may be on its mask, before the next frame comes."""
         if self._newest is not None:
             others = {other.id: other for other in self._newest.objects}
             self._newest = replace(self._newest, objects=tuple((others | {item.id: item}).values()))
-        return Answer(f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}", item)
+        text = f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
+        return Answer("; ".join([text, *changes]), item)
 
     def _object_at(self, xy: tuple[float, float]) -> int | None:
         """The object whose newest mask covers a pixel."""

@@ -241,15 +241,21 @@ class Stream:
             return result
         for name, start in due.items():
             del self._starts[name]
-            begin = partial(start.begin, object_id=name)
             if start.frame == 0:
                 if number:
                     self.failures.log.warning(f"object {name} starts on image {number}, the first that can be used")
-                self._done(self.session.start(begin))
+                self._done(self._begin(name, start))
                 continue
             with self.failures.query(f"object {name} is not started on image {number}"):
-                self._done(self.session.start(begin))
+                self._done(self._begin(name, start))
         return replace(result, objects=self.session.newest.objects) if self.session.newest else result
+
+    def _begin(self, name: int, start: ObjectStart) -> Answer:
+        """Start an object on the newest image; raises QueryError."""
+        fitted, changes = start.fitted(self.session.size)
+        for change in changes:
+            self.failures.log.warning(f"object {name}: {change}")
+        return self.session.start(partial(fitted.begin, object_id=name))
 
     def _follow(self, event: ImageEvent, change: Change | None) -> None:
         """Take over what an image shows of its camera, beside the objects."""

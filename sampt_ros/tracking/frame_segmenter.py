@@ -56,7 +56,8 @@ class FrameSegmenter(Generic[Embedding, Memory]):
             with self.saving_memory(len(batch)):
                 decoded = segment(self._segmenter, embedding, batch, refinements, ambiguous)
                 masks, scores = decoded.results()
-                found += zip(masks, scores.tolist())
+                # Copies, as whoever keeps one mask would else keep the whole batch.
+                found += ((mask.copy(), score) for mask, score in zip(masks, scores.tolist()))
         return found
 
     def remember(self, frame: Frame, mask: np.ndarray, memory: Memory | None) -> Memory | None:

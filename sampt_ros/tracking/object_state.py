@@ -23,7 +23,8 @@ class TrackedObject:
 
     points           its points on the newest frame
     history          its accepted masks, for the re-initialisation policy
-    propagated_mask  (H, W) float32 0..1: its last accepted mask, moved to the newest frame by the tracker, or None
+    propagated_mask  (H, W) float32 0..1: its last accepted mask, moved to the newest frame by the tracker; bool where
+                     it is the newest frame's own; or None
     result           what the newest frame says of it
     clicked_ids      ids of those of its points that the user gave; the others were drawn from a mask
     memory           what the segmenter remembers of it, or None

@@ -79,9 +79,9 @@ def _points(points: object, labels: object, size: tuple[int, int]) -> tuple[np.n
         raise QueryError(f"expected points as (n, 2) numbers; got numbers of shape {xy.shape}")
     if len(point_labels) != len(xy):
         raise QueryError(f"expected one label per point; got {len(xy)} points and {len(point_labels)} labels")
-    if not np.isin(point_labels, (NEGATIVE, POSITIVE)).all():
-        given = sorted(set(point_labels.tolist()))
-        raise QueryError(f"expected labels {NEGATIVE} (off the object) or {POSITIVE} (on it); got {given}")
+    if point_labels.dtype.kind not in "biuf" or not np.isin(point_labels, (NEGATIVE, POSITIVE)).all():
+        given = ", ".join(sorted({repr(label) for label in point_labels.tolist()}))
+        raise QueryError(f"expected labels {NEGATIVE} (off the object) or {POSITIVE} (on it); got [{given}]")
     if not np.isfinite(xy).all():
         raise QueryError(f"expected finite point coordinates; got {xy.tolist()}")
     height, width = size

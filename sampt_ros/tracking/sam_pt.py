@@ -178,7 +178,7 @@ class SamPt:
         clicked = self._points.new(query.positive, query.negative)
         points_now = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
         tracked = self._new_object(object_id, points_now, frames[-1], started_area=int(started.sum()))
-        tracked.propagated_mask = started.astype(np.float32)
+        tracked.propagated_mask = started
         tracked.clicked_ids = frozenset(clicked.id.tolist())
         with self._undone_on_error(tracked, points_now):
             if len(frames) == 1:
@@ -289,7 +289,8 @@ class SamPt:
             mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
             for previous, current in pairwise(frames):
                 if mask is not None:
-                    mask = self._points.tracker.propagate_mask(mask, previous, current)
+                    shares = mask.astype(np.float32, copy=False)
+                    mask = self._points.tracker.propagate_mask(shares, previous, current)
             # Where too little of a mask is left, the points alone say where the object is.
             is_left = mask is not None and np.count_nonzero(mask > 0.5) >= _MIN_PROPAGATED
             tracked.propagated_mask = mask if is_left else None
@@ -309,7 +310,8 @@ class SamPt:
             self._accept_or_refuse(tracked, mask, score)
 
     def _mask_prompt(self, tracked: TrackedObject) -> np.ndarray | None:
-        return tracked.propagated_mask if self._config.prompting.carry_mask else None
+        mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
+        return None if mask is None else mask.astype(np.float32, copy=False)
 
     def _correct(self, tracked: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
@@ -332,7 +334,7 @@ class SamPt:
             return
         frame = self._frames.newest
         tracked.result = self._result(tracked, ObjectState.TRACKING, min(score, 1.0), mask)
-        tracked.propagated_mask = mask.astype(np.float32) if self._config.prompting.carry_mask else None
+        tracked.propagated_mask = mask
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
         tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
 

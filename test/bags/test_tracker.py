@@ -318,6 +318,13 @@ def test_mouse_clicks_and_references_count_too(tmp_path, sam_pt):
     assert items[1].mask[20, 63]
 
 
+@pytest.mark.parametrize("view", [f"{IMAGES}/compressed", "/sampt/overlay", "/sampt/overlay/compressed"])
+def test_clicks_in_other_views_of_the_images_count_too(tmp_path, sam_pt, view):
+    mouse = f"{view}_mouse_left", bags.make("geometry_msgs/Point", x=20.0, y=20.0, z=0.0)
+    results, _ = tracked(bags.write(tmp_path / "in", [*images(1), mouse, bags.image(1, blank())]), sam_pt)
+    assert [item.id for item in results[-1].result.objects] == [1]
+
+
 # --- what goes wrong ---
 
 

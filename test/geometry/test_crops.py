@@ -39,6 +39,16 @@ def test_what_is_beyond_the_image_has_the_mean_colour():
     assert not window.cut(np.ones((120, 160), np.float32))[:20].any()
 
 
+def test_masks_are_cut_and_pasted_as_their_numbers_are():
+    mask = disk((10, 60), 20, 120, 160)
+    window = Window.centred(np.array([10, 60]), 160, (120, 160), 50)
+    cut = window.cut(mask)
+    np.testing.assert_array_equal(cut, window.cut(mask.astype(np.float32)))
+    pasted = np.zeros_like(mask)
+    window.paste_into(pasted, 2 * cut - 1)
+    np.testing.assert_array_equal(pasted, window.paste(2 * cut - 1, (120, 160), -1) > 0)
+
+
 @pytest.mark.parametrize("size", [32, 64, 100])
 @pytest.mark.parametrize("centre", [(80, 60), (10, 10), (150, 100)])
 def test_a_mask_comes_back_where_it_was(centre, size):

@@ -13,7 +13,7 @@ from sampt_ros.cli.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import FrameError, SourceError
 from sampt_ros.io.label_images import read_labels
-from sampt_ros.io.result_folder import Recorder
+from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import VideoFile, read_image
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -29,7 +29,7 @@ def rows(path):
 
 
 def test_a_recording_has_all_files(sam_pt, tmp_path):
-    with Recorder(tmp_path / "out", fps=10) as recorder:
+    with ResultFolder(tmp_path / "out", fps=10) as recorder:
         for image, result in follow(sam_pt, [blank()] * 4, parse_starts(["20,20", "40,30,1,2"], [], [])):
             recorder.add(image, result)
     assert recorder.frames == 4
@@ -41,7 +41,7 @@ def test_a_recording_has_all_files(sam_pt, tmp_path):
 
 
 def test_the_tables_say_what_the_results_say(sam_pt, tmp_path):
-    with Recorder(tmp_path, fps=10) as recorder:
+    with ResultFolder(tmp_path, fps=10) as recorder:
         for image, result in follow(sam_pt, [blank()] * 2, parse_starts(["20,20"], [], [])):
             recorder.add(image, result)
     item = result.objects[0]
@@ -57,7 +57,7 @@ def test_the_tables_say_what_the_results_say(sam_pt, tmp_path):
 
 
 def test_ids_over_255_are_written_with_16_bits(sam_pt, tmp_path):
-    with Recorder(tmp_path, fps=10) as recorder:
+    with ResultFolder(tmp_path, fps=10) as recorder:
         for image, result in follow(sam_pt, [blank()], parse_starts(["20,20,1,300"], [], [])):
             recorder.add(image, result)
     assert set(np.unique(read_labels(tmp_path / "labels/00000.png"))) == {0, 300}
@@ -69,7 +69,7 @@ def test_what_is_written_before_an_error_is_usable_and_older_files_are_gone(sam_
     frames = follow(sam_pt, [blank(), blank(), *[blank(30, 30)] * 5], parse_starts(["20,20"], [], []))
     with (
         pytest.raises(FrameError, match="frame 6: the images are now 30x30, no longer 64x48"),
-        Recorder(tmp_path, fps=10) as recorder,
+        ResultFolder(tmp_path, fps=10) as recorder,
     ):
         for image, result in frames:
             recorder.add(image, result)
@@ -80,7 +80,7 @@ def test_what_is_written_before_an_error_is_usable_and_older_files_are_gone(sam_
 
 
 def test_nothing_is_touched_before_the_first_frame(tmp_path):
-    with Recorder(tmp_path / "out", fps=10):
+    with ResultFolder(tmp_path / "out", fps=10):
         pass
     assert not (tmp_path / "out").exists()
 
@@ -88,5 +88,5 @@ def test_nothing_is_touched_before_the_first_frame(tmp_path):
 def test_a_folder_that_cannot_be_written_is_reported(sam_pt, tmp_path):
     (tmp_path / "file").write_text("")
     image, result = next(follow(sam_pt, [blank()], parse_starts(["20,20"], [], [])))
-    with pytest.raises(SourceError, match="cannot write"), Recorder(tmp_path / "file", fps=10) as recorder:
+    with pytest.raises(SourceError, match="cannot write"), ResultFolder(tmp_path / "file", fps=10) as recorder:
         recorder.add(image, result)

@@ -1,4 +1,4 @@
-"""benchmarks/gpu.py, with tiny models on the CPU."""
+"""Tests of benchmarks/gpu.py, with tiny models on the CPU."""
 
 from __future__ import annotations
 
@@ -11,23 +11,43 @@ pytest.importorskip("torch", reason="torch is missing", exc_type=ImportError)
 
 import gpu
 
+from sampt_ros.config.presets import load_preset
+
 DOCUMENT = "before\n<!-- benchmarks/gpu.py begins -->\nold\n<!-- benchmarks/gpu.py ends -->\nafter\n"
 
 
-def test_a_dry_run_goes_through_every_preset(tmp_path, monkeypatch):
-    for package in ("segment_anything", "segment_anything_hq", "mobile_sam", "torchvision"):
-        if find_spec(package) is None:
-            pytest.skip(f"{package} is missing")
+def test_a_dry_run_measures_presets_and_writes_their_table(tmp_path, monkeypatch):
+    if find_spec("segment_anything_hq") is None:
+        pytest.skip("segment_anything_hq is missing")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     document, numbers = tmp_path / "performance.md", tmp_path / "gpu.json"
     document.write_text(DOCUMENT)
-    assert gpu.main(["--dry-run", "--write", str(document), "--json", str(numbers)]) == 0
+    assert (
+        gpu.main(
+            [
+                "--dry-run",
+                "--variants",
+                "default;sam_hq_vit_h;sam_vit_h, compiled",
+                "--write",
+                str(document),
+                "--json",
+                str(numbers),
+            ]
+        )
+        == 0
+    )
     rows = json.loads(numbers.read_text())["rows"]
-    assert [row["name"] for row in rows] == [name for name in gpu.VARIANTS if "compiled" not in name]
+    assert [row["name"] for row in rows] == ["default", "sam_hq_vit_h"]  # On a CPU nothing is compiled.
     assert all(row["rate"] > 0 and row["tracked"] == 1 for row in rows)
     text = document.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert text.count("| 96x64 |") == len(rows)
+
+
+@pytest.mark.parametrize("name", gpu.VARIANTS)
+def test_every_variant_is_a_preset_with_changes(name):
+    preset, changes = gpu.VARIANTS[name]
+    assert load_preset(preset, {**changes, **gpu._BRIEFLY}).device == "auto"
 
 
 def test_a_document_without_its_markers_is_refused():

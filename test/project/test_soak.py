@@ -18,7 +18,7 @@ pytest.importorskip("sampt_ros.msg", reason="the messages are not built: run mak
 
 def test_the_node_lives_through_everything(tmp_path):
     command = [sys.executable, SOAK, "--minutes", "0.5", "--preset", "grabcut"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=240, env={**os.environ}, cwd=tmp_path)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=500, env={**os.environ}, cwd=tmp_path)
     report = json.loads(run.stdout)
     assert run.returncode == 0, report["wrong"]
     assert report["wrong"] == []

@@ -12,7 +12,10 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 CHOICES = {
     "image_transport": ["raw", "compressed"],
+    "depth_transport": ["raw", "compressedDepth"],
     "broadcast_tf": ["true", "false"],
+    "use_sim_time": ["true", "false"],
+    "autostart": ["true", "false"],
     "loop": ["true", "false"],
     "rviz": ["true", "false"],
 }
@@ -20,11 +23,14 @@ DEFAULTS = {
     "image": "/camera/image_raw",
     "camera_info": "/camera/camera_info",
     "depth": "",
+    "depth_transport": "raw",
     "broadcast_tf": "false",
     "preset": "default",
     "params_file": "",
     "namespace": "",
     "image_transport": "raw",
+    "use_sim_time": "false",
+    "autostart": "true",
     "video": "",
     "loop": "false",
     "rviz": "false",
@@ -64,9 +70,8 @@ def started(track, **arguments: str) -> dict:
     context.launch_configurations.update(DEFAULTS | arguments)
     found = {}
     for node in track.nodes(context):
-        if node.condition is None or node.condition.evaluate(context):
-            node._perform_substitutions(context)
-            found[node.node_executable] = node
+        node._perform_substitutions(context)
+        found[node.node_executable] = node
     return found
 
 
@@ -91,13 +96,31 @@ def test_topics_and_namespace_reach_the_node(track):
     assert node.expanded_remapping_rules == [("image", "/front/image"), ("camera_info", "/front/info")]
 
 
-def test_a_depth_topic_turns_3d_output_on(track):
-    node = started(track, depth="/front/depth", broadcast_tf="true")["sampt_node"]
-    assert ("depth", "/front/depth") in node.expanded_remapping_rules
+def parameters(node) -> str:
+    """The parameters that a node gets in files, as YAML."""
     words = [getattr(part[0], "text", "") for part in node.cmd]
     files = [after for word, after in pairwise(words) if word == "--params-file"]
-    given = "".join(Path(file).read_text() for file in files)
-    assert "use_depth: true" in given and "broadcast_tf: true" in given
+    return "".join(Path(file).read_text() for file in files)
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressedDepth"])
+def test_a_depth_topic_turns_3d_output_on(track, transport):
+    node = started(track, depth="/front/depth", broadcast_tf="true", depth_transport=transport)["sampt_node"]
+    assert ("depth", "/front/depth") in node.expanded_remapping_rules
+    given = parameters(node)
+    assert "use_depth: true" in given and "broadcast_tf: true" in given and f"depth_transport: {transport}" in given
+
+
+def test_poses_on_tf_without_depth_are_refused(track):
+    with pytest.raises(ValueError, match="broadcast_tf:=true: expected depth:=TOPIC too"):
+        started(track, broadcast_tf="true")
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_the_clock_and_the_start_are_said_to_the_nodes(track, value):
+    nodes = started(track, use_sim_time=value, autostart=value, video="cups.mp4")
+    assert all(f"use_sim_time: {value}" in parameters(node) for node in nodes.values())
+    assert f"autostart: {value}" in parameters(nodes["sampt_node"])
 
 
 def test_a_video_plays_on_the_cameras_topics(track):
@@ -108,10 +131,48 @@ def test_a_video_plays_on_the_cameras_topics(track):
     assert remapped == {"image_raw": "/camera/image_raw", "camera_info": "/camera/camera_info"}
 
 
-def test_rviz_opens_our_configuration(track):
+@pytest.mark.parametrize(
+    ("namespace", "image", "topic"),
+    [
+        ("front", "image_raw", "/front/image_raw"),
+        ("/front/", "colour/image_raw", "/front/colour/image_raw"),
+        ("front", "/camera/image_raw", "/camera/image_raw"),
+        ("", "image_raw", "/image_raw"),
+    ],
+)
+def test_a_video_plays_on_the_topic_that_the_node_hears(track, namespace, image, topic):
+    nodes = started(track, video="cups.mp4", namespace=namespace, image=image)
+    assert dict(nodes["sampt_node"].expanded_remapping_rules)["image"] == topic
+    assert dict(nodes["video_publisher"].expanded_remapping_rules)["image_raw"] == topic
+
+
+@pytest.fixture
+def rviz_installed(track, monkeypatch):
+    monkeypatch.setattr(track, "get_package_prefix", lambda name: "/opt/ros")
+
+
+def test_rviz_opens_our_configuration(track, rviz_installed):
     nodes = started(track, rviz="true")
     assert list(nodes) == ["sampt_node", "rviz2"]
     assert nodes["rviz2"].cmd[2][0].text == str(track.SHARE / "config/track.rviz")  # after the program and -d
+
+
+def test_rviz_shows_the_topics_of_the_nodes_namespace(track, rviz_installed):
+    file = Path(started(track, rviz="true", namespace="left/arm")["rviz2"].cmd[2][0].text)
+    text = file.read_text()
+    file.unlink()
+    assert "Value: /left/arm/sampt/overlay" in text and "Value: /left/arm/sampt/clicked_background" in text
+    assert " /sampt/" not in text
+    assert "Value: /clicked_point" in text
+
+
+def test_rviz_that_is_not_installed_is_an_error_before_anything_starts(track, monkeypatch):
+    def missing(name: str) -> str:
+        raise track.PackageNotFoundError(name)
+
+    monkeypatch.setattr(track, "get_package_prefix", missing)
+    with pytest.raises(RuntimeError, match=r"rviz:=true: expected rviz2 .*; it is not installed"):
+        started(track, rviz="true")
 
 
 def included(cameras, /, **arguments: str) -> list[dict[str, str]]:
@@ -139,19 +200,31 @@ def test_every_camera_has_a_namespace_and_topics_of_its_own(cameras):
     assert set(both[0]) <= set(DEFAULTS)
 
 
+def test_every_camera_has_the_depth_of_its_own(cameras):
+    both = included(cameras, depth="depth/image_rect", broadcast_tf="true", use_sim_time="true", autostart="false")
+    assert [item["depth"] for item in both] == ["/left/depth/image_rect", "/right/depth/image_rect"]
+    assert {(item["broadcast_tf"], item["use_sim_time"], item["autostart"]) for item in both} == {
+        ("true", "true", "false")
+    }
+    assert [item["depth"] for item in included(cameras)] == ["", ""]
+
+
 @pytest.mark.parametrize("names", ["", "left,", "left,left"])
 def test_cameras_without_a_name_of_their_own_are_refused(cameras, names):
     with pytest.raises(ValueError, match="cameras: expected different namespaces"):
         included(cameras, cameras=names)
 
 
+RVIZ_FILE = ROOT / "config/track.rviz"
+
+
 def test_rviz_has_a_tool_for_each_kind_of_click():
-    config = yaml.safe_load((ROOT / "config/track.rviz").read_text())["Visualization Manager"]
+    config = yaml.safe_load(RVIZ_FILE.read_text())["Visualization Manager"]
     tools = [tool for tool in config["Tools"] if tool["Class"] == "rviz_default_plugins/PublishPoint"]
     assert [tool["Topic"]["Value"] for tool in tools] == ["/clicked_point", "/sampt/clicked_background"]
 
 
 def test_rviz_shows_what_the_node_publishes():
-    config = yaml.safe_load((ROOT / "config/track.rviz").read_text())["Visualization Manager"]
+    config = yaml.safe_load(RVIZ_FILE.read_text())["Visualization Manager"]
     topics = {display["Topic"]["Value"] for display in config["Displays"] if "Topic" in display}
     assert {"/sampt/overlay", "/sampt/mask"} <= topics

@@ -383,7 +383,7 @@ BAD_QUERIES = {
     "negative points only": (lambda node: node.query((20, 20, NEGATIVE)), "at least one positive point"),
     "empty seed mask": (lambda node: node.query(mask=seed()), "at least one pixel"),
     "seed mask of another size": (lambda node: node.query(mask=seed(HEIGHT + 1, 1)), "the image's shape"),
-    "box outside": (lambda node: node.query(box=(60, 10, 20, 20)), "a box inside"),
+    "box outside": (lambda node: node.query(box=(70, 10, 20, 20)), "a box inside"),
     "correcting an unknown object": (lambda node: node.query((20, 20), id=9), "a tracked one (1); got 9"),
     "removing an unknown object": (lambda node: node.query(id=9, action=QueryPoints.REMOVE), "tracked object (1)"),
     "unknown action": (lambda node: node.query((20, 20), action=9), "ADD 0, REPLACE 1, REMOVE 2; got 9"),

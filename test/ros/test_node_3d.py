@@ -26,6 +26,7 @@ from std_msgs.msg import Header
 
 from sampt_ros.ros import diagnostics
 from sampt_ros.ros.conversions import stamp_ns, time_from_ns
+from sampt_ros.ros.tf import TfTransforms
 
 DEPTH, COMPRESSED = "/camera/depth", "/camera/depth/compressedDepth"
 FOCAL = 64.0  # of the harness's camera
@@ -475,11 +476,11 @@ def test_a_click_that_something_nearer_hides_is_refused_with_the_reason(sampt):
 )
 def test_why_nothing_is_broadcast_is_told(start_node, monkeypatch, parameters, frame_id, reason):
     broadcast: list = []
+    broadcaster = SimpleNamespace(sendTransform=broadcast.append)
     if frame_id:
         monkeypatch.setitem(sys.modules, "tf2_ros", None)
     else:
-        silent = SimpleNamespace(broadcast=broadcast.append, clear=lambda: None)
-        monkeypatch.setattr("sampt_ros.ros.node.TfTransforms", lambda node: silent)
+        monkeypatch.setattr(TfTransforms, "__init__", lambda self, node: setattr(self, "_broadcaster", broadcaster))
     node = start_node(broadcast_tf=True, **parameters)
     node.send_camera_info()
     stamp = node.send(stamp=START_NS + FRAME_NS, frame_id=frame_id)

@@ -70,7 +70,7 @@ def play(node: Harness, broadcaster: Any, folder: Any) -> Played:
         if index == 0:
             k = camera.K.reshape(-1).tolist()
             node.publish(CAMERA_INFO, CameraInfo(width=camera.width, height=camera.height, k=k))
-            wait_for(lambda: node.node._depth.camera is not None, "no CameraInfo")
+            wait_for(lambda: node.node._stream.depth_queue.camera is not None, "no CameraInfo")
             wait_for(lambda: "no depth" not in node.diagnostics()["message"], "depth is not heard")
         node.send(view.image, stamp=stamp)
         node.result(stamp)
@@ -109,10 +109,10 @@ def send_depth(node: Harness, view: View, stamp: int) -> None:
 
 def watch_clicks(node: Harness, landed: list[tuple[float, float]]) -> None:
     """Keep the pixels of the session's clicks."""
-    session = node.node._session
+    session = node.node._stream.session
     click = session.click
 
-    def watched(xy: tuple[float, float], *rest: Any) -> str:
+    def watched(xy: tuple[float, float], *rest: Any) -> Any:
         landed.append(xy)
         return click(xy, *rest)
 

@@ -216,3 +216,36 @@ def test_depth_that_cannot_be_used_hides_nothing(queue):
 
     queue.add_depth(1000 * MS, damaged)
     queue.require_in_sight(POINT, PIXEL, 1000 * MS, SIZE)
+
+
+# --- depth that comes and does not pair ---
+
+
+def test_how_far_images_and_depth_are_apart_is_known_once_several_did_not_pair(live):
+    for ms in range(1000, 1900, 100):
+        assert (live.apart is None) == (ms < 1500)
+        live.track(ms)
+        live.note_depth((ms + 30) * MS)
+        live.collect()
+    assert live.apart == 0.03
+    live.track(2000)
+    live.hear(2000)
+    live.collect()
+    assert live.apart is None
+
+
+def test_without_any_depth_nothing_is_apart(live):
+    live.timeout = 0.0
+    for ms in range(1000, 2000, 100):
+        live.track(ms)
+        live.collect()
+    assert live.apart is None
+
+
+def test_a_jump_back_begins_anew(live):
+    for ms in range(9000, 9900, 100):
+        live.track(ms)
+        live.note_depth((ms + 30) * MS)
+        live.collect()
+    live.track(1000)
+    assert live.apart is None

@@ -15,7 +15,7 @@ from sampt_ros.data_types import ObjectState, check_image
 from sampt_ros.errors import QueryError, SamPtError
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.video import write_image
-from sampt_ros.streaming.requests import Reference
+from sampt_ros.streaming.requests import ObjectStart, Reference
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 from sampt_ros.tracking.sam_pt import SamPt
@@ -108,6 +108,16 @@ def test_a_change_that_a_failing_frame_shows_is_told_and_followed(sam_pt, monkey
     assert [item.id for item in stream.image(event(6, blank(30, 30))).result.objects] == [7]
 
 
+@pytest.mark.parametrize(("later_ns", "is_cleared"), [(-20_000_000_000, True), (100_000_000, False)])
+def test_transforms_are_forgotten_where_time_jumps_back_during_a_reset(sam_pt, later_ns, is_cleared):
+    stream = Stream.of_recording(sam_pt, {})
+    stream.clicks.transforms = Mock()
+    stream.image(ImageEvent(100_000_000_000, None, blank))
+    stream.reset()
+    stream.image(ImageEvent(100_000_000_000 + later_ns, None, blank))  # the first one is believed at once
+    assert stream.clicks.transforms.clear.called == is_cleared
+
+
 def test_objects_of_the_command_line_that_start_later_than_asked_are_told(sam_pt, caplog):
     stream = Stream.of_recording(sam_pt, parse_starts(["20,20"], [], []))
     assert stream.image(event(0, np.zeros((48, 64), np.uint8))) is None
@@ -118,3 +128,11 @@ def test_objects_of_the_command_line_that_start_later_than_asked_are_told(sam_pt
 def event(number: int, image: np.ndarray) -> ImageEvent:
     """An image without a stamp."""
     return ImageEvent(0, None, lambda: check_image(image), number=number)
+
+
+def test_a_start_that_does_not_fit_the_image_is_fitted_and_that_is_told(sam_pt, caplog):
+    starts = {1: ObjectStart(mask=np.ones((24, 32), bool)), 2: ObjectStart(box=[50, 10, 90, 30])}
+    _, result = next(follow(sam_pt, [blank()], starts))
+    assert [item.id for item in result.objects] == [1, 2]
+    assert "object 1: its mask scaled from 32x24 to 64x48" in caplog.text
+    assert "object 2: its box clipped to the 64x48 image" in caplog.text

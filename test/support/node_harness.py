@@ -196,9 +196,9 @@ class Harness:
         header = Header(stamp=time_from_ns(stamp), frame_id=frame_id)
         self.publish(topic, PointStamped(header=header, point=Point(x=xyz[0], y=xyz[1], z=xyz[2])))
 
-    def click_in_view(self, x: float, y: float) -> None:
-        """A click in rqt_image_view."""
-        self.publish(f"{IMAGE}_mouse_left", Point(x=float(x), y=float(y)))
+    def click_in_view(self, x: float, y: float, view: str = IMAGE) -> None:
+        """A click in rqt_image_view, which shows the topic `view`."""
+        self.publish(f"{view}_mouse_left", Point(x=float(x), y=float(y)))
 
     # --- whoever listens ---
 

@@ -165,3 +165,12 @@ def test_a_half_precision_encoder_says_nearly_the_same(small_sam):
     found = half.encode(frame).features
     assert found.dtype == torch.float32
     assert 0 < float((found - expected).abs().mean()) < 0.05 * float(expected.abs().mean())
+
+
+def test_who_keeps_one_mask_does_not_keep_the_masks_of_all_objects():
+    sam_pt = SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker())
+    sam_pt.step(blank())
+    for x in (15, 45):
+        sam_pt.add_object(points=[(x, 20)])
+    masks = [item.mask for item in sam_pt.step(blank()).objects]
+    assert all(mask.any() and mask.base is None for mask in masks)

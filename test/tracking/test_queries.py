@@ -65,6 +65,7 @@ def test_the_mask_is_a_copy():
         ({"points": [(1, 2)], "labels": [2]}, r"labels 0 .* or 1 .*; got \[2\]"),
         ({"points": [(1, 2)], "labels": [-1]}, "labels 0 .* or 1"),
         ({"points": [(1, 2)], "labels": ["on"]}, "labels 0 .* or 1"),
+        ({"points": [(1, 2)], "labels": [{"on": 1}]}, "labels 0 .* or 1"),  # cannot be in a set
         # boxes that are none
         ({"box": (1, 2, 3)}, "4 finite numbers"),
         ({"box": (1, 2, 3, float("nan"))}, "4 finite numbers"),

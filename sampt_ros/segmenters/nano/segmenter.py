@@ -20,7 +20,7 @@ from torch.nn import functional
 from sampt_ros.config.core import NanoConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
 from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
-from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
+from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, boxes_of
 from sampt_ros.segmenters.nano import network
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
 from sampt_ros.segmenters.nano.network import Features
@@ -54,6 +54,54 @@ class NanoEmbedding:
     features: dict[Window, Features] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class _WindowMask:
+    """One object's mask: logits (n, n) float32 of the window, and predicted IoU."""
+
+    window: Window
+    logits: np.ndarray
+    iou: float
+
+
+@dataclass(frozen=True, eq=False)
+class WindowsDecoded(Decoded):
+    """Masks of B objects in an image of size (height, width), each in its window; None: nothing was found.
+
+    What they are beyond the windows is known, and takes no memory.
+    """
+
+    size: tuple[int, int]
+    found: tuple[_WindowMask | None, ...]
+
+    @property
+    def logits(self) -> np.ndarray:
+        """(B, H, W) float32 at the image's resolution."""
+        logits = np.full((len(self.found), *self.size), _BACKGROUND_LOGIT, np.float32)
+        for full, mask in zip(logits, self.found):
+            if mask is not None:
+                mask.window.paste_into(full, mask.logits)
+        return logits
+
+    def boxes(self) -> np.ndarray:
+        return boxes_of(self.masks())
+
+    def masks(self) -> np.ndarray:
+        masks = np.zeros((len(self.found), *self.size), bool)
+        for full, mask in zip(masks, self.found):
+            if mask is not None:
+                mask.window.paste_into(full, mask.logits)
+        return masks
+
+    def scores(self) -> np.ndarray:
+        return np.array([0.0 if mask is None else mask.iou for mask in self.found], np.float32)
+
+    def updated(self, rows: Sequence[int], other: WindowsDecoded) -> WindowsDecoded:  # type: ignore[override]
+        found = list(self.found)
+        for row, mask in zip(rows, other.found):
+            found[row] = mask
+        return replace(self, found=tuple(found))
+
+
 class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
     """A network of 3.3 million parameters that looks at one window per object."""
 
@@ -70,13 +118,12 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         return NanoEmbedding(frame)
 
     @torch.inference_mode()
-    def decode(self, embedding: NanoEmbedding, prompts: Prompts[ObjectMemory], ambiguous: bool = False) -> MaskDecoded:
-        """Masks of B >= 1 objects; `logits` (B, H, W) float32 at the image's resolution."""
+    def decode(
+        self, embedding: NanoEmbedding, prompts: Prompts[ObjectMemory], ambiguous: bool = False
+    ) -> WindowsDecoded:
         size = embedding.frame.size
         objects = [_ObjectPrompts.of(prompts, row) for row in range(len(prompts))]
         scaled_side = self._scaled_side(len(objects))
-        logits = np.full((len(objects), *size), _BACKGROUND_LOGIT, np.float32)
-        scores = np.zeros(len(objects), np.float32)
         rivals = _rivals(objects, size)
         windows: dict[int, Window] = {}
         for row, prompt in enumerate(objects):
@@ -85,18 +132,22 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
                 objects[row] = replace(prompt, mask_logits=found_logits)
             elif np.count_nonzero(prompt.mask) >= _MIN_AREA:
                 windows[row] = self._reaching(self._around(prompt.mask, scaled_side), prompt, size)
-        if not windows:
-            return MaskDecoded(logits, scores)
-        rows = list(windows)
-        decoded = self._decode(embedding, list(windows.values()), [objects[row] for row in rows], rivals)
-        for row, window, window_logits, score in zip(rows, windows.values(), *decoded):
-            window.paste_into(logits[row], window_logits)
-            scores[row] = score
-        return MaskDecoded(logits, scores)
+        found: list[_WindowMask | None] = [None] * len(objects)
+        if windows:
+            prompted = [objects[row] for row in windows]
+            decoded = self._decode(embedding, list(windows.values()), prompted, rivals)
+            for (row, window), logits, score in zip(windows.items(), *decoded):
+                found[row] = _WindowMask(window, logits, score)
+        return WindowsDecoded(size, tuple(found))
 
     def mask_prompt(self, embedding: NanoEmbedding, masks: Sequence[np.ndarray | None]) -> np.ndarray:
-        missing = np.full(embedding.frame.size, np.nan, np.float32)
-        return np.stack([missing if mask is None else _MASK_PROMPT_LOGIT * (2 * mask - 1) for mask in masks])
+        prompts = np.full((len(masks), *embedding.frame.size), np.nan, np.float32)
+        for prompt, mask in zip(prompts, masks):
+            if mask is not None:  # Computed in place: with many objects these are the largest arrays of all.
+                np.multiply(mask, 2, out=prompt)
+                prompt -= 1
+                prompt *= _MASK_PROMPT_LOGIT
+        return prompts
 
     @torch.inference_mode()
     def remember(self, embedding: NanoEmbedding, mask: np.ndarray, memory: ObjectMemory | None) -> ObjectMemory | None:
@@ -107,7 +158,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
             return memory
         window = self._encoded_window(embedding, mask)
         features = self._features(embedding, [window])
-        window_mask = uploaded(window.cut(mask.astype(np.float32)), self._device)[None, None]
+        window_mask = uploaded(window.cut(mask), self._device)[None, None]
         memorized = self._network.memorize(features, window_mask)
         return memory.learned(embedding.frame.index, memorized, self._config.memories)
 
@@ -251,7 +302,7 @@ class _ObjectPrompts:
             maps[network.HAS_MASK] = 1
         if rivals is not None:
             others = rivals > (0 if self.mask_logits is None else self.mask)
-            maps[network.RIVALS] = window.cut(others.astype(np.float32), cells)
+            maps[network.RIVALS] = window.cut(others, cells)
         return maps
 
 

@@ -174,6 +174,23 @@ def test_what_others_remember_changes_nothing(nano):
         np.testing.assert_allclose(together.logits[:1], nano.decode(embedding, alone).logits, atol=1e-3)
 
 
+def test_masks_are_where_the_logits_are_above_zero(nano):
+    image, mask, other = scene(1)
+    embedding = nano.encode(Frame(0, image))
+    missing = np.zeros_like(mask, np.float32)  # nothing is left of a propagated mask: no window, no mask
+    prompts = replace(
+        Prompts.pack([click(mask), click(other), click(mask)], [NO_POINTS] * 3),
+        logits=nano.mask_prompt(embedding, [mask.astype(np.float32), None, missing]),
+    )
+    decoded = nano.decode(embedding, prompts)
+    np.testing.assert_array_equal(decoded.masks(), decoded.logits > 0)
+    assert decoded.masks().any(axis=(1, 2)).tolist() == [True, True, False]
+    assert decoded.scores()[2] == 0
+    swapped = decoded.updated([0, 2], nano.decode(embedding, replace(prompts, logits=None)))
+    np.testing.assert_array_equal(swapped.logits[1], decoded.logits[1])
+    assert swapped.masks()[2].any()
+
+
 # Many objects
 
 

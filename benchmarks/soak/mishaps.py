@@ -1,0 +1,166 @@
+"""What happens to a camera and to a node besides, by chance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from people import PATIENCE, People
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from robot import FPS, Loop, Robot
+from sampt_ros.msg import QueryPoint
+from sampt_ros.srv import Query
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool, Trigger
+
+from sampt_ros.ros.conversions import image_from_array
+
+
+class Mishaps:
+    """They come over the robot, its camera and the node."""
+
+    def __init__(self, robot: Robot, people: People) -> None:
+        self.robot = robot
+        self.people = people
+        self.random = people.random
+        self.odd_sizes = 0
+        self.pause = robot.create_client(SetBool, "/sampt/pause")
+        self.reset = robot.create_client(Trigger, "/sampt/reset")
+        self.state = robot.create_client(ChangeState, "/sampt/change_state")
+        self.parameters = robot.create_client(SetParameters, "/sampt/set_parameters")
+
+    @property
+    def actions(self) -> dict[Callable[[], None], float]:
+        """All of them, and how often they come."""
+        return {
+            self.damaged_image: 3,
+            self.image_of_another_size: 1,
+            self.wild_stamp: 3,
+            self.camera_pauses: 1,
+            self.camera_restarts: 1,
+            self.time_loops: 0.5,
+            self.pause_and_go_on: 1,
+            self.reset_all: 1,
+            self.set_parameter: 1,
+            self.deactivate_and_go_on: 0.5,
+            self.pictures_before_the_node: 0.1,
+        }
+
+    # --- images ---
+
+    def blank(self, shrunk: int = 1) -> Image:
+        """A black image of the present size, or smaller."""
+        height, width = (int(self.robot.scale * length) // shrunk for length in self.robot.images[0].shape[:2])
+        return image_from_array(np.zeros((height, width, 3), np.uint8), "rgb8", Header())
+
+    def damaged_image(self) -> None:
+        image = self.blank()
+        kind = self.random.choice(["data", "encoding", "step", "nothing"])
+        if kind == "data":
+            image.data = image.data[: len(image.data) // 2]
+        elif kind == "encoding":
+            image.encoding = "rgb7"
+        elif kind == "step":
+            image.step = 5
+        else:
+            image = Image(encoding="rgb8")
+        self.robot.stamp_ns += int(1e9 / FPS)
+        self.robot.publish(image, is_usable=False)
+
+    def image_of_another_size(self) -> None:
+        """A single one says nothing; the node believes five in a row."""
+        self.robot.stamp_ns += int(1e9 / FPS)
+        self.robot.publish(self.blank(shrunk=3), is_odd=True)
+
+    def wild_stamp(self) -> None:
+        """One image an hour ahead, without a stamp, or with a stamp that is no time."""
+        seconds = self.robot.stamp_ns // 1_000_000_000
+        stamp, is_odd = self.random.choice(
+            [((seconds + 3600, 0), True), ((0, 0), True), ((-5, 0), False), ((seconds, 1_500_000_000), False)]
+        )
+        self.robot.publish(self.blank(), is_usable=False, is_odd=is_odd, stamp=stamp)
+
+    # --- the camera ---
+
+    def camera_pauses(self) -> None:
+        self.robot.silent_until = time.monotonic() + self.random.uniform(0.5, 3)
+
+    def camera_restarts(self) -> None:
+        """Off for a moment; then perhaps with another size, or with older stamps."""
+        self.camera_pauses()
+        self.robot.frame, self.robot.loop = 0, None
+        self.robot.scale = self.random.choice([1.0, 1.0, 0.5])
+        if self.random.random() < 0.5:
+            self.robot.stamp_ns -= int(self.random.uniform(30, 300) * 1e9)
+            self.robot.play(2.0, sends=False)
+        self.robot.change()
+
+    def time_loops(self) -> None:
+        """As a recording of a few seconds that is played in a loop: the same images with the same stamps."""
+        if self.robot.loop is None:
+            length, times = self.random.randrange(40, 90), self.random.randrange(2, 5)
+            self.robot.loop = Loop(self.robot.stamp_ns, self.robot.frame, length, times)
+
+    # --- the node ---
+
+    def pause_and_go_on(self) -> None:
+        self.pause.call_async(SetBool.Request(data=True))
+        self.robot.play(self.random.uniform(0.2, 2), sends=False)
+        self.pause.call_async(SetBool.Request(data=False))
+
+    def reset_all(self) -> None:
+        """Everything begins anew in the node, so what it sees first is what it believes."""
+        self.robot.loop = None
+        self.robot.change()
+        done = self.reset.call_async(Trigger.Request())
+        if not self.robot.play(PATIENCE, done.done, sends=False):
+            self.robot.found.wrong.append("a call of ~/reset had no answer")
+        self.robot.change()
+
+    def deactivate_and_go_on(self) -> None:
+        """Queries that were asked just before have an answer too."""
+        query = self.people.message([(*self.people.place(), QueryPoint.POSITIVE)], (0, 0))
+        calls = [self.people.service.call_async(Query.Request(query=query)) for _ in range(3)]
+        self.transit(Transition.TRANSITION_DEACTIVATE)
+        if self.random.random() < 0.5:
+            self.configure_anew()
+        self.transit(Transition.TRANSITION_ACTIVATE)
+        self.robot.change()
+        for call in calls:
+            self.people.expect_response(call, query)
+
+    def pictures_before_the_node(self) -> None:
+        self.transit(Transition.TRANSITION_DEACTIVATE)
+        self.configure_anew()
+        self.people.latch_pictures(lambda: self.transit(Transition.TRANSITION_ACTIVATE))
+        self.robot.change()
+
+    def configure_anew(self) -> None:
+        self.transit(Transition.TRANSITION_CLEANUP)
+        self.transit(Transition.TRANSITION_CONFIGURE)
+        self.robot.change()
+
+    def transit(self, step: int) -> None:
+        self.robot.loop = None
+        done = self.state.call_async(ChangeState.Request(transition=Transition(id=step)))
+        if not self.robot.play(PATIENCE, done.done) or not done.result().success:
+            self.robot.found.wrong.append(f"transition {step} failed")
+
+    def set_parameter(self) -> None:
+        name, value = self.random.choice(
+            [
+                ("points.positive", 4),
+                ("points.positive", 8),
+                ("points.positive", -3),
+                ("reinit.horizon", "soon"),
+                ("history", 0.0),
+                ("history", 1.0),
+                ("history", 2.0),
+            ]
+        )
+        self.parameters.call_async(SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()]))
