@@ -140,11 +140,14 @@ class ReacquireConfig(Section):
     )
 
 
-def _precision() -> Any:
-    return option(
-        "auto",
-        "Number format that the image encoder computes in; auto: bfloat16 on a GPU that supports it, else float32",
-        choices=("auto", "float32", "bfloat16", "float16"),
+def _precision(description: str) -> Any:
+    return option("auto", description, choices=("auto", "float32", "bfloat16", "float16"))
+
+
+def _sam_precision() -> Any:
+    return _precision(
+        "Number format that the networks compute in, on a CPU the image encoder alone; auto: bfloat16 on a GPU that "
+        "supports it, else float32"
     )
 
 
@@ -165,7 +168,7 @@ class SamConfig(Section):
     checkpoint: str = option(
         "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
     )
-    precision: str = _precision()
+    precision: str = _sam_precision()
     compile: bool = _compile()
 
 
@@ -176,7 +179,7 @@ class MobileSamConfig(Section):
     checkpoint: str = option(
         "", "Path of the checkpoint file (.pt); empty: the one that `sampt models fetch` downloaded"
     )
-    precision: str = _precision()
+    precision: str = _sam_precision()
     compile: bool = _compile()
 
 
@@ -190,7 +193,7 @@ class SamHqConfig(Section):
     checkpoint: str = option(
         "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
     )
-    precision: str = _precision()
+    precision: str = _sam_precision()
     compile: bool = _compile()
 
 
@@ -344,6 +347,9 @@ class PipsConfig(Section):
     )
     iterations: int = option(
         6, "Number of times that the network refines the trajectories in a window", minimum=1, maximum=20
+    )
+    precision: str = _precision(
+        "Number format that the layers which move points compute in; auto: float16 on a GPU, else float32"
     )
 
 

@@ -45,6 +45,7 @@ class Measurement(Score):
     """What was measured in one case.
 
     stages   of "total" and every stage: what it took per frame
+    rate     frames per second, over all of these frames together
     tracked  share of objects, over all frames, that were TRACKING, 0..1; 1 in a fair measurement
     memory   the most that the process has had so far, MiB
     cuda     the most that torch had allocated on the GPU while frames were tracked, MiB; None without one
@@ -55,6 +56,7 @@ class Measurement(Score):
         Column("case.objects", "objects", "{}", "objects"),
         Column("case.points", "points", "{}", "points"),
         Column("stages", "{}", "{0.median:.1f} / {0.p95:.1f}", "stages_ms"),
+        Column("rate", "frames/s", "{:.1f}", "frames_per_second"),
         Column("tracked", "tracked", "{:.0%}", "tracked"),
         Column("memory", "memory", "{:.0f} MiB", "memory_mib"),
         Column("cuda", "GPU memory", "{:.0f} MiB", "cuda_mib"),
@@ -62,6 +64,7 @@ class Measurement(Score):
 
     case: Case
     stages: Mapping[str, Timing]
+    rate: float
     tracked: float
     memory: float
     cuda: float | None
@@ -97,7 +100,9 @@ def measure(
                 milliseconds.setdefault(stage, []).append(spent)
             states += [item.state for item in frame.result.objects]
     stages = {stage: Timing.of(each) for stage, each in milliseconds.items()}
-    return Measurement(case, stages, states.count(ObjectState.TRACKING) / len(states), peak_memory(), cuda_peak())
+    rate = 1000 * frames / sum(milliseconds["total"])
+    tracked = states.count(ObjectState.TRACKING) / len(states)
+    return Measurement(case, stages, rate, tracked, peak_memory(), cuda_peak())
 
 
 def table(measurements: Sequence[Measurement]) -> str:

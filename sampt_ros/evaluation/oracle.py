@@ -37,7 +37,7 @@ class OracleSegmenter(Segmenter[tuple[int, Any], Any]):
     truth: Truth
 
     def __init__(self, segmenter: Segmenter[Any, Any]) -> None:
-        self.remembers, self.at_once = segmenter.remembers, segmenter.at_once
+        self.remembers, self.at_once, self.asynchronous = segmenter.remembers, segmenter.at_once, segmenter.asynchronous
         self._segmenter = segmenter
 
     def encode(self, frame: Frame) -> tuple[int, Any]:
@@ -45,12 +45,13 @@ class OracleSegmenter(Segmenter[tuple[int, Any], Any]):
 
     def decode(self, embedding: tuple[int, Any], prompts: Prompts[Any], ambiguous: bool = False) -> OracleDecoded:
         index, inner = embedding
-        centers = self.truth.centers(index)
-        middles = [xy[labels == POSITIVE].mean(axis=0) for xy, labels in zip(prompts.xy, prompts.labels)]
-        items = [int(np.linalg.norm(centers - middle, axis=1).argmin()) for middle in middles]
-        truth = self.truth.masks(index)
         decoded = self._segmenter.decode(inner, prompts, ambiguous)
-        return OracleDecoded(decoded, [truth[item] for item in items])
+        return OracleDecoded(decoded, self.truth, index, prompts)
+
+    def refine(self, embedding: tuple[int, Any], prompts: Prompts[Any], decoded: Decoded, passes: int) -> OracleDecoded:
+        index, inner = embedding
+        refined = self._segmenter.refine(inner, prompts, decoded.inner, passes)  # type: ignore[attr-defined]
+        return OracleDecoded(refined, self.truth, index, prompts)
 
     def mask_prompt(self, embedding: tuple[int, Any], masks: Sequence[np.ndarray | None]) -> Any:
         return self._segmenter.mask_prompt(embedding[1], masks)
@@ -67,29 +68,48 @@ class OracleSegmenter(Segmenter[tuple[int, Any], Any]):
 
 @dataclass(frozen=True, eq=False)
 class OracleDecoded(Decoded):
-    """What another segmenter decoded of some objects, and the true masks (H, W) bool of these, in the same order."""
+    """What another segmenter decoded of some objects, which are looked up in the truth when their masks are asked for.
+
+    Before that it would be counted among the time that the network takes.
+
+    index    of the frame; prompts: those that were decoded
+    """
 
     inner: Decoded
-    truth: Sequence[np.ndarray]
+    truth: Truth
+    index: int
+    prompts: Prompts[Any]
 
     @property
     def logits(self) -> Any:
         return self.inner.logits
 
+    def logits_of(self, rows: Sequence[int]) -> Any:
+        return self.inner.logits_of(rows)
+
     def boxes(self) -> Any:
         return self.inner.boxes()
 
     def masks(self) -> np.ndarray:
-        masks = self.inner.masks()
-        for mask, true in zip(masks, self.truth):
-            mask[:] = true
-        return masks
+        return self._true(self.inner.masks())
 
     def scores(self) -> np.ndarray:
         return np.ones_like(self.inner.scores())
 
+    def results(self) -> tuple[np.ndarray, np.ndarray]:
+        masks, scores = self.inner.results()
+        return self._true(masks), np.ones_like(scores)
+
     def updated(self, rows: Sequence[int], other: Decoded) -> OracleDecoded:
         return replace(self, inner=self.inner.updated(rows, other.inner))  # type: ignore[attr-defined]
+
+    def _true(self, masks: np.ndarray) -> np.ndarray:
+        """Masks (B, H, W) bool, overwritten by those of the objects that the prompts ask for."""
+        truth, centers = self.truth.masks(self.index), self.truth.centers(self.index)
+        for mask, xy, labels in zip(masks, self.prompts.xy, self.prompts.labels):
+            middle = xy[labels == POSITIVE].mean(axis=0)
+            mask[:] = truth[int(np.linalg.norm(centers - middle, axis=1).argmin())]
+        return masks
 
 
 class OracleTracker(PointTracker):

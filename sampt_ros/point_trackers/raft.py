@@ -13,7 +13,7 @@ from sampt_ros.config.core import RaftConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
 from sampt_ros.point_trackers.dense_flow import DenseFlowTracker
-from sampt_ros.utils.torch_device import torch_device, uploaded
+from sampt_ros.utils.torch_device import downloaded, torch_device, uploaded
 from sampt_ros.weights.loading import read_weights
 
 _STRIDE, _SMALLEST = 8, 128  # pixels: sides must be multiples of the one, and at least the other
@@ -53,7 +53,7 @@ class Raft(DenseFlowTracker):
         height, width = start.shape[:2]
         refined = self._network(self._prepared(start), self._prepared(end), num_flow_updates=self._iterations)
         flow = refined[-1][0, :, :height, :width].permute(1, 2, 0)
-        return np.ascontiguousarray(flow.float().cpu().numpy())
+        return downloaded(flow.float().contiguous())[0]
 
     def _prepared(self, picture: np.ndarray) -> Tensor:
         """(1, 3, h, w) float32 -1..1 of (H, W, 3) uint8, its right and lower edges repeated to a size RAFT takes."""

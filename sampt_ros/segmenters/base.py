@@ -84,6 +84,14 @@ class Decoded(ABC):
     def scores(self) -> np.ndarray:
         """(B,) float32: predicted IoU, nominally 0..1."""
 
+    def results(self) -> tuple[np.ndarray, np.ndarray]:
+        """`masks` and `scores`; a segmenter on a GPU overrides it to wait for both at once."""
+        return self.masks(), self.scores()
+
+    def logits_of(self, rows: Sequence[int]) -> Array:
+        """The logits (n, h, w) of the objects in n `rows`."""
+        return self.logits[rows]
+
     @abstractmethod
     def updated(self, rows: Sequence[int], other: Decoded) -> Decoded:
         """A copy in which the objects in `rows` are replaced by those of `other`."""
@@ -127,12 +135,14 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     Embedding and Memory are the segmenter's own types: what it makes of a frame, and what it remembers of an object
     (None if it remembers nothing). Nobody else looks into them.
 
-    remembers  whether `remember` does anything; what it returns comes back in `Prompts.memories`
-    at_once    how many objects are decoded fastest in one batch; None: all
+    remembers     whether `remember` does anything; what it returns comes back in `Prompts.memories`
+    at_once       how many objects are decoded fastest in one batch; None: all
+    asynchronous  whether `encode` returns at once, while a GPU goes on to compute the embedding
     """
 
     remembers = False
     at_once: int | None = None
+    asynchronous = False
 
     @abstractmethod
     def encode(self, frame: Frame) -> Embedding:
@@ -144,6 +154,16 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
 
         ambiguous: the prompts fit several nested objects, as a single click does; choose the candidate rated best
         """
+
+    def refine(self, embedding: Embedding, prompts: Prompts[Memory], decoded: Decoded, passes: int) -> Decoded:
+        """Masks of B >= 1 objects, decoded again in `passes` >= 0 passes.
+
+        Each pass has the points and memories of `prompts`, and as mask prompt and box those of the mask before it, the
+        first one those of `decoded`.
+        """
+        for _ in range(passes):
+            decoded = self.decode(embedding, replace(prompts, boxes=decoded.boxes(), logits=decoded.logits))
+        return decoded
 
     @abstractmethod
     def mask_prompt(self, embedding: Embedding, masks: Sequence[np.ndarray | None]) -> Array:

@@ -39,6 +39,11 @@ class FrameSegmenter(Generic[Embedding, Memory]):
                 self._embedding = (frame, self._segmenter.encode(frame))
         return self._embedding[1]
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether `encode` returns at once, while a GPU goes on to compute the embedding."""
+        return self._segmenter.asynchronous
+
     def masks(
         self, frame: Frame, prompts: Sequence[ObjectPrompt[Memory]], refinements: int, ambiguous: bool = False
     ) -> list[tuple[np.ndarray, float]]:
@@ -50,8 +55,9 @@ class FrameSegmenter(Generic[Embedding, Memory]):
             batch = prompts[first : first + at_once]
             with self.saving_memory(len(batch)):
                 decoded = segment(self._segmenter, embedding, batch, refinements, ambiguous)
+                masks, scores = decoded.results()
                 # Copies, as whoever keeps one mask would else keep the whole batch.
-                found += ((mask.copy(), float(score)) for mask, score in zip(decoded.masks(), decoded.scores()))
+                found += ((mask.copy(), score) for mask, score in zip(masks, scores.tolist()))
         return found
 
     def remember(self, frame: Frame, mask: np.ndarray, memory: Memory | None) -> Memory | None:

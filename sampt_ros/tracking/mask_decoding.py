@@ -56,15 +56,15 @@ def segment(
 
     # Full pass: all points, and the first pass's mask. The propagated masks have done their part.
     objects = [replace(prompt, mask=None) for prompt in objects]
-    if twice:
-        full = replace(_pack(segmenter, embedding, [objects[row] for row in twice]), logits=decoded.logits[twice])
+    prompts = _pack(segmenter, embedding, objects)
+    if len(twice) == len(objects):
+        decoded = segmenter.decode(embedding, replace(prompts, logits=decoded.logits))
+    elif twice:
+        full = replace(_pack(segmenter, embedding, [objects[row] for row in twice]), logits=decoded.logits_of(twice))
         decoded = decoded.updated(twice, segmenter.decode(embedding, full))
 
     # Refinement: all points, the current mask, and its box.
-    prompts = _pack(segmenter, embedding, objects)
-    for _ in range(refinements):
-        decoded = segmenter.decode(embedding, replace(prompts, boxes=decoded.boxes(), logits=decoded.logits))
-    return decoded
+    return segmenter.refine(embedding, prompts, decoded, refinements)
 
 
 def _positive_only(prompt: ObjectPrompt[Memory]) -> ObjectPrompt[Memory]:

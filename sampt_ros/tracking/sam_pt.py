@@ -271,6 +271,10 @@ class SamPt:
         """The next frame, all points of all objects moved to it in one batch; if that fails, nothing has changed."""
         frame = self._frames.next_frame(image)
         objects = list(self._objects)
+        # Encode before points are tracked: a GPU then computes the embedding meanwhile, which objects will likely need.
+        if self._segmenter.asynchronous and any(tracked.has_visible_point for tracked in objects):
+            with clock("encoding"):
+                self._segmenter.encode(frame)
         with clock("tracking"), self._segmenter.saving_memory():
             moved = self._points.update([tracked.points for tracked in objects], frame)
         self._frames.append(frame)

@@ -1,6 +1,9 @@
-"""Where networks run, and how pictures get there."""
+"""The device that networks run on, and how arrays get there and back."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -18,7 +21,71 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def uploaded(picture: np.ndarray, device: torch.device) -> Tensor:
-    """A copy of an array on a device; to a GPU by way of pinned memory, so that the CPU need not wait."""
-    copy = torch.tensor(np.ascontiguousarray(picture))  # from_numpy would share it, and refuses read-only ones
-    return copy.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else copy
+def torch_precision(name: str, device: torch.device, auto: str = "bfloat16") -> torch.dtype:
+    """The number format that a `precision` parameter means on a device.
+
+    name: float32, bfloat16, float16, or auto; auto: the format that "auto" means on a GPU which supports it
+    """
+    if name == "auto":
+        is_supported = device.type == "cuda" and (auto != "bfloat16" or torch.cuda.is_bf16_supported())
+        name = auto if is_supported else "float32"
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def padded(array: np.ndarray, rows: int, value: int = 0) -> np.ndarray:
+    """An array (n, ...) made longer: (rows, ...), with `value` in the rows from n on."""
+    enlarged = np.full((rows, *array.shape[1:]), value, array.dtype)
+    enlarged[: len(array)] = array
+    return enlarged
+
+
+def staged(array: np.ndarray, device: torch.device) -> Tensor:
+    """A copy of an array in the CPU's memory; for a GPU in pinned memory, which it reads while the CPU goes on."""
+    source = np.ascontiguousarray(array)
+    dtype = torch.from_numpy(np.empty(0, source.dtype)).dtype
+    copy = torch.empty(source.shape, dtype=dtype, pin_memory=device.type == "cuda")
+    copy.numpy()[...] = source
+    return copy
+
+
+def uploaded(array: np.ndarray, device: torch.device) -> Tensor:
+    """A copy of an array on a device; the CPU does not wait until a GPU has it."""
+    return staged(array, device).to(device, non_blocking=True)
+
+
+def downloaded(*tensors: Tensor) -> tuple[np.ndarray, ...]:
+    """Tensors of one device as arrays. However many they are, the CPU waits for a GPU once."""
+    if tensors[0].device.type != "cuda":
+        return tuple(tensor.numpy() for tensor in tensors)
+    copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
+    for copy, tensor in zip(copies, tensors):
+        copy.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream().synchronize()
+    return tuple(copy.numpy() for copy in copies)
+
+
+class SideStream:
+    """A CUDA stream beside the current one, so that a GPU can run two networks at once; without effect on a CPU."""
+
+    def __init__(self, device: torch.device, urgent: bool = False) -> None:
+        """urgent: the GPU prefers its kernels to those of other streams"""
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._stream = torch.cuda.Stream(device, priority=-1 if urgent else 0)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Inside, kernels are started in this stream."""
+        if self._stream is None:
+            yield
+            return
+        with torch.cuda.stream(self._stream):
+            yield
+
+    def join(self, *tensors: Tensor) -> None:
+        """Let the current stream wait until these tensors, which were computed in this one, are ready."""
+        if self._stream is not None:
+            current = torch.cuda.current_stream()
+            current.wait_stream(self._stream)
+            for tensor in tensors:
+                tensor.record_stream(current)

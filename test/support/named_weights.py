@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from functools import partial
 
 import numpy as np
+import tiny_models
 import torch
 
 
@@ -28,40 +28,17 @@ def fill(model: torch.nn.Module, keep: tuple[str, ...] = ()) -> torch.nn.Module:
 
 def small_sam() -> torch.nn.Module:
     """A SAM with a 256-pixel input, small enough for a test."""
-    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-
-    decoder = MaskDecoder(transformer=TwoWayTransformer(**_TRANSFORMER), **_DECODER)
-    return _filled(Sam(ImageEncoderViT(**_ENCODER), PromptEncoder(64, (16, 16), (256, 256), 16), decoder))
+    return _filled(tiny_models.sam())
 
 
 def small_sam_hq() -> torch.nn.Module:
     """A HQ-SAM of the same size."""
-    from segment_anything_hq.modeling import ImageEncoderViT, MaskDecoderHQ, PromptEncoder, Sam, TwoWayTransformer
-
-    decoder = MaskDecoderHQ(transformer=TwoWayTransformer(**_TRANSFORMER), vit_dim=_ENCODER["embed_dim"], **_DECODER)
-    return _filled(Sam(ImageEncoderViT(**_ENCODER), PromptEncoder(64, (16, 16), (256, 256), 16), decoder))
+    return _filled(tiny_models.sam_hq())
 
 
 def small_mobile_sam() -> torch.nn.Module:
     """A MobileSAM with fewer layers and channels; the sizes of its input and of its embedding are in its code."""
-    from mobile_sam.modeling import MaskDecoder, PromptEncoder, Sam, TinyViT, TwoWayTransformer
-
-    encoder = TinyViT(
-        img_size=1024, embed_dims=[8, 16, 16, 320], depths=[1, 1, 2, 1], num_heads=[1, 2, 2, 10],
-        window_sizes=[7, 7, 14, 7], drop_path_rate=0.0, layer_lr_decay=0.8,
-    )  # fmt: skip
-    transformer = TwoWayTransformer(**{**_TRANSFORMER, "embedding_dim": 256})
-    decoder = MaskDecoder(transformer=transformer, **{**_DECODER, "transformer_dim": 256})
-    return _filled(Sam(encoder, PromptEncoder(256, (64, 64), (1024, 1024), 16), decoder))
-
-
-_ENCODER = {
-    "img_size": 256, "patch_size": 16, "embed_dim": 48, "depth": 2, "num_heads": 3, "mlp_ratio": 4, "out_chans": 64,
-    "qkv_bias": True, "norm_layer": partial(torch.nn.LayerNorm, eps=1e-6), "use_rel_pos": True, "window_size": 7,
-    "global_attn_indexes": (1,),
-}  # fmt: skip
-_TRANSFORMER = {"depth": 2, "embedding_dim": 64, "mlp_dim": 128, "num_heads": 4}
-_DECODER = {"num_multimask_outputs": 3, "transformer_dim": 64, "iou_head_depth": 3, "iou_head_hidden_dim": 64}
+    return _filled(tiny_models.mobile_sam())
 
 
 def _filled(sam: torch.nn.Module) -> torch.nn.Module:

@@ -9,15 +9,26 @@ from itertools import count
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sampt_ros.config.core import PipsConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
-from sampt_ros.point_trackers.pips.network import Pips, Pyramid
-from sampt_ros.utils.torch_device import torch_device, uploaded
+from sampt_ros.point_trackers.pips.network import Pips
+from sampt_ros.utils.cuda_graphs import Graphed, rounded
+from sampt_ros.utils.torch_device import (
+    SideStream,
+    downloaded,
+    padded,
+    staged,
+    torch_device,
+    torch_precision,
+    uploaded,
+)
 from sampt_ros.weights.loading import read_weights
 
 _VISIBLE = 0.5
+_SPARE_SLOTS = 2  # Frames whose maps have room in the store besides those of one window.
 _RESTART, _LOWER = 0.9, 0.02  # how visible a point must be to start a new window, and by how much the bar is lowered
 
 
@@ -32,6 +43,13 @@ class PipsTracker(PointTracker):
         self._config = config or PipsConfig()
         self._device = torch_device(device)
         self._network = network.to(self._device).eval()
+        self._network.lower_precision(torch_precision(self._config.precision, self._device, "float16"))
+        if self._device.type == "cuda":  # Its convolutions are faster in this layout.
+            self._network.fnet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._maps = _Maps(self._network, self._device)
+        self._move_graphed = Graphed(self._move, self._device, allow_tf32=True)
+        # Many small kernels, each of which would otherwise wait for a large one of the segmenter's encoder.
+        self._stream = SideStream(self._device, urgent=True)
         self.reset()
 
     @classmethod
@@ -45,18 +63,22 @@ class PipsTracker(PointTracker):
         return cls(network, config, device)
 
     def reset(self) -> None:
-        self._maps = _Maps(self._network, self._device)
+        self._maps.keep([])
         self._recent: list[int] = []  # the stream's last frames, a window of them
         self._points = _Points.start([], np.zeros((0, 2)), torch.zeros(0, 0, device=self._device), 0, 0)
 
-    @torch.inference_mode()
     def add(self, ids: np.ndarray, xy: np.ndarray, frames: Sequence[Frame]) -> Tracks:
         tracks = Tracks.start(ids, xy)
         if len(tracks) == 0:
             return tracks
+        with torch.inference_mode(), self._stream():
+            return self._add(tracks, frames)
+
+    def _add(self, tracks: Tracks, frames: Sequence[Frame]) -> Tracks:
         numbers = [self._maps.number(frame) for frame in frames]
-        first = torch.zeros(len(tracks), dtype=torch.long, device=self._device)
-        feature = self._network.feature(self._maps.stacked(numbers[:1]), first, self._tensor(tracks.xy))
+        slots = self._maps.slots(np.full(len(tracks), numbers[0]))
+        xy = uploaded(tracks.xy, self._device)
+        feature = self._network.feature(*self._maps.stored, uploaded(slots, self._device), xy)
         points = _Points.start(tracks.id, tracks.xy, feature, numbers[0], self._network.window)
         for position, number in enumerate(numbers[1:], 2):
             points = points.onto(number)
@@ -72,8 +94,11 @@ class PipsTracker(PointTracker):
     def remove(self, ids: np.ndarray) -> None:
         self._points = self._points.at(np.flatnonzero(~np.isin(self._points.id, ids)))
 
-    @torch.inference_mode()
     def update(self, frame: Frame) -> Tracks:
+        with torch.inference_mode(), self._stream():
+            return self._update(frame)
+
+    def _update(self, frame: Frame) -> Tracks:
         number = self._maps.new_number(frame)
         tracks = Tracks.start(np.zeros(0), np.zeros((0, 2)))
         if len(self._points):
@@ -84,23 +109,26 @@ class PipsTracker(PointTracker):
 
     def _followed(self, points: _Points, newest: Frame) -> tuple[Tracks, _Points]:
         """The points in the newest frames of their windows, and the points with full windows chained."""
-        numbers, windows = np.unique(points.windows, return_inverse=True)
-        trajectory, logits = self._network.follow(
-            self._maps.stacked(numbers.tolist()),
-            torch.as_tensor(windows.reshape(points.windows.shape), device=self._device),
-            self._tensor(points.start_xy),
-            points.feature,
-            self._config.iterations,
-        )
-        xy, visibility = trajectory[-1].cpu().numpy(), logits.sigmoid().cpu().numpy()
+        slots, start_xy, feature = self._maps.slots(points.windows), points.start_xy, points.feature
+        if self._device.type == "cuda":  # So that recordings for few numbers of points suffice.
+            count = rounded(len(points))
+            slots, start_xy = padded(slots, count), padded(start_xy, count)
+            feature = functional.pad(feature, (0, 0, 0, count - len(points)))
+        inputs = staged(slots, self._device), staged(start_xy, self._device), feature
+        xy, visibility = downloaded(*self._move_graphed(*inputs, resident=self._maps.stored))
+        xy, visibility = xy[:, : len(points)], visibility[:, : len(points)]
         rows = np.arange(len(points))
         newest_xy, confidence = xy[points.age, rows], visibility[points.age, rows]
         within = inside(newest_xy, newest)
         tracks = Tracks(points.id, newest_xy, (confidence > _VISIBLE) & within, confidence * within)
         return tracks, points.chained(np.where(points.full, restart(visibility), 0), xy)
 
-    def _tensor(self, xy: np.ndarray) -> Tensor:
-        return torch.tensor(xy, device=self._device)
+    def _move(
+        self, windows: Tensor, start_xy: Tensor, feature: Tensor, maps: Tensor, levels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Positions (window, N, 2) of points in their windows' frames, pixels, and visibility (window, N) 0..1."""
+        trajectory, logits = self._network.follow(maps, levels, windows, start_xy, feature, self._config.iterations)
+        return trajectory[-1], logits.sigmoid()
 
 
 def restart(visibility: np.ndarray) -> np.ndarray:
@@ -189,14 +217,23 @@ class _Points:
 
 
 class _Maps:
-    """The network's maps of numbered frames: each is made once, when a window first needs it."""
+    """The network's maps of numbered frames: each is made once, when a window first needs it, and has its own slot."""
 
     def __init__(self, network: Pips, device: torch.device) -> None:
         self._network = network
         self._device = device
+        self._encode = Graphed(lambda image: (network.encode(image[None])[0],), device)
         self._count = count()
         self._frames: dict[int, Frame] = {}
-        self._maps: dict[int, Pyramid] = {}
+        self._slots: dict[int, int] = {}  # Number of a frame -> its slot in the store.
+        self._store: tuple[Tensor, Tensor] | None = None
+        self._size: tuple[int, int] | None = None  # (height, width) of the frames in the store.
+
+    @property
+    def stored(self) -> tuple[Tensor, Tensor]:
+        """The maps of all slots (slots, pixels, 128), and their levels; see Pips.encode."""
+        assert self._store is not None
+        return self._store
 
     def new_number(self, frame: Frame) -> int:
         """The number of a frame not seen before."""
@@ -210,16 +247,31 @@ class _Maps:
         found = next(known, None)
         return self.new_number(frame) if found is None else found
 
-    def stacked(self, numbers: Sequence[int]) -> Pyramid:
-        """The maps of some frames, in this order."""
-        for number in numbers:
-            if number not in self._maps:
-                image = uploaded(self._frames[number].image, self._device)
-                self._maps[number] = self._network.encode(image[None])
-        return tuple(torch.cat(level) for level in zip(*(self._maps[number] for number in numbers)))
+    def slots(self, numbers: np.ndarray) -> np.ndarray:
+        """The slots of frames, in an array of the same shape; maps that are not there yet are made."""
+        known, rows = np.unique(numbers, return_inverse=True)
+        for number in known.tolist():
+            if number not in self._slots:
+                self._slots[number] = self._put(self._frames[number])
+        return np.array([self._slots[number] for number in known.tolist()])[rows.reshape(numbers.shape)]
+
+    def _put(self, frame: Frame) -> int:
+        """Encode a frame and store its maps; returns their slot."""
+        (maps,) = self._encode(staged(frame.image, self._device))
+        if frame.size != self._size:
+            levels = uploaded(self._network.levels(frame.size).numpy(), self._device)
+            store = maps.new_empty(self._network.window + _SPARE_SLOTS, *maps.shape)
+            self._store, self._size = (store, levels), frame.size
+        store, levels = self.stored
+        slot = next(slot for slot in count() if slot not in self._slots.values())
+        if slot == len(store):
+            store = torch.cat([store, torch.empty_like(store)])
+            self._store = store, levels
+        store[slot] = maps
+        return slot
 
     def keep(self, numbers: Iterable[int]) -> None:
         """Forget all other frames."""
         wanted = set(numbers)
         self._frames = {number: frame for number, frame in self._frames.items() if number in wanted}
-        self._maps = {number: maps for number, maps in self._maps.items() if number in wanted}
+        self._slots = {number: slot for number, slot in self._slots.items() if number in wanted}

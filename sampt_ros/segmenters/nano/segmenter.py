@@ -25,7 +25,7 @@ from sampt_ros.segmenters.nano import network
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
 from sampt_ros.segmenters.nano.network import Features
 from sampt_ros.segmenters.nano.weights import load_network
-from sampt_ros.utils.torch_device import torch_device, uploaded
+from sampt_ros.utils.torch_device import downloaded, torch_device, uploaded
 
 _STRIDE = 32  # Sides of scaled windows, in pixels, are multiples of the network's coarsest stride.
 _MIN_SCALED_SIDE = 128  # However many objects there are, windows are not scaled below this many pixels a side.
@@ -168,7 +168,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         size = [max(1, round(length * scale / _STRIDE)) * _STRIDE for length in frame.size[::-1]]
         image = uploaded(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), self._device)
         features = self._network.encode(image.permute(2, 0, 1)[None]).maps[_DESCRIBED_MAP]
-        return functional.normalize(features[0], dim=0).permute(1, 2, 0).float().cpu().numpy()
+        return downloaded(functional.normalize(features[0], dim=0).permute(1, 2, 0).contiguous().float())[0]
 
     def _scaled_side(self, objects: int) -> int:
         """The side in pixels that the windows of so many objects are scaled to: smaller where they are many."""
@@ -240,7 +240,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         features = self._features(embedding, windows)
         memory = joined([prompt.memory for prompt in prompts])
         logits, iou_logits = self._network.decode(features, uploaded(maps, self._device), memory)
-        return logits.float().cpu().numpy(), torch.sigmoid(iou_logits).float().cpu().numpy()
+        window_logits, scores = downloaded(logits.float(), torch.sigmoid(iou_logits).float())
+        return window_logits, scores
 
     def _features(self, embedding: NanoEmbedding, windows: Sequence[Window]) -> Features:
         """Features of n windows; those that were not encoded before are encoded in one batch."""

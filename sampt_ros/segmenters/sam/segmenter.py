@@ -17,9 +17,19 @@ from torch.nn import functional
 from sampt_ros.config.core import SamConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError, ConfigError
-from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
-from sampt_ros.segmenters.sam.decoder import decode_masks, embed_prompts
-from sampt_ros.utils.torch_device import torch_device, uploaded
+from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
+from sampt_ros.segmenters.sam.attention import fuse_attention
+from sampt_ros.segmenters.sam.decoder import Tokens, decode_masks, embed_boxes, embed_masks, embed_points
+from sampt_ros.utils.cuda_graphs import Graphed, rounded
+from sampt_ros.utils.torch_device import (
+    SideStream,
+    downloaded,
+    padded,
+    staged,
+    torch_device,
+    torch_precision,
+    uploaded,
+)
 from sampt_ros.weights.loading import read_weights
 
 _PACKAGE = ("segment_anything", "segment-anything torchvision")
@@ -29,12 +39,21 @@ _CERTAIN = 10.0  # logit given to a sure pixel of a mask prompt
 
 @dataclass(frozen=True, eq=False)
 class SamEmbedding:
-    """A frame's image embedding (1, C, h, w), with the sizes (height, width) that lead back to its pixels."""
+    """A frame's image embedding (1, C, h, w), with the sizes (height, width) that lead back to its pixels.
+
+    details  further maps that a relative of SAM decodes from
+    """
 
     features: Tensor
+    details: tuple[Tensor, ...]
     image_size: tuple[int, int]
     resized: tuple[int, int]
     model_size: int
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """The sizes that `_full_logits` needs."""
+        return {"model_size": self.model_size, "resized": self.resized, "image_size": self.image_size}
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -52,25 +71,26 @@ class SamDecoded(Decoded):
 
     def full_logits(self) -> Tensor:
         """(B, H, W) logits at the image's resolution."""
-        size = (self.embedding.model_size,) * 2
-        padded = functional.interpolate(self.logits[:, None], size, mode="bilinear", align_corners=False)
-        height, width = self.embedding.resized
-        cropped = padded[..., :height, :width]
-        return functional.interpolate(cropped, self.embedding.image_size, mode="bilinear", align_corners=False)[:, 0]
+        return _full_logits(self.logits, **self.embedding.sizes)
 
     def boxes(self) -> Tensor:
-        masks = self.full_logits() > 0
-        (left, right), (top, bottom) = _span(masks.any(1)), _span(masks.any(2))
-        return torch.stack([left, top, right, bottom], 1)
+        return _boxes(self.logits, **self.embedding.sizes)
 
     def masks(self) -> np.ndarray:
-        return (self.full_logits() > 0).cpu().numpy()
+        return downloaded(self.full_logits() > 0)[0]
 
     def scores(self) -> np.ndarray:
-        return self.iou.float().cpu().numpy()
+        return downloaded(self.iou)[0]
+
+    def results(self) -> tuple[np.ndarray, np.ndarray]:
+        masks, scores = downloaded(self.full_logits() > 0, self.iou)
+        return masks, scores
+
+    def logits_of(self, rows: Sequence[int]) -> Tensor:
+        return self.logits[uploaded(np.array(rows), self.iou.device)]
 
     def updated(self, rows: Sequence[int], other: Decoded) -> SamDecoded:
-        index = torch.as_tensor(rows, device=self.iou.device)
+        index = uploaded(np.array(rows), self.iou.device)
         return replace(
             self,
             logits=self.logits.index_copy(0, index, other.logits),
@@ -78,14 +98,32 @@ class SamDecoded(Decoded):
         )
 
 
+def _full_logits(logits: Tensor, model_size: int, resized: tuple[int, int], image_size: tuple[int, int]) -> Tensor:
+    """Logits (B, H, W) at the image's resolution, interpolated from low-resolution ones (B, h, w)."""
+    padded = functional.interpolate(logits[:, None], (model_size,) * 2, mode="bilinear", align_corners=False)
+    cropped = padded[..., : resized[0], : resized[1]]
+    return functional.interpolate(cropped, image_size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def _scaled_boxes(boxes: Tensor, scale: tuple[float, float]) -> Tensor:
+    """Boxes (B, 4) in model pixels; boxes: in image pixels, scale: (x, y) model pixels per image pixel."""
+    (scale_x, scale_y), (left, top, right, bottom) = scale, boxes.unbind(1)
+    return torch.stack([left * scale_x, top * scale_y, right * scale_x, bottom * scale_y], 1)
+
+
+def _boxes(logits: Tensor, **sizes: Any) -> Tensor:
+    """(B, 4) (x_min, y_min, x_max, y_max) in image pixels of the masks of logits (B, h, w), NaN where one is empty."""
+    masks = _full_logits(logits, **sizes) > 0
+    (left, right), (top, bottom) = _span(masks.any(1)), _span(masks.any(2))
+    return torch.stack([left, top, right, bottom], 1)
+
+
 def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
     """First and last True of each row of (B, n) bool, as float; NaN where there is none."""
-    n = occupied.shape[1]
-    nan = torch.full((len(occupied),), torch.nan, device=occupied.device)
-    first = occupied.int().argmax(1)
-    last = n - 1 - occupied.flip(1).int().argmax(1)
-    some = occupied.any(1)
-    return torch.where(some, first, nan), torch.where(some, last, nan)
+    index = torch.arange(occupied.shape[1], dtype=torch.float32, device=occupied.device)
+    first = torch.where(occupied, index, torch.inf).amin(1)
+    last = torch.where(occupied, index, -torch.inf).amax(1)
+    return torch.where(first.isinf(), torch.nan, first), torch.where(last.isinf(), torch.nan, last)
 
 
 class Sam(Segmenter[SamEmbedding, None]):
@@ -100,9 +138,13 @@ class Sam(Segmenter[SamEmbedding, None]):
         self.device = torch_device(device)
         if self.device.type == "cpu":
             self.at_once = _AT_ONCE_ON_CPU
+        self.asynchronous = self.device.type == "cuda"
         self.model = model.to(self.device).eval()
+        fuse_attention(self.model.image_encoder)
         self._encoder = self.model.image_encoder
-        self._lower_precision(_precision(precision, self.device))
+        self._lower_precision(torch_precision(precision, self.device))
+        self._prepared = Graphed(self._prepare, self.device)
+        self._stream = SideStream(self.device)
         if compiled:
             self._compile()
 
@@ -118,43 +160,124 @@ class Sam(Segmenter[SamEmbedding, None]):
         size = self.model.image_encoder.img_size
         ratio = size / max(frame.size)
         resized = (int(frame.size[0] * ratio + 0.5), int(frame.size[1] * ratio + 0.5))
-        image = uploaded(frame.image, self.device).permute(2, 0, 1)[None].float()
-        if resized != frame.size:
+        with self._stream():
+            (image,) = self._prepared(staged(frame.image, self.device), resized=resized)
+            features, *details = self._embedded(image)
+        return SamEmbedding(features, tuple(details), frame.size, resized, size)
+
+    def _prepare(self, image: Tensor, resized: tuple[int, int]) -> tuple[Tensor]:
+        """The model's input (1, 3, size, size) float32, normalized and padded, of an image (H, W, 3) uint8."""
+        size = self.model.image_encoder.img_size
+        image = image.permute(2, 0, 1)[None].float()
+        if resized != image.shape[2:]:
             image = functional.interpolate(image, resized, mode="bilinear", align_corners=False, antialias=True).round()
         image = (image - self.model.pixel_mean) / self.model.pixel_std
-        image = functional.pad(image, (0, size - resized[1], 0, size - resized[0]))
-        return self.embed(image, frame.size, resized)
+        return (functional.pad(image, (0, size - resized[1], 0, size - resized[0])),)
 
-    def embed(self, image: Tensor, image_size: tuple[int, int], resized: tuple[int, int]) -> SamEmbedding:
-        """The embedding of an image (1, 3, size, size), normalized and padded as the model takes it."""
-        features = self._encoder(image.to(self._precision))
-        return SamEmbedding(features.float(), image_size, resized, image.shape[-1])
+    def embed(self, image: Tensor) -> tuple[Tensor, ...]:
+        """The features (1, C, h, w) float32 of an image from `_prepare`, and a relative's further maps."""
+        return (self._encoder(image.to(self._precision)).float(),)
 
     @torch.inference_mode()
     def decode(self, embedding: SamEmbedding, prompts: Prompts[None], ambiguous: bool = False) -> SamDecoded:
-        scale = torch.tensor(embedding.scale, device=self.device)
-        boxes = None
-        if prompts.boxes is not None:
-            boxes = torch.as_tensor(prompts.boxes, device=self.device) * scale.repeat(2)
-        tokens, valid, dense = embed_prompts(
-            self.model.prompt_encoder,
-            torch.as_tensor(prompts.xy, device=self.device) * scale,
-            torch.as_tensor(prompts.labels, device=self.device),
-            boxes,
-            prompts.logits,
-        )
-        logits, iou = self.candidates(embedding, tokens, valid, dense)
-        # the first output is for clear prompts, the others are the nested candidates for ambiguous ones
-        best = iou[:, 1:].argmax(1) + 1 if ambiguous else torch.zeros(len(iou), dtype=torch.long, device=self.device)
-        rows = torch.arange(len(iou), device=self.device)
-        return SamDecoded(logits[rows, best], iou[rows, best], embedding)
+        boxes, logits = prompts.boxes, prompts.logits
+        if boxes is None:
+            boxes = torch.full((len(prompts), 4), torch.nan, device=self.device)
+        elif isinstance(boxes, np.ndarray):
+            boxes = staged(boxes, self.device)
+        if logits is None:
+            # On a GPU one recording serves calls with and without mask prompts: those without have NaN everywhere.
+            shape = self.model.prompt_encoder.mask_input_size if self.device.type == "cuda" else (0, 0)
+            logits = torch.full((len(prompts), *shape), torch.nan, device=self.device)
+        points, maps = self._points(embedding, prompts), self._maps(embedding)
+        found, iou = self._decoded(*points, boxes, logits, *maps, scale=embedding.scale, ambiguous=ambiguous)
+        return SamDecoded(found, iou, embedding)
+
+    @torch.inference_mode()
+    def refine(self, embedding: SamEmbedding, prompts: Prompts[None], decoded: Decoded, passes: int) -> Decoded:
+        if not passes:
+            return decoded
+        points, maps = self._points(embedding, prompts), self._maps(embedding)
+        sizes = {"scale": embedding.scale, **embedding.sizes}
+        logits, iou = self._refined(*points, decoded.logits, *maps, passes=passes, **sizes)
+        return SamDecoded(logits, iou, embedding)
+
+    def _maps(self, embedding: SamEmbedding) -> tuple[Tensor, ...]:
+        """The maps to decode from; a GPU decodes once the encoder is done with them."""
+        maps = (embedding.features, *embedding.details)
+        self._stream.join(*maps)
+        return maps
+
+    def _points(self, embedding: SamEmbedding, prompts: Prompts[None]) -> tuple[Tensor, Tensor]:
+        """The points (B, N, 2) in model pixels, and their labels (B, N)."""
+        xy, labels = prompts.xy * np.array(embedding.scale, np.float32), prompts.labels
+        if self.device.type == "cuda":  # So that recordings for few numbers of points suffice.
+            points = rounded(labels.shape[1])
+            xy = padded(xy.swapaxes(0, 1), points).swapaxes(0, 1)
+            labels = padded(labels.T, points, PADDING).T
+        return staged(xy, self.device), staged(labels, self.device)
+
+    def _decode(
+        self,
+        xy: Tensor,
+        labels: Tensor,
+        boxes: Tensor,
+        logits: Tensor,
+        *maps: Tensor,
+        scale: tuple[float, float],
+        ambiguous: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, h, w) and predicted IoU (B,).
+
+        xy      (B, N, 2) in model pixels, with labels (B, N)
+        boxes   (B, 4) in image pixels, NaN where an object has none
+        logits  (B, h, w) mask prompts, NaN where an object has none, or an empty tensor for no mask prompts
+        maps    as `embed` gives them
+        """
+        points = embed_points(self.model.prompt_encoder, xy, labels)
+        maps = tuple(each.to(self._decoder_precision) for each in maps)
+        # The first output is for clear prompts, the others are the nested candidates for ambiguous ones.
+        wanted = slice(1, None) if ambiguous else slice(1)
+        found, iou = self._masks(points, _scaled_boxes(boxes, scale), logits, maps, wanted)
+        best = iou.argmax(1)
+        rows = torch.arange(len(best), device=best.device)
+        return found[rows, best], iou[rows, best]
+
+    def _refine(
+        self,
+        xy: Tensor,
+        labels: Tensor,
+        logits: Tensor,
+        *maps: Tensor,
+        scale: tuple[float, float],
+        passes: int,
+        **sizes: Any,
+    ) -> tuple[Tensor, Tensor]:
+        """As `_decode`, after `passes` >= 1 passes: each has as prompts the mask and the box of the one before."""
+        points = embed_points(self.model.prompt_encoder, xy, labels)
+        maps = tuple(each.to(self._decoder_precision) for each in maps)
+        for _ in range(passes):
+            found, iou = self._masks(points, _scaled_boxes(_boxes(logits, **sizes), scale), logits, maps)
+            logits = found[:, 0]
+        return logits, iou[:, 0]
+
+    def _masks(
+        self, points: Tokens, boxes: Tensor, logits: Tensor, maps: Sequence[Tensor], wanted: slice = slice(1)
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, M, h, w) and predicted IoU (B, M) of the `wanted` outputs; boxes: in model pixels."""
+        encoder = self.model.prompt_encoder
+        tokens, valid = (torch.cat(pair, 1) for pair in zip(points, embed_boxes(encoder, boxes)))
+        dense = embed_masks(encoder, logits if logits.numel() else None)
+        tokens, dense = tokens.to(self._decoder_precision), dense.to(self._decoder_precision)
+        found, iou = self.candidates(maps, tokens, valid, dense, wanted)
+        return found.float(), iou.float()
 
     def candidates(
-        self, embedding: SamEmbedding, tokens: Tensor, valid: Tensor, dense: Tensor
+        self, maps: Sequence[Tensor], tokens: Tensor, valid: Tensor, dense: Tensor, wanted: slice
     ) -> tuple[Tensor, Tensor]:
         """Logits (B, M, h, w) and predicted IoU (B, M) of embedded prompts, as `decode_masks` gives them."""
-        positions = self.model.prompt_encoder.get_dense_pe()
-        return decode_masks(self.model.mask_decoder, embedding.features, positions, tokens, valid, dense)
+        decoder = self.model.mask_decoder
+        return decode_masks(decoder, maps[0], self._positions, tokens, valid, dense, wanted)
 
     @torch.inference_mode()
     def mask_prompt(self, embedding: SamEmbedding, masks: Sequence[np.ndarray | None]) -> Tensor:
@@ -163,7 +286,7 @@ class Sam(Segmenter[SamEmbedding, None]):
         for row, mask in enumerate(masks):
             if mask is None:
                 continue
-            soft = torch.from_numpy(np.ascontiguousarray(mask, np.float32)).to(self.device)[None, None]
+            soft = uploaded(mask.astype(np.float32, copy=False), self.device)[None, None]
             soft = functional.interpolate(soft, embedding.resized, mode="bilinear", align_corners=False)
             height, width = embedding.resized
             soft = functional.pad(soft, (0, embedding.model_size - width, 0, embedding.model_size - height))
@@ -175,8 +298,9 @@ class Sam(Segmenter[SamEmbedding, None]):
     def describe(self, frame: Frame, embedding: SamEmbedding) -> np.ndarray:
         cells = embedding.features.shape[-1]
         height, width = (math.ceil(length * cells / embedding.model_size) for length in embedding.resized)
-        places = functional.normalize(embedding.features[0, :, :height, :width], dim=0)
-        return places.permute(1, 2, 0).float().cpu().numpy()
+        self._stream.join(embedding.features)
+        feature_map = functional.normalize(embedding.features[0, :, :height, :width], dim=0)
+        return downloaded(feature_map.permute(1, 2, 0).contiguous())[0]
 
     def economize(self) -> str:
         if self._precision != torch.float32:
@@ -185,27 +309,33 @@ class Sam(Segmenter[SamEmbedding, None]):
         return "from now on the image encoder computes in bfloat16"
 
     def _lower_precision(self, precision: torch.dtype) -> None:
-        """Give the encoder its numbers; what decodes keeps float32, since logits are thresholded."""
+        """Let the networks compute in this format; on a CPU the decoder keeps float32, which is as fast there."""
         self._precision = precision
+        self._decoder_precision = precision if self.device.type == "cuda" else torch.float32
+        self.model.mask_decoder.to(self._decoder_precision)
+        with torch.inference_mode():
+            self._positions = self.model.prompt_encoder.get_dense_pe().to(self._decoder_precision)
         self.model.image_encoder.to(precision).eval()  # MobileSAM's derives numbers from its weights here
+        # Earlier recordings are of networks in the other format.
+        self._embedded = Graphed(self.embed, self.device)
+        self._decoded, self._refined = Graphed(self._decode, self.device), Graphed(self._refine, self.device)
 
     @torch.inference_mode()
     def _compile(self) -> None:
         """Compile the encoder, and run it once: the first image shall not wait for it."""
-        self._encoder = torch.compile(self.model.image_encoder, dynamic=False)
+        blocks = getattr(self.model.image_encoder, "blocks", None)
+        if blocks is None:
+            self._encoder = torch.compile(self.model.image_encoder, dynamic=False)
+        else:
+            # The blocks are alike, so that code compiled for one serves all.
+            for block in blocks:
+                block.forward = torch.compile(block.forward, dynamic=False)
         size = self.model.image_encoder.img_size
         try:
-            self.embed(torch.zeros(1, 3, size, size, device=self.device), (size, size), (size, size))
+            self.embed(torch.zeros(1, 3, size, size, device=self.device))
         except RuntimeError as error:
             reason = str(error).strip().partition("\n")[0]
             raise ConfigError(f"compile: expected what torch.compile needs on {self.device}: {reason}") from None
-
-
-def _precision(name: str, device: torch.device) -> torch.dtype:
-    """What a `precision` parameter means on a device."""
-    if name == "auto":
-        name = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
 def architectures(segmenter: str, package: str, install: str) -> Mapping[str, Callable[[], Any]]:

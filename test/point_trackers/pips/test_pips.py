@@ -153,7 +153,7 @@ def test_each_frame_is_encoded_once_and_forgotten_after_its_last_window(pips_net
     tracker = PipsTracker(pips_network, FEW, "cpu")
     stream(tracker, clip(20))
     assert encoded == [1] * 20
-    assert len(tracker._maps._maps) == len(tracker._maps._frames) == 8
+    assert len(tracker._maps._slots) == len(tracker._maps._frames) == 8
 
 
 @pytest.mark.parametrize("size", [(37, 50), (45, 83), (33, 32), (8, 100), (1, 1)])
