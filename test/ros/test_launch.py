@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import subprocess
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -173,6 +176,27 @@ def test_rviz_that_is_not_installed_is_an_error_before_anything_starts(track, mo
     monkeypatch.setattr(track, "get_package_prefix", missing)
     with pytest.raises(RuntimeError, match=r"rviz:=true: expected rviz2 .*; it is not installed"):
         started(track, rviz="true")
+
+
+@pytest.mark.parametrize(
+    ("argument", "complaint"),
+    [
+        ("rviz:=true", "rviz:=true: expected rviz2"),
+        ("broadcast_tf:=true", "broadcast_tf:=true: expected depth:=TOPIC too"),
+    ],
+)
+def test_what_cannot_be_launched_leaves_no_node_behind(track, argument, complaint):
+    if not shutil.which("ros2"):
+        pytest.skip("needs the ros2 command, which starts launch files")
+    with suppress(track.PackageNotFoundError):
+        track.get_package_prefix("rviz2")
+        if argument == "rviz:=true":
+            pytest.skip("rviz2 is installed here")
+    command = ["ros2", "launch", "sampt_ros", "track.launch.py", argument]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = [line for line in (run.stdout + run.stderr).splitlines() if not line.startswith("[INFO]")]
+    assert run.returncode == 1
+    assert len(said) == 1 and complaint in said[0]  # and no process was started
 
 
 def included(cameras, /, **arguments: str) -> list[dict[str, str]]:
