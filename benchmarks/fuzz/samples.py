@@ -78,7 +78,7 @@ def inputs(compressed: bool = False) -> Inputs:
         topics["/sampt/query_points"],
         topics["/camera/camera_info"],
         topics["/sampt/reference"],
-        topics["/camera/image_mouse_left"],
+        (topics["/camera/image_mouse_left"],),
         {"/clicked_point": POSITIVE, "/sampt/clicked_background": NEGATIVE},
     )
 
