@@ -22,13 +22,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rclpy
+from ament_index_python.packages import get_package_prefix
 from mishaps import Mishaps
 from people import People
 from robot import DEMO, SHIFT, Findings, Robot
@@ -117,7 +117,8 @@ def node_command(preset: str) -> list[str]:
         parameters |= {"use_depth": "true", "broadcast_tf": "true"}
     remappings = [part for name, topic in topics.items() for part in ("-r", f"{name}:={topic}")]
     settings = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    return [sys.executable, "-m", "sampt_ros.ros.node", "--ros-args", *remappings, *settings]
+    program = Path(get_package_prefix("sampt_ros")) / "lib/sampt_ros/sampt_node"  # what `ros2 run` starts
+    return [str(program), "--ros-args", *remappings, *settings]
 
 
 def main() -> None:

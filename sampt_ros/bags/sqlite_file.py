@@ -55,6 +55,10 @@ class SqliteFile:
                 continue
             if row:
                 topic, recorded, data = row
+                if not isinstance(recorded, int) or not isinstance(data, bytes):
+                    self._tell(damaged(self._path, f"a message's time and data are {recorded!r:.40} and {data!r:.40}"))
+                    unread += 1
+                    continue
                 yield self._topics[topic].name, recorded, data
         if unread and not self._is_whole:  # of a whole file the counts tell how many are missing
             self._tell(f"{self._path}: {unread} messages cannot be read")
@@ -69,7 +73,10 @@ class SqliteFile:
             for number, name, kind, serialization in self._connection.execute(
                 f"SELECT id, name, type, {how} FROM topics"
             ):
-                self._topics[number] = Topic(name, type_name(kind, serialization), None)
+                if isinstance(name, str) and isinstance(kind, str):
+                    self._topics[number] = Topic(name, type_name(kind, serialization or ""), None)
+                else:
+                    self._tell(damaged(self._path, f"a topic's name and type are {name!r:.40} and {kind!r:.40}"))
             counts: dict[Any, Any] = dict(
                 self._connection.execute("SELECT topic_id, count(*) FROM messages GROUP BY topic_id")
             )

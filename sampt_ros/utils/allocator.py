@@ -24,8 +24,9 @@ _is_ours = False  # Whether the process is one of ours.
 def use_one_arena() -> bool:
     """Let this process, which must be one of our own, keep little freed memory; returns whether it does.
 
-    To be called once, before there are other threads. Nothing is changed with another C library than glibc, and where
-    environment variables (MALLOC_ARENA_MAX, GLIBC_TUNABLES, ...) say how it is to be.
+    To be called as early as can be: threads that are there already keep their arenas. Once more changes nothing.
+    Nothing is changed with another C library than glibc, and where environment variables (MALLOC_ARENA_MAX,
+    GLIBC_TUNABLES, ...) say how it is to be.
     """
     global _is_ours
     glibc = _glibc()

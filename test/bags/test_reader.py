@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import bags
 import pytest
 from bags import DELAY, IMAGES, PERIOD, START, images
@@ -66,6 +69,25 @@ def test_damage_in_the_middle_costs_what_is_damaged(tmp_path, caplog, storage):
     assert {"mcap": 370, "sqlite3": 490}[storage] < read < 500
     assert "is damaged (" in caplog.text
     assert f"{500 - read} of 500 messages on {IMAGES} are missing or damaged" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("statement", "left"),
+    [
+        ("UPDATE topics SET name = X'00FF'", 0),
+        ("UPDATE topics SET type = X'00FF'", 0),
+        ("UPDATE messages SET data = 'text' WHERE id = 2", 4),
+        ("UPDATE messages SET timestamp = 'noon' WHERE id = 2", 4),
+    ],
+)
+def test_columns_of_another_type_cost_what_is_in_them(tmp_path, caplog, statement, left):
+    source = bags.write(tmp_path / "in", images(5), "sqlite3")
+    with closing(sqlite3.connect(bags.storage_file(source))) as connection, connection:
+        connection.execute(statement)
+    with BagReader(source) as bag:
+        assert len(list(bag.messages({IMAGES}))) == left
+    assert "is damaged (" in caplog.text
+    assert f"{5 - left} of 5 messages on {IMAGES} are missing or damaged" in caplog.text
 
 
 def test_names_that_a_bag_lacks_yield_nothing(tmp_path):
