@@ -17,27 +17,16 @@ DOCUMENT = "before\n<!-- benchmarks/gpu.py begins -->\nold\n<!-- benchmarks/gpu.
 
 
 def test_a_dry_run_measures_presets_and_writes_their_table(tmp_path, monkeypatch):
-    if find_spec("segment_anything_hq") is None:
-        pytest.skip("segment_anything_hq is missing")
+    if find_spec("segment_anything") is None:
+        pytest.skip("segment_anything is missing")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     document, numbers = tmp_path / "performance.md", tmp_path / "gpu.json"
     document.write_text(DOCUMENT)
-    assert (
-        gpu.main(
-            [
-                "--dry-run",
-                "--variants",
-                "default;sam_hq_vit_h;sam_vit_h, compiled",
-                "--write",
-                str(document),
-                "--json",
-                str(numbers),
-            ]
-        )
-        == 0
-    )
+    variants = "default;sam_vit_b;sam_vit_h, compiled"
+    arguments = ["--dry-run", "--variants", variants, "--write", str(document), "--json", str(numbers)]
+    assert gpu.main(arguments) == 0
     rows = json.loads(numbers.read_text())["rows"]
-    assert [row["name"] for row in rows] == ["default", "sam_hq_vit_h"]  # On a CPU nothing is compiled.
+    assert [row["name"] for row in rows] == ["default", "sam_vit_b"]  # On a CPU nothing is compiled.
     assert all(row["rate"] > 0 and row["tracked"] == 1 for row in rows)
     text = document.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
