@@ -46,13 +46,13 @@ def _rvl(pixels: list[int]) -> bytes:
 
     at, before = 0, 0
     while at < len(pixels):
-        run = [pixels[at:].index(value) for value in pixels[at:] if value][:1]
-        zeros = run[0] if run else len(pixels) - at
-        at += zeros
+        begin = at
+        while at < len(pixels) and not pixels[at]:
+            at += 1
         end = at
         while end < len(pixels) and pixels[end]:
             end += 1
-        put(zeros)
+        put(at - begin)
         put(end - at)
         for value in pixels[at:end]:
             step = value - before
