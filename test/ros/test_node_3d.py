@@ -480,7 +480,8 @@ def test_why_nothing_is_broadcast_is_told(start_node, monkeypatch, parameters, f
     if frame_id:
         monkeypatch.setitem(sys.modules, "tf2_ros", None)
     else:
-        monkeypatch.setattr(TfTransforms, "__init__", lambda self, node: setattr(self, "_broadcaster", broadcaster))
+        parts = {"_broadcaster": broadcaster, "_buffer": SimpleNamespace(clear=lambda: None)}
+        monkeypatch.setattr(TfTransforms, "__init__", lambda self, node: vars(self).update(parts))
     node = start_node(broadcast_tf=True, **parameters)
     node.send_camera_info()
     stamp = node.send(stamp=START_NS + FRAME_NS, frame_id=frame_id)
