@@ -22,6 +22,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ import rclpy
 from ament_index_python.packages import get_package_prefix
 from mishaps import Mishaps
 from people import People
+from rclpy.executors import ExternalShutdownException
 from robot import DEMO, SHIFT, Findings, Robot
 
 START_TIMEOUT = 90.0  # seconds
@@ -57,6 +59,7 @@ def run(robot: Robot, people: People, node: subprocess.Popen[bytes], seconds: fl
         next_look = now + 2
         if node.poll() is None:
             robot.found.memory.append((now - start, resident(node.pid)))
+            print(f"soak: {now - start:.0f} s, {robot.found.memory[-1][1]:.0f} MiB", file=sys.stderr)
         if robot.silence > SILENT:
             robot.found.wrong.append(f"no mask for {robot.silence:.0f} s")
 
@@ -135,6 +138,8 @@ def main() -> None:
     robot = Robot()
     try:
         run(robot, People(robot, options.seed), node, 60 * options.minutes)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        robot.found.wrong.append("interrupted before its time was over")
     finally:
         if node.poll() is None:
             stop(node, robot.found)

@@ -242,7 +242,7 @@ class SamptNode(LifecycleNode):
             except ImportError:
                 self._log.info("tf2_ros is not installed: 3D clicks in the camera's frame only, no broadcasts")
                 return
-        if stream.clicks.transforms is not self._tf:
+        elif stream.clicks.transforms is not self._tf:
             self._tf.clear()  # A stream that is new knows nothing of the time that these transforms are of.
         stream.clicks.transforms = self._tf
 

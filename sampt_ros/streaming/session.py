@@ -14,7 +14,6 @@ from sampt_ros.errors import QueryError
 from sampt_ros.streaming.continuity import Change, Continuity
 from sampt_ros.streaming.requests import Action, Answer, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
-from sampt_ros.utils.allocator import give_back_freed_memory
 
 _MOST_SKIPPED = 64  # images that are kept before the first one is tracked
 _MOST_KEPT = 256 * 2**20  # bytes of images that are kept for late queries, whatever the history
@@ -53,7 +52,6 @@ class Session:
         self._kept: deque[_Kept] = deque()
         self._newest: FrameResult | None = None
         self._clicked: int | None = None
-        give_back_freed_memory()
 
     @property
     def size(self) -> tuple[int, int]:

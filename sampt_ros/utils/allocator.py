@@ -2,8 +2,7 @@
 
 Each frame takes and gives back tens of MiB. glibc serves several threads from several arenas, of which none uses what
 another one has free, and it gives back only what lies at an arena's end. A process that runs for hours would hold ever
-more memory that nothing uses. In a process of our own there is one arena, and what is free in it is given back where a
-stream begins anew.
+more memory that nothing uses. In a process of our own there is one arena: what one thread has freed, the next one takes.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ _KEPT_AT_END = 64 * _MIB  # So much that is free at the arena's end stays, as th
 _OWN_PAGES = 32 * _MIB  # What is larger has pages of its own, which go back when it is freed; glibc's largest value.
 _USER_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")  # Environment variables by which a user says how it is to be.
 
-_is_ours = False  # Whether the process is one of ours.
-
 
 def use_one_arena() -> bool:
     """Let this process, which must be one of our own, keep little freed memory; returns whether it does.
@@ -28,20 +25,11 @@ def use_one_arena() -> bool:
     Nothing is changed with another C library than glibc, and where environment variables (MALLOC_ARENA_MAX,
     GLIBC_TUNABLES, ...) say how it is to be.
     """
-    global _is_ours
     glibc = _glibc()
     if glibc is None or any(name.startswith(_USER_SETTINGS) for name in os.environ):
         return False
     settings = {_ARENA_MAX: 1, _MMAP_THRESHOLD: _OWN_PAGES, _TRIM_THRESHOLD: _KEPT_AT_END}
-    _is_ours = all(glibc.mallopt(parameter, value) == 1 for parameter, value in settings.items())
-    return _is_ours
-
-
-def give_back_freed_memory() -> None:
-    """Give the system all freed memory; only where `use_one_arena` was successful. Takes some milliseconds."""
-    glibc = _glibc()
-    if _is_ours and glibc is not None:
-        glibc.malloc_trim(0)
+    return all(glibc.mallopt(parameter, value) == 1 for parameter, value in settings.items())
 
 
 def _glibc() -> ctypes.CDLL | None:

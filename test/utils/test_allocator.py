@@ -4,56 +4,53 @@ import os
 import platform
 import subprocess
 import sys
-from unittest.mock import Mock
 
 import pytest
 
-from sampt_ros.utils import allocator
-
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 
-# Frees 200 MiB below something small that stays, so that the C library has to keep it.
+# Two threads that live on take and free 100 MiB, one after the other; something small that stays lies above it.
 PROGRAM = """
+import threading
 from pathlib import Path
-from sampt_ros.utils.allocator import give_back_freed_memory, use_one_arena
+from sampt_ros.utils.allocator import use_one_arena
 
-def resident():
-    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) // 1024
+print({set_up})
+stays, may_end, held = [], threading.Event(), []
 
-is_ours = {set_up}
-blocks = [bytearray(1 << 20) for _ in range(200)]
-stays = [bytearray(5000) for _ in range(100)]
-full = resident()
-del blocks
-give_back_freed_memory()
-print(is_ours, full - resident())
+def work(done):
+    blocks = [bytearray(1 << 20) for _ in range(100)]
+    stays.append([bytearray(5000) for _ in range(100)])
+    del blocks
+    held.append(int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) // 1024)
+    done.set()
+    may_end.wait()
+
+for _ in range(2):
+    done = threading.Event()
+    threading.Thread(target=work, args=[done]).start()
+    done.wait()
+may_end.set()
+print(held[1] - held[0])
 """
 
 
-def given_back(set_up: str, **environment: str) -> tuple[str, int]:
-    """Whether the process is set up, and MiB that it gives back."""
+def run(set_up: str, **environment: str) -> tuple[str, int]:
+    """Whether the process is set up, and MiB by which the second thread lets it grow."""
     known = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
-    program = PROGRAM.replace("{set_up}", set_up)
-    command = [sys.executable, "-c", program]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, env=known | environment, check=True)
-    is_ours, freed = run.stdout.split()
-    return is_ours, int(freed)
+    command = [sys.executable, "-c", PROGRAM.replace("{set_up}", set_up)]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120, env=known | environment, check=True)
+    is_set_up, grown = finished.stdout.split()
+    return is_set_up, int(grown)
 
 
-def test_a_process_of_ours_gives_freed_memory_back():
-    is_ours, freed = given_back("use_one_arena()")
-    assert is_ours == "True"
-    assert freed > 190
-
-
-def test_a_process_of_somebody_else_is_left_alone(monkeypatch):
-    glibc = Mock()
-    monkeypatch.setattr(allocator, "_glibc", lambda: glibc)
-    for is_ours in (False, True):
-        monkeypatch.setattr(allocator, "_is_ours", is_ours)
-        allocator.give_back_freed_memory()
-        assert glibc.malloc_trim.called == is_ours
+def test_threads_take_what_others_have_freed():
+    # A threshold as glibc has it after a while, for the process that is not set up.
+    assert run("None", MALLOC_MMAP_THRESHOLD_=str(32 << 20))[1] > 80
+    is_set_up, grown = run("use_one_arena()")
+    assert is_set_up == "True"
+    assert grown < 20
 
 
 def test_what_the_user_says_of_the_allocator_counts():
-    assert given_back("use_one_arena()", MALLOC_ARENA_MAX="4")[0] == "False"
+    assert run("use_one_arena()", MALLOC_ARENA_MAX="4")[0] == "False"
