@@ -2,7 +2,7 @@
 
 Each frame takes and gives back tens of MiB. glibc serves several threads from several arenas, of which none uses what
 another one has free, and it gives back only what lies at an arena's end. A process that runs for hours would hold ever
-more memory that nothing uses. In a process of our own there is one arena: what one thread has freed, the next one takes.
+more memory that nothing uses. In a process of our own there is one arena: what one thread frees, the next one takes.
 """
 
 from __future__ import annotations
