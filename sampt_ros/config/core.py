@@ -368,6 +368,12 @@ class SamPtConfig(Section):
     device: str = option(
         "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")
     )
+    cpu_threads: int = option(
+        1,
+        "Number of a CPU's threads that each network computes on, where it runs on one; those that wait do not spin",
+        minimum=1,
+        maximum=64,
+    )
     seed: int = option(
         0,
         "Seed of the random numbers that query points are drawn with; runs with the same seed repeat exactly",

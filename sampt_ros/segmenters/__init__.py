@@ -29,9 +29,10 @@ def _mobile_sam(config: SamPtConfig) -> Segmenter[Any, Any]:
 
 
 def _nano(config: SamPtConfig) -> Segmenter[Any, Any]:
+    from sampt_ros.segmenters.nano.backend import build_backend
     from sampt_ros.segmenters.nano.segmenter import Nano
 
-    return Nano(config.nano, config.device)
+    return Nano(config.nano, build_backend(config.nano.checkpoint, config.device, config.cpu_threads))
 
 
 def _grabcut(config: SamPtConfig) -> Segmenter[Any, Any]:

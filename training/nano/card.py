@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sampt_ros.segmenters.nano.network import PROMPT_CHANNELS, PROMPT_STRIDE
+from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, PROMPT_STRIDE
 from training.nano.sources import Source, used_for
 
 # Where the clips are from, and on what terms. The other pictures are in sources.SOURCES.
