@@ -41,4 +41,4 @@ def _torch_has_gpu() -> bool:
 
 
 def _reason() -> str:
-    return "torch sees no CUDA device" if "torch" in sys.modules else "torch is not installed"
+    return "torch sees no CUDA device" if sys.modules.get("torch") else "torch is not installed"
