@@ -369,10 +369,10 @@ class SamPtConfig(Section):
         "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")
     )
     cpu_threads: int = option(
-        1,
-        "Number of a CPU's threads that each network computes on, where it runs on one; those that wait do not spin",
-        minimum=1,
-        maximum=64,
+        0,
+        "Number of threads that a network computes on where it runs on a CPU; 0: half of the cores, but 2 to 4",
+        minimum=0,
+        maximum=256,
     )
     seed: int = option(
         0,

@@ -13,9 +13,18 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
+from sampt_ros.utils.machine import usable_cores
+
 _C = TypeVar("_C")
+_FEWEST, _MOST = 2, 4  # Threads that are taken where nobody says how many.
 # How waiting threads of OpenMP, GNU's and Intel's, sleep. They are read when torch is imported.
 _SLEEP_AT_ONCE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+
+
+def thread_count(configured: int) -> int:
+    """How many threads the parameter `cpu_threads` means here; 0: half of the cores, but 2 to 4 if there are any."""
+    cores = usable_cores()
+    return configured or min(cores, max(_FEWEST, min(_MOST, cores // 2)))
 
 
 def do_not_spin() -> None:
@@ -43,7 +52,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def on_cpu_threads(*names: str) -> Callable[[type[_C]], type[_C]]:
-    """A class decorator: in the methods of these names, torch computes on `self.config.cpu_threads` threads."""
+    """A class decorator: in these methods torch computes on as many threads as `self.config.cpu_threads` means."""
 
     def decorate(cls: type[_C]) -> type[_C]:
         for name in names:
@@ -56,7 +65,7 @@ def on_cpu_threads(*names: str) -> Callable[[type[_C]], type[_C]]:
 def _limited(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def limited(self: Any, *arguments: Any, **named: Any) -> Any:
-        with torch_threads(self.config.cpu_threads):
+        with torch_threads(thread_count(self.config.cpu_threads)):
             return method(self, *arguments, **named)
 
     return limited

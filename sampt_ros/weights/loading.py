@@ -114,7 +114,7 @@ def _file(option: str, checkpoint: str, model: str) -> Path:
     return path
 
 
-def _check(weights: Mapping[str, Any], path: Path, model: str, expected: Mapping[str, Tensor]) -> None:
+def _check(weights: Mapping[str, Any], path: Path, model: str, expected: Mapping[str, Any]) -> None:
     """Raise CheckpointError unless the names and shapes are the expected ones."""
     missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected), key=str)
     if missing or extra:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sampt_ros.utils import cpu_threads
-from sampt_ros.utils.cpu_threads import do_not_spin, on_cpu_threads, torch_threads
+from sampt_ros.utils.cpu_threads import do_not_spin, on_cpu_threads, thread_count, torch_threads
 
 
 class Torch:
@@ -27,6 +27,13 @@ def torch(monkeypatch):
     fake = Torch()
     monkeypatch.setitem(sys.modules, "torch", fake)
     return fake
+
+
+@pytest.mark.parametrize(("cores", "taken"), [(1, 1), (2, 2), (4, 2), (6, 3), (8, 4), (64, 4)])
+def test_some_cores_are_left_to_others(monkeypatch, cores, taken):
+    monkeypatch.setattr(cpu_threads, "usable_cores", lambda: cores)
+    assert thread_count(0) == taken
+    assert thread_count(5) == 5
 
 
 def test_torch_has_its_threads_back_afterwards_also_after_an_error(torch):
@@ -82,7 +89,7 @@ during = []
 class Recording(SamPt):
     def _reacquire(self, *arguments):
         during.append(torch.get_num_threads())
-sam_pt = Recording(load_preset("grabcut"))
+sam_pt = Recording(load_preset("grabcut", {"cpu_threads": 1}))
 sam_pt.step(np.zeros((48, 64, 3), np.uint8))
 print(during, torch.get_num_threads())
 """

@@ -89,7 +89,7 @@ class _Decode(nn.Module):
 
 
 def _parts(network: NanoNetwork) -> dict[str, tuple[nn.Module, tuple[Any, ...], Any, list[str], list[str]]]:
-    """Of each part by its name: the module, an example, which sizes are free, names of the inputs and of the outputs."""
+    """Of each part by its name: the module, an example, which sizes are free, the inputs' and the outputs' names."""
     images = torch.zeros(_BATCH, _SIDE, _SIDE + 32, 3, dtype=torch.uint8)
     windows = torch.rand(_BATCH, 3, _SIDE, _SIDE)
     masks = torch.rand(_BATCH, 1, _SIDE, _SIDE)

@@ -125,7 +125,7 @@ class MemoryReader(nn.Module):
         self.sharpness = nn.Parameter(torch.tensor(10.0))
 
     def write(self, features: Features, masks: Tensor) -> Memory:
-        feature = features.maps[3]
+        feature: Tensor = features.maps[3]
         shape = functional.pixel_unshuffle(functional.avg_pool2d(masks, 4), 4)  # 4x4 cells of each position.
         values = self.value(torch.cat([feature, shape], 1))
         keys = functional.normalize(self.key(feature), dim=1)
@@ -139,7 +139,7 @@ class MemoryReader(nn.Module):
 
     def read(self, features: Features, memory: Memory | None) -> Tensor:
         """(B, 98, h, w): the values at similar positions, and the highest similarity to object and to background."""
-        feature = features.maps[3]
+        feature: Tensor = features.maps[3]
         batch, _, height, width = feature.shape
         if memory is None:
             return feature.new_zeros(batch, self.channels, height, width)
@@ -153,7 +153,7 @@ class MemoryReader(nn.Module):
         to_object = (similarity + _MASKED * (inside <= 0.5)).amax(2, keepdim=True).clamp(min=-1)
         to_background = (similarity + _MASKED * (inside >= 0.5)).amax(2, keepdim=True).clamp(min=-1)
         is_known = memory.valid.any(1).view(-1, 1, 1).to(values)  # An object without any memory reads zeros.
-        read = torch.cat([values, to_object, to_background], 2) * is_known
+        read: Tensor = torch.cat([values, to_object, to_background], 2) * is_known
         return read.transpose(1, 2).reshape(batch, self.channels, height, width)
 
 

@@ -75,6 +75,8 @@ def _session(graph: Path, weights: Mapping[str, np.ndarray], threads: int) -> In
     options = SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # It would keep memory for every size of batch, window and memory that ever came.
+    options.enable_mem_pattern = False
     # Threads that spin while they wait would take the cores from whatever else the robot computes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_external_initializers(

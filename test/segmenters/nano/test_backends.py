@@ -26,7 +26,7 @@ def on_torch():
 
 
 def masks_and_scores(backend, batch: int, side: int, remembering: list[int]):
-    """Of windows of noise with prompts of noise; the objects in these rows remember one window, and the last one two."""
+    """Of windows and prompts of noise; the objects in these rows remember one window, and the last one two."""
     rng = np.random.default_rng(batch)
     images = rng.integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
     prompts = rng.random((batch, PROMPT_CHANNELS, side // 4, side // 4), dtype=np.float32)
