@@ -10,7 +10,7 @@ import json
 import math
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,23 @@ from torch import Tensor, nn
 from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, PROMPT_STRIDE, TOP, Features, Memory
 from sampt_ros.segmenters.nano.network import NanoNetwork
 
-_OPSET = 18  # ONNX Runtime 1.14, the oldest one for Python 3.11, takes it.
+GRAPHS = ("encode", "memorize", "decode")
+_OPSET = 18  # The oldest that the exporter writes.
 _STRIDES = (2, 4, 8, 16, 32)
 _MAPS = tuple(f"features{stride}" for stride in _STRIDES)
 _BATCH, _SIDE = 2, 160  # of the example that is traced; another one of both gives the same graphs
 
 
-def export_graphs(weights: Path) -> list[Path]:
+def export_graphs(weights: Path, names: Collection[str] = GRAPHS) -> list[Path]:
     """Write encode.onnx, memorize.onnx and decode.onnx beside a .safetensors file of the network's weights.
 
     They take any number of windows of any side that is a multiple of 32 pixels, from 96 on, and any memory.
     """
-    network = NanoNetwork().eval().requires_grad_(False)
+    parts = _parts(NanoNetwork().eval().requires_grad_(False))
     stored = _stored(weights)
     written = []
-    for name, (part, arguments, shapes, inputs, outputs) in _parts(network).items():
+    for name in names:
+        part, arguments, shapes, inputs, outputs = parts[name]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of names that sizes get
             program = torch.onnx.export(

@@ -37,7 +37,8 @@ class OnnxBackend(NanoBackend):
         return cls(nano_weights(checkpoint), threads)
 
     def encode(self, images: np.ndarray) -> Features:
-        return Features(tuple(_run(self._encode, images)))
+        # One image at a time: no slower, and the large maps of the first layers take the memory of one image only.
+        return self.stacked([Features(tuple(_run(self._encode, image[None]))) for image in images])
 
     def stacked(self, features: Sequence[Features]) -> Features:
         if len(features) == 1:
