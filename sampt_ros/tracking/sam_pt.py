@@ -144,10 +144,7 @@ class SamPt:
 
     @property
     def newest_result(self) -> FrameResult:
-        """What is known of the newest frame; where a computation failed, all objects are UNCERTAIN on it.
-
-        Raises QueryError before the first frame.
-        """
+        """The newest frame's result: all UNCERTAIN if a computation failed. Raises QueryError before any frame."""
         frame = self._frames.newest
         return FrameResult(frame.index, frame.size, tuple(tracked.result for tracked in self._objects))
 
