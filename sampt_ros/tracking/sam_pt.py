@@ -30,12 +30,14 @@ from sampt_ros.tracking.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy
+from sampt_ros.utils.cpu_threads import on_cpu_threads
 from sampt_ros.utils.stage_timer import StageClock
 
 _MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
 _REFERENCE = -(2**31)  # Index of the frame that a reference picture is.
 
 
+@on_cpu_threads("step", "add_object", "add_reference", "add_points")
 class SamPt:
     """Tracks any number of objects through a stream of frames: causal, in bounded memory.
 
@@ -142,10 +144,7 @@ class SamPt:
 
     @property
     def newest_result(self) -> FrameResult:
-        """What is known of the newest frame; where a computation failed, all objects are UNCERTAIN on it.
-
-        Raises QueryError before the first frame.
-        """
+        """The newest frame's result: all UNCERTAIN if a computation failed. Raises QueryError before any frame."""
         frame = self._frames.newest
         return FrameResult(frame.index, frame.size, tuple(tracked.result for tracked in self._objects))
 
