@@ -115,7 +115,7 @@ def stop(node: subprocess.Popen[bytes], found: Findings) -> None:
 def node_command(preset: str) -> list[str]:
     """What starts the node, with depth if that can be paired with images here."""
     topics = {"image": "/camera/image_raw", "camera_info": "/camera/camera_info", "depth": "/camera/depth"}
-    parameters = {"preset": preset, "tf_timeout": "2.0"}  # on a loaded machine transforms come late
+    parameters = {"preset": preset}
     if importlib.util.find_spec("message_filters") is not None:
         parameters |= {"use_depth": "true", "broadcast_tf": "true"}
     remappings = [part for name, topic in topics.items() for part in ("-r", f"{name}:={topic}")]
