@@ -35,6 +35,8 @@ from people import People
 from rclpy.executors import ExternalShutdownException
 from robot import DEMO, SHIFT, Findings, Robot
 
+from sampt_ros.ros.fastdds import enlarge_shared_memory
+
 START_TIMEOUT = 90.0  # seconds
 FLAT = 1.05, 30.0  # memory may grow by this factor and so many MiB
 SILENT = 240.0  # seconds without a mask, after which the node hangs
@@ -134,6 +136,8 @@ def main() -> None:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))  # apart from other robots on this network
     node = subprocess.Popen(node_command(options.preset), start_new_session=True, cwd=DEMO)
+    # As a camera's driver has to be started: its images would drown transforms in the network, seconds of them.
+    enlarge_shared_memory()
     rclpy.init()
     robot = Robot()
     try:
