@@ -168,6 +168,8 @@ class SamptNode(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        if self._tf is not None:
+            self._tf.stop()
         self._depth_sync = None
         if self._stream is None:
             return
@@ -238,12 +240,11 @@ class SamptNode(LifecycleNode):
     def _listen_to_tf(self, stream: Stream) -> None:
         if self._tf is None:
             try:
-                self._tf = TfTransforms(self)
+                self._tf = TfTransforms(self, self._log)
             except ImportError:
                 self._log.info("tf2_ros is not installed: 3D clicks in the camera's frame only, no broadcasts")
                 return
-        elif stream.clicks.transforms is not self._tf:
-            self._tf.clear()  # A stream that is new knows nothing of the time that these transforms are of.
+        self._tf.listen()
         stream.clicks.transforms = self._tf
 
     # --- what comes in; all but the storing is left to the worker ---

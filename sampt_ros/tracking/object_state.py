@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +64,16 @@ class TrackedObject:
         points = self.clicks if clicks_only else self.points
         positive, negative = points.visible_xy(POSITIVE), points.visible_xy(NEGATIVE)
         return ObjectPrompt(positive, negative, other_points, mask_prompt, memory=self.memory)
+
+    @contextmanager
+    def undone_on_error(self) -> Iterator[None]:
+        """Where an error ends what is inside, the object is as before."""
+        before = copy(self)
+        try:
+            yield
+        except Exception:
+            vars(self).update(vars(before))
+            raise
 
     def violated_clicks(self, mask: np.ndarray) -> int:
         """How many visible clicks a mask (H, W) bool contradicts: positive ones outside it, negative ones inside."""

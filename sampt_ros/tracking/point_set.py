@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -56,6 +57,15 @@ class TrackedPoints:
         """Stop tracking these points."""
         self.tracker.remove(points.id)
         self._patches.remove(points.id)
+
+    @contextmanager
+    def forgotten_on_error(self, points: Points) -> Iterator[None]:
+        """Where an error ends what is inside, these points are not tracked any longer."""
+        try:
+            yield
+        except Exception:
+            self.forget(points)
+            raise
 
     def update(self, groups: Sequence[Points], frame: Frame) -> list[Points]:
         """Move all tracked points to the next frame in one call.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
@@ -81,6 +79,19 @@ class SamPt:
         self._segmenter.forget()
         self._points.forget_all()
         self._search.reset()
+
+    def look_again(self) -> list[int]:
+        """Look for all objects in the whole image: the next frame does not follow from the last one.
+
+        Objects whose looks are not known yet cannot be found, and are forgotten. Returns their ids.
+        """
+        for object_id in (unknown := [tracked.id for tracked in self._objects if not self._search.is_known(tracked)]):
+            self.remove_object(object_id)
+        for tracked in self._objects:
+            self._lose(tracked)
+        self._points.forget_all()
+        self._search.cut(self._objects)
+        return unknown
 
     @property
     def config(self) -> SamPtConfig:
@@ -179,7 +190,7 @@ class SamPt:
         tracked = self._new_object(object_id, points_now, frames[-1], started_area=int(started.sum()))
         tracked.propagated_mask = started
         tracked.clicked_ids = frozenset(clicked.id.tolist())
-        with self._undone_on_error(tracked, points_now):
+        with tracked.undone_on_error(), self._points.forgotten_on_error(points_now):
             if len(frames) == 1:
                 self._accept_or_refuse(tracked, started, score)
             else:
@@ -229,7 +240,7 @@ class SamPt:
         frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
-        with self._undone_on_error(tracked, added):
+        with tracked.undone_on_error(), self._points.forgotten_on_error(added):
             tracked.points = tracked.points + added
             tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
             self._correct(tracked, frames[-1])
@@ -248,17 +259,6 @@ class SamPt:
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
         history = MaskHistory(started_area, frame.index, deque(maxlen=self._policy.lookback))
         return TrackedObject(object_id, points, history, None, result)
-
-    @contextmanager
-    def _undone_on_error(self, tracked: TrackedObject, added: Points) -> Iterator[None]:
-        """Where an error ends what is inside, the object is as before, and its added points are forgotten."""
-        before = copy(tracked)
-        try:
-            yield
-        except Exception:
-            vars(tracked).update(vars(before))
-            self._points.forget(added)
-            raise
 
     def _put(self, tracked: TrackedObject) -> None:
         """Track an object, in place of any that had its id."""
