@@ -26,7 +26,7 @@ from sampt_ros.tracking.click_masks import corrected_mask, first_mask
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
-from sampt_ros.tracking.point_set import TrackedPoints
+from sampt_ros.tracking.points.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy

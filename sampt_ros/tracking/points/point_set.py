@@ -9,8 +9,8 @@ import numpy as np
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, Points
 from sampt_ros.point_trackers.base import PointTracker, Tracks
-from sampt_ros.tracking.point_sampling import POINT_SELECTION
-from sampt_ros.tracking.visibility import PatchFilter, away_from_border
+from sampt_ros.tracking.points.sampling import POINT_SELECTION
+from sampt_ros.tracking.points.visibility import PatchFilter, away_from_border
 
 
 class TrackedPoints:

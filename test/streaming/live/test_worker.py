@@ -13,11 +13,11 @@ from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.streaming.depth_queue import LiveWaiting
 from sampt_ros.streaming.failures import Failures
-from sampt_ros.streaming.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
-from sampt_ros.streaming.worker import Worker
 from sampt_ros.tracking.sam_pt import SamPt
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from sampt_ros.streaming.mailbox import Mailbox
+from sampt_ros.streaming.live.mailbox import Mailbox
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 
