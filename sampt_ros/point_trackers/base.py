@@ -51,7 +51,12 @@ class Tracks:
 
 
 class PointTracker(ABC):
-    """Follows points through a stream of frames; all points of all objects move in one call."""
+    """Follows points through a stream of frames; all points of all objects move in one call.
+
+    carries_masks  whether `propagate_mask` moves masks
+    """
+
+    carries_masks = False
 
     @abstractmethod
     def reset(self) -> None:

@@ -17,6 +17,8 @@ _REPROJECTION_ERROR = 3.0  # Pixels that a corner may be off the common motion t
 class LucasKanade(FrameToFrameTracker):
     """Moves all points by one call forward and one back, and a mask by the common motion of the corners in it."""
 
+    carries_masks = True
+
     def __init__(self, config: LucasKanadeConfig | None = None) -> None:
         self._config = config or LucasKanadeConfig()
         super().__init__()

@@ -364,7 +364,7 @@ class SamptNode(LifecycleNode):
             Condition(
                 self._settings.node,
                 self._trouble,
-                is_active=self._worker is not None and self._worker.is_alive,
+                worker=self._worker,
                 is_paused=self._paused,
                 image_topic=self._image_topic,
                 stream=self._stream,

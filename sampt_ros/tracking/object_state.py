@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, Points
+from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
@@ -62,6 +64,27 @@ class TrackedObject:
         points = self.clicks if clicks_only else self.points
         positive, negative = points.visible_xy(POSITIVE), points.visible_xy(NEGATIVE)
         return ObjectPrompt(positive, negative, other_points, mask_prompt, memory=self.memory)
+
+    def take_propagated_mask(self) -> bool:
+        """Make the propagated mask the object's on the newest frame; False where there is none, or none to trust.
+
+        The last frame's mask must have been accepted, and a positive point must be visible.
+        """
+        if self.propagated_mask is None or not self.result.state.has_mask or not self.has_visible_point:
+            return False
+        mask = self.propagated_mask > 0.5
+        self.result = ObjectResult(self.id, ObjectState.TRACKING, self.result.score, mask, self.points)
+        return True
+
+    @contextmanager
+    def unchanged_on_error(self) -> Iterator[None]:
+        """Where an error ends what is inside, the object is as before."""
+        before = copy(self)
+        try:
+            yield
+        except Exception:
+            vars(self).update(vars(before))
+            raise
 
     def violated_clicks(self, mask: np.ndarray) -> int:
         """How many visible clicks a mask (H, W) bool contradicts: positive ones outside it, negative ones inside."""

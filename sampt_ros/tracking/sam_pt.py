@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +20,7 @@ from sampt_ros.point_trackers.base import PointTracker
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.tracking.click_masks import corrected_mask, first_mask
+from sampt_ros.tracking.effort import Effort, efforts
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
@@ -32,7 +30,6 @@ from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy
 from sampt_ros.utils.stage_timer import StageClock
 
-_MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
 _REFERENCE = -(2**31)  # Index of the frame that a reference picture is.
 
 
@@ -45,6 +42,8 @@ class SamPt:
         result = sam_pt.step(next_image)     # result.labels == cup.id, result.mask, result.objects
 
     Not to be called from two threads at once.
+
+    effort  how much work goes into a frame from the next one on: all of it, unless one of `efforts` is set
     """
 
     def __init__(
@@ -64,6 +63,7 @@ class SamPt:
         self._search = ObjectSearch(self._config, self._segmenter)
         self._objects = ObjectTable()
         self._frames = FrameBuffer(max(2, self._policy.lookback))
+        self.effort = Effort()
         self.reset()
 
     def reset(self) -> None:
@@ -91,6 +91,12 @@ class SamPt:
         self._config = self._points.config = self._search.config = config
 
     @property
+    def efforts(self) -> tuple[Effort, ...]:
+        """The full effort, and the lesser ones that can be set: each costs less than the one before, and accuracy."""
+        refinements, carries_masks = self._config.prompting.refinements, self._points.tracker.carries_masks
+        return efforts(self._segmenter.adapts_detail, refinements, carries_masks)
+
+    @property
     def object_ids(self) -> list[int]:
         """Ids of the tracked objects, in the order they were added."""
         return self._objects.ids
@@ -112,13 +118,16 @@ class SamPt:
             # The last accepted masks move along, if the tracker can do that.
             with clock("carrying"):
                 self._propagate_masks(objects, list(self._frames)[-2:])
+                # With less effort, they are the objects' masks on some frames.
+                is_carried = not self.effort.runs_network(frame.index)
+                rest = [tracked for tracked in objects if not (is_carried and tracked.take_propagated_mask())]
 
             # The image is encoded once; all objects with a visible point become masks in one batch.
             with clock("encoding"):
-                if any(tracked.has_visible_point for tracked in objects):
+                if any(tracked.has_visible_point for tracked in rest):
                     self._segmenter.encode(frame)
             with clock("decoding"):
-                self._segment(objects, frame)
+                self._segment(rest, frame)
 
             # Masks that have drifted onto something else are given up; lost objects are looked for in the whole image.
             with clock("reacquiring"):
@@ -180,7 +189,7 @@ class SamPt:
         tracked = self._new_object(object_id, points_now, frames[-1], started_area=int(started.sum()))
         tracked.propagated_mask = started
         tracked.clicked_ids = frozenset(clicked.id.tolist())
-        with self._undone_on_error(tracked, points_now):
+        with tracked.unchanged_on_error(), self._points.forgotten_on_error(points_now):
             if len(frames) == 1:
                 self._accept_or_refuse(tracked, started, score)
             else:
@@ -230,7 +239,7 @@ class SamPt:
         frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
-        with self._undone_on_error(tracked, added):
+        with tracked.unchanged_on_error(), self._points.forgotten_on_error(added):
             tracked.points = tracked.points + added
             tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
             self._correct(tracked, frames[-1])
@@ -250,17 +259,6 @@ class SamPt:
         history = MaskHistory(started_area, frame.index, deque(maxlen=self._policy.lookback))
         return TrackedObject(object_id, points, history, None, result)
 
-    @contextmanager
-    def _undone_on_error(self, tracked: TrackedObject, added: Points) -> Iterator[None]:
-        """Where an error ends what is inside, the object is as before, and its added points are forgotten."""
-        before = copy(tracked)
-        try:
-            yield
-        except Exception:
-            vars(tracked).update(vars(before))
-            self._points.forget(added)
-            raise
-
     def _put(self, tracked: TrackedObject) -> None:
         """Track an object, in place of any that had its id."""
         replaced = self._objects.put(tracked)
@@ -272,7 +270,8 @@ class SamPt:
         frame = self._frames.next_frame(image)
         objects = list(self._objects)
         # Encode before points are tracked: a GPU then computes the embedding meanwhile, which objects will likely need.
-        if self._segmenter.asynchronous and any(tracked.has_visible_point for tracked in objects):
+        is_encoded = self._segmenter.asynchronous and self.effort.runs_network(frame.index)
+        if is_encoded and any(tracked.has_visible_point for tracked in objects):
             with clock("encoding"):
                 self._segmenter.encode(frame)
         with clock("tracking"), self._segmenter.saving_memory():
@@ -284,16 +283,11 @@ class SamPt:
 
     def _propagate_masks(self, objects: Iterable[TrackedObject], frames: Sequence[Frame]) -> None:
         """Move the last accepted masks from frames[0] to frames[-1]."""
+        carries = self._config.prompting.carry_mask or self.effort.network_every > 1
         for tracked in objects:
-            # Without the option a mask would stay behind, and be wrong if the option were switched on later.
-            mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
-            for previous, current in pairwise(frames):
-                if mask is not None:
-                    shares = mask.astype(np.float32, copy=False)
-                    mask = self._points.tracker.propagate_mask(shares, previous, current)
-            # Where too little of a mask is left, the points alone say where the object is.
-            is_left = mask is not None and np.count_nonzero(mask > 0.5) >= _MIN_PROPAGATED
-            tracked.propagated_mask = mask if is_left else None
+            # Where it is not carried a mask would stay behind, and be wrong if the option were switched on later.
+            mask = tracked.propagated_mask if carries else None
+            tracked.propagated_mask = None if mask is None else self._points.propagate_mask(mask, frames)
 
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Give each of these objects its result on the newest frame."""
@@ -305,7 +299,8 @@ class SamPt:
             return
         others = [self._objects.positive_points_of_others(tracked) for tracked in visible]
         prompts = [tracked.prompt(points, self._mask_prompt(tracked)) for tracked, points in zip(visible, others)]
-        masks = self._segmenter.masks(frame, prompts, self._config.prompting.refinements)
+        passes = self.effort.passes(self._config.prompting.refinements)
+        masks = self._segmenter.masks(frame, prompts, passes, detail=self.effort.detail)
         for tracked, (mask, score) in zip(visible, masks):
             self._accept_or_refuse(tracked, mask, score)
 
@@ -341,6 +336,8 @@ class SamPt:
     def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
         self._search.observe(objects, frame)
+        if not self.effort.runs_network(frame.index):
+            return
         for tracked in [tracked for tracked in objects if self._search.has_drifted(tracked, frame)]:
             self._lose(tracked)
         self._search.learn(objects, frame)
