@@ -28,8 +28,8 @@ import torch
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
-from sampt_ros.evaluation.benchmark import Case, measure
 from sampt_ros.evaluation.oracle import OracleSegmenter, OracleTracker
+from sampt_ros.evaluation.speed.benchmark import Case, measure
 from sampt_ros.evaluation.synthetic_scene import Scene, Size
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.segmenters import build_segmenter

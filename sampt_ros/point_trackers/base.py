@@ -140,7 +140,10 @@ def moved_by_points(mask: np.ndarray, start: np.ndarray, moved: np.ndarray) -> n
         motion, _ = cv2.estimateAffinePartial2D(
             start, moved, method=cv2.RANSAC, ransacReprojThreshold=_REPROJECTION_ERROR
         )
-    return None if motion is None else cv2.warpAffine(mask, motion, mask.shape[::-1])
+    if motion is None:
+        return None
+    propagated: np.ndarray = cv2.warpAffine(mask, motion, mask.shape[::-1])
+    return propagated
 
 
 def inside(xy: np.ndarray, frame: Frame) -> np.ndarray:

@@ -95,8 +95,8 @@ class PipsTracker(PointTracker):
                 self._maps.keep([*self._recent, *self._points.frames, *points.frames, *numbers[position:]])
         self._points = self._points + points if len(self._points) else points
         if self._last:
-            newest, others = self._last[-1]
-            self._last[-1] = newest, others + tracks
+            frame, others = self._last[-1]
+            self._last[-1] = frame, others + tracks
         return tracks
 
     def remove(self, ids: np.ndarray) -> None:
