@@ -40,11 +40,11 @@ from sampt_ros.srv import Query
 from sampt_ros.streaming.clicks import NoTransforms
 from sampt_ros.streaming.depth_queue import LiveWaiting
 from sampt_ros.streaming.failures import Attempt, Failures
-from sampt_ros.streaming.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
-from sampt_ros.streaming.worker import Worker
 from sampt_ros.tracking.sam_pt import SamPt
 
 _CLASSES = {
@@ -365,7 +365,7 @@ class SamptNode(LifecycleNode):
             Condition(
                 self._settings.node,
                 self._trouble,
-                is_active=self._worker is not None and self._worker.is_alive,
+                worker=self._worker,
                 is_paused=self._paused,
                 image_topic=self._image_topic,
                 stream=self._stream,

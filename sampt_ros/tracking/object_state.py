@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, Points
+from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
@@ -64,6 +64,17 @@ class TrackedObject:
         points = self.clicks if clicks_only else self.points
         positive, negative = points.visible_xy(POSITIVE), points.visible_xy(NEGATIVE)
         return ObjectPrompt(positive, negative, other_points, mask_prompt, memory=self.memory)
+
+    def take_propagated_mask(self) -> bool:
+        """Make the propagated mask the object's on the newest frame; False where there is none, or none to trust.
+
+        The last frame's mask must have been accepted, and a positive point must be visible.
+        """
+        if self.propagated_mask is None or not self.result.state.has_mask or not self.has_visible_point:
+            return False
+        mask = self.propagated_mask > 0.5
+        self.result = ObjectResult(self.id, ObjectState.TRACKING, self.result.score, mask, self.points)
+        return True
 
     @contextmanager
     def undone_on_error(self) -> Iterator[None]:

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,17 @@ from sampt_ros.point_trackers.base import PointTracker
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.tracking.click_masks import corrected_mask, first_mask
+from sampt_ros.tracking.effort import Effort, efforts
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
-from sampt_ros.tracking.point_set import TrackedPoints
+from sampt_ros.tracking.points.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy
 from sampt_ros.utils.cpu_threads import on_cpu_threads
 from sampt_ros.utils.stage_timer import StageClock
 
-_MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
 _REFERENCE = -(2**31)  # Index of the frame that a reference picture is.
 
 
@@ -45,6 +44,8 @@ class SamPt:
         result = sam_pt.step(next_image)     # result.labels == cup.id, result.mask, result.objects
 
     Not to be called from two threads at once.
+
+    effort  how much work goes into a frame from the next one on: all of it, unless one of `efforts` is set
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class SamPt:
         self._search = ObjectSearch(self._config, self._segmenter)
         self._objects = ObjectTable()
         self._frames = FrameBuffer(max(2, self._policy.lookback))
+        self.effort = Effort()
         self.reset()
 
     def reset(self) -> None:
@@ -104,6 +106,12 @@ class SamPt:
         self._config = self._points.config = self._search.config = config
 
     @property
+    def efforts(self) -> tuple[Effort, ...]:
+        """The full effort, and the lesser ones that can be set: each costs less than the one before, and accuracy."""
+        tracker, refinements = self._points.tracker, self._config.prompting.refinements
+        return efforts(self._segmenter.adapts_detail, refinements, tracker.carries_masks)
+
+    @property
     def object_ids(self) -> list[int]:
         """Ids of the tracked objects, in the order they were added."""
         return self._objects.ids
@@ -114,8 +122,8 @@ class SamPt:
         image: (H, W, 3) uint8 RGB, of the same size as the frames before; it is kept, not copied, so do not write into
         it afterwards. Raises FrameError otherwise, and then nothing has changed.
 
-        Where a computation fails, its error is raised, and OutOfMemoryError where memory ran out: then less of it is
-        used from now on. No object has a mask on this frame then, and the next one can come.
+        Where a computation fails, its error is raised (OutOfMemoryError where memory ran out; less is used from then
+        on), and no object has a mask on this frame; the next one can come.
         """
         clock = StageClock()
         # The tracker moves all points of all objects to the new frame.
@@ -125,13 +133,16 @@ class SamPt:
             # The last accepted masks move along, if the tracker can do that.
             with clock("carrying"):
                 self._propagate_masks(objects, list(self._frames)[-2:])
+                # With less effort, they are the objects' masks on some frames.
+                runs = self.effort.runs_network(frame.index)
+                rest = [tracked for tracked in objects if runs or not tracked.take_propagated_mask()]
 
             # The image is encoded once; all objects with a visible point become masks in one batch.
             with clock("encoding"):
-                if any(tracked.has_visible_point for tracked in objects):
+                if any(tracked.has_visible_point for tracked in rest):
                     self._segmenter.encode(frame)
             with clock("decoding"):
-                self._segment(objects, frame)
+                self._segment(rest, frame)
 
             # Masks that have drifted onto something else are given up; lost objects are looked for in the whole image.
             with clock("reacquiring"):
@@ -271,7 +282,8 @@ class SamPt:
         frame = self._frames.next_frame(image)
         objects = list(self._objects)
         # Encode before points are tracked: a GPU then computes the embedding meanwhile, which objects will likely need.
-        if self._segmenter.asynchronous and any(tracked.has_visible_point for tracked in objects):
+        is_encoded = self._segmenter.asynchronous and self.effort.runs_network(frame.index)
+        if is_encoded and any(tracked.has_visible_point for tracked in objects):
             with clock("encoding"):
                 self._segmenter.encode(frame)
         with clock("tracking"), self._segmenter.saving_memory():
@@ -283,16 +295,11 @@ class SamPt:
 
     def _propagate_masks(self, objects: Iterable[TrackedObject], frames: Sequence[Frame]) -> None:
         """Move the last accepted masks from frames[0] to frames[-1]."""
+        carries = self._config.prompting.carry_mask or self.effort.network_every > 1
         for tracked in objects:
-            # Without the option a mask would stay behind, and be wrong if the option were switched on later.
-            mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
-            for previous, current in pairwise(frames):
-                if mask is not None:
-                    shares = mask.astype(np.float32, copy=False)
-                    mask = self._points.tracker.propagate_mask(shares, previous, current)
-            # Where too little of a mask is left, the points alone say where the object is.
-            is_left = mask is not None and np.count_nonzero(mask > 0.5) >= _MIN_PROPAGATED
-            tracked.propagated_mask = mask if is_left else None
+            # Where it is not carried a mask would stay behind, and be wrong if the option were switched on later.
+            mask = tracked.propagated_mask if carries else None
+            tracked.propagated_mask = None if mask is None else self._points.propagate_mask(mask, frames)
 
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Give each of these objects its result on the newest frame."""
@@ -304,7 +311,8 @@ class SamPt:
             return
         others = [self._objects.positive_points_of_others(tracked) for tracked in visible]
         prompts = [tracked.prompt(points, self._mask_prompt(tracked)) for tracked, points in zip(visible, others)]
-        masks = self._segmenter.masks(frame, prompts, self._config.prompting.refinements)
+        passes = self.effort.passes(self._config.prompting.refinements)
+        masks = self._segmenter.masks(frame, prompts, passes, detail=self.effort.detail)
         for tracked, (mask, score) in zip(visible, masks):
             self._accept_or_refuse(tracked, mask, score)
 
@@ -340,6 +348,8 @@ class SamPt:
     def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
         self._search.observe(objects, frame)
+        if not self.effort.runs_network(frame.index):
+            return
         for tracked in [tracked for tracked in objects if self._search.has_drifted(tracked, frame)]:
             self._lose(tracked)
         self._search.learn(objects, frame)

@@ -103,6 +103,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
     """A network of 3.3 million parameters that looks at one window per object."""
 
     remembers = True
+    adapts_detail = True
 
     def __init__(self, config: NanoConfig | None = None, backend: NanoBackend | None = None) -> None:
         """backend: what computes the network (default: one thread of the CPU, with the weights of `config.checkpoint`)
@@ -120,7 +121,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
     ) -> WindowsDecoded:
         size = embedding.frame.size
         objects = [_ObjectPrompts.of(prompts, row) for row in range(len(prompts))]
-        scaled_side = self._scaled_side(len(objects))
+        scaled_side = self._scaled_side(len(objects), prompts.detail)
         rivals = _rivals(objects, size)
         windows: dict[int, Window] = {}
         for row, prompt in enumerate(objects):
@@ -162,9 +163,13 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
         return self._backend.directions(self._backend.encode(image[None]).maps[_DESCRIBED_MAP])
 
-    def _scaled_side(self, objects: int) -> int:
-        """The side in pixels that the windows of so many objects are scaled to: smaller where they are many."""
-        affordable = math.isqrt(self._config.budget // objects) // _STRIDE * _STRIDE
+    def _scaled_side(self, objects: int, detail: float = 1.0) -> int:
+        """The side in pixels that the windows of so many objects are scaled to: smaller where they are many.
+
+        detail: share of the usual pixels
+        """
+        pixels = min(self._config.budget // objects, self._config.window**2)
+        affordable = math.isqrt(int(detail * pixels)) // _STRIDE * _STRIDE
         return min(max(affordable, _MIN_SCALED_SIDE), self._config.window)
 
     def _window(self, box: np.ndarray, size: tuple[int, int], scaled_side: int) -> Window:

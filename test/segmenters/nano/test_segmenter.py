@@ -210,6 +210,17 @@ def test_windows_are_smaller_where_there_are_many(nano, objects, side):
     assert min(map(region_similarity, masks, decoded.masks())) > 0.9
 
 
+@pytest.mark.parametrize(("objects", "side"), [(1, 160), (3, 128)], ids=str)
+def test_with_less_detail_windows_have_at_most_its_share_of_the_pixels(nano, objects, side):
+    disks = Scene((640, 480), objects)
+    masks = disks.masks(0)
+    prompts = replace(followed(nano, nano.encode(Frame(0, disks.image(0))), masks), detail=0.5)
+    embedding = nano.encode(Frame(0, disks.image(0)))
+    decoded = nano.decode(embedding, prompts)
+    assert {window.size for window in embedding.features} == {side}
+    assert min(map(region_similarity, masks, decoded.masks())) > 0.9
+
+
 def test_windows_stay_as_large_as_the_budget_allows():
     disks = Scene((640, 480), 6)
     nano = Nano(NanoConfig(window=192, budget=6 * 192**2))
