@@ -130,10 +130,9 @@ class SamPt:
         frame = self._move_points(image, clock)
         objects = list(self._objects)
         try:
-            # The last accepted masks move along, if the tracker can do that.
+            # The last accepted masks move along if the tracker can do that; with less effort, some are the new masks.
             with clock("carrying"):
                 self._propagate_masks(objects, list(self._frames)[-2:])
-                # With less effort, they are the objects' masks on some frames.
                 runs = self.effort.runs_network(frame.index)
                 rest = [tracked for tracked in objects if runs or not tracked.take_propagated_mask()]
 
