@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-_LESS_DETAIL = 0.5  # Share of the pixels that are looked at with less detail.
+# Share of the pixels that are looked at with less detail. Of nano's windows with 256 pixels a side it leaves 192, which
+# takes 0.7 of the time; half of the pixels would leave 160, with masks that are clearly worse.
+_LESS_DETAIL = 0.6
 _FEWER_REFINEMENTS = 1 / 3  # Share of the refinement passes that are made where they are fewer.
 
 

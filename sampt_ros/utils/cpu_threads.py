@@ -19,6 +19,7 @@ _C = TypeVar("_C")
 _FEWEST, _MOST = 2, 4  # Threads that are taken where nobody says how many.
 # How waiting threads of OpenMP, GNU's and Intel's, sleep. They are read when torch is imported.
 _SLEEP_AT_ONCE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+_set_here: set[str] = set()  # those that this process has set
 
 
 def thread_count(configured: int) -> int:
@@ -32,8 +33,14 @@ def do_not_spin() -> None:
 
     To be called before torch is imported. What environment variables say already stays as it is.
     """
-    for name, value in _SLEEP_AT_ONCE.items():
-        os.environ.setdefault(name, value)
+    ours = {name: value for name, value in _SLEEP_AT_ONCE.items() if name not in os.environ}
+    os.environ.update(ours)
+    _set_here.update(ours)
+
+
+def environment_for_others() -> dict[str, str]:
+    """The environment variables as they were before `do_not_spin`, for programs that choose for themselves."""
+    return {name: value for name, value in os.environ.items() if name not in _set_here}
 
 
 @contextmanager

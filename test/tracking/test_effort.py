@@ -19,10 +19,10 @@ from sampt_ros.tracking.sam_pt import SamPt
     [
         (False, 0, False, [Effort()]),
         # nano with dense flow: there are no refinements to leave out
-        (True, 0, True, [Effort(), Effort(0.5), Effort(0.5, network_every=2)]),
+        (True, 0, True, [Effort(), Effort(0.6), Effort(0.6, network_every=2)]),
         # SAM with a tracker that moves masks
         (False, 12, True, [Effort(), Effort(refinements=1 / 3), Effort(refinements=1 / 3, network_every=2)]),
-        (True, 3, True, [Effort(), Effort(0.5), Effort(0.5, 1 / 3), Effort(0.5, 1 / 3, 2)]),
+        (True, 3, True, [Effort(), Effort(0.6), Effort(0.6, 1 / 3), Effort(0.6, 1 / 3, 2)]),
     ],
 )
 def test_steps_that_save_nothing_are_left_out(adapts_detail, refinements, carries_masks, expected):
@@ -150,4 +150,4 @@ def test_a_stream_knows_which_steps_it_can_take(tracked):
     assert list(tracked.sam_pt.efforts) == [Effort(), Effort(refinements=1 / 3), Effort(1.0, 1 / 3, 2)]
     tracked.segmenter.adapts_detail = True
     tracked.tracker.carries_masks = False
-    assert list(tracked.sam_pt.efforts) == [Effort(), Effort(0.5), Effort(0.5, 1 / 3)]
+    assert list(tracked.sam_pt.efforts) == [Effort(), Effort(0.6), Effort(0.6, 1 / 3)]

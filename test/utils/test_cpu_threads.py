@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sampt_ros.utils import cpu_threads
-from sampt_ros.utils.cpu_threads import do_not_spin, on_cpu_threads, thread_count, torch_threads
+from sampt_ros.utils.cpu_threads import do_not_spin, environment_for_others, on_cpu_threads, thread_count, torch_threads
 
 
 class Torch:
@@ -75,8 +75,12 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise(monkeypatch):
         monkeypatch.setenv(name, "")  # so that it is removed afterwards
         monkeypatch.delenv(name)
     monkeypatch.setenv("KMP_BLOCKTIME", "200")
+    monkeypatch.setattr(cpu_threads, "_set_here", set())
     do_not_spin()
     assert (os.environ["OMP_WAIT_POLICY"], os.environ["KMP_BLOCKTIME"]) == ("PASSIVE", "200")
+    # Programs that are started from here choose for themselves.
+    assert "OMP_WAIT_POLICY" not in environment_for_others()
+    assert environment_for_others()["KMP_BLOCKTIME"] == "200"
 
 
 def test_tracking_leaves_torch_its_threads():

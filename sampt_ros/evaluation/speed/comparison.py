@@ -15,6 +15,7 @@ from typing import Any
 from sampt_ros.errors import SamPtError
 from sampt_ros.evaluation.scores import Column, Score, Table
 from sampt_ros.evaluation.speed.benchmark import Case, Measurement, Timing
+from sampt_ros.utils.cpu_threads import environment_for_others
 
 Timings = Mapping[Case, Timing]  # what a whole step took, by case
 
@@ -89,11 +90,15 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def times_of(command: Sequence[str]) -> dict[Case, Timing]:
-    """What a command measures that takes the arguments of `sampt benchmark`; raises SamPtError if it fails."""
+    """What a command measures that takes the arguments of `sampt benchmark`; raises SamPtError if it fails.
+
+    It runs as if it had been called from a shell: how its threads wait is for itself to say.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "times.json"
         try:
-            done = subprocess.run([*command, "--json", str(path)], capture_output=True, text=True, check=False)
+            options: dict[str, Any] = {"capture_output": True, "text": True, "env": environment_for_others()}
+            done = subprocess.run([*command, "--json", str(path)], check=False, **options)
         except OSError as error:
             raise SamPtError(f"cannot run {shlex.join(command)}: {error.strerror}") from None
         if done.returncode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from unittest.mock import Mock
 
 import numpy as np
@@ -16,6 +17,7 @@ from sampt_ros.errors import QueryError, SourceError
 from sampt_ros.io.video import FrameSource
 from sampt_ros.streaming.offline.video_tracker import VideoTracker
 from sampt_ros.streaming.requests import ObjectStart
+from sampt_ros.tracking.effort import Effort
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -166,3 +168,16 @@ def test_a_camera_cannot_be_tracked_backwards(sam_pt):
     source.is_live = True
     with pytest.raises(SourceError, match="a camera's frames come only once"):
         list(VideoTracker(sam_pt, {1: click(20, 20, frame=1)}).look_back(source))
+
+
+def test_however_long_frames_take_a_recording_has_the_full_effort(sam_pt):
+    step, efforts = sam_pt.step, []
+
+    def slow(image):
+        time.sleep(0.002)
+        efforts.append(sam_pt.effort)
+        return step(image)
+
+    sam_pt.step = slow
+    assert len(list(follow(sam_pt, [blank()] * 30, {1: click(20, 20)}))) == 30
+    assert set(efforts) == {Effort()}
