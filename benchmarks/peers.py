@@ -65,8 +65,8 @@ class Peer(ABC):
 class Ours(Peer):
     """SAM-PT with one of our presets, which needs no download."""
 
-    def __init__(self, preset: str) -> None:
-        self._sam_pt = SamPt(load_preset(preset, {"device": "cpu"}))
+    def __init__(self, preset: str, threads: int) -> None:
+        self._sam_pt = SamPt(load_preset(preset, {"device": "cpu", "cpu_threads": threads}))
 
     def start(self, image: np.ndarray, masks: Sequence[np.ndarray]) -> None:
         self._sam_pt.step(image)
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cv2.setNumThreads(parsed.threads)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # The other packages use old names of torch's and of each other's.
-        peers = dict(_peers([256] if parsed.dry_run else [512, 1024], parsed.presets))
+        peers = dict(_peers([256] if parsed.dry_run else [512, 1024], parsed.presets, parsed.threads))
         rows = measure(peers, parsed)
     command = shlex.join(["python", _NAME, *(sys.argv[1:] if arguments is None else arguments)])
     where = f"{machine()}, {parsed.threads} threads, torch {torch.__version__}"
@@ -223,10 +223,10 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _peers(sizes: Sequence[int], presets: Sequence[str]) -> Iterator[tuple[str, Peer]]:
+def _peers(sizes: Sequence[int], presets: Sequence[str], threads: int) -> Iterator[tuple[str, Peer]]:
     """All trackers that can be built here, by name, ours first; says why the others cannot."""
     for preset in presets:
-        yield f"ours, preset {preset}", Ours(preset)
+        yield f"ours, preset {preset}", Ours(preset, threads)
     builders: dict[str, Any] = {f"EdgeTAM, {size} px": lambda size=size: EdgeTam(size) for size in sizes}
     for name, build in {**builders, "Cutie, small": Cutie}.items():
         try:

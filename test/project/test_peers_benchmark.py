@@ -38,7 +38,7 @@ def test_another_tracker_goes_through_a_stream(name, monkeypatch):
         if find_spec(package) is None:
             pytest.skip(f"{package} is missing")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    (peer,) = (made for found, made in peers._peers([256], []) if found == name)
+    (peer,) = (made for found, made in peers._peers([256], [], 1) if found == name)
     image = np.random.default_rng(0).integers(0, 256, (128, 160, 3), np.uint8)
     objects = np.zeros((2, 128, 160), bool)
     objects[0, 20:60, 20:60] = objects[1, 70:100, 90:140] = True
