@@ -25,7 +25,7 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "numpy",
-        "onnxruntime>=1.18",
+        "onnxruntime>=1.20",
         "opencv-python",
         "pillow",
         "pooch",

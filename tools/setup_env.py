@@ -70,7 +70,6 @@ ROS_WHEELS = {
 MODULES = {
     "numpy": "numpy",
     "cv2": "opencv-python-headless",  # the same module as opencv-python, for machines without a display's libraries
-    "onnxruntime": "onnxruntime",
     "PIL": "pillow",
     "pooch": "pooch",
     "yaml": "pyyaml",
@@ -81,6 +80,8 @@ MODULES = {
     "rosbags.rosbag2": "rosbags",
     "mcap": "mcap",
 }
+# Installed without what it names: a numpy that is newer than Humble's by a digit, and what the nodes never use.
+ONNX_RUNTIME = "onnxruntime"
 # SAM and its kin: pure Python, installed without what they name, of which they need torch and torchvision alone.
 SAM_PACKAGES = ["segment-anything", "segment-anything-hq", "mobilesam-mirror", "timm"]
 PIP_ADVICE = "Check the network and pip's settings, then run make again."
@@ -115,7 +116,7 @@ class SetUp:
         steps = [
             self.step("virtual environment", VENV / ".made", venv_inputs, self.make_venv),
             self.step(self.ros_title, VENV / ".ros", [*self.wheels, CMAKE, *COLCON], self.install_ros),
-            self.step("Python packages", VENV / ".packages", list(MODULES.values()), self.install_packages),
+            self.step("Python packages", VENV / ".packages", [*MODULES.values(), ONNX_RUNTIME], self.install_packages),
             self.step(self.torch, VENV / ".torch", [self.torch, *SAM_PACKAGES], self.install_torch),
             self.step("sampt_ros", INSTALL / ".made", [*venv_inputs, *build_inputs()], self.build),
         ]
@@ -155,6 +156,8 @@ class SetUp:
 
     def install_packages(self) -> None:
         self.pip(*(package for module, package in MODULES.items() if not self.imports(module)))
+        if not self.imports("onnxruntime"):
+            self.pip(ONNX_RUNTIME, "--no-deps")
 
     def install_torch(self) -> None:
         self.pip(self.torch, "pillow", "requests")

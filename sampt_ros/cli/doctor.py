@@ -97,7 +97,7 @@ def _core() -> Iterator[Check]:
         ("yaml", "pyyaml"),
         ("tqdm", "tqdm"),
         ("safetensors", "safetensors"),
-        ("onnxruntime", "onnxruntime"),
+        ("onnxruntime", "--no-deps onnxruntime"),
     ):
         yield _module(group, module, f"pip install {package}", required=True)
     yield _module(group, "threadpoolctl", "pip install threadpoolctl, so that NumPy leaves its cores to the networks")

@@ -370,7 +370,8 @@ class SamPtConfig(Section):
     )
     cpu_threads: int = option(
         0,
-        "Number of threads that a network computes on where it runs on a CPU; 0: half of the cores, but 2 to 4",
+        "Number of threads that a network computes on where it runs on a CPU; 0: half of the cores, but 2 to 4, and no "
+        "more than the environment variable OMP_NUM_THREADS says",
         minimum=0,
         maximum=256,
     )

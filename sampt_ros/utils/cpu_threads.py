@@ -23,9 +23,16 @@ _set_here: set[str] = set()  # those that this process has set
 
 
 def thread_count(configured: int) -> int:
-    """How many threads the parameter `cpu_threads` means here; 0: half of the cores, but 2 to 4 if there are any."""
+    """How many threads the parameter `cpu_threads` means here.
+
+    0: half of the cores, but 2 to 4; never more than there are, or than the environment variable OMP_NUM_THREADS says
+    """
+    if configured:
+        return configured
     cores = usable_cores()
-    return configured or min(cores, max(_FEWEST, min(_MOST, cores // 2)))
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    limit = int(wanted) if wanted.isdecimal() and int(wanted) else cores
+    return min(cores, limit, max(_FEWEST, min(_MOST, cores // 2)))
 
 
 def do_not_spin() -> None:
@@ -44,18 +51,21 @@ def environment_for_others() -> dict[str, str]:
 
 
 @contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Inside, torch computes on so many threads, if anybody has imported it; afterwards on as many as before."""
+def torch_threads(configured: int) -> Iterator[None]:
+    """Inside, torch computes on the threads that `cpu_threads` means, if anybody has imported it; then as before.
+
+    configured: as for `thread_count`; with 0 they are not more than torch has
+    """
     torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch is not None else count
-    if before == count:
+    if torch is None:
         yield
         return
-    torch.set_num_threads(count)  # type: ignore[union-attr]
+    before = torch.get_num_threads()
+    torch.set_num_threads(configured or min(before, thread_count(0)))
     try:
         yield
     finally:
-        torch.set_num_threads(before)  # type: ignore[union-attr]
+        torch.set_num_threads(before)
 
 
 def on_cpu_threads(*names: str) -> Callable[[type[_C]], type[_C]]:
@@ -72,7 +82,7 @@ def on_cpu_threads(*names: str) -> Callable[[type[_C]], type[_C]]:
 def _limited(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def limited(self: Any, *arguments: Any, **named: Any) -> Any:
-        with torch_threads(thread_count(self.config.cpu_threads)):
+        with torch_threads(self.config.cpu_threads):
             return method(self, *arguments, **named)
 
     return limited

@@ -208,7 +208,7 @@ def test_mcap_s_own_reader_finds_index_schemas_and_messages(fakes, source, tmp_p
 
 
 def test_a_real_recording_gets_the_masks_of_sampt_track(shared_folder, tmp_path):
-    pytest.importorskip("torch", reason="torch is missing, which runs the default preset")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which runs the default preset")
     files = sorted((shared_folder / "data/rgbd").glob("*.color.jpg"))[:5]
     sent = []
     (tmp_path / "frames").mkdir()

@@ -356,7 +356,7 @@ def test_options_that_make_no_sense_are_refused(fakes, tmp_path, capsys, argumen
 
 
 def test_points_of_a_real_recording_stay_where_they_are_in_the_world(shared_folder, tmp_path, capsys):
-    pytest.importorskip("torch", reason="torch is missing, which runs the default preset")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which runs the default preset")
     views = [registered(view) for view in islice(Recording(shared_folder / "data/rgbd"), 16)]
     focal, size = views[0].camera.K[0, 0], (views[0].camera.height, views[0].camera.width)
     sent = [bags.camera_info(0, focal, *size)]

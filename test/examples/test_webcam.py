@@ -26,7 +26,7 @@ def folder(tmp_path) -> Path:
 
 @pytest.mark.parametrize("click", [(), ("64,48",)], ids=["in the middle", "at a pixel"])
 def test_an_object_is_tracked_from_one_click_on(folder, click):
-    pytest.importorskip("torch", reason="torch is missing, which the default preset needs")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the default preset needs")
     run = subprocess.run([sys.executable, EXAMPLE, folder, *click], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()

@@ -137,10 +137,11 @@ def test_the_doctor_is_content_where_torch_is_not_installed(tmp_path):
 
 
 def test_a_preset_that_needs_torch_says_so_where_it_is_not_installed(tmp_path):
-    program = (
-        f"{WITHOUT_TORCH}\nfrom sampt_ros.cli.main import main\nprint(main(['benchmark', '--preset', 'sam_vit_b']))"
-    )
-    assert run(program, tmp_path, ROOT).split() == ["2"]
+    command = "print(main(['benchmark', '--preset', 'sam_vit_b']))"
+    program = f"{WITHOUT_TORCH}\nfrom sampt_ros.cli.main import main\nsys.stderr = sys.stdout\n{command}"
+    printed = run(program, tmp_path, ROOT)
+    assert "No module named 'torch'" in printed
+    assert printed.split()[-1] == "2"
 
 
 def test_the_default_preset_does_not_load_torch_on_a_cpu(tmp_path):

@@ -1,5 +1,6 @@
 """Matrix products on one thread."""
 
+import numpy  # noqa: F401, which loads its BLAS library
 import pytest
 
 from sampt_ros.utils.blas_threads import on_one_thread

@@ -31,9 +31,28 @@ def torch(monkeypatch):
 
 @pytest.mark.parametrize(("cores", "taken"), [(1, 1), (2, 2), (4, 2), (6, 3), (8, 4), (64, 4)])
 def test_some_cores_are_left_to_others(monkeypatch, cores, taken):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(cpu_threads, "usable_cores", lambda: cores)
     assert thread_count(0) == taken
     assert thread_count(5) == 5
+
+
+@pytest.mark.parametrize(("wanted", "taken"), [("3", 3), ("64", 4), ("0", 4), ("many", 4), ("", 4)])
+def test_a_wish_for_fewer_threads_is_respected(monkeypatch, wanted, taken):
+    monkeypatch.setattr(cpu_threads, "usable_cores", lambda: 16)
+    monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    assert thread_count(0) == taken
+    assert thread_count(5) == 5
+
+
+def test_torch_gets_no_more_threads_than_it_has_unless_asked_for(torch, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(cpu_threads, "usable_cores", lambda: 16)
+    for had, configured, taken in ((1, 0, 1), (16, 0, 4), (1, 3, 3)):
+        torch.count = had
+        with torch_threads(configured):
+            assert torch.count == taken
+        assert torch.count == had
 
 
 def test_torch_has_its_threads_back_afterwards_also_after_an_error(torch):
