@@ -26,7 +26,7 @@ FALLBACK_FPS = 30.0  # Of image folders, and of sources that do not know their r
 _log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"%0?(\d*)d")  # FFmpeg and OpenCV take %05d in a file name for a number of 5 digits.
-_STACK_SUFFIXES = (".apng", ".gif", ".png", ".tif", ".tiff", ".webp")  # Of files that may hold several images.
+_STACKS = (".apng", ".gif", ".png", ".tif", ".tiff", ".webp")  # Suffixes of files that may hold several images.
 _COUNT_TOLERANCE = 0.05  # A warning is given if a larger share of the frames that a video's header claims is missing.
 
 
@@ -264,7 +264,7 @@ class VideoFile(_File):
                 read += 1
             for image in _decoded(capture):
                 seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                if seconds > self._times.get(read - 1, -1.0):  # where a file does not tell, all have the same time
+                if seconds > self._times.get(read - 1, -1.0):  # Some files do not tell: there all times are equal.
                     self._times[read] = seconds
                 read += 1
                 yield read - 1, image
@@ -283,7 +283,7 @@ def _video_file(path: Path) -> FrameSource:
     """A video through OpenCV, or through PyAV where that one alone reads it, or all that is in it."""
     from sampt_ros.io.pyav_video import HINT, PyavFile
 
-    if path.suffix.lower() in _STACK_SUFFIXES and _is_stack(path):
+    if path.suffix.lower() in _STACKS and _is_stack(path):
         return ImageStack(path)
     try:
         video = VideoFile(path)
@@ -304,8 +304,7 @@ def _is_stack(path: Path) -> bool:
     """Whether a file holds several images."""
     try:
         with Image.open(path) as image:
-            image.load()
-            return getattr(image, "n_frames", 1) > 1
+            return image.load() is not None and getattr(image, "n_frames", 1) > 1
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
 
