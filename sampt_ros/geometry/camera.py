@@ -12,7 +12,7 @@ import numpy as np
 from sampt_ros.errors import ProjectionError, QueryError
 
 # The numbers of distortion coefficients that each model of sensor_msgs/CameraInfo may have. More may be given if the
-# further ones are 0. OpenCV's rational model goes on where plumb_bob ends, and some drivers call one by the other's name.
+# further ones are 0. OpenCV's rational model goes on where plumb_bob ends, and some drivers confuse the two.
 _BROWN = (4, 5, 8, 12, 14)
 MODELS = {"plumb_bob": _BROWN, "rational_polynomial": _BROWN, "equidistant": (4,)}
 # Other names of these models, which drivers and calibrations give.
