@@ -13,9 +13,9 @@ import numpy as np
 
 from sampt_ros.data_types import FrameResult, Points
 from sampt_ros.errors import SourceError
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.overlay import ContactSheet, draw
-from sampt_ros.io.video import write_image
 from sampt_ros.io.video_writer import VideoWriter, video_writer
 
 

@@ -19,6 +19,8 @@ from PIL import Image
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.io.image_files import read_image
+from sampt_ros.io.label_images import UNREADABLE, image_count
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FALLBACK_FPS = 30.0  # Of image folders, and of sources that do not know their rate.
@@ -142,24 +144,6 @@ def matching_files(pattern: Path) -> list[Path]:
     return sorted(found, key=natural_key)
 
 
-def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
-    """The image (H, W, 3) uint8 RGB in a file; raises SourceError if it cannot be read.
-
-    One of 16 bits is shown by the range of values in `grey`, which follows a sequence of them, or else by its own.
-    """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image is not None and image.dtype != np.uint8:
-        if image.dtype == np.uint16:
-            has_colors = bool((image != image[..., :1]).any())
-            image = (grey or GreyRange()).to_8_bits(image, from_zero=has_colors)
-        else:
-            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError(f"cannot read {path}: not an image file, or a broken one")
-    rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return rgb
-
-
 class ImageFolder(_File):
     """Images of a folder, in the order given. Unreadable ones are skipped, counted and named in a warning."""
 
@@ -208,7 +192,8 @@ class ImageStack(_File):
         self._times: dict[int, float] = {}
         self._grey = GreyRange()
         with Image.open(path) as images:
-            self.length = self._count = getattr(images, "n_frames", 1)
+            self.length = image_count(images) or None
+            images.seek(0)
             images.load()  # WebP knows its duration after that.
             self.size = images.size[::-1]
             self.fps = 1000 / (images.info.get("duration") or 1000 / FALLBACK_FPS)  # it is in milliseconds
@@ -217,13 +202,15 @@ class ImageStack(_File):
         self.skipped = 0
         with Image.open(self._path) as images:
             seconds = 0.0
-            for number in range(self._count):
+            for number in itertools.count() if self.length is None else range(self.length):
                 try:
                     images.seek(number)
                     images.load()
-                except (OSError, SyntaxError, ValueError) as error:
-                    self.skipped = self._count - number
-                    _log.warning("%s: %d of its %d images can be read (%s)", self._path, number, self._count, error)
+                except UNREADABLE as error:
+                    self.skipped = (self.length or number + 1) - number
+                    _log.warning(
+                        "%s: %d of its %s images can be read (%s)", self._path, number, self.length or "several", error
+                    )
                     return
                 self._times[number] = seconds
                 seconds += (images.info.get("duration") or 1000 / self.fps) / 1000
@@ -304,8 +291,8 @@ def _is_stack(path: Path) -> bool:
     """Whether a file holds several images."""
     try:
         with Image.open(path) as image:
-            return image.load() is not None and getattr(image, "n_frames", 1) > 1
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return image.load() is not None and image_count(image) != 1
+    except UNREADABLE:
         return False
 
 
@@ -389,12 +376,3 @@ def _decoded(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
 def _fps(capture: cv2.VideoCapture) -> float:
     fps = float(capture.get(cv2.CAP_PROP_FPS))
     return fps if 0 < fps <= 1000 else FALLBACK_FPS
-
-
-def write_image(path: Path, image: np.ndarray) -> None:
-    """Write an image (H, W, 3) uint8 RGB, making its folder; raises SourceError if that is not possible."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
-    except OSError as error:
-        raise SourceError(f"cannot write {path}: {error.strerror}") from None

@@ -13,7 +13,8 @@ from synthetic import texture
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io import video
-from sampt_ros.io.video import open_source, write_image
+from sampt_ros.io.image_files import write_image
+from sampt_ros.io.video import open_source
 from sampt_ros.io.video_writer import video_writer
 
 
