@@ -23,8 +23,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sampt_ros.io.image_files import read_image, write_image
 from sampt_ros.io.label_images import write_labels
-from sampt_ros.io.video import open_source, read_image, write_image
+from sampt_ros.io.video import open_source
 
 FRAMES = 60
 SIZE = (270, 480)  # height, width of a frame, pixels

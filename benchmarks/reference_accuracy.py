@@ -23,7 +23,7 @@ from sampt_ros.errors import QueryError
 from sampt_ros.evaluation.layouts.davis import davis_sequences
 from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
 from sampt_ros.evaluation.metrics import region_similarity
-from sampt_ros.io.video import read_image
+from sampt_ros.io.image_files import read_image
 from sampt_ros.tracking.sam_pt import SamPt
 
 FRAMES = 20

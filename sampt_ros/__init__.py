@@ -11,8 +11,13 @@ Each name is imported when it is first used, so that a program which needs only 
 wait for OpenCV or torch.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+# A damaged image may claim any size, and OpenCV takes seconds and gigabytes before it finds that out. It reads this
+# limit when it is first imported.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 
 if TYPE_CHECKING:
     from sampt_ros.config.core import SamPtConfig

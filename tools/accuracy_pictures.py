@@ -19,7 +19,7 @@ from sampt_ros.evaluation.layouts.davis import davis_sequences
 from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
 from sampt_ros.evaluation.mask_scores import MaskScore
 from sampt_ros.evaluation.masks import evaluate_sequence
-from sampt_ros.io.video import write_image
+from sampt_ros.io.image_files import write_image
 from sampt_ros.tracking.sam_pt import SamPt
 
 _FRAMES = 6  # of each sequence, evenly spaced

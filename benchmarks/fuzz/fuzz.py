@@ -12,6 +12,7 @@ status is 0 if nothing failed. Needs no ROS.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import multiprocessing
 import os
@@ -58,6 +59,7 @@ def serve(connection: Connection, seed: int, folder: Path, errors: Path) -> None
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    importlib.import_module("sampt_ros")  # before OpenCV, which it sets a limit
     from inputs import prepare
 
     prepare(folder)
@@ -76,12 +78,14 @@ class Trial:
     def __init__(self, seed: int, folder: Path) -> None:
         self._seed, self._folder = seed, folder
         self._errors = folder / "stderr"
+        self._starts = 0
         self._start()
 
     def _start(self) -> None:
         self._connection, other = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
-        arguments = (other, self._seed, self._folder / "work", self._errors)
+        self._starts += 1  # each process makes its inputs in a folder of its own
+        arguments = (other, self._seed, self._folder / f"work{self._starts}", self._errors)
         self._process = context.Process(target=serve, args=arguments, daemon=True)
         self._process.start()
         other.close()

@@ -28,10 +28,11 @@ from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset, presets_folder
 from sampt_ros.data_types import check_image
 from sampt_ros.errors import SamPtError
+from sampt_ros.io.image_files import read_image
 from sampt_ros.io.label_images import read_labels
 from sampt_ros.io.masks import read_mask, read_masks
 from sampt_ros.io.query_points import read_query_points
-from sampt_ros.io.video import open_source, read_image
+from sampt_ros.io.video import open_source
 from sampt_ros.messages.outputs import OUTPUTS
 from sampt_ros.segmenters.nano.weights import WEIGHTS, nano_weights
 from sampt_ros.streaming.tracked_frame import TrackedFrame

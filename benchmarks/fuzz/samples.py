@@ -37,8 +37,9 @@ PICTURES = (
     "mask.bmp",
     "mask.tiff",
     "mask.webp",
+    "quantized.png",
 )
-VIDEOS = ("video.mp4", "video.avi", "folder", "photo.jpg")
+VIDEOS = ("video.mp4", "video.avi", "folder", "photo.jpg", "stack.tif", "moving.gif", "moving.webp", "moving.png")
 CHECKPOINTS = ("weights.pth", "old.pth", "weights.safetensors")
 
 UNREADABLE = (
@@ -205,6 +206,7 @@ def write(folder: Path) -> None:
     cut_out.save(folder / "rgba.png")
     Image.fromarray(labels.astype(np.uint16) * 300).save(folder / "deep.png")
     photo.save(folder / "photo.jpg")
+    photo.quantize(4).save(folder / "quantized.png")
     for suffix in ("bmp", "tiff", "webp"):
         white.save(folder / f"mask.{suffix}")
     for name, codec in (("video.mp4", "mp4v"), ("video.avi", "MJPG")):
@@ -212,6 +214,9 @@ def write(folder: Path) -> None:
         for number in range(8):
             writer.write(pixels(number))
         writer.release()
+    frames = [Image.fromarray(pixels(number)) for number in range(4)]
+    for name in ("stack.tif", "moving.gif", "moving.webp", "moving.png"):
+        frames[0].save(folder / name, save_all=True, append_images=frames[1:], duration=100)
     (folder / "folder").mkdir(exist_ok=True)
     for number in range(4):
         Image.fromarray(pixels(number)).save(folder / "folder" / f"{number:03d}.{'png' if number % 2 else 'jpg'}")

@@ -32,8 +32,8 @@ from sampt_ros.evaluation.stills import (
     stills_objects,
 )
 from sampt_ros.io import overlay
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.rgbd_recording import Recording, is_rgbd_folder
-from sampt_ros.io.video import write_image
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.tracking.sam_pt import SamPt
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from sampt_ros.data_types import POSITIVE
 from sampt_ros.errors import QueryError
+from sampt_ros.io.image_files import read_image
 from sampt_ros.io.masks import FIRST_OBJECT, read_first_masks, read_mask, read_masks
 from sampt_ros.io.query_points import read_query_points
-from sampt_ros.io.video import read_image
 from sampt_ros.streaming.requests import ObjectStart
 
 

@@ -83,7 +83,7 @@ def _run(parsed: argparse.Namespace) -> int:
             if parsed.both_ways:
                 for _ in tqdm(tracker.look_back(source, parsed.max_frames), "backwards", unit="frame", disable=None):
                     pass
-            _record(tracker, source, ResultFolder(parsed.out, source.fps), parsed.max_frames)
+            _record(tracker, source, ResultFolder(parsed.out, source.fps, source.seconds), parsed.max_frames)
     if not tracker.started:
         raise QueryError("expected at least one object that can be started; the warnings above say why none can")
     return 0

@@ -15,7 +15,7 @@ from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
 from sampt_ros.evaluation.mask_scores import MaskScore, ObjectRecord, SplitMaskScore
 from sampt_ros.evaluation.metrics import boundary_accuracy, region_similarity
 from sampt_ros.evaluation.simulated_clicks import start_objects
-from sampt_ros.io.video import read_image
+from sampt_ros.io.image_files import read_image
 from sampt_ros.tracking.sam_pt import SamPt
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from sampt_ros.evaluation.layouts.davis import davis_sequences
 from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence
 from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.io import rgbd_recording as rgbd
-from sampt_ros.io.video import read_image
+from sampt_ros.io.image_files import read_image
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 
 POINT_TRACKS = "point_tracks.json"

@@ -15,7 +15,7 @@ from sampt_ros.evaluation.masks import follow
 from sampt_ros.evaluation.metrics import OFF_OBJECT, ON_OBJECT, region_similarity
 from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.evaluation.simulated_clicks import start_objects
-from sampt_ros.io.video import read_image
+from sampt_ros.io.image_files import read_image
 from sampt_ros.tracking.sam_pt import SamPt
 
 _IN_TIME = 10  # frames within which an object has to be found again

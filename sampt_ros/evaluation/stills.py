@@ -17,8 +17,9 @@ from sampt_ros.evaluation.masks import Watcher
 from sampt_ros.evaluation.metrics import region_similarity, score_correlation
 from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.evaluation.simulated_clicks import Click, click_object
+from sampt_ros.io.image_files import read_image
 from sampt_ros.io.label_images import read_labels
-from sampt_ros.io.video import IMAGE_SUFFIXES, image_files, read_image
+from sampt_ros.io.video import IMAGE_SUFFIXES, image_files
 from sampt_ros.tracking.sam_pt import SamPt
 
 DEFAULT_CLICKS = 3

@@ -12,8 +12,9 @@ import numpy as np
 from sampt_ros.errors import ProjectionError, QueryError
 
 # The numbers of distortion coefficients that each model of sensor_msgs/CameraInfo may have. More may be given if the
-# further ones are 0.
-MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+# further ones are 0. OpenCV's rational model goes on where plumb_bob ends, and some drivers confuse the two.
+_BROWN = (4, 5, 8, 12, 14)
+MODELS = {"plumb_bob": _BROWN, "rational_polynomial": _BROWN, "equidistant": (4,)}
 # Other names of these models, which drivers and calibrations give.
 _MODEL_NAMES = {
     "radtan": "plumb_bob",
@@ -141,8 +142,9 @@ class Pinhole:
         if self.model not in MODELS:
             raise QueryError(f"expected a distortion model of {', '.join(MODELS)}; got {self.model!r}")
         counts = MODELS[self.model]
-        if not given[counts[-1] :].any():  # the T265's driver gives equidistant a fifth, which is 0
-            given = given[: counts[-1]]
+        # Zeros at the end say nothing; the T265's driver gives equidistant a fifth coefficient, which is 0.
+        needed = next((count for count in counts if not given[count:].any()), len(given))
+        given = given[:needed]
         if len(given) not in counts or not np.isfinite(given).all():
             expected = f"{' or '.join(map(str, counts))} distortion coefficients for {self.model}, others only as 0"
             raise QueryError(f"expected {expected}; got {np.ravel(self.D).tolist()}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +12,40 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.palette import object_color
 
 HIGHEST = 65535  # The largest label.
 
-_PALETTE = [0, 0, 0, *(value for label in range(1, 256) for value in object_color(label))]
+Color = tuple[int, int, int]  # RGB, 0..255
+
+# After the palette of Okabe and Ito for all kinds of vision.
+_COLORS: tuple[Color, ...] = (
+    (0, 158, 255),  # sky blue, a little stronger than in the palette so that it shows against a bright scene
+    (230, 120, 0),  # orange
+    (0, 190, 130),  # bluish green
+    (240, 228, 66),  # yellow
+    (204, 121, 167),  # reddish purple
+    (213, 70, 30),  # vermilion
+    (40, 90, 200),  # blue
+)
+
+COUNT = len(_COLORS)  # different ones
+
+# What Pillow raises where a file is damaged; it checks little of what it reads.
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
 _log = logging.getLogger(__name__)
 
 _LOSSY = ("JPEG", "MPO", "WEBP")
@@ -24,6 +55,11 @@ _OTHER_COLORS = ("CMYK", "YCbCr", "LAB", "HSV")
 _TINT = 32  # Channels of a compressed image that differ no more than this were grey before compression.
 _OPAQUE = 128  # Pixels with at least this alpha are opaque.
 _WHITE = 255
+
+
+def object_color(object_id: int) -> Color:
+    """The RGB colour, 0..255, of the object with an id from 1 on; after the last colour comes the first again."""
+    return _COLORS[(object_id - 1) % len(_COLORS)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +97,16 @@ def read_pixels(path: Path) -> Pixels:
     try:
         with Image.open(path) as image:
             is_lossy = image.format in _LOSSY and not _is_lossless_webp(path)
-            count = getattr(image, "n_frames", 1) if image.format in _STACKS else 1
             upright = ImageOps.exif_transpose(image)  # as OpenCV reads the frames
             is_color = upright.mode in _OTHER_COLORS or _is_shuffled(upright)
             values = np.asarray(upright.convert("RGB") if is_color else upright)
+            count = image_count(image) if image.format in _STACKS else 1
     except UnidentifiedImageError:
         raise SourceError(f"cannot read {path}: not an image file, or a broken one") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # Pillow raises SyntaxError for a broken PNG.
+    except UNREADABLE as error:
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    if count > 1:
-        _log.warning("%s holds %d images: the first one is read", path, count)
+    if count != 1:
+        _log.warning("%s holds %s images: the first one is read", path, count or "several")
     alpha, has_colors = None, values.ndim == 3 and values.shape[2] > 2
     if values.ndim == 3 and values.shape[2] in (2, 4):
         opaque = values[..., -1] >= _OPAQUE
@@ -84,6 +119,14 @@ def read_pixels(path: Path) -> Pixels:
         is_shape = not values[alpha].any() or (has_colors and np.ptp(values[alpha]) == 0)
         values = np.where(alpha, _WHITE if is_shape else values, 0).astype(values.dtype)
     return Pixels(values, alpha, is_lossy)
+
+
+def image_count(image: Image.Image) -> int:
+    """How many images are in an open file; 0 where damage behind the first one hides that."""
+    try:
+        return getattr(image, "n_frames", 1)
+    except UNREADABLE:
+        return 0
 
 
 def whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
@@ -104,7 +147,7 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     """
     image = Image.fromarray(labels)
     if labels.dtype == np.uint8:
-        image.putpalette(_PALETTE)
+        image.putpalette([0, 0, 0, *(value for label in range(1, 256) for value in object_color(label))])
     try:
         image.save(path, format="PNG")
     except OSError as error:

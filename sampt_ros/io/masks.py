@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.label_images import Pixels, read_pixels, whole_numbers
-from sampt_ros.io.palette import COUNT, object_color
+from sampt_ros.io.label_images import COUNT, Pixels, object_color, read_pixels, whole_numbers
 from sampt_ros.io.video import image_files
 
 FIRST_OBJECT = 1  # Id of the object in a mask without numbers.

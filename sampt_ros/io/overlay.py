@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult, ObjectState
-from sampt_ros.io.palette import Color, object_color
+from sampt_ros.io.label_images import Color, object_color
 
 _OPACITY = 0.5  # Of the masks' tint.
 _DARK: Color = (24, 24, 24)

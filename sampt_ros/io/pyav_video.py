@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.video import FALLBACK_FPS, FrameSource
+from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.io.video import FALLBACK_FPS, FrameSource, warn_of_missing
+
+_log = logging.getLogger(__name__)
 
 HINT = "PyAV reads more kinds of video: pip install av"
 
@@ -21,23 +25,51 @@ class PyavFile(FrameSource):
         import av
 
         self._av, self._path = av, path
+        self._times: dict[int, float] = {}
+        self._grey = GreyRange()
         with self._open() as container:
             stream = container.streams.video[0]
             self.fps = float(stream.average_rate or FALLBACK_FPS)
-            self.length = stream.frames or None
+            seconds = (container.duration or 0) / self._av.time_base
+            self.length = stream.frames or round(seconds * self.fps) or None
         first = next(iter(self), None)
         if first is None:
             raise SourceError(f"expected a video file that PyAV can decode; got no frame from {str(path)!r}")
         self.size = first.shape[:2]
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        self.skipped, read, first = 0, 0, 0.0
         with self._open() as container:
-            try:
-                for frame in container.decode(video=0):
-                    quarters = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, as phones record it
-                    yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarters))
-            except self._av.FFmpegError as error:
-                raise SourceError(f"cannot decode {self._path}: {error.strerror}") from None
+            for frame in self._frames(container):
+                if frame.time is not None:
+                    first = frame.time if read == 0 else first
+                    self._times[read] = frame.time - first
+                read += 1
+                quarters = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, as phones record it
+                yield np.ascontiguousarray(np.rot90(self._rgb(frame), quarters))
+        if self.skipped:
+            _log.warning("%s: %d frames could be read; %d pieces are damaged", self._path, read, self.skipped)
+        else:
+            warn_of_missing(self._path, read, self.length)
+
+    def _frames(self, container: Any) -> Iterator[Any]:
+        """What can be decoded; the pieces that cannot are counted as skipped."""
+        try:
+            for packet in container.demux(video=0):
+                try:
+                    yield from packet.decode()
+                except self._av.FFmpegError:
+                    self.skipped += 1
+        except self._av.FFmpegError:  # nothing more can be found in the file
+            self.skipped += 1
+
+    def _rgb(self, frame: Any) -> np.ndarray:
+        """(H, W, 3) uint8 RGB of a decoded frame."""
+        if frame.format.name.startswith("gray") and frame.format.components[0].bits > 8:
+            values = self._grey.to_8_bits(frame.to_ndarray(format="gray16le"))
+            return np.repeat(values[..., None], 3, axis=2)
+        rgb: np.ndarray = frame.to_ndarray(format="rgb24")
+        return rgb
 
     def _open(self) -> Any:
         try:

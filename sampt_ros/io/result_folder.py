@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -13,9 +13,9 @@ import numpy as np
 
 from sampt_ros.data_types import FrameResult, Points
 from sampt_ros.errors import SourceError
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.overlay import ContactSheet, draw
-from sampt_ros.io.video import write_image
 from sampt_ros.io.video_writer import VideoWriter, video_writer
 
 
@@ -27,8 +27,8 @@ class ResultFolder:
                 recorder.add(image, result)
 
     labels/00000.png    object id per pixel: with a palette, or 16 bits where an id is over 255
-    tracks.csv          frame, seconds (frame / fps), object, point, x, y (pixels), label (1 on the object, 0 off it),
-                        visible, confidence
+    tracks.csv          frame, seconds (from the first one), object, point, x, y (pixels), label (1 on the object, 0
+                        off it), visible, confidence
     objects.csv         frame, seconds, object, state, score, area, x, y, width, height (pixels)
     overlay.mp4         masks, points and scores drawn over the frames (see overlay.draw)
     contact_sheet.png   12 frames of the overlay
@@ -39,12 +39,14 @@ class ResultFolder:
     TRACKS = ("frame", "seconds", "object", "point", "x", "y", "label", "visible", "confidence")
     OBJECTS = ("frame", "seconds", "object", "state", "score", "area", "x", "y", "width", "height")
 
-    def __init__(self, folder: Path, fps: float) -> None:
+    def __init__(self, folder: Path, fps: float, seconds: Callable[[int], float] | None = None) -> None:
+        """fps: of overlay.mp4; seconds: when the frame of a number was taken (default: number / fps)."""
         self.folder = folder
         self.frames = 0
         self.seconds = 0.0  # Time spent on tracking.
         self.masks: Counter[int] = Counter()  # Frames in which each object has a mask, by id.
         self._fps = fps
+        self._seconds = seconds or (lambda number: number / fps)
         self._sheet = ContactSheet()
         self._files: list[TextIO] = []
         self._video: VideoWriter | None = None
@@ -60,7 +62,7 @@ class ResultFolder:
     def add(self, image: np.ndarray, result: FrameResult) -> None:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
         video = self._video or self._open(result.size)
-        seconds = f"{result.index / self._fps:.4f}"
+        seconds = f"{self._seconds(result.index):.4f}"
         fits = max((obj.id for obj in result.objects), default=0) <= 255
         labels = result.labels.astype(np.uint8) if fits else result.labels
         write_labels(self.folder / f"labels/{result.index:05d}.png", labels)

@@ -16,8 +16,9 @@ import numpy as np
 
 from sampt_ros.errors import QueryError, SourceError
 from sampt_ros.geometry.camera import Pinhole
+from sampt_ros.io.image_files import read_image
 from sampt_ros.io.label_images import read_labels
-from sampt_ros.io.video import natural_key, read_image
+from sampt_ros.io.video import natural_key
 
 LAYOUT = "camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt}"
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import itertools
 import logging
+import mmap
 import re
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.io.image_files import read_image
+from sampt_ros.io.label_images import UNREADABLE, image_count
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FALLBACK_FPS = 30.0  # Of image folders, and of sources that do not know their rate.
@@ -23,6 +28,7 @@ FALLBACK_FPS = 30.0  # Of image folders, and of sources that do not know their r
 _log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"%0?(\d*)d")  # FFmpeg and OpenCV take %05d in a file name for a number of 5 digits.
+_STACKS = (".apng", ".gif", ".png", ".tif", ".tiff", ".webp")  # Suffixes of files that may hold several images.
 _COUNT_TOLERANCE = 0.05  # A warning is given if a larger share of the frames that a video's header claims is missing.
 
 
@@ -49,6 +55,11 @@ class FrameSource(ABC):
     skipped: int = 0
     names: Sequence[str] = ()
     is_live: bool = False
+    _times: Mapping[int, float] = MappingProxyType({})  # Of the frames read so far whose time is known, seconds.
+
+    def seconds(self, number: int) -> float:
+        """When a frame that was read was taken, counted from the first one; by the rate where nothing tells."""
+        return self._times.get(number, number / self.fps)
 
     @abstractmethod
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -71,6 +82,13 @@ class FrameSource(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _File(FrameSource):
+    """A source that knows the numbers of its frames, also where some cannot be read."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (image for _, image in self.numbered())
 
 
 def open_source(source: str) -> FrameSource:
@@ -126,25 +144,7 @@ def matching_files(pattern: Path) -> list[Path]:
     return sorted(found, key=natural_key)
 
 
-def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
-    """The image (H, W, 3) uint8 RGB in a file; raises SourceError if it cannot be read.
-
-    One of 16 bits is shown by the range of values in `grey`, which follows a sequence of them, or else by its own.
-    """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if image is not None and image.dtype != np.uint8:
-        if image.dtype == np.uint16:
-            has_colors = bool((image != image[..., :1]).any())
-            image = (grey or GreyRange()).to_8_bits(image, from_zero=has_colors)
-        else:
-            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError(f"cannot read {path}: not an image file, or a broken one")
-    rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return rgb
-
-
-class ImageFolder(FrameSource):
+class ImageFolder(_File):
     """Images of a folder, in the order given. Unreadable ones are skipped, counted and named in a warning."""
 
     def __init__(self, folder: Path, files: Sequence[Path], warn_of_several_kinds: bool = False) -> None:
@@ -161,9 +161,6 @@ class ImageFolder(FrameSource):
         if first is None:
             raise SourceError(f"expected at least one readable image in {str(folder)!r}; got {self.length} unreadable")
         self.size = first[1].shape[:2]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (image for _, image in self.numbered())
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         self.skipped = 0
@@ -187,11 +184,53 @@ class ImageFolder(FrameSource):
                 yield number, image
 
 
-class VideoFile(FrameSource):
+class ImageStack(_File):
+    """The images that are in one file: the pages of a TIFF, an animated GIF, WebP or PNG."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._times: dict[int, float] = {}
+        self._grey = GreyRange()
+        with Image.open(path) as images:
+            self.length = image_count(images) or None
+            images.seek(0)
+            images.load()  # WebP knows its duration after that.
+            self.size = images.size[::-1]
+            self.fps = 1000 / (images.info.get("duration") or 1000 / FALLBACK_FPS)  # it is in milliseconds
+
+    def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        self.skipped = 0
+        with Image.open(self._path) as images:
+            seconds = 0.0
+            for number in itertools.count() if self.length is None else range(self.length):
+                try:
+                    images.seek(number)
+                    images.load()
+                except UNREADABLE as error:
+                    self.skipped = (self.length or number + 1) - number
+                    _log.warning(
+                        "%s: %d of its %s images can be read (%s)", self._path, number, self.length or "several", error
+                    )
+                    return
+                self._times[number] = seconds
+                seconds += (images.info.get("duration") or 1000 / self.fps) / 1000
+                if number >= first:
+                    yield number, self._rgb(images)
+
+    def _rgb(self, image: Image.Image) -> np.ndarray:
+        """The image (H, W, 3) uint8 RGB that a file stands at."""
+        if image.mode.startswith("I"):
+            values = np.clip(np.asarray(image), 0, np.iinfo(np.uint16).max).astype(np.uint16)
+            return np.repeat(self._grey.to_8_bits(values)[..., None], 3, axis=2)
+        return np.asarray(image.convert("RGB"))
+
+
+class VideoFile(_File):
     """A video file, decoded by OpenCV."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._times: dict[int, float] = {}
         first = next(iter(self), None)
         if first is None:
             raise SourceError(
@@ -203,9 +242,6 @@ class VideoFile(FrameSource):
         self.length = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0) or None
         capture.release()
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (image for _, image in self.numbered())
-
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         capture = cv2.VideoCapture(str(self._path))
         read = 0
@@ -214,25 +250,61 @@ class VideoFile(FrameSource):
             while read < first and capture.grab():
                 read += 1
             for image in _decoded(capture):
+                seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                if seconds > self._times.get(read - 1, -1.0):  # Some files do not tell: there all times are equal.
+                    self._times[read] = seconds
                 read += 1
                 yield read - 1, image
         finally:
             capture.release()
-        if self.length and read < (1 - _COUNT_TOLERANCE) * self.length:
-            _log.warning("%s: %d of the %d frames that it claims could be read", self._path, read, self.length)
+        warn_of_missing(self._path, read, self.length)
+
+
+def warn_of_missing(path: Path, read: int, claimed: int | None) -> None:
+    """Tell where fewer frames could be read than a video's header claims."""
+    if claimed and read < (1 - _COUNT_TOLERANCE) * claimed:
+        _log.warning("%s: %d of the %d frames that it claims could be read", path, read, claimed)
 
 
 def _video_file(path: Path) -> FrameSource:
-    """A video through OpenCV, or through PyAV where that one alone reads it."""
-    try:
-        return VideoFile(path)
-    except SourceError as error:
-        from sampt_ros.io.pyav_video import HINT, PyavFile
+    """A video through OpenCV, or through PyAV where that one alone reads it, or all that is in it."""
+    from sampt_ros.io.pyav_video import HINT, PyavFile
 
+    if path.suffix.lower() in _STACKS and _is_stack(path):
+        return ImageStack(path)
+    try:
+        video = VideoFile(path)
+    except SourceError as error:
         try:
             return PyavFile(path)
         except ImportError:
             raise SourceError(f"{error}; {HINT}") from None
+    if (bits := _grey_bits(path)) > 8:
+        try:
+            return PyavFile(path)
+        except (ImportError, SourceError):
+            _log.warning("%s: of its %d bits of grey OpenCV reads the highest 8; %s", path, bits, HINT)
+    return video
+
+
+def _is_stack(path: Path) -> bool:
+    """Whether a file holds several images."""
+    try:
+        with Image.open(path) as image:
+            return image.load() is not None and image_count(image) != 1
+    except UNREADABLE:
+        return False
+
+
+def _grey_bits(path: Path) -> int:
+    """Bits per pixel of a grey video, as OpenCV names its pixels: Y1, 0, bits; 0 for another one."""
+    capture = cv2.VideoCapture(str(path))
+    name = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)).to_bytes(8, "little", signed=True)[:4]
+    capture.release()
+    for order in (1, -1):  # little-endian, big-endian
+        if name[::order][:3] == b"Y1\0":
+            return name[::order][3]
+    return 0
 
 
 def _codec(path: Path) -> str:
@@ -240,7 +312,18 @@ def _codec(path: Path) -> str:
     capture = cv2.VideoCapture(str(path))
     code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=False) if capture.isOpened() else b""
     capture.release()
+    if _lacks_index(path):
+        return ", which lacks its index (moov), as where a recording was cut off"
     return f", whose codec is {code.decode()}" if code.isalnum() else ""
+
+
+def _lacks_index(path: Path) -> bool:
+    """Whether a file is an MP4 or MOV whose index, which is written last, is not there."""
+    with path.open("rb") as file:
+        if file.read(8)[4:] != b"ftyp":
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"moov") < 0
 
 
 def _warn_of_several_kinds(folder: Path, files: Sequence[Path]) -> None:
@@ -263,6 +346,7 @@ class Camera(FrameSource):
 
     def __init__(self, number: int) -> None:
         self._capture = cv2.VideoCapture(number)
+        self._times: dict[int, float] = {}
         first = next(_decoded(self._capture), None)
         if first is None:
             self.close()
@@ -271,7 +355,11 @@ class Camera(FrameSource):
         self.fps = _fps(self._capture)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return _decoded(self._capture)
+        start = None
+        for number, image in enumerate(_decoded(self._capture)):
+            start = start or time.monotonic()
+            self._times = {number: time.monotonic() - start}  # the newest alone, as a camera may run for long
+            yield image
 
     def close(self) -> None:
         self._capture.release()
@@ -288,12 +376,3 @@ def _decoded(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
 def _fps(capture: cv2.VideoCapture) -> float:
     fps = float(capture.get(cv2.CAP_PROP_FPS))
     return fps if 0 < fps <= 1000 else FALLBACK_FPS
-
-
-def write_image(path: Path, image: np.ndarray) -> None:
-    """Write an image (H, W, 3) uint8 RGB, making its folder; raises SourceError if that is not possible."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
-    except OSError as error:
-        raise SourceError(f"cannot write {path}: {error.strerror}") from None

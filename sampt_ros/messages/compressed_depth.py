@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import FrameError
+from sampt_ros.io.image_files import decode
 
 TRANSPORT = "compressedDepth"  # the end of the topic's name, and what the format names
 
@@ -52,10 +53,7 @@ def _decoded(data: bytes, format_: str) -> np.ndarray:
         if "rvl" not in format_:
             raise FrameError(f"expected PNG data, or RVL where the format names it; got {format_!r}")
         return _from_rvl(data)
-    try:
-        image: np.ndarray | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # the size that the data name is beyond all bounds
-        image = None
+    image = decode(data, cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 2 or image.dtype != np.uint16:
         got = "data that do not decode" if image is None else f"{image.shape} {image.dtype}"
         raise FrameError(f"expected a PNG of one channel of 16 bits; got {got}")

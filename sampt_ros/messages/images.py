@@ -15,6 +15,7 @@ import numpy as np
 
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.io.image_files import decode
 from sampt_ros.messages.color_backends import color_backend
 
 _BAYER = [f"bayer_{order}{depth}" for order in ("rggb", "bggr", "gbrg", "grbg") for depth in (8, 16)]
@@ -90,13 +91,9 @@ def rgb_from_compressed(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
     16-bit channels become 8 bits by the range of values in `grey`, as in `rgb_from_image`; without it they lose their
     lower byte. Raises FrameError if the data cannot be decoded.
     """
-    data = np.frombuffer(msg.data, np.uint8)
-    try:
-        image = cv2.imdecode(data, _KEEP_16_BITS if grey is not None else cv2.IMREAD_COLOR) if len(data) else None
-    except cv2.error:  # the size that the data name is beyond all bounds
-        image = None
+    image = decode(msg.data, _KEEP_16_BITS if grey is not None else cv2.IMREAD_COLOR)
     if image is None:
-        raise FrameError(f"expected JPEG or PNG data; got {len(data)} bytes that do not decode ({msg.format!r})")
+        raise FrameError(f"expected JPEG or PNG data; got {len(msg.data)} bytes that do not decode ({msg.format!r})")
     if image.dtype == np.uint16 and grey is not None:
         if (image == image[..., :1]).all():
             image = cv2.cvtColor(grey.to_8_bits(image[..., 0]), cv2.COLOR_GRAY2BGR)

@@ -306,6 +306,7 @@ class DepthQueue:
         with self._lock:
             missing = self.policy.missing(self._depths, time_ns)
         if missing and camera is None:
-            missing = f"a CameraInfo of the images; got {self.camera_trouble or 'none'}"
+            got = f"one that cannot be used: {self.camera_trouble}" if self.camera_trouble else "none"
+            missing = f"a CameraInfo of the images; got {got}"
         if missing:
             self._failures.log.repeated(f"no 3D: expected {missing}")

@@ -93,7 +93,7 @@ class Session:
             self.sam_pt.forget()
         elif self.has_images and (dropped := self.sam_pt.look_again()):
             names = ", ".join(map(str, dropped))
-            change = replace(change, news=f"{change.news}; dropped, as their looks are not known yet: {names}")
+            change = replace(change, news=f"{change.news}; dropped, as nothing would tell them from the rest: {names}")
         self._forget_frames()
         return change
 

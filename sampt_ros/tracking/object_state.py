@@ -48,6 +48,11 @@ class TrackedObject:
         return len(self.points.visible_xy(POSITIVE)) > 0
 
     @property
+    def is_known(self) -> bool:
+        """Whether it can be found again by what it looks like."""
+        return self.reacquisition is not None and self.reacquisition.appearance.is_known
+
+    @property
     def clicks(self) -> Points:
         """Its points that the user gave."""
         return self.points.at(np.isin(self.points.id, list(self.clicked_ids)))

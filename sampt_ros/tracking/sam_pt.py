@@ -85,9 +85,9 @@ class SamPt:
     def look_again(self) -> list[int]:
         """Look for all objects in the whole image: the next frame does not follow from the last one.
 
-        Objects whose looks are not known yet cannot be found, and are forgotten. Returns their ids.
+        Objects whose looks are not known cannot be found, and are forgotten. Returns their ids.
         """
-        for object_id in (unknown := [tracked.id for tracked in self._objects if not self._search.is_known(tracked)]):
+        for object_id in (unknown := self._search.unknown(self._objects, self._frames.newest)):
             self.remove_object(object_id)
         for tracked in self._objects:
             self._lose(tracked)

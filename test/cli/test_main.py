@@ -12,8 +12,8 @@ from synthetic import two_disks
 from sampt_ros.cli import benchmark, common, doctor, evaluate, track
 from sampt_ros.cli import main as cli
 from sampt_ros.errors import ConfigError
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import read_labels, write_labels
-from sampt_ros.io.video import write_image
 from sampt_ros.tracking.sam_pt import SamPt
 
 

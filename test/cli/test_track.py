@@ -10,8 +10,9 @@ from fakes import DriftingTracker, SquareSegmenter, blank
 
 from sampt_ros.cli import main as cli
 from sampt_ros.cli import track
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import read_labels, write_labels
-from sampt_ros.io.video import VideoFile, write_image
+from sampt_ros.io.video import VideoFile
 from sampt_ros.io.video_writer import video_writer
 from sampt_ros.tracking.sam_pt import SamPt
 

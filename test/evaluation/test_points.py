@@ -13,8 +13,8 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.points import JointScore, evaluate_joints, evaluate_static_points, joint_sequences
 from sampt_ros.evaluation.scores import Table
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
-from sampt_ros.io.video import write_image
 from sampt_ros.point_trackers import build_point_tracker
 
 FRAMES = 7

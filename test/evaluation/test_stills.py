@@ -11,8 +11,8 @@ from sampt_ros.data_types import ObjectState
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.scores import Table
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, is_stills_folder, stills_objects
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
-from sampt_ros.io.video import write_image
 from sampt_ros.tracking.sam_pt import SamPt
 
 LEFT, RIGHT = square(20, 20), square(50, 30)

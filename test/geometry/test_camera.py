@@ -130,8 +130,8 @@ def test_the_image_ends_half_a_pixel_beyond_the_last_centre():
         ({"K": np.eye(4)}, "3x3 camera matrix"),
         ({"width": 0}, "at least one pixel; got 0x480"),
         ({"D": np.ones(5), "model": "fov"}, "plumb_bob, rational_polynomial, equidistant; got 'fov'"),
-        ({"D": np.ones(3), "model": "plumb_bob"}, "4 or 5 distortion coefficients"),
-        ({"D": np.full(5, np.nan), "model": "plumb_bob"}, "4 or 5 distortion coefficients"),
+        ({"D": np.ones(3), "model": "plumb_bob"}, "4 or 5 or 8 or 12 or 14 distortion coefficients"),
+        ({"D": np.full(5, np.nan), "model": "plumb_bob"}, "4 or 5 or 8 or 12 or 14 distortion coefficients"),
         (
             {"D": np.full(5, 0.1), "model": "equidistant"},
             "4 distortion coefficients for equidistant, others only as 0",
@@ -159,6 +159,16 @@ def test_zeros_too_many_and_other_names_make_the_same_camera(lens, D, model):  #
     known = LENSES[lens]
     camera = Pinhole(known.K, np.array(D), model, known.width, known.height)
     assert camera.is_like(known)
+
+
+@pytest.mark.parametrize("count", [5, 8, 14])
+def test_the_brown_models_may_be_called_by_each_other_s_name(count):
+    coefficients = np.array([0.12, -0.25, 0.001, -0.002, 0.1, 0.02, -0.01, 0.03, 1e-3, 2e-3, 1e-3, -1e-3, 0.01, 0.02])
+    points = [[0.2, -0.4, 2.0], [-0.5, 0.3, 1.5]]
+    expected, _ = cv2.projectPoints(np.array(points), np.zeros(3), np.zeros(3), K, coefficients[:count])
+    for model in ("plumb_bob", "rational_polynomial"):
+        camera = Pinhole(K, coefficients[:count], model, 640, 480)
+        np.testing.assert_allclose(camera.project(points), expected[:, 0])
 
 
 def test_an_unknown_model_without_distortion_is_a_plain_camera():

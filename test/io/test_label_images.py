@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.label_images import read_labels, write_labels
-from sampt_ros.io.palette import object_color
+from sampt_ros.io.label_images import object_color, read_labels, write_labels
 
 LABELS = np.array([[0, 1, 2], [3, 0, 255]])
 

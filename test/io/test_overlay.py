@@ -5,8 +5,8 @@ import pytest
 from synthetic import disk, texture
 
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.io.label_images import object_color
 from sampt_ros.io.overlay import ContactSheet, contact_sheet, draw
-from sampt_ros.io.palette import object_color
 
 IMAGE = texture()
 SIZE = IMAGE.shape[:2]

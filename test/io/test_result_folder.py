@@ -12,9 +12,10 @@ from streams import follow
 from sampt_ros.cli.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import FrameError, SourceError
+from sampt_ros.io.image_files import read_image
 from sampt_ros.io.label_images import read_labels
 from sampt_ros.io.result_folder import ResultFolder
-from sampt_ros.io.video import VideoFile, read_image
+from sampt_ros.io.video import VideoFile
 from sampt_ros.tracking.sam_pt import SamPt
 
 

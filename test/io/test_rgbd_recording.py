@@ -9,8 +9,8 @@ from fakes import blank
 from recordings import CAMERA, WALL, wall, write_depth, write_recording
 
 from sampt_ros.errors import SourceError
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.rgbd_recording import Recording, is_rgbd_folder
-from sampt_ros.io.video import write_image
 
 SOME = np.array([(10, 10), (40, 30)])
 

@@ -6,7 +6,8 @@ import pytest
 from synthetic import texture
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.video import FALLBACK_FPS, open_source, read_image, write_image
+from sampt_ros.io.image_files import read_image, write_image
+from sampt_ros.io.video import FALLBACK_FPS, open_source
 
 RED = np.full((24, 32, 3), (200, 30, 10), np.uint8)
 

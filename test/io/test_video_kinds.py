@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from synthetic import texture
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io import video
-from sampt_ros.io.video import open_source, write_image
+from sampt_ros.io.image_files import write_image
+from sampt_ros.io.video import open_source
 from sampt_ros.io.video_writer import video_writer
 
 
@@ -108,6 +111,87 @@ def test_pyav_reads_what_opencv_does_not(tmp_path, pyav, monkeypatch):
     assert (source.length, source.size, source.fps) == (3, (24, 32), 12.5)
     for _ in range(2):
         np.testing.assert_allclose([image.mean(axis=(0, 1)) for image in source], [i[0, 0] for i in images], atol=8)
+
+
+def encoded(path, images, times=None, codec="mpeg4", pixels="yuv420p", rgb="rgb24"):
+    """A video of these images, taken at these times in seconds, by PyAV."""
+    av = sys.modules["av"]
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=10)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt, stream.time_base = pixels, Fraction(1, 1000)
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format=rgb)
+            frame.pts, frame.time_base = round(1000 * (times[number] if times else number / 10)), Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def test_the_times_of_a_video_are_those_of_its_frames(tmp_path, pyav, monkeypatch):
+    times = [0.0, 0.1, 0.9, 3.0]
+    path = encoded(tmp_path / "clip.mp4", [texture(24, 32)] * 4, times)
+    for _ in range(2):
+        source = open_source(str(path))
+        assert len(list(source)) == 4
+        assert [source.seconds(number) for number in range(4)] == pytest.approx(times, abs=0.002)
+        unreadable(monkeypatch)  # by OpenCV, so that the second time PyAV reads it
+
+
+def test_grey_of_more_than_8_bits_keeps_what_a_thermal_camera_sees(tmp_path, pyav):
+    counts = np.uint16(8000 + 10 * np.arange(64).reshape(1, 64).repeat(48, 0))
+    path = encoded(tmp_path / "thermal.mkv", [counts] * 3, codec="ffv1", pixels="gray16le", rgb="gray16le")
+    source = open_source(str(path))
+    assert source.length == 3
+    assert all(np.ptp(image) > 180 for image in source)
+
+
+def test_what_is_damaged_in_a_video_costs_itself(tmp_path, pyav, caplog, monkeypatch):
+    noise = list(np.random.default_rng(0).integers(0, 255, (10, 48, 64, 3), np.uint8))
+    path = encoded(tmp_path / "clip.avi", noise, codec="png", pixels="rgb24")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 500] = bytes(500)
+    path.write_bytes(content)
+    unreadable(monkeypatch)
+    source = open_source(str(path))
+    assert len(list(source)) == 9
+    assert source.skipped == 1
+    assert "clip.avi: 9 frames could be read; 1 pieces are damaged" in caplog.text
+    path.write_bytes(content[: len(content) // 3])
+    caplog.clear()
+    assert len(list(open_source(str(path)))) in (2, 3)
+    assert "clip.avi: " in caplog.text
+
+
+@pytest.mark.parametrize("name", ["stack.tif", "moving.gif", "moving.webp", "moving.png"])
+def test_the_images_of_a_file_are_frames(tmp_path, caplog, name):
+    images = [Image.fromarray(np.full((24, 32, 3), (40 * index, 90, 10), np.uint8)) for index in range(4)]
+    images[0].save(tmp_path / name, save_all=True, append_images=images[1:], duration=250)
+    source = open_source(str(tmp_path / name))
+    assert (source.length, source.size) == (4, (24, 32))
+    assert [int(image[0, 0, 0]) for image in source] == pytest.approx([0, 40, 80, 120], abs=5)
+    assert [number for number, _ in source.numbered(2)] == [2, 3]
+    if not name.endswith("tif"):
+        assert (source.fps, source.seconds(3)) == (4.0, 0.75)
+    assert not caplog.text
+
+
+def test_of_a_damaged_file_of_images_those_before_the_damage_are_read_and_that_is_told(tmp_path, caplog):
+    counts = [Image.fromarray(np.uint16(9000 + index + 4 * np.arange(64 * 64).reshape(64, 64))) for index in range(3)]
+    path = tmp_path / "stack.tif"
+    counts[0].save(path, save_all=True, append_images=counts[1:])
+    assert [np.ptp(image) > 180 for image in open_source(str(path))] == [True] * 3
+    source = open_source(str(path))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert len(list(source)) == 1
+    assert source.skipped == 2
+    assert "stack.tif: 1 of its 3 images can be read" in caplog.text
+
+
+def test_a_recording_that_was_cut_off_is_named(tmp_path, no_pyav):
+    (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(12) + b"\0\1\0\0mdat" + bytes(999))
+    with pytest.raises(SourceError, match=r"clip\.mp4', which lacks its index \(moov\), as where a recording was cut"):
+        open_source(str(tmp_path / "clip.mp4"))
 
 
 def test_pyav_says_what_it_cannot_read(tmp_path, pyav):

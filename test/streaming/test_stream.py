@@ -13,8 +13,8 @@ from sampt_ros.cli.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import ObjectState, check_image
 from sampt_ros.errors import QueryError, SamPtError
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
-from sampt_ros.io.video import write_image
 from sampt_ros.streaming.requests import ObjectStart, Reference
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from fakes import SIDE, blank
 
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
-from sampt_ros.io.video import write_image
 
 NOTHING = np.zeros((48, 64), bool)
 

@@ -8,8 +8,8 @@ import numpy as np
 from fakes import blank
 
 from sampt_ros.geometry.camera import Pinhole
+from sampt_ros.io.image_files import write_image
 from sampt_ros.io.rgbd_recording import View
-from sampt_ros.io.video import write_image
 
 KINECT_BASELINE = np.array([0.025, 0, 0])  # metres
 WALL = 2.0  # metres

@@ -74,10 +74,12 @@ class ObjectSearch:
         for tracked in objects:
             tracked.reacquisition = tracked.reacquisition and tracked.reacquisition.after_cut()
 
-    def is_known(self, tracked: TrackedObject) -> bool:
-        """Whether an object can be found again by what it looks like."""
-        known = tracked.reacquisition
-        return self.config.reacquire.enabled and known is not None and known.appearance.is_known
+    def unknown(self, objects: Iterable[TrackedObject], frame: Frame) -> list[int]:
+        """Ids of the objects that could not be found again. One that is in this frame and has just begun is learned."""
+        if not self.config.reacquire.enabled:
+            return [tracked.id for tracked in objects]
+        self.learn([tracked for tracked in objects if tracked.reacquisition is None], frame)
+        return [tracked.id for tracked in objects if not tracked.is_known]
 
     def has_drifted(self, tracked: TrackedObject, frame: Frame) -> bool:
         """Whether an object's mask is due to be checked on this frame, and lies on something else."""

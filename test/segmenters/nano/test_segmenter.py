@@ -22,7 +22,7 @@ from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.evaluation.simulated_clicks import most_interior_point
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects
 from sampt_ros.evaluation.synthetic_scene import Scene
-from sampt_ros.io.video import read_image
+from sampt_ros.io.image_files import read_image
 from sampt_ros.segmenters.base import Prompts
 from sampt_ros.segmenters.nano.segmenter import Nano
 from sampt_ros.tracking.sam_pt import SamPt

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from fakes import blank
 
-from sampt_ros.io.video import FrameSource, VideoFile, open_source, write_image
+from sampt_ros.io.image_files import write_image
+from sampt_ros.io.video import FrameSource, VideoFile, open_source
 from sampt_ros.io.video_writer import video_writer
 from sampt_ros.streaming.offline.reversed_frames import reversed_frames
 

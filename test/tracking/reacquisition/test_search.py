@@ -57,10 +57,19 @@ def test_what_does_not_follow_from_the_frames_before_is_searched_for_the_objects
 @pytest.mark.parametrize("changes", [{"reacquire.enabled": False}, {}])
 def test_objects_that_cannot_be_found_again_are_forgotten(tracker, segmenter, changes):
     sam_pt = started(tracker, segmenter, **changes)
-    sam_pt.add_object([THERE])  # which no frame has shown yet
+    segmenter.side = 1
+    sam_pt.add_object([THERE])  # which fills too little of a cell to be known
     assert sam_pt.look_again() == ([1, 2] if changes else [2])
     assert sam_pt.object_ids == ([] if changes else [1])
     assert sam_pt.add_object([HERE]).id == 3
+
+
+def test_an_object_that_has_just_begun_is_found_again_too(tracker, segmenter):
+    sam_pt = SamPt(load_preset("default", CHANGES), segmenter, tracker)
+    sam_pt.step(image(HERE))
+    sam_pt.add_object([HERE])
+    assert sam_pt.look_again() == []
+    assert states(sam_pt, image(THERE), image(THERE)) == ["LOST", "REACQUIRED"]
 
 
 def test_an_object_that_comes_back_elsewhere_is_found_under_its_id(tracker, segmenter):

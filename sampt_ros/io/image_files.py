@@ -1,0 +1,77 @@
+"""Image files, and what is in them, to arrays and back."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sampt_ros.errors import SourceError
+from sampt_ros.io.grey_range import GreyRange
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNK = 12  # Bytes of a PNG's chunk beside its content: length, kind, checksum.
+
+
+def decode(data: bytes | np.ndarray, flags: int) -> np.ndarray | None:
+    """The image in the content of a file, as cv2.imdecode gives it; None where that is not possible.
+
+    data: bytes, or (n,) uint8; flags: OpenCV's, such as IMREAD_COLOR, which gives BGR
+    """
+    content = np.frombuffer(data, np.uint8)
+    if len(content) == 0 or not _fits(content):
+        return None
+    try:
+        image: np.ndarray | None = cv2.imdecode(content, flags)
+        return image
+    except cv2.error:  # The size that the data name is beyond all bounds.
+        return None
+
+
+def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
+    """The image (H, W, 3) uint8 RGB in a file; raises SourceError if it cannot be read.
+
+    One of 16 bits is shown by the range of values in `grey`, which follows a sequence of them, or else by its own.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+    image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is not None and image.dtype != np.uint8:
+        if image.dtype == np.uint16:
+            has_colors = bool((image != image[..., :1]).any())
+            image = (grey or GreyRange()).to_8_bits(image, from_zero=has_colors)
+        else:
+            image = decode(data, cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError(f"cannot read {path}: not an image file, or a broken one")
+    rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return rgb
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write an image (H, W, 3) uint8 RGB, making its folder; raises SourceError if that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
+    except OSError as error:
+        raise SourceError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _fits(content: np.ndarray) -> bool:
+    """Whether content (n,) uint8 holds all of the chunks that it begins, if it is a PNG.
+
+    OpenCV makes room for a chunk before it looks whether it is there: for up to 4 GB, where a length is damaged.
+    """
+    at = len(_PNG)
+    if content[:at].tobytes() != _PNG:
+        return True
+    while at + _PNG_CHUNK <= len(content):
+        length, kind = struct.unpack(">I4s", content[at : at + 8].tobytes())
+        at += _PNG_CHUNK + length
+        if kind == b"IEND":
+            break
+    return at <= len(content)

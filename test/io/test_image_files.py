@@ -1,0 +1,65 @@
+"""Images as they are in files and in messages, whole and damaged."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from synthetic import texture
+
+from sampt_ros.errors import SourceError
+from sampt_ros.io.image_files import decode, read_image, write_image
+
+
+@pytest.fixture
+def png() -> bytes:
+    return bytes(cv2.imencode(".png", texture(24, 32))[1])
+
+
+def test_a_png_with_a_chunk_that_is_longer_than_the_file_is_not_tried(png, monkeypatch):
+    """OpenCV would make room for it: up to 4 GB."""
+    at = png.index(b"IDAT") - 4
+    damaged = png[:at] + struct.pack(">I", 2**32 - 1) + png[at + 4 :]
+    monkeypatch.setattr(cv2, "imdecode", None)
+    assert decode(damaged, cv2.IMREAD_COLOR) is None
+    assert decode(png[: len(png) // 2], cv2.IMREAD_COLOR) is None
+    assert decode(b"", cv2.IMREAD_COLOR) is None
+
+
+def test_what_follows_a_png_does_not_matter(png):
+    assert np.array_equal(decode(png + b"and more", cv2.IMREAD_COLOR), texture(24, 32))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".tif", ".webp"])
+def test_other_kinds_are_decoded_as_they_are(tmp_path, suffix):
+    write_image(tmp_path / f"picture{suffix}", texture(24, 32))
+    assert read_image(tmp_path / f"picture{suffix}").shape == (24, 32, 3)
+
+
+def test_a_photo_stands_as_its_camera_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    Image.fromarray(texture(24, 32)).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "photo.jpg", exif=exif)
+    assert np.abs(read_image(tmp_path / "photo.jpg").astype(int) - texture(24, 32)).mean() < 40
+
+
+def test_an_image_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SourceError, match=r"cannot read .*nowhere\.png: No such file"):
+        read_image(tmp_path / "nowhere.png")
+
+
+def test_opencv_reads_no_image_of_a_size_that_only_damage_can_claim():
+    program = (
+        "import sampt_ros, cv2, numpy as np, struct, zlib\n"
+        "head = b'IHDR' + struct.pack('>IIBBBBB', 20000, 20000, 8, 0, 0, 0, 0)\n"
+        "png = bytes(cv2.imencode('.png', np.zeros((9, 9), np.uint8))[1])\n"
+        "png = png[:12] + head + struct.pack('>I', zlib.crc32(head)) + png[33:]\n"
+        "from sampt_ros.io.image_files import decode\n"
+        "assert decode(png, cv2.IMREAD_COLOR) is None\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
