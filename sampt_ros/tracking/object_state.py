@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
+from sampt_ros.tracking.drift import ObjectLooks
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
@@ -28,6 +29,7 @@ class TrackedObject:
     result           what the newest frame says of it
     clicked_ids      ids of those of its points that the user gave; the others were drawn from a mask
     memory           what the segmenter remembers of it, or None
+    looks            what it looked like, by which a mask that no longer is the object is told
     reacquisition    how to find it again, or None until its first mask was learned
     """
 
@@ -38,6 +40,7 @@ class TrackedObject:
     result: ObjectResult
     clicked_ids: frozenset[int] = frozenset()
     memory: Any = None
+    looks: ObjectLooks = field(default_factory=ObjectLooks)
     reacquisition: Reacquisition | None = None
 
     @property

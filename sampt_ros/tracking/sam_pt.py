@@ -23,6 +23,7 @@ from sampt_ros.point_trackers.base import PointTracker
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.tracking.click_masks import corrected_mask, first_mask
+from sampt_ros.tracking.drift import CERTAIN, DriftWatch, Likeness, ObjectLooks
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
@@ -61,6 +62,7 @@ class SamPt:
         self._segmenter = FrameSegmenter(segmenter or build_segmenter(self._config))
         self._points = TrackedPoints(self._config, point_tracker or build_point_tracker(self._config))
         self._policy = build_reinit_policy(self._config.reinit)
+        self._drift = DriftWatch(self._config, self._segmenter)
         self._search = ObjectSearch(self._config, self._segmenter)
         self._objects = ObjectTable()
         self._frames = FrameBuffer(max(2, self._policy.lookback))
@@ -88,7 +90,7 @@ class SamPt:
     @config.setter
     def config(self, config: SamPtConfig) -> None:
         require_live_change(self._config, config)
-        self._config = self._points.config = self._search.config = config
+        self._config = self._points.config = self._drift.config = self._search.config = config
 
     @property
     def object_ids(self) -> list[int]:
@@ -185,6 +187,7 @@ class SamPt:
                 self._accept_or_refuse(tracked, started, score)
             else:
                 tracked.memory = self._segmenter.remember(frames[0], started, tracked.memory)
+                tracked.looks = self._drift.learned(tracked.looks, started, score, frames[0])
                 self._propagate_masks([tracked], frames)
                 self._segment([tracked], frames[-1])
         self._put(tracked)
@@ -307,7 +310,18 @@ class SamPt:
         prompts = [tracked.prompt(points, self._mask_prompt(tracked)) for tracked, points in zip(visible, others)]
         masks = self._segmenter.masks(frame, prompts, self._config.prompting.refinements)
         for tracked, (mask, score) in zip(visible, masks):
-            self._accept_or_refuse(tracked, mask, score)
+            self._judge(tracked, mask, score, frame)
+
+    def _judge(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
+        """Accept a new mask (H, W) bool if it still is the object; one that is doubted for long is given up."""
+        verdict = self._drift.judge(tracked.looks, mask, score, frame)
+        tracked.looks = verdict.looks
+        if verdict.looks.is_given_up:
+            self._lose(tracked)
+        elif verdict.is_doubted:
+            tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score * verdict.likeness.share)
+        else:
+            self._accept_or_refuse(tracked, verdict.mask, score, verdict.likeness)
 
     def _mask_prompt(self, tracked: TrackedObject) -> np.ndarray | None:
         mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
@@ -315,7 +329,8 @@ class SamPt:
 
     def _correct(self, tracked: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
-        tracked.reacquisition = None  # It was learned from masks that were wrong.
+        # They were learned from masks that were wrong.
+        tracked.reacquisition, tracked.looks = None, ObjectLooks()
         mask_prompt = self._mask_prompt(tracked)
         if mask_prompt is None or not tracked.has_visible_point:
             self._segment([tracked], frame)
@@ -327,7 +342,9 @@ class SamPt:
             tracked.memory = None
         self._accept_or_refuse(tracked, corrected.mask, corrected.score)
 
-    def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float) -> None:
+    def _accept_or_refuse(
+        self, tracked: TrackedObject, mask: np.ndarray, score: float, likeness: Likeness = CERTAIN
+    ) -> None:
         """Make a mask (H, W) bool the object's on the newest frame, unless its predicted IoU is too low."""
         if not (score >= self._config.prompting.iou_threshold and mask.any()):  # A NaN is refused too.
             tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score)
@@ -337,6 +354,7 @@ class SamPt:
         tracked.propagated_mask = mask
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
         tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
+        tracked.looks = self._drift.learned(tracked.looks, mask, score, frame)
 
     def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
@@ -356,10 +374,12 @@ class SamPt:
         self._points.forget(tracked.points)
         tracked.points, tracked.clicked_ids, tracked.propagated_mask = Points.none(), frozenset(), None
         tracked.history.accepted.clear()
+        tracked.looks = tracked.looks.lost()
         tracked.result = self._result(tracked, ObjectState.LOST, 0.0)
 
     def _restart(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
         """Go on with an object that was found again, under its old id; mask (H, W) bool."""
+        tracked.looks = tracked.looks.lost()
         self._accept_or_refuse(tracked, mask, score)
         self._redraw_points(tracked, mask, [frame])
         tracked.history.since = frame.index

@@ -11,6 +11,7 @@ import numpy as np
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import QueryError
+from sampt_ros.tracking.drift import LEAST_OF_BOTH
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.object_state import TrackedObject
@@ -108,12 +109,19 @@ class ObjectSearch:
         if cell is None:
             return SearchResult(known)
         mask, score = self._mask_at(cell, feature_map, tracked, frame)
-        if not known.matches(frame.index, feature_map, cell, mask):
+        if not (known.matches(frame.index, feature_map, cell, mask) and self._looks_alike(tracked, mask, frame)):
             return SearchResult(known.rejecting(cell, frame.index))
         sighting = Sighting.of(mask)
         if known.confirms(sighting):
             return SearchResult(known.sighted(sighting), mask, score)
         return SearchResult(known.sighted(sighting))
+
+    def _looks_alike(self, tracked: TrackedObject, mask: np.ndarray, frame: Frame) -> bool:
+        """Whether what is under a mask (H, W) bool looks as the object did in its surroundings."""
+        if not tracked.looks.is_telling:
+            return True
+        around = self._segmenter.describe_object(frame, mask)
+        return tracked.looks.likeness(around, mask).is_surely(LEAST_OF_BOTH)
 
     def _mask_at(
         self, cell: np.ndarray, feature_map: np.ndarray, tracked: TrackedObject, frame: Frame

@@ -1,0 +1,312 @@
+"""Whether a new mask still is the object, or something else that is left in its place.
+
+A segmenter finds a good mask of whatever the points and the propagated mask lie on, and rates it high. So each new mask
+is compared with what the object and its surroundings looked like before, by two measures of the features around it:
+
+resemblance  The cosine of the mean features under the mask to the object's own, scaled so that the mean features of
+             its surroundings have 0 and its own have 1.
+margin       How much more each cell under the mask is like the most similar cell of the object than like the most
+             similar one of its surroundings. Below 0, the mask lies on what was beside the object before.
+
+Objects turn and change, so this alone says little. A mask that is low in both is doubted where there is a reason for
+suspicion besides: for some frames after a loss of area or of predicted IoU, or contact with the image's border. Where
+most of the area is gone at once, and after a mask was doubted, both measures have to be high. Parts of a mask that
+falls into parts are compared with the object too, so that what is left behind does not stay in the mask of one that
+moves on. An object whose own first masks have a low margin, as a thin one or one among others of its kind, cannot be
+told from its surroundings so, and its masks are not doubted.
+
+All numbers here were chosen on the development sequences of benchmarks/leave_and_return.py and on 17 clips without
+annotations whose objects stay in view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.data_types import Frame
+from sampt_ros.segmenters.base import WindowFeatures
+from sampt_ros.tracking.frame_segmenter import FrameSegmenter
+
+_CAPACITY = 6  # Frames in which an object's looks are remembered; the first one always is among them.
+_FIRST_GAP, _GAP = 1, 4  # Frames between the first two that are remembered, and at most.
+_LEARNED_FROM = 0.6  # A mask of lower resemblance is not learned from.
+_RECENT = 8  # A mask is compared with the median area and predicted IoU of so many masks before it ...
+_SETTLED = 3  # ... once there are so many; before that, none is doubted.
+_TELLING = 8  # The object's first so many masks say whether it can be told from its surroundings at all: ...
+_TELLING_MARGIN = 0.2  # ... their median margin is at least this.
+_SUSPICIOUS_AREA, _SUSPICIOUS_SCORE = 0.85, 0.9  # Less than this share of either is suspicious ...
+_SUSPICIOUS_CONTACT = 0.1  # ... and so is more of the image's border, as a share of the square root of the area.
+_SUSPICION = 10  # Frames that a suspicion lasts.
+_AREA_LOSS = 0.6  # With a smaller share of the median area, most of the object is gone.
+_FULL = 0.5  # Cells are the object's that it fills by this share of what it fills of the fullest one ...
+_OUTSIDE = 0.9  # ... and its surroundings' from this share on.
+_GIVEN_UP_AFTER = 8  # Doubted masks in a row after which the object is lost.
+_MIN_CONTRAST = 0.02  # Where object and surroundings differ less than this, looks say nothing.
+_SMALLEST_PART = 0.08  # A part of a smaller share of the mask is left as it is.
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How much a mask is like the object: see the module."""
+
+    resemblance: float
+    margin: float
+
+    @property
+    def share(self) -> float:
+        """0..1: what the likeness leaves of a mask's predicted IoU."""
+        return min(max(self.resemblance, 0.0), 1.0)
+
+    def is_surely(self, least: Likeness) -> bool:
+        """Whether both measures reach those of `least`."""
+        return self.resemblance >= least.resemblance and self.margin >= least.margin
+
+    def reaches(self, least: Likeness) -> bool:
+        """Whether either measure reaches that of `least`."""
+        return self.resemblance >= least.resemblance or self.margin >= least.margin
+
+
+CERTAIN = Likeness(1.0, 1.0)
+_LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
+LEAST_OF_BOTH = Likeness(0.5, 0.05)  # One that lost most of its area, or was found while the object was lost, in both.
+_LEAST_OF_PART = Likeness(0.5, 0.03)  # A part that does not reach it is cut off.
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectView:
+    """A mask and its surroundings in one frame.
+
+    features  (n, C) unit vectors of the cells of a window around it
+    inside    (n,) float32 0..1: the mask's share of each cell
+    outside   (n,) float32 0..1: the share of what surely is something else
+    """
+
+    features: np.ndarray
+    inside: np.ndarray
+    outside: np.ndarray
+
+    @classmethod
+    def of(cls, around: WindowFeatures, mask: np.ndarray) -> ObjectView:
+        """Of a mask (H, W) bool with at least one pixel in the window."""
+        cells = len(around.feature_map)
+        inside = around.window.cut(mask.astype(np.float32), cells)
+        image = around.window.cut(np.ones(mask.shape, np.float32), cells)
+        outside = image * (cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0)
+        return cls(around.feature_map.reshape(cells * cells, -1), inside.ravel(), outside.ravel())
+
+    @cached_property
+    def mean_inside(self) -> np.ndarray:
+        """(C,) unit vector: the mean features of the mask."""
+        return _mean_direction(self.features, self.inside)
+
+    @cached_property
+    def mean_outside(self) -> np.ndarray:
+        """(C,) unit vector: those of its surroundings; zeros where there are none."""
+        return _mean_direction(self.features, self.outside)
+
+    @cached_property
+    def object_cells(self) -> np.ndarray:
+        """(k, C): the features of the cells that are the object's; the fullest one always is among them."""
+        return self.features[self.inside >= _FULL * float(self.inside.max())]
+
+    @cached_property
+    def surrounding_cells(self) -> np.ndarray:
+        """(m, C): the features of the cells that are its surroundings'."""
+        return self.features[self.outside > _OUTSIDE]
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectLooks:
+    """What an object looked like in its first frame and in its latest ones. It is a value.
+
+    views           of frames in which it surely was seen, oldest first
+    first_margins   of its first masks
+    masks           (area in pixels, predicted IoU) of its latest accepted masks, oldest first
+    learn_at        index of the frame from which on it is to be learned from again
+    suspected_till  index of the last frame under the latest suspicion
+    frames_doubted  masks in a row that were doubted
+    """
+
+    views: tuple[ObjectView, ...] = ()
+    first_margins: tuple[float, ...] = ()
+    masks: tuple[tuple[int, float], ...] = ()
+    learn_at: int = 0
+    suspected_till: int = -1
+    frames_doubted: int = 0
+
+    # Questions
+
+    def likeness(self, around: WindowFeatures, mask: np.ndarray) -> Likeness:
+        """How much what is under a mask (H, W) bool with at least one pixel is like the object.
+
+        It is certain while nothing is known of the object.
+        """
+        return self._likeness(ObjectView.of(around, mask))
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether the object is so unlike its surroundings that masks of other things are told by their likeness."""
+        margins = self.first_margins
+        return len(margins) >= _SETTLED and float(np.median(margins)) >= _TELLING_MARGIN
+
+    def doubts(self, likeness: Likeness, index: int, area: int) -> bool:
+        """Whether a mask of so many pixels and of this likeness on frame `index` may be something else."""
+        if not self.is_telling:
+            return False
+        if self.frames_doubted or self._has_shrunk(area):
+            return not likeness.is_surely(LEAST_OF_BOTH)
+        return index <= self.suspected_till and not likeness.reaches(_LEAST)
+
+    def own_parts(self, around: WindowFeatures, mask: np.ndarray) -> np.ndarray:
+        """(H, W) bool: a mask without those of its parts that are not like the object, if others are."""
+        if not self.is_telling:
+            return mask
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        large = [part for part in range(1, count) if areas[part - 1] >= _SMALLEST_PART * areas.sum()]
+        if len(large) < 2:
+            return mask
+        views = {part: ObjectView.of(around, labels == part) for part in large}
+        alien = [part for part, view in views.items() if not self._likeness(view).reaches(_LEAST_OF_PART)]
+        return mask & ~np.isin(labels, alien) if len(alien) < len(large) else mask
+
+    def _likeness(self, view: ObjectView) -> Likeness:
+        if not self.views:
+            return CERTAIN
+        resemblance = max(_resemblance(known, view) for known in self.views)
+        return Likeness(resemblance, float(np.average(self._margins(view), weights=view.inside + 1e-9)))
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its masks were doubted for so long that where they lie says nothing of the object."""
+        return self.frames_doubted >= _GIVEN_UP_AFTER
+
+    def _has_shrunk(self, area: int) -> bool:
+        return len(self.masks) >= _SETTLED and area < _AREA_LOSS * self._usual[0]
+
+    @property
+    def _usual(self) -> tuple[float, float]:
+        """Median area and predicted IoU of its latest masks."""
+        area, score = np.median(self.masks, axis=0).tolist()
+        return area, score
+
+    def _margins(self, view: ObjectView) -> np.ndarray:
+        """(n,) how much more each cell is like a cell of the object than like one of its surroundings."""
+        own, other = self._cells
+        return _highest(view.features, own) - _highest(view.features, other)
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        own = np.concatenate([view.object_cells for view in self.views])
+        return own, np.concatenate([view.surrounding_cells for view in self.views])
+
+    # What happens
+
+    def observed(self, index: int, mask: np.ndarray, score: float) -> ObjectLooks:
+        """After a mask (H, W) bool, with its predicted IoU, was found on frame `index`: it may be suspicious."""
+        if len(self.masks) < _SETTLED:
+            return self
+        area, (usual_area, usual_score) = float(np.count_nonzero(mask)), self._usual
+        is_suspicious = (
+            area < _SUSPICIOUS_AREA * usual_area
+            or score < _SUSPICIOUS_SCORE * usual_score
+            or _border_contact(mask) > _SUSPICIOUS_CONTACT * area**0.5
+        )
+        return replace(self, suspected_till=index + _SUSPICION) if is_suspicious else self
+
+    def accepted(self, index: int, around: WindowFeatures, mask: np.ndarray, score: float) -> ObjectLooks:
+        """After a mask (H, W) bool, with its predicted IoU, was accepted on frame `index`."""
+        area, view = int(np.count_nonzero(mask)), ObjectView.of(around, mask)
+        likeness = self._likeness(view)
+        first_margins = (*self.first_margins, likeness.margin)[:_TELLING] if self.views else ()
+        masks = (*self.masks, (area, score))[-_RECENT:]
+        known = replace(self, first_margins=first_margins, masks=masks, frames_doubted=0)
+        if index < self.learn_at or self._has_shrunk(area) or likeness.resemblance < _LEARNED_FROM:
+            return known
+        views = (*self.views, view)
+        if len(views) > _CAPACITY:
+            views = (views[0], *views[2:])
+        return replace(known, views=views, learn_at=index + min(_GAP, _FIRST_GAP * len(views)))
+
+    def doubted(self) -> ObjectLooks:
+        """After a mask was doubted."""
+        return replace(self, frames_doubted=self.frames_doubted + 1)
+
+    def lost(self) -> ObjectLooks:
+        """After the object was lost: it may come back at another size."""
+        return replace(self, masks=(), frames_doubted=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What is thought of an object's new mask.
+
+    looks       what is known of the object from now on
+    mask        (H, W) bool, without parts that are something else
+    likeness    how much it is like the object
+    is_doubted  whether it may be something else
+    """
+
+    looks: ObjectLooks
+    mask: np.ndarray
+    likeness: Likeness = CERTAIN
+    is_doubted: bool = False
+
+
+class DriftWatch:
+    """Compares new masks with what is known of their objects; without `reacquire.enabled`, none is doubted."""
+
+    def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter[Any, Any]) -> None:
+        self.config = config
+        self._segmenter = segmenter
+
+    def judge(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> Verdict:
+        """Judge the mask (H, W) bool, with its predicted IoU, that was found of an object on the newest frame."""
+        if not (self.config.reacquire.enabled and mask.any()):
+            return Verdict(looks, mask)
+        around = self._segmenter.describe_object(frame, mask)
+        mask = looks.own_parts(around, mask)
+        looks = looks.observed(frame.index, mask, score)
+        likeness = looks.likeness(around, mask)
+        if looks.doubts(likeness, frame.index, int(np.count_nonzero(mask))):
+            return Verdict(looks.doubted(), mask, likeness, is_doubted=True)
+        return Verdict(looks, mask, likeness)
+
+    def learned(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> ObjectLooks:
+        """With an accepted mask (H, W) bool, and its predicted IoU."""
+        if not self.config.reacquire.enabled:
+            return looks
+        return looks.accepted(frame.index, self._segmenter.describe_object(frame, mask), mask, score)
+
+
+def _resemblance(known: ObjectView, view: ObjectView) -> float:
+    background = float(known.mean_inside @ known.mean_outside)
+    contrast = 1 - background
+    if contrast < _MIN_CONTRAST:
+        return 1.0
+    return (float(known.mean_inside @ view.mean_inside) - background) / contrast
+
+
+def _border_contact(mask: np.ndarray) -> int:
+    """Pixels of a mask (H, W) bool on the image's border."""
+    return sum(int(np.count_nonzero(side)) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+
+
+def _highest(features: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """(n,) the cosine of each of the features (n, C) to the most similar of some cells (k, C); 0 without any."""
+    if not len(cells):
+        return np.zeros(len(features), np.float32)
+    highest: np.ndarray = (features @ cells.T).max(axis=1)
+    return highest
+
+
+def _mean_direction(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(C,) the mean of features (n, C), weighted (n,), as a unit vector."""
+    mean: np.ndarray = weights @ features
+    return mean / max(float(np.linalg.norm(mean)), 1e-6)
