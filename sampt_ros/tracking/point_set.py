@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, Points
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 from sampt_ros.tracking.point_sampling import POINT_SELECTION
 from sampt_ros.tracking.visibility import PatchFilter, away_from_border
+
+_MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
 
 
 class TrackedPoints:
@@ -66,6 +69,16 @@ class TrackedPoints:
         row_of = {point_id: row for row, point_id in enumerate(tracks.id.tolist())}
         rows = [np.array([row_of[point_id] for point_id in points.id.tolist()], int) for points in groups]
         return [self._filtered(points, tracks.at(own_rows), frame) for points, own_rows in zip(groups, rows)]
+
+    def propagate_mask(self, mask: np.ndarray, frames: Sequence[Frame]) -> np.ndarray | None:
+        """A mask (H, W) bool or float32 0..1 of frames[0], moved to frames[-1], or None where too little is left."""
+        moved: np.ndarray | None = mask
+        for previous, current in pairwise(frames):
+            if moved is not None:
+                moved = self.tracker.propagate_mask(moved.astype(np.float32, copy=False), previous, current)
+        # Where too little of a mask is left, the points alone say where the object is.
+        is_left = moved is not None and np.count_nonzero(moved > 0.5) >= _MIN_PROPAGATED
+        return moved if is_left else None
 
     def _filtered(self, points: Points, tracks: Tracks, frame: Frame) -> Points:
         """The points where the tracker has them; some do not count as visible although the tracker sees them."""

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import reduce
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from sampt_ros.point_trackers.base import PointTracker
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.tracking.click_masks import corrected_mask, first_mask
-from sampt_ros.tracking.drift import CERTAIN, DriftWatch, Likeness, ObjectLooks
+from sampt_ros.tracking.drift import DriftWatch, ObjectLooks
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
@@ -33,7 +32,6 @@ from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy
 from sampt_ros.utils.stage_timer import StageClock
 
-_MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
 _REFERENCE = -(2**31)  # Index of the frame that a reference picture is.
 
 
@@ -290,13 +288,7 @@ class SamPt:
         for tracked in objects:
             # Without the option a mask would stay behind, and be wrong if the option were switched on later.
             mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
-            for previous, current in pairwise(frames):
-                if mask is not None:
-                    shares = mask.astype(np.float32, copy=False)
-                    mask = self._points.tracker.propagate_mask(shares, previous, current)
-            # Where too little of a mask is left, the points alone say where the object is.
-            is_left = mask is not None and np.count_nonzero(mask > 0.5) >= _MIN_PROPAGATED
-            tracked.propagated_mask = mask if is_left else None
+            tracked.propagated_mask = None if mask is None else self._points.propagate_mask(mask, frames)
 
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Give each of these objects its result on the newest frame."""
@@ -316,12 +308,12 @@ class SamPt:
         """Accept a new mask (H, W) bool if it still is the object; one that is doubted for long is given up."""
         verdict = self._drift.judge(tracked.looks, mask, score, frame)
         tracked.looks = verdict.looks
-        if verdict.looks.is_given_up:
+        if tracked.looks.is_given_up:
             self._lose(tracked)
         elif verdict.is_doubted:
             tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score * verdict.likeness.share)
         else:
-            self._accept_or_refuse(tracked, verdict.mask, score, verdict.likeness)
+            self._accept_or_refuse(tracked, verdict.mask, score, verdict.likeness.share)
 
     def _mask_prompt(self, tracked: TrackedObject) -> np.ndarray | None:
         mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
@@ -329,8 +321,7 @@ class SamPt:
 
     def _correct(self, tracked: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
-        # They were learned from masks that were wrong.
-        tracked.reacquisition, tracked.looks = None, ObjectLooks()
+        tracked.reacquisition, tracked.looks = None, ObjectLooks()  # They were learned from masks that were wrong.
         mask_prompt = self._mask_prompt(tracked)
         if mask_prompt is None or not tracked.has_visible_point:
             self._segment([tracked], frame)
@@ -342,9 +333,7 @@ class SamPt:
             tracked.memory = None
         self._accept_or_refuse(tracked, corrected.mask, corrected.score)
 
-    def _accept_or_refuse(
-        self, tracked: TrackedObject, mask: np.ndarray, score: float, likeness: Likeness = CERTAIN
-    ) -> None:
+    def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float, share: float = 1.0) -> None:
         """Make a mask (H, W) bool the object's on the newest frame, unless its predicted IoU is too low."""
         if not (score >= self._config.prompting.iou_threshold and mask.any()):  # A NaN is refused too.
             tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score)
