@@ -378,8 +378,7 @@ class SamPt:
         self, tracked: TrackedObject, state: ObjectState, score: float, mask: np.ndarray | None = None
     ) -> ObjectResult:
         """An object's result on the newest frame; without a mask (H, W) bool, an empty one."""
-        if mask is None:
-            mask = np.zeros(self._frames.newest.size, bool)
+        mask = np.zeros(self._frames.newest.size, bool) if mask is None else mask
         return ObjectResult(tracked.id, state, score, mask, tracked.points)
 
     def _reinitialise(self, frame: Frame) -> None:
