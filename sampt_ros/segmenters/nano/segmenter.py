@@ -40,6 +40,7 @@ _MIN_SEARCH_SIDE = 64  # A search window is never smaller than this many image p
 _FURTHER_SHARES = (1.6, 0.1)
 _WEAK_RATING = 0.6
 _FURTHER_FACTOR = 1.3
+_FILLING_SHARE = 0.6  # An object, or a box, of a larger share of the image fills it.
 _SEARCH_MARGIN = 1.5  # A search window's side is at least so many times the distance between the clicks.
 _REUSED_SIDES = (0.8, 1.35)  # Reuse an encoded window whose side is 0.8 to 1.35 of the wanted one ...
 _REUSED_OFFSET = 0.3  # ... and whose corner is off by less than this share of the wanted side.
@@ -188,17 +189,19 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         affordable = math.isqrt(self._config.budget // objects) // _STRIDE * _STRIDE
         return min(max(affordable, _MIN_SCALED_SIDE), self._config.window)
 
-    def _window(self, box: np.ndarray, size: tuple[int, int], scaled_side: int) -> Window:
+    def _window(self, box: np.ndarray, area: float, size: tuple[int, int], scaled_side: int) -> Window:
         """The window around a box (x_min, y_min, x_max, y_max), with the margin that the configuration wants.
 
-        It reaches beyond the image where the box fills that: the network finds no object that fills its window.
+        It reaches beyond the image where the object fills that: the network finds none that fills its window.
+
+        area: of the object, pixels
         """
-        margin = self._config.margin
-        return Window.around(box, margin, size, scaled_side, limit=margin)
+        margin, fills_image = self._config.margin, area > _FILLING_SHARE * size[0] * size[1]
+        return Window.around(box, margin, size, scaled_side, limit=margin if fills_image else 1.0)
 
     def _around(self, mask: np.ndarray, scaled_side: int) -> Window:
         """The window around a mask (H, W) bool with at least one pixel."""
-        return self._window(box_of(mask), mask.shape, scaled_side)
+        return self._window(box_of(mask), np.count_nonzero(mask), mask.shape, scaled_side)
 
     def _encoded_window(self, embedding: NanoEmbedding, mask: np.ndarray) -> Window:
         """A window that is encoded already and shows a mask (H, W) bool well, or else a new one around the mask."""
@@ -218,7 +221,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         if not len(beyond):
             return window
         corners = np.concatenate([beyond, box_of(prompt.mask).reshape(2, 2)])
-        return self._window(np.concatenate([corners.min(0), corners.max(0)]), size, window.size)
+        box = np.concatenate([corners.min(0), corners.max(0)])
+        return self._window(box, np.count_nonzero(prompt.mask), size, window.size)
 
     def _search(
         self, embedding: NanoEmbedding, prompt: _ObjectPrompts, scaled_side: int
@@ -229,7 +233,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         """
         size = embedding.frame.size
         if prompt.box is not None:
-            return self._window(prompt.box, size, scaled_side), None
+            box = prompt.box
+            return self._window(box, float(np.prod(box[2:] - box[:2] + 1)), size, scaled_side), None
         found = self._best_candidate(embedding, prompt, _SEARCH_SHARES)
         if found.rating < _WEAK_RATING:
             further = self._best_candidate(embedding, prompt, _FURTHER_SHARES)
