@@ -10,8 +10,8 @@ import numpy as np
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
-from sampt_ros.tracking.drift import ObjectLooks
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
+from sampt_ros.tracking.reacquisition.drift import ObjectLooks
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
 

@@ -22,12 +22,12 @@ from sampt_ros.point_trackers.base import PointTracker
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.tracking.click_masks import corrected_mask, first_mask
-from sampt_ros.tracking.drift import DriftWatch, ObjectLooks
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
 from sampt_ros.tracking.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
+from sampt_ros.tracking.reacquisition.drift import DriftWatch, ObjectLooks
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy
 from sampt_ros.utils.stage_timer import StageClock

@@ -11,11 +11,11 @@ import numpy as np
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import QueryError
-from sampt_ros.tracking.drift import LEAST_OF_BOTH
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.reacquisition.appearance import MIN_COVERAGE
+from sampt_ros.tracking.reacquisition.drift import LEAST_OF_BOTH
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
 

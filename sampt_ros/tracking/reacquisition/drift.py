@@ -9,11 +9,11 @@ margin       How much more each cell under the mask is like the most similar cel
              similar one of its surroundings. Below 0, the mask lies on what was beside the object before.
 
 Objects turn and change, so this alone says little. A mask that is low in both is doubted where there is a reason for
-suspicion besides: for some frames after a loss of area or of predicted IoU, or contact with the image's border. Where
-most of the area is gone at once, and after a mask was doubted, both measures have to be high. Parts of a mask that
-falls into parts are compared with the object too, so that what is left behind does not stay in the mask of one that
-moves on. An object whose own first masks have a low margin, as a thin one or one among others of its kind, cannot be
-told from its surroundings so, and its masks are not doubted.
+suspicion besides: for some frames after a loss of area or of predicted IoU, or contact with the image's border. One
+that clearly lies on what was beside the object is always doubted. Where most of the area is gone at once, and after a
+mask was doubted, both measures have to be high. Parts of a mask that falls into parts are compared with the object too,
+so that what is left behind does not stay in the mask of one that moves on. An object whose own first masks have a low
+margin, as a thin one or one among others of its kind, cannot be told from its surroundings so, and is never doubted.
 
 All numbers here were chosen on the development sequences of benchmarks/leave_and_return.py and on 17 clips without
 annotations whose objects stay in view.
@@ -74,7 +74,8 @@ class Likeness:
 
 CERTAIN = Likeness(1.0, 1.0)
 _LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
-LEAST_OF_BOTH = Likeness(0.5, 0.05)  # One that lost most of its area, or was found while the object was lost, in both.
+LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, or was found while the object was lost, in both.
+_LEAST_MARGIN = -0.05  # A mask of a lower margin is doubted without a suspicion: it lies on what was beside the object.
 _LEAST_OF_PART = Likeness(0.3, 0.0)  # A part that does not reach it is cut off.
 
 
@@ -161,7 +162,8 @@ class ObjectLooks:
             return False
         if self.frames_doubted or self._has_shrunk(area):
             return not likeness.is_surely(LEAST_OF_BOTH)
-        return index <= self.suspected_till and not likeness.reaches(_LEAST)
+        is_suspicious = index <= self.suspected_till and not likeness.reaches(_LEAST)
+        return is_suspicious or likeness.margin < _LEAST_MARGIN
 
     def own_parts(self, around: WindowFeatures, mask: np.ndarray) -> np.ndarray:
         """(H, W) bool: a mask without those of its parts that are not like the object, if others are."""

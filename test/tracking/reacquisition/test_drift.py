@@ -10,7 +10,7 @@ from sampt_ros.config.core import PointsConfig, PromptingConfig, ReacquireConfig
 from sampt_ros.data_types import ObjectState
 from sampt_ros.geometry.crops import Window
 from sampt_ros.segmenters.base import WindowFeatures
-from sampt_ros.tracking.drift import CERTAIN, Likeness, ObjectLooks
+from sampt_ros.tracking.reacquisition.drift import CERTAIN, Likeness, ObjectLooks
 from sampt_ros.tracking.sam_pt import SamPt
 
 SIDE = 16  # Pixels and cells a side of the images here.
@@ -79,11 +79,15 @@ def test_an_object_that_changes_its_looks_alone_is_not_doubted():
     assert not doubts(known(), scene((mask, OTHER)), mask)
 
 
-def test_a_suspicion_lasts_for_some_frames():
-    looks, mask = known().observed(4, square(0, 5), 0.9), square(5, 5)
-    likeness = looks.likeness(scene(), mask)
-    assert looks.doubts(likeness, 14, 36)
-    assert not looks.doubts(likeness, 15, 36)
+def test_a_mask_on_what_was_beside_the_object_is_doubted_without_a_suspicion():
+    assert doubts(known(), scene(), square(5, 5))
+
+
+def test_a_suspicion_lasts_for_ten_frames():
+    unlike = Likeness(resemblance=0.1, margin=0.0)
+    looks = known().observed(4, square(0, 5), 0.9)
+    assert looks.doubts(unlike, 14, 36)
+    assert not looks.doubts(unlike, 15, 36)
 
 
 def test_where_most_of_the_area_is_gone_both_measures_have_to_be_high():
