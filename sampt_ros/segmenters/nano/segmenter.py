@@ -40,7 +40,8 @@ _MIN_SEARCH_SIDE = 64  # A search window is never smaller than this many image p
 _FURTHER_SHARES = (1.6, 0.1)
 _WEAK_RATING = 0.6
 _FURTHER_FACTOR = 1.3
-_FILLING_SHARE = 0.6  # An object, or a box, of a larger share of the image fills it.
+# An object, or a box, fills the image if it is nearly as long both ways, and covers most of it.
+_FILLING_EXTENT, _FILLING_SHARE = 0.85, 0.6
 _SEARCH_MARGIN = 1.5  # A search window's side is at least so many times the distance between the clicks.
 _REUSED_SIDES = (0.8, 1.35)  # Reuse an encoded window whose side is 0.8 to 1.35 of the wanted one ...
 _REUSED_OFFSET = 0.3  # ... and whose corner is off by less than this share of the wanted side.
@@ -196,7 +197,9 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
 
         area: of the object, pixels
         """
-        margin, fills_image = self._config.margin, area > _FILLING_SHARE * size[0] * size[1]
+        margin = self._config.margin
+        is_as_long = bool((box[2:] - box[:2] + 1 >= _FILLING_EXTENT * np.array(size[::-1])).all())
+        fills_image = is_as_long and area > _FILLING_SHARE * size[0] * size[1]
         return Window.around(box, margin, size, scaled_side, limit=margin if fills_image else 1.0)
 
     def _around(self, mask: np.ndarray, scaled_side: int) -> Window:

@@ -76,7 +76,7 @@ CERTAIN = Likeness(1.0, 1.0)
 _LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
 LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, or was found while the object was lost, in both.
 _LEAST_MARGIN = -0.05  # A mask of a lower margin is doubted without a suspicion: it lies on what was beside the object.
-_LEAST_OF_PART = Likeness(0.3, 0.0)  # A part that does not reach it is cut off.
+_LEAST_OF_PART = Likeness(0.5, 0.03)  # A part that does not reach it is cut off.
 
 
 @dataclass(frozen=True, eq=False)
