@@ -35,7 +35,9 @@ from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 
 _CAPACITY = 6  # Frames in which an object's looks are remembered; the first one always is among them.
 _FIRST_GAP, _GAP = 1, 4  # Frames between the first two that are remembered, and at most.
-_LEARNED_FROM = 0.6  # A mask of lower resemblance is not learned from.
+_LEARNED_FROM = 0.6  # A mask of lower resemblance is not learned from ...
+_LEARNED_MARGIN = 0.6  # ... nor one of a lower share of the first masks' margin ...
+_LEARNED_GROWTH = 1.25  # ... or one that is so many times as large as those before it: the mask may be leaking.
 _RECENT = 8  # A mask is compared with the median area and predicted IoU of so many masks before it ...
 _SETTLED = 3  # ... once there are so many; before that, none is doubted.
 _TELLING = 8  # The object's first so many masks say whether it can be told from its surroundings at all: ...
@@ -74,7 +76,8 @@ class Likeness:
 
 CERTAIN = Likeness(1.0, 1.0)
 _LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
-LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, or was found while the object was lost, in both.
+_LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, in both.
+LEAST_OF_FOUND = Likeness(0.7, 0.15)  # One that was found while the object was lost, in both.
 _LEAST_MARGIN = -0.05  # A mask of a lower margin is doubted without a suspicion: it lies on what was beside the object.
 _LEAST_OF_PART = Likeness(0.5, 0.03)  # A part that does not reach it is cut off.
 
@@ -161,7 +164,7 @@ class ObjectLooks:
         if not self.is_telling:
             return False
         if self.frames_doubted or self._has_shrunk(area):
-            return not likeness.is_surely(LEAST_OF_BOTH)
+            return not likeness.is_surely(_LEAST_OF_BOTH)
         is_suspicious = index <= self.suspected_till and not likeness.reaches(_LEAST)
         return is_suspicious or likeness.margin < _LEAST_MARGIN
 
@@ -191,6 +194,15 @@ class ObjectLooks:
 
     def _has_shrunk(self, area: int) -> bool:
         return len(self.masks) >= _SETTLED and area < _AREA_LOSS * self._usual[0]
+
+    def _learns_from(self, likeness: Likeness, area: int) -> bool:
+        """Whether an accepted mask of so many pixels surely is the object, and all of it."""
+        if self._has_shrunk(area) or likeness.resemblance < _LEARNED_FROM:
+            return False
+        if len(self.masks) < _SETTLED:
+            return True
+        least_margin = _LEARNED_MARGIN * float(np.median(self.first_margins)) if self.is_telling else -np.inf
+        return likeness.margin >= least_margin and area <= _LEARNED_GROWTH * self._usual[0]
 
     @property
     def _usual(self) -> tuple[float, float]:
@@ -229,7 +241,7 @@ class ObjectLooks:
         first_margins = (*self.first_margins, likeness.margin)[:_TELLING] if self.views else ()
         masks = (*self.masks, (area, score))[-_RECENT:]
         known = replace(self, first_margins=first_margins, masks=masks, frames_doubted=0)
-        if index < self.learn_at or self._has_shrunk(area) or likeness.resemblance < _LEARNED_FROM:
+        if index < self.learn_at or not self._learns_from(likeness, area):
             return known
         views = (*self.views, view)
         if len(views) > _CAPACITY:

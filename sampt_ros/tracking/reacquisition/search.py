@@ -15,7 +15,7 @@ from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.reacquisition.appearance import MIN_COVERAGE
-from sampt_ros.tracking.reacquisition.drift import LEAST_OF_BOTH
+from sampt_ros.tracking.reacquisition.drift import LEAST_OF_FOUND
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
 
@@ -121,7 +121,7 @@ class ObjectSearch:
         if not tracked.looks.is_telling:
             return True
         around = self._segmenter.describe_object(frame, mask)
-        return tracked.looks.likeness(around, mask).is_surely(LEAST_OF_BOTH)
+        return tracked.looks.likeness(around, mask).is_surely(LEAST_OF_FOUND)
 
     def _mask_at(
         self, cell: np.ndarray, feature_map: np.ndarray, tracked: TrackedObject, frame: Frame
