@@ -60,10 +60,10 @@ class SamPt:
         self._segmenter = FrameSegmenter(segmenter or build_segmenter(self._config))
         self._points = TrackedPoints(self._config, point_tracker or build_point_tracker(self._config))
         self._policy = build_reinit_policy(self._config.reinit)
-        self._drift = DriftWatch(self._config, self._segmenter)
         self._search = ObjectSearch(self._config, self._segmenter)
         self._objects = ObjectTable()
         self._frames = FrameBuffer(max(2, self._policy.lookback))
+        self._drift = DriftWatch(self._config, self._segmenter, self._frames)
         self.reset()
 
     def reset(self) -> None:
@@ -313,7 +313,7 @@ class SamPt:
         elif verdict.is_doubted:
             tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score * verdict.likeness.share)
         else:
-            self._accept_or_refuse(tracked, verdict.mask, score, verdict.likeness.share)
+            self._accept_or_refuse(tracked, verdict.mask, score)
 
     def _mask_prompt(self, tracked: TrackedObject) -> np.ndarray | None:
         mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
@@ -333,7 +333,7 @@ class SamPt:
             tracked.memory = None
         self._accept_or_refuse(tracked, corrected.mask, corrected.score)
 
-    def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float, share: float = 1.0) -> None:
+    def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float) -> None:
         """Make a mask (H, W) bool the object's on the newest frame, unless its predicted IoU is too low."""
         if not (score >= self._config.prompting.iou_threshold and mask.any()):  # A NaN is refused too.
             tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score)

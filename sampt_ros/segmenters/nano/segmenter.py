@@ -22,6 +22,7 @@ from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
 from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, WindowFeatures, boxes_of
 from sampt_ros.segmenters.nano import network
+from sampt_ros.segmenters.nano.candidates import Candidate, area_of, fills_image
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
 from sampt_ros.segmenters.nano.network import Features
 from sampt_ros.segmenters.nano.weights import load_network
@@ -40,13 +41,11 @@ _MIN_SEARCH_SIDE = 64  # A search window is never smaller than this many image p
 _FURTHER_SHARES = (1.6, 0.1)
 _WEAK_RATING = 0.6
 _FURTHER_FACTOR = 1.3
-# An object, or a box, fills the image if it is nearly as long both ways, and covers most of it.
-_FILLING_EXTENT, _FILLING_SHARE = 0.85, 0.6
+# A box that fills the image becomes a mask prompt, unless its mask is rated lower than this share of the box's own.
+_FILLED_FACTOR = 0.9
 _SEARCH_MARGIN = 1.5  # A search window's side is at least so many times the distance between the clicks.
 _REUSED_SIDES = (0.8, 1.35)  # Reuse an encoded window whose side is 0.8 to 1.35 of the wanted one ...
 _REUSED_OFFSET = 0.3  # ... and whose corner is off by less than this share of the wanted side.
-_VIOLATED_CLICK_FACTOR = 0.5  # A candidate's rating is multiplied by this for each click that it violates.
-_CUT_OFF_FACTOR = 0.7  # A candidate's rating is multiplied by this if the window, not the image, cuts it off.
 _DESCRIBED_SIDE = 480  # A whole image is described at this many pixels of its longest side ...
 _DESCRIBED_MAP = 3  # ... by the encoder's map of stride 16, and so is an object in its window.
 
@@ -198,9 +197,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         area: of the object, pixels
         """
         margin = self._config.margin
-        is_as_long = bool((box[2:] - box[:2] + 1 >= _FILLING_EXTENT * np.array(size[::-1])).all())
-        fills_image = is_as_long and area > _FILLING_SHARE * size[0] * size[1]
-        return Window.around(box, margin, size, scaled_side, limit=margin if fills_image else 1.0)
+        limit = margin if fills_image(box, area, size) else 1.0
+        return Window.around(box, margin, size, scaled_side, limit)
 
     def _around(self, mask: np.ndarray, scaled_side: int) -> Window:
         """The window around a mask (H, W) bool with at least one pixel."""
@@ -236,8 +234,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         """
         size = embedding.frame.size
         if prompt.box is not None:
-            box = prompt.box
-            return self._window(box, float(np.prod(box[2:] - box[:2] + 1)), size, scaled_side), None
+            window = self._window(prompt.box, area_of(prompt.box), size, scaled_side)
+            return window, self._filled_box(embedding, prompt, prompt.box)
         found = self._best_candidate(embedding, prompt, _SEARCH_SHARES)
         if found.rating < _WEAK_RATING:
             further = self._best_candidate(embedding, prompt, _FURTHER_SHARES)
@@ -245,24 +243,44 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         logits = found.window.paste(found.logits, size, _BACKGROUND_LOGIT)
         if np.count_nonzero(logits > 0) < _MIN_AREA:
             return replace(found.window, size=scaled_side), None
-        return self._around(logits > 0, scaled_side), logits
+        filled = self._filled_box(embedding, prompt, box_of(logits > 0), found.rating)
+        return self._around(logits > 0, scaled_side), logits if filled is None else filled
 
-    def _best_candidate(
-        self, embedding: NanoEmbedding, prompt: _ObjectPrompts, shares: Sequence[float]
-    ) -> _SearchCandidate:
+    def _filled_box(
+        self, embedding: NanoEmbedding, prompt: _ObjectPrompts, box: np.ndarray, rating: float | None = None
+    ) -> np.ndarray | None:
+        """A box that fills the image, as a mask prompt (H, W) float32, or None where the mask is as good without it.
+
+        rating: of the mask without it, if it is known
+        """
+        size = embedding.frame.size
+        if not fills_image(box, area_of(box), size):
+            return None
+        window = self._window(box, area_of(box), size, self._config.window)
+        (left, top), (right, bottom) = np.rint(box).astype(int).reshape(2, 2).clip(0)
+        logits = np.full(size, -_MASK_PROMPT_LOGIT, np.float32)
+        logits[top : bottom + 1, left : right + 1] = _MASK_PROMPT_LOGIT
+        filled = self._best_of(embedding, [window], replace(prompt, mask_logits=logits))
+        least = self._best_of(embedding, [window], prompt).rating if rating is None else rating
+        return logits if filled.rating > _FILLED_FACTOR * least else None
+
+    def _best_candidate(self, embedding: NanoEmbedding, prompt: _ObjectPrompts, shares: Sequence[float]) -> Candidate:
         """The best mask at the clicks, of windows that are these shares of the image's longer side."""
         size = embedding.frame.size
         points = prompt.positive if len(prompt.positive) else prompt.negative
         centre, spread = (points.min(0) + points.max(0)) / 2, _SEARCH_MARGIN * float(np.ptp(points, axis=0).max())
         sides = {round(max(share * max(size), spread, _MIN_SEARCH_SIDE)) for share in shares}
         windows = [Window.centred(centre, side, size, self._config.window, limit=max(shares)) for side in sorted(sides)]
-        candidates, scores = self._decode(embedding, windows, [prompt] * len(windows), None)
-        ratings = [
-            score * _completeness(logits, window, size) * _agreement(logits, window, prompt)
-            for logits, window, score in zip(candidates, windows, scores)
+        return self._best_of(embedding, windows, prompt)
+
+    def _best_of(self, embedding: NanoEmbedding, windows: Sequence[Window], prompt: _ObjectPrompts) -> Candidate:
+        """The best mask at one object's prompts, of those in several windows."""
+        found = self._decode(embedding, windows, [prompt] * len(windows), None)
+        rated = [
+            Candidate.rated(window, logits, float(score), prompt.positive, prompt.negative, embedding.frame.size)
+            for window, logits, score in zip(windows, *found)
         ]
-        best = int(np.argmax(ratings))
-        return _SearchCandidate(windows[best], candidates[best], float(ratings[best]))
+        return max(rated, key=lambda candidate: candidate.rating)
 
     def _decode(
         self,
@@ -290,15 +308,6 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
             if new == list(windows):
                 return encoded
         return Features(tuple(torch.cat(maps) for maps in zip(*(known[window].maps for window in windows))))
-
-
-@dataclass(frozen=True, eq=False)
-class _SearchCandidate:
-    """A mask found in a window, logits (n, n) float32, and how good it seems."""
-
-    window: Window
-    logits: np.ndarray
-    rating: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -360,25 +369,3 @@ def _rivals(objects: Sequence[_ObjectPrompts], size: tuple[int, int]) -> np.ndar
     for mask in masks:
         count += mask
     return count
-
-
-def _completeness(logits: np.ndarray, window: Window, size: tuple[int, int]) -> float:
-    """Below 1 if a mask, logits (n, n), is cut off by its window where the image goes on."""
-    right, bottom = window.left + window.side, window.top + window.side
-    is_cut_off = (
-        (window.left > 0 and (logits[:, 0] > 0).any())
-        or (window.top > 0 and (logits[0] > 0).any())
-        or (right < size[1] and (logits[:, -1] > 0).any())
-        or (bottom < size[0] and (logits[-1] > 0).any())
-    )
-    return _CUT_OFF_FACTOR if is_cut_off else 1.0
-
-
-def _agreement(logits: np.ndarray, window: Window, prompt: _ObjectPrompts) -> float:
-    """Below 1 if a mask, logits (n, n), leaves out positive points or covers negative ones."""
-    last = len(logits) - 1
-    agreement = 1.0
-    for xy, is_positive in ((prompt.positive, True), (prompt.negative, False)):
-        x, y = np.clip(np.rint(window.to_window(xy, last + 1)).astype(int), 0, last).T
-        agreement *= _VIOLATED_CLICK_FACTOR ** np.count_nonzero((logits[y, x] > 0) != is_positive)
-    return agreement

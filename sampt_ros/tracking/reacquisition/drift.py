@@ -10,10 +10,13 @@ margin       How much more each cell under the mask is like the most similar cel
 
 Objects turn and change, so this alone says little. A mask that is low in both is doubted where there is a reason for
 suspicion besides: for some frames after a loss of area or of predicted IoU, or contact with the image's border. One
-that clearly lies on what was beside the object is always doubted. Where most of the area is gone at once, and after a
-mask was doubted, both measures have to be high. Parts of a mask that falls into parts are compared with the object too,
-so that what is left behind does not stay in the mask of one that moves on. An object whose own first masks have a low
-margin, as a thin one or one among others of its kind, cannot be told from its surroundings so, and is never doubted.
+that clearly lies on what was beside the object is always doubted. Where most of the area is gone at once, where the
+mask stands still in its surroundings while its object moved, and after a mask was doubted, both measures have to be
+high. A mask that moves unlike its surroundings cannot lie on the background, and is not doubted.
+
+Parts of a mask that falls into parts are compared with the object too, so that what is left behind does not stay in the
+mask of one that moves on. An object whose own first masks have a low margin, as a thin one or one among others of its
+kind, cannot be told from its surroundings so: it is doubted only where it stands still and something is suspicious.
 
 All numbers here were chosen on the development sequences of benchmarks/leave_and_return.py and on 17 clips without
 annotations whose objects stay in view.
@@ -31,12 +34,14 @@ import numpy as np
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.segmenters.base import WindowFeatures
+from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
+from sampt_ros.tracking.reacquisition.relative_motion import relative_motion
 
 _CAPACITY = 6  # Frames in which an object's looks are remembered; the first one always is among them.
 _FIRST_GAP, _GAP = 1, 4  # Frames between the first two that are remembered, and at most.
-_LEARNED_FROM = 0.6  # A mask of lower resemblance is not learned from ...
-_LEARNED_MARGIN = 0.6  # ... nor one of a lower share of the first masks' margin ...
+_LEARNED_FROM = 0.6  # A mask of lower resemblance is not learned from. Unless it moves apart, neither is one ...
+_LEARNED_MARGIN = 0.6  # ... of a lower share of the first masks' margin, ...
 _LEARNED_GROWTH = 1.25  # ... or one that is so many times as large as those before it: the mask may be leaking.
 _RECENT = 8  # A mask is compared with the median area and predicted IoU of so many masks before it ...
 _SETTLED = 3  # ... once there are so many; before that, none is doubted.
@@ -46,6 +51,10 @@ _SUSPICIOUS_AREA, _SUSPICIOUS_SCORE = 0.85, 0.9  # Less than this share of eithe
 _SUSPICIOUS_CONTACT = 0.1  # ... and so is more of the image's border, as a share of the square root of the area.
 _SUSPICION = 10  # Frames that a suspicion lasts.
 _AREA_LOSS = 0.6  # With a smaller share of the median area, most of the object is gone.
+_APART = 0.002  # What moves by this share of the image's longer side a frame is no background ...
+_STILL = 0.0006  # ... and what moves less, where its object did not, may be.
+_MOTIONS, _LEAST_MOTIONS = 5, 3  # Its latest motions, and at least so many, say whether the object was moving.
+_MOTION_GAP = 4  # Frames between them, where nothing else asks for one.
 _FULL = 0.5  # Cells are the object's that it fills by this share of what it fills of the fullest one ...
 _OUTSIDE = 0.9  # ... and its surroundings' from this share on.
 _GIVEN_UP_AFTER = 8  # Doubted masks in a row after which the object is lost.
@@ -62,7 +71,7 @@ class Likeness:
 
     @property
     def share(self) -> float:
-        """0..1: what the likeness leaves of a mask's predicted IoU."""
+        """0..1: what the likeness leaves of a doubted mask's predicted IoU."""
         return min(max(self.resemblance, 0.0), 1.0)
 
     def is_surely(self, least: Likeness) -> bool:
@@ -78,6 +87,7 @@ CERTAIN = Likeness(1.0, 1.0)
 _LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
 _LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, in both.
 LEAST_OF_FOUND = Likeness(0.7, 0.15)  # One that was found while the object was lost, in both.
+_LEAST_OF_STOPPED = 0.8  # Where likeness is not telling, one that stands still is doubted under this resemblance.
 _LEAST_MARGIN = -0.05  # A mask of a lower margin is doubted without a suspicion: it lies on what was beside the object.
 _LEAST_OF_PART = Likeness(0.5, 0.03)  # A part that does not reach it is cut off.
 
@@ -135,6 +145,9 @@ class ObjectLooks:
     learn_at        index of the frame from which on it is to be learned from again
     suspected_till  index of the last frame under the latest suspicion
     frames_doubted  masks in a row that were doubted
+    motions         of its latest accepted masks against their surroundings, oldest first: see relative_motion
+    motion          that of its newest mask, or None where it is not known
+    motion_at       index of the frame from which on it is to be measured again
     """
 
     views: tuple[ObjectView, ...] = ()
@@ -143,6 +156,9 @@ class ObjectLooks:
     learn_at: int = 0
     suspected_till: int = -1
     frames_doubted: int = 0
+    motions: tuple[float, ...] = ()
+    motion: float | None = None
+    motion_at: int = 0
 
     # Questions
 
@@ -161,12 +177,29 @@ class ObjectLooks:
 
     def doubts(self, likeness: Likeness, index: int, area: int) -> bool:
         """Whether a mask of so many pixels and of this likeness on frame `index` may be something else."""
+        is_suspicious = index <= self.suspected_till
         if not self.is_telling:
-            return False
-        if self.frames_doubted or self._has_shrunk(area):
+            return is_suspicious and self.has_stopped and likeness.resemblance < _LEAST_OF_STOPPED
+        if self.moves_apart:
+            return bool(self.frames_doubted) and not likeness.reaches(_LEAST)
+        if self.frames_doubted or self._has_shrunk(area) or self.has_stopped:
             return not likeness.is_surely(_LEAST_OF_BOTH)
-        is_suspicious = index <= self.suspected_till and not likeness.reaches(_LEAST)
-        return is_suspicious or likeness.margin < _LEAST_MARGIN
+        return (is_suspicious and not likeness.reaches(_LEAST)) or likeness.margin < _LEAST_MARGIN
+
+    def wants_motion(self, likeness: Likeness, index: int, area: int) -> bool:
+        """Whether the motion of a mask of so many pixels and of this likeness matters on frame `index`."""
+        return index >= self.motion_at or index <= self.suspected_till or self.doubts(likeness, index, area)
+
+    @property
+    def moves_apart(self) -> bool:
+        """Whether its newest mask moves unlike its surroundings, so that it cannot lie on the background."""
+        return self.motion is not None and self.motion >= _APART
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether its newest mask stands still in its surroundings, while those before it moved."""
+        was_moving = len(self.motions) >= _LEAST_MOTIONS and float(np.median(self.motions)) >= _APART
+        return was_moving and self.motion is not None and self.motion < _STILL
 
     def own_parts(self, around: WindowFeatures, mask: np.ndarray) -> np.ndarray:
         """(H, W) bool: a mask without those of its parts that are not like the object, if others are."""
@@ -199,7 +232,7 @@ class ObjectLooks:
         """Whether an accepted mask of so many pixels surely is the object, and all of it."""
         if self._has_shrunk(area) or likeness.resemblance < _LEARNED_FROM:
             return False
-        if len(self.masks) < _SETTLED:
+        if len(self.masks) < _SETTLED or self.moves_apart:
             return True
         least_margin = _LEARNED_MARGIN * float(np.median(self.first_margins)) if self.is_telling else -np.inf
         return likeness.margin >= least_margin and area <= _LEARNED_GROWTH * self._usual[0]
@@ -225,14 +258,20 @@ class ObjectLooks:
     def observed(self, index: int, mask: np.ndarray, score: float) -> ObjectLooks:
         """After a mask (H, W) bool, with its predicted IoU, was found on frame `index`: it may be suspicious."""
         if len(self.masks) < _SETTLED:
-            return self
+            return replace(self, motion=None)
         area, (usual_area, usual_score) = float(np.count_nonzero(mask)), self._usual
         is_suspicious = (
             area < _SUSPICIOUS_AREA * usual_area
             or score < _SUSPICIOUS_SCORE * usual_score
             or _border_contact(mask) > _SUSPICIOUS_CONTACT * area**0.5
         )
-        return replace(self, suspected_till=index + _SUSPICION) if is_suspicious else self
+        suspected_till = index + _SUSPICION if is_suspicious else self.suspected_till
+        return replace(self, suspected_till=suspected_till, motion=None)
+
+    def moved(self, index: int, motion: float | None) -> ObjectLooks:
+        """After the motion of the mask on frame `index` was measured; None: it is not known."""
+        gap = 1 if len(self.motions) < _LEAST_MOTIONS else _MOTION_GAP
+        return replace(self, motion=motion, motion_at=index + gap)
 
     def accepted(self, index: int, around: WindowFeatures, mask: np.ndarray, score: float) -> ObjectLooks:
         """After a mask (H, W) bool, with its predicted IoU, was accepted on frame `index`."""
@@ -240,7 +279,8 @@ class ObjectLooks:
         likeness = self._likeness(view)
         first_margins = (*self.first_margins, likeness.margin)[:_TELLING] if self.views else ()
         masks = (*self.masks, (area, score))[-_RECENT:]
-        known = replace(self, first_margins=first_margins, masks=masks, frames_doubted=0)
+        motions = self.motions if self.motion is None else (*self.motions, self.motion)[-_MOTIONS:]
+        known = replace(self, first_margins=first_margins, masks=masks, frames_doubted=0, motions=motions)
         if index < self.learn_at or not self._learns_from(likeness, area):
             return known
         views = (*self.views, view)
@@ -254,7 +294,7 @@ class ObjectLooks:
 
     def lost(self) -> ObjectLooks:
         """After the object was lost: it may come back at another size."""
-        return replace(self, masks=(), frames_doubted=0)
+        return replace(self, masks=(), frames_doubted=0, motions=(), motion=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,9 +316,11 @@ class Verdict:
 class DriftWatch:
     """Compares new masks with what is known of their objects; without `reacquire.enabled`, none is doubted."""
 
-    def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter[Any, Any]) -> None:
+    def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter[Any, Any], frames: FrameBuffer) -> None:
+        """frames: the stream's last ones, with the newest."""
         self.config = config
         self._segmenter = segmenter
+        self._frames = frames
 
     def judge(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> Verdict:
         """Judge the mask (H, W) bool, with its predicted IoU, that was found of an object on the newest frame."""
@@ -287,10 +329,19 @@ class DriftWatch:
         around = self._segmenter.describe_object(frame, mask)
         mask = looks.own_parts(around, mask)
         looks = looks.observed(frame.index, mask, score)
-        likeness = looks.likeness(around, mask)
-        if looks.doubts(likeness, frame.index, int(np.count_nonzero(mask))):
+        likeness, area = looks.likeness(around, mask), int(np.count_nonzero(mask))
+        if looks.wants_motion(likeness, frame.index, area):
+            looks = looks.moved(frame.index, self._motion(mask))
+        if looks.doubts(likeness, frame.index, area):
             return Verdict(looks.doubted(), mask, likeness, is_doubted=True)
         return Verdict(looks, mask, likeness)
+
+    def _motion(self, mask: np.ndarray) -> float | None:
+        """How the mask (H, W) bool on the newest frame moves against its surroundings, if that is known."""
+        if len(self._frames) < 2:
+            return None
+        previous, newest = list(self._frames)[-2:]
+        return relative_motion(previous.image, newest.image, mask)
 
     def learned(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> ObjectLooks:
         """With an accepted mask (H, W) bool, and its predicted IoU."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fakes import DriftingTracker, SquareSegmenter
@@ -129,6 +131,55 @@ def test_parts_that_are_all_alike_or_all_alien_are_kept():
     both = square(9, 9) | square(1, 1)
     assert np.array_equal(known().own_parts(scene((both, OBJECT)), both), both)
     assert np.array_equal(known().own_parts(scene(), both), both)
+
+
+MOVING, STANDING = 0.01, 0.0  # Motions in shares of the image's longer side.
+
+
+def moving(looks: ObjectLooks) -> ObjectLooks:
+    """The looks of an object that moved until now."""
+    return replace(looks, motions=(MOVING,) * 3)
+
+
+def test_a_mask_that_stands_still_while_its_object_moved_has_to_be_high_in_both_measures():
+    half_alike = Likeness(resemblance=0.4, margin=0.5)
+    assert moving(known()).moved(4, STANDING).doubts(half_alike, 4, 36)
+    assert not moving(known()).moved(4, MOVING).doubts(half_alike, 4, 36)
+    assert not known().moved(4, STANDING).doubts(half_alike, 4, 36)
+
+
+def test_an_object_that_stops_is_not_doubted():
+    assert not moving(known()).moved(4, STANDING).doubts(Likeness(resemblance=0.9, margin=0.5), 4, 36)
+
+
+def test_what_moves_unlike_its_surroundings_is_not_doubted_at_first():
+    alien = Likeness(resemblance=0.0, margin=-0.5)
+    looks = known().moved(4, MOVING)
+    assert not looks.doubts(alien, 4, 36)
+    assert looks.doubted().doubts(alien, 4, 36)
+
+
+def test_an_object_like_its_surroundings_is_doubted_where_it_stands_still_under_a_suspicion():
+    looks = replace(moving(known()), first_margins=(0.1,) * 3, suspected_till=4)
+    unlike = Likeness(resemblance=0.5, margin=0.1)
+    assert looks.moved(4, STANDING).doubts(unlike, 4, 36)
+    assert not looks.moved(5, STANDING).doubts(unlike, 5, 36)
+    assert not looks.moved(4, MOVING).doubts(unlike, 4, 36)
+
+
+def test_motion_is_measured_now_and_then_and_where_it_decides():
+    sure, unsure = Likeness(1.0, 1.0), Likeness(0.0, -1.0)
+    looks = moving(known()).moved(4, MOVING)
+    assert [looks.wants_motion(sure, index, 36) for index in (5, 7, 8)] == [False, False, True]
+    assert looks.observed(5, square(5, 5), 0.9).wants_motion(unsure, 5, 36)
+    assert looks.observed(5, square(0, 5), 0.9).wants_motion(sure, 5, 36)
+
+
+@pytest.mark.parametrize(("motion", "views"), [(STANDING, 1), (MOVING, 2)])
+def test_a_mask_that_grows_is_learned_from_only_where_it_moves_unlike_its_surroundings(motion, views):
+    looks = replace(known(), views=known().views[:1], learn_at=4).moved(4, motion)
+    grown = square(4, 4, side=8)
+    assert len(looks.accepted(4, scene((grown, OBJECT)), grown, 0.9).views) == views
 
 
 def test_what_is_unlike_the_object_is_not_learned():
