@@ -202,7 +202,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
 
     def _around(self, mask: np.ndarray, scaled_side: int) -> Window:
         """The window around a mask (H, W) bool with at least one pixel."""
-        return self._window(box_of(mask), np.count_nonzero(mask), mask.shape, scaled_side)
+        return self._window(box_of(mask), float(np.count_nonzero(mask)), mask.shape, scaled_side)
 
     def _encoded_window(self, embedding: NanoEmbedding, mask: np.ndarray) -> Window:
         """A window that is encoded already and shows a mask (H, W) bool well, or else a new one around the mask."""
@@ -223,7 +223,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
             return window
         corners = np.concatenate([beyond, box_of(prompt.mask).reshape(2, 2)])
         box = np.concatenate([corners.min(0), corners.max(0)])
-        return self._window(box, np.count_nonzero(prompt.mask), size, window.size)
+        return self._window(box, float(np.count_nonzero(prompt.mask)), size, window.size)
 
     def _search(
         self, embedding: NanoEmbedding, prompt: _ObjectPrompts, scaled_side: int

@@ -179,6 +179,7 @@ class ObjectLooks:
         """Whether a mask of so many pixels and of this likeness on frame `index` may be something else."""
         is_suspicious = index <= self.suspected_till
         if not self.is_telling:
+            is_suspicious = is_suspicious or self.frames_doubted > 0
             return is_suspicious and self.has_stopped and likeness.resemblance < _LEAST_OF_STOPPED
         if self.moves_apart:
             return bool(self.frames_doubted) and not likeness.reaches(_LEAST)
@@ -246,7 +247,8 @@ class ObjectLooks:
     def _margins(self, view: ObjectView) -> np.ndarray:
         """(n,) how much more each cell is like a cell of the object than like one of its surroundings."""
         own, other = self._cells
-        return _highest(view.features, own) - _highest(view.features, other)
+        margins: np.ndarray = _highest(view.features, own) - _highest(view.features, other)
+        return margins
 
     @cached_property
     def _cells(self) -> tuple[np.ndarray, np.ndarray]:
@@ -294,7 +296,7 @@ class ObjectLooks:
 
     def lost(self) -> ObjectLooks:
         """After the object was lost: it may come back at another size."""
-        return replace(self, masks=(), frames_doubted=0, motions=(), motion=None)
+        return replace(self, masks=(), frames_doubted=0, motion=None)
 
 
 @dataclass(frozen=True, eq=False)

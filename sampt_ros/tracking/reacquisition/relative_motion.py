@@ -48,7 +48,7 @@ def relative_motion(previous: np.ndarray, image: np.ndarray, mask: np.ndarray) -
     if motion is None or inliers.mean() < _MIN_INLIERS:
         return None
     expected = own @ motion[:, :2].T + motion[:, 2]
-    return float(np.median(np.linalg.norm(own_before - expected, axis=1))) / (scale * longest)
+    return float(np.median(np.linalg.norm(own_before - expected, axis=1)) / (scale * longest))
 
 
 def _scaled(image: np.ndarray, scale: float) -> np.ndarray:

@@ -71,13 +71,12 @@ class ObjectSearch:
 
     def has_drifted(self, tracked: TrackedObject, frame: Frame) -> bool:
         """Whether an object's mask is due to be checked on this frame, and lies on something else."""
-        if (
-            not tracked.result.state.has_mask
-            or not tracked.reacquisition
-            or not tracked.reacquisition.is_check_due(frame.index)
-        ):
+        known = tracked.reacquisition
+        if not known or not known.is_check_due(frame.index):
             return False
-        return tracked.reacquisition.has_drifted(self._segmenter.describe(frame), tracked.result.mask)
+        if not tracked.result.state.has_mask:
+            return known.is_doubted and tracked.looks.frames_doubted > 0  # After a cut, one doubt more is enough.
+        return known.has_drifted(self._segmenter.describe(frame), tracked.result.mask)
 
     def learn(self, objects: Iterable[TrackedObject], frame: Frame) -> None:
         """Learn from the masks of this frame where that is due; masks that have drifted must be gone by now."""
@@ -118,10 +117,10 @@ class ObjectSearch:
 
     def _looks_alike(self, tracked: TrackedObject, mask: np.ndarray, frame: Frame) -> bool:
         """Whether what is under a mask (H, W) bool looks as the object did in its surroundings."""
-        if not tracked.looks.is_telling:
-            return True
-        around = self._segmenter.describe_object(frame, mask)
-        return tracked.looks.likeness(around, mask).is_surely(LEAST_OF_FOUND)
+        likeness = tracked.looks.likeness(self._segmenter.describe_object(frame, mask), mask)
+        if tracked.looks.is_telling:
+            return likeness.is_surely(LEAST_OF_FOUND)
+        return likeness.resemblance >= LEAST_OF_FOUND.resemblance
 
     def _mask_at(
         self, cell: np.ndarray, feature_map: np.ndarray, tracked: TrackedObject, frame: Frame
