@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import median
 from typing import Any
 
 import cv2
@@ -33,15 +34,17 @@ import numpy as np
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import Frame
+from sampt_ros.geometry.crops import box_of
 from sampt_ros.segmenters.base import WindowFeatures
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
+from sampt_ros.tracking.reacquisition.object_view import ObjectView
 from sampt_ros.tracking.reacquisition.relative_motion import relative_motion
 
 _CAPACITY = 6  # Frames in which an object's looks are remembered; the first one always is among them.
 _FIRST_GAP, _GAP = 1, 4  # Frames between the first two that are remembered, and at most.
-_LEARNED_FROM = 0.6  # A mask of lower resemblance is not learned from. Unless it moves apart, neither is one ...
-_LEARNED_MARGIN = 0.6  # ... of a lower share of the first masks' margin, ...
+_LEARNED_FROM = 0.6  # A mask of lower resemblance is not learned from, ...
+_LEARNED_MARGIN = 0.6  # ... nor one of a lower share of the first masks' margin, ...
 _LEARNED_GROWTH = 1.25  # ... or one that is so many times as large as those before it: the mask may be leaking.
 _RECENT = 8  # A mask is compared with the median area and predicted IoU of so many masks before it ...
 _SETTLED = 3  # ... once there are so many; before that, none is doubted.
@@ -55,10 +58,7 @@ _APART = 0.002  # What moves by this share of the image's longer side a frame is
 _STILL = 0.0006  # ... and what moves less, where its object did not, may be.
 _MOTIONS, _LEAST_MOTIONS = 5, 3  # Its latest motions, and at least so many, say whether the object was moving.
 _MOTION_GAP = 4  # Frames between them, where nothing else asks for one.
-_FULL = 0.5  # Cells are the object's that it fills by this share of what it fills of the fullest one ...
-_OUTSIDE = 0.9  # ... and its surroundings' from this share on.
 _GIVEN_UP_AFTER = 8  # Doubted masks in a row after which the object is lost.
-_MIN_CONTRAST = 0.02  # Where object and surroundings differ less than this, looks say nothing.
 _SMALLEST_PART = 0.08  # A part of a smaller share of the mask is left as it is.
 
 
@@ -86,53 +86,11 @@ class Likeness:
 CERTAIN = Likeness(1.0, 1.0)
 _LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
 _LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, in both.
+_LEAST_OF_STILL = Likeness(0.6, 0.1)  # One that stands still while its object moved, in both.
 LEAST_OF_FOUND = Likeness(0.7, 0.15)  # One that was found while the object was lost, in both.
 _LEAST_OF_STOPPED = 0.8  # Where likeness is not telling, one that stands still is doubted under this resemblance.
 _LEAST_MARGIN = -0.05  # A mask of a lower margin is doubted without a suspicion: it lies on what was beside the object.
 _LEAST_OF_PART = Likeness(0.5, 0.03)  # A part that does not reach it is cut off.
-
-
-@dataclass(frozen=True, eq=False)
-class ObjectView:
-    """A mask and its surroundings in one frame.
-
-    features  (n, C) unit vectors of the cells of a window around it
-    inside    (n,) float32 0..1: the mask's share of each cell
-    outside   (n,) float32 0..1: the share of what surely is something else
-    """
-
-    features: np.ndarray
-    inside: np.ndarray
-    outside: np.ndarray
-
-    @classmethod
-    def of(cls, around: WindowFeatures, mask: np.ndarray) -> ObjectView:
-        """Of a mask (H, W) bool with at least one pixel in the window."""
-        cells = len(around.feature_map)
-        inside = around.window.cut(mask.astype(np.float32), cells)
-        image = around.window.cut(np.ones(mask.shape, np.float32), cells)
-        outside = image * (cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0)
-        return cls(around.feature_map.reshape(cells * cells, -1), inside.ravel(), outside.ravel())
-
-    @cached_property
-    def mean_inside(self) -> np.ndarray:
-        """(C,) unit vector: the mean features of the mask."""
-        return _mean_direction(self.features, self.inside)
-
-    @cached_property
-    def mean_outside(self) -> np.ndarray:
-        """(C,) unit vector: those of its surroundings; zeros where there are none."""
-        return _mean_direction(self.features, self.outside)
-
-    @cached_property
-    def object_cells(self) -> np.ndarray:
-        """(k, C): the features of the cells that are the object's; the fullest one always is among them."""
-        return self.features[self.inside >= _FULL * float(self.inside.max())]
-
-    @cached_property
-    def surrounding_cells(self) -> np.ndarray:
-        """(m, C): the features of the cells that are its surroundings'."""
-        return self.features[self.outside > _OUTSIDE]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +103,7 @@ class ObjectLooks:
     learn_at        index of the frame from which on it is to be learned from again
     suspected_till  index of the last frame under the latest suspicion
     frames_doubted  masks in a row that were doubted
-    motions         of its latest accepted masks against their surroundings, oldest first: see relative_motion
+    motions         of its masks against their surroundings, every few frames, oldest first: see relative_motion
     motion          that of its newest mask, or None where it is not known
     motion_at       index of the frame from which on it is to be measured again
     """
@@ -167,13 +125,13 @@ class ObjectLooks:
 
         It is certain while nothing is known of the object.
         """
-        return self._likeness(ObjectView.of(around, mask))
+        return self.likeness_of(ObjectView.of(around, mask))
 
     @property
     def is_telling(self) -> bool:
         """Whether the object is so unlike its surroundings that masks of other things are told by their likeness."""
         margins = self.first_margins
-        return len(margins) >= _SETTLED and float(np.median(margins)) >= _TELLING_MARGIN
+        return len(margins) >= _SETTLED and median(margins) >= _TELLING_MARGIN
 
     def doubts(self, likeness: Likeness, index: int, area: int) -> bool:
         """Whether a mask of so many pixels and of this likeness on frame `index` may be something else."""
@@ -183,7 +141,9 @@ class ObjectLooks:
             return is_suspicious and self.has_stopped and likeness.resemblance < _LEAST_OF_STOPPED
         if self.moves_apart:
             return bool(self.frames_doubted) and not likeness.reaches(_LEAST)
-        if self.frames_doubted or self._has_shrunk(area) or self.has_stopped:
+        if self.has_stopped:
+            return not likeness.is_surely(_LEAST_OF_STILL)
+        if self.frames_doubted or self._has_shrunk(area):
             return not likeness.is_surely(_LEAST_OF_BOTH)
         return (is_suspicious and not likeness.reaches(_LEAST)) or likeness.margin < _LEAST_MARGIN
 
@@ -199,27 +159,37 @@ class ObjectLooks:
     @property
     def has_stopped(self) -> bool:
         """Whether its newest mask stands still in its surroundings, while those before it moved."""
-        was_moving = len(self.motions) >= _LEAST_MOTIONS and float(np.median(self.motions)) >= _APART
+        was_moving = len(self.motions) >= _LEAST_MOTIONS and median(self.motions) >= _APART
         return was_moving and self.motion is not None and self.motion < _STILL
 
     def own_parts(self, around: WindowFeatures, mask: np.ndarray) -> np.ndarray:
         """(H, W) bool: a mask without those of its parts that are not like the object, if others are."""
         if not self.is_telling:
             return mask
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+        left, top, right, bottom = box_of(mask).astype(int)
+        box = np.s_[top : bottom + 1, left : right + 1]
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask[box].astype(np.uint8), connectivity=8)
         areas = stats[1:, cv2.CC_STAT_AREA]
         large = [part for part in range(1, count) if areas[part - 1] >= _SMALLEST_PART * areas.sum()]
         if len(large) < 2:
             return mask
-        views = {part: ObjectView.of(around, labels == part) for part in large}
-        alien = [part for part, view in views.items() if not self._likeness(view).reaches(_LEAST_OF_PART)]
-        return mask & ~np.isin(labels, alien) if len(alien) < len(large) else mask
+        parts = {part: np.zeros_like(mask) for part in large}
+        for part, alone in parts.items():
+            alone[box] = labels == part
+        alien = [part for part in large if not self.likeness(around, parts[part]).reaches(_LEAST_OF_PART)]
+        if len(alien) == len(large):
+            return mask
+        own = mask.copy()
+        own[box] &= ~np.isin(labels, alien)
+        return own
 
-    def _likeness(self, view: ObjectView) -> Likeness:
+    def likeness_of(self, view: ObjectView) -> Likeness:
+        """How much a view is like the object."""
         if not self.views:
             return CERTAIN
-        resemblance = max(_resemblance(known, view) for known in self.views)
-        return Likeness(resemblance, float(np.average(self._margins(view), weights=view.inside + 1e-9)))
+        resemblance = max(known.resemblance(view) for known in self.views)
+        shares = view.inside[view.inside > 0]
+        return Likeness(resemblance, float(np.average(self._margins(view), weights=shares)) if len(shares) else 0.0)
 
     @property
     def is_given_up(self) -> bool:
@@ -229,25 +199,28 @@ class ObjectLooks:
     def _has_shrunk(self, area: int) -> bool:
         return len(self.masks) >= _SETTLED and area < _AREA_LOSS * self._usual[0]
 
-    def _learns_from(self, likeness: Likeness, area: int) -> bool:
+    def _learns_from(self, index: int, likeness: Likeness, area: int) -> bool:
         """Whether an accepted mask of so many pixels surely is the object, and all of it."""
         if self._has_shrunk(area) or likeness.resemblance < _LEARNED_FROM:
             return False
-        if len(self.masks) < _SETTLED or self.moves_apart:
+        if len(self.masks) < _SETTLED:
             return True
-        least_margin = _LEARNED_MARGIN * float(np.median(self.first_margins)) if self.is_telling else -np.inf
-        return likeness.margin >= least_margin and area <= _LEARNED_GROWTH * self._usual[0]
+        least_margin = _LEARNED_MARGIN * median(self.first_margins) if self.is_telling else -np.inf
+        is_like, is_as_large = likeness.margin >= least_margin, area <= _LEARNED_GROWTH * self._usual[0]
+        # One that moves apart may have changed its looks or its size, if nothing is suspicious, but not both.
+        may_change = self.moves_apart and index > self.suspected_till
+        return (is_like or is_as_large) if may_change else (is_like and is_as_large)
 
     @property
     def _usual(self) -> tuple[float, float]:
         """Median area and predicted IoU of its latest masks."""
-        area, score = np.median(self.masks, axis=0).tolist()
-        return area, score
+        areas, scores = zip(*self.masks)
+        return median(areas), median(scores)
 
     def _margins(self, view: ObjectView) -> np.ndarray:
-        """(n,) how much more each cell is like a cell of the object than like one of its surroundings."""
-        own, other = self._cells
-        margins: np.ndarray = _highest(view.features, own) - _highest(view.features, other)
+        """(k,) how much more each cell that the mask touches is like the object's than like its surroundings'."""
+        (own, other), features = self._cells, view.features[view.inside > 0]
+        margins: np.ndarray = _highest(features, own) - _highest(features, other)
         return margins
 
     @cached_property
@@ -272,18 +245,23 @@ class ObjectLooks:
 
     def moved(self, index: int, motion: float | None) -> ObjectLooks:
         """After the motion of the mask on frame `index` was measured; None: it is not known."""
-        gap = 1 if len(self.motions) < _LEAST_MOTIONS else _MOTION_GAP
-        return replace(self, motion=motion, motion_at=index + gap)
+        if index < self.motion_at:
+            return replace(self, motion=motion)
+        motions = self.motions if motion is None else (*self.motions, motion)[-_MOTIONS:]
+        gap = 1 if len(motions) < _LEAST_MOTIONS else _MOTION_GAP
+        return replace(self, motion=motion, motions=motions, motion_at=index + gap)
 
     def accepted(self, index: int, around: WindowFeatures, mask: np.ndarray, score: float) -> ObjectLooks:
         """After a mask (H, W) bool, with its predicted IoU, was accepted on frame `index`."""
-        area, view = int(np.count_nonzero(mask)), ObjectView.of(around, mask)
-        likeness = self._likeness(view)
+        view = ObjectView.of(around, mask)
+        return self.accepted_view(index, view, self.likeness_of(view), int(np.count_nonzero(mask)), score)
+
+    def accepted_view(self, index: int, view: ObjectView, likeness: Likeness, area: int, score: float) -> ObjectLooks:
+        """After a mask of so many pixels, of known likeness, was accepted on frame `index`."""
         first_margins = (*self.first_margins, likeness.margin)[:_TELLING] if self.views else ()
         masks = (*self.masks, (area, score))[-_RECENT:]
-        motions = self.motions if self.motion is None else (*self.motions, self.motion)[-_MOTIONS:]
-        known = replace(self, first_margins=first_margins, masks=masks, frames_doubted=0, motions=motions)
-        if index < self.learn_at or not self._learns_from(likeness, area):
+        known = replace(self, first_margins=first_margins, masks=masks, frames_doubted=0)
+        if index < self.learn_at or not self._learns_from(index, likeness, area):
             return known
         views = (*self.views, view)
         if len(views) > _CAPACITY:
@@ -323,15 +301,22 @@ class DriftWatch:
         self.config = config
         self._segmenter = segmenter
         self._frames = frames
+        # The mask that was judged last, its view and its likeness: what is accepted is learned from right afterwards.
+        self._judged: tuple[np.ndarray, ObjectView, Likeness] | None = None
 
     def judge(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> Verdict:
-        """Judge the mask (H, W) bool, with its predicted IoU, that was found of an object on the newest frame."""
-        if not (self.config.reacquire.enabled and mask.any()):
+        """Judge the mask (H, W) bool, with its predicted IoU, that was found of an object on the newest frame.
+
+        One that is empty or rated too low is refused anyway.
+        """
+        if not (self.config.reacquire.enabled and mask.any() and score >= self.config.prompting.iou_threshold):
             return Verdict(looks, mask)
         around = self._segmenter.describe_object(frame, mask)
         mask = looks.own_parts(around, mask)
         looks = looks.observed(frame.index, mask, score)
-        likeness, area = looks.likeness(around, mask), int(np.count_nonzero(mask))
+        view, area = ObjectView.of(around, mask), int(np.count_nonzero(mask))
+        likeness = looks.likeness_of(view)
+        self._judged = (mask, view, likeness)
         if looks.wants_motion(likeness, frame.index, area):
             looks = looks.moved(frame.index, self._motion(mask))
         if looks.doubts(likeness, frame.index, area):
@@ -349,15 +334,10 @@ class DriftWatch:
         """With an accepted mask (H, W) bool, and its predicted IoU."""
         if not self.config.reacquire.enabled:
             return looks
-        return looks.accepted(frame.index, self._segmenter.describe_object(frame, mask), mask, score)
-
-
-def _resemblance(known: ObjectView, view: ObjectView) -> float:
-    background = float(known.mean_inside @ known.mean_outside)
-    contrast = 1 - background
-    if contrast < _MIN_CONTRAST:
-        return 1.0
-    return (float(known.mean_inside @ view.mean_inside) - background) / contrast
+        if self._judged is None or self._judged[0] is not mask:
+            return looks.accepted(frame.index, self._segmenter.describe_object(frame, mask), mask, score)
+        _, view, likeness = self._judged
+        return looks.accepted_view(frame.index, view, likeness, int(np.count_nonzero(mask)), score)
 
 
 def _border_contact(mask: np.ndarray) -> int:
@@ -371,9 +351,3 @@ def _highest(features: np.ndarray, cells: np.ndarray) -> np.ndarray:
         return np.zeros(len(features), np.float32)
     highest: np.ndarray = (features @ cells.T).max(axis=1)
     return highest
-
-
-def _mean_direction(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(C,) the mean of features (n, C), weighted (n,), as a unit vector."""
-    mean: np.ndarray = weights @ features
-    return mean / max(float(np.linalg.norm(mean)), 1e-6)

@@ -12,7 +12,7 @@ _CROP_SIDE = 240  # ... and the part around the mask at so many.
 _REACH = 0.6  # On every side, that part is longer than the mask by this share of the mask's longer side, ...
 _MIN_REACH = 20  # ... and by so many pixels of the image at least.
 _GAP = 3  # Surroundings begin so many pixels from the mask.
-_CORNERS_INSIDE, _CORNERS_OUTSIDE = 40, 80  # Corners that are tracked, at most ...
+_CORNERS_INSIDE, _CORNERS_OUTSIDE = 24, 40  # Corners that are tracked, at most ...
 _MIN_INSIDE, _MIN_OUTSIDE = 4, 6  # ... and at least.
 _CORNER_QUALITY, _CORNER_DISTANCE = 0.01, 4
 _WINDOW = 15  # Pixels a side that are compared around a corner.
@@ -38,17 +38,20 @@ def relative_motion(previous: np.ndarray, image: np.ndarray, mask: np.ndarray) -
     before, now = (_scaled(cv2.cvtColor(each[part], cv2.COLOR_RGB2GRAY), scale) for each in (previous, image))
     inside = _scaled(mask[part].view(np.uint8), scale)
     outside = (cv2.dilate(inside, np.ones((2 * _GAP + 1, 2 * _GAP + 1), np.uint8)) == 0).view(np.uint8)
-    own, own_before = _tracked(now, before, inside, _CORNERS_INSIDE)
-    other, other_before = _tracked(now, before, outside, _CORNERS_OUTSIDE)
-    if len(own) < _MIN_INSIDE or len(other) < _MIN_OUTSIDE:
+    corners, corners_before = _tracked(
+        now, before, _corners(now, inside, _CORNERS_INSIDE) + _corners(now, outside, _CORNERS_OUTSIDE)
+    )
+    x, y = np.rint(corners).astype(int).T
+    is_own = inside[y, x] > 0
+    if np.count_nonzero(is_own) < _MIN_INSIDE or np.count_nonzero(~is_own) < _MIN_OUTSIDE:
         return None
     motion, inliers = cv2.estimateAffinePartial2D(
-        other, other_before, method=cv2.RANSAC, ransacReprojThreshold=_INLIER_DISTANCE
+        corners[~is_own], corners_before[~is_own], method=cv2.RANSAC, ransacReprojThreshold=_INLIER_DISTANCE
     )
     if motion is None or inliers.mean() < _MIN_INLIERS:
         return None
-    expected = own @ motion[:, :2].T + motion[:, 2]
-    return float(np.median(np.linalg.norm(own_before - expected, axis=1)) / (scale * longest))
+    expected = corners[is_own] @ motion[:, :2].T + motion[:, 2]
+    return float(np.median(np.linalg.norm(corners_before[is_own] - expected, axis=1)) / (scale * longest))
 
 
 def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
@@ -58,14 +61,19 @@ def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
     return scaled
 
 
-def _tracked(now: np.ndarray, before: np.ndarray, where: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Corners (n, 2) float32 pixel xy of an image, and where they were in another; `where` (h, w) uint8 is not 0."""
-    corners = cv2.goodFeaturesToTrack(now, count, _CORNER_QUALITY, _CORNER_DISTANCE, mask=where)
-    if corners is None:
+def _corners(image: np.ndarray, where: np.ndarray, count: int) -> list[np.ndarray]:
+    """At most so many corners of an image, (1, 2) float32 pixel xy each, where `where` (h, w) uint8 is not 0."""
+    corners = cv2.goodFeaturesToTrack(image, count, _CORNER_QUALITY, _CORNER_DISTANCE, mask=where)
+    return [] if corners is None else list(corners)
+
+
+def _tracked(now: np.ndarray, before: np.ndarray, corners: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Those of an image's corners that are found in another, (n, 2) float32 pixel xy in either."""
+    if not corners:
         return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
-    options = {"winSize": (_WINDOW, _WINDOW), "maxLevel": _LEVELS}
-    found, is_found, _ = cv2.calcOpticalFlowPyrLK(now, before, corners, None, **options)
+    start, options = np.stack(corners), {"winSize": (_WINDOW, _WINDOW), "maxLevel": _LEVELS}
+    found, is_found, _ = cv2.calcOpticalFlowPyrLK(now, before, start, None, **options)
     back, is_back, _ = cv2.calcOpticalFlowPyrLK(before, now, found, None, **options)
     is_good = (is_found & is_back).ravel().astype(bool)
-    is_good &= np.linalg.norm((back - corners)[:, 0], axis=1) < _MAX_ROUND_TRIP
-    return corners[is_good, 0], found[is_good, 0]
+    is_good &= np.linalg.norm((back - start)[:, 0], axis=1) < _MAX_ROUND_TRIP
+    return start[is_good, 0], found[is_good, 0]
