@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from marked_tables import between_markers, table
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
-from sampt_ros.evaluation.benchmark import Case, measure
 from sampt_ros.evaluation.oracle import OracleSegmenter, OracleTracker
+from sampt_ros.evaluation.speed.benchmark import Case, measure
 from sampt_ros.evaluation.synthetic_scene import Scene, Size
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.segmenters import build_segmenter
@@ -39,7 +40,7 @@ from sampt_ros.utils.machine import machine
 from sampt_ros.utils.stage_timer import StageClock
 from sampt_ros.weights.loading import random_weights
 
-_BEGIN, _END = "<!-- benchmarks/gpu.py begins -->", "<!-- benchmarks/gpu.py ends -->"
+_NAME = "benchmarks/gpu.py"
 _STAGES = ("encoding", "tracking", "decoding")
 
 VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {  # Name in the table -> preset, and changes to it.
@@ -112,10 +113,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             gc.collect()
             torch.cuda.empty_cache()
     command = shlex.join(["python", "benchmarks/gpu.py", *(sys.argv[1:] if arguments is None else arguments)])
-    text = f"{machine()}, torch {torch.__version__}:\n\n    {command}\n\n{table(rows)}"
+    cells = table(_HEADINGS, map(_cells, rows))
+    text = f"{machine()}, torch {torch.__version__}:\n\n    {command}\n\n{cells}"
     print(text)
     if parsed.write:
-        parsed.write.write_text(between_markers(parsed.write.read_text(), text))
+        parsed.write.write_text(between_markers(parsed.write.read_text(), _NAME, text))
     return int(failed > 0)
 
 
@@ -251,21 +253,6 @@ def _cells(row: Row) -> list[str]:
 
 def _line(row: Row) -> str:
     return ", ".join(f"{heading} {cell}" for heading, cell in zip(_HEADINGS, _cells(row)))
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The rows as Markdown."""
-    lines = [_HEADINGS, ["---"] * len(_HEADINGS), *map(_cells, rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def between_markers(document: str, text: str) -> str:
-    """A document with `text` in place of what is between its markers; raises ValueError if it has none."""
-    before, begin, rest = document.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"expected the lines {_BEGIN} and {_END}")
-    return f"{before}{_BEGIN}\n\n{text}\n\n{_END}{after}"
 
 
 def _names(text: str) -> list[str]:

@@ -70,6 +70,7 @@ ROS_WHEELS = {
 MODULES = {
     "numpy": "numpy",
     "cv2": "opencv-python-headless",  # the same module as opencv-python, for machines without a display's libraries
+    "onnxruntime": "onnxruntime",
     "PIL": "pillow",
     "pooch": "pooch",
     "yaml": "pyyaml",

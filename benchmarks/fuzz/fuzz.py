@@ -114,7 +114,8 @@ class Trial:
                     return str(how), str(reason)
             except (EOFError, OSError):
                 self._process.join()
-                return "crashed", f"status {self._process.exitcode}: {self._errors.read_text()[-2000:]}"
+                printed = self._errors.read_text(errors="replace")  # libraries also print what is no text
+                return "crashed", f"status {self._process.exitcode}: {printed[-2000:]}"
             if self._computed() - before > computing or time.monotonic() - start > patience:
                 return "hung", f"after {time.monotonic() - start:.1f} s"
 

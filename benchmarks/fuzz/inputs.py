@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import pickle
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -33,7 +33,7 @@ from sampt_ros.io.masks import read_mask, read_masks
 from sampt_ros.io.query_points import read_query_points
 from sampt_ros.io.video import open_source, read_image
 from sampt_ros.messages.outputs import OUTPUTS
-from sampt_ros.segmenters.nano.weights import WEIGHTS, load_network
+from sampt_ros.segmenters.nano.weights import WEIGHTS, nano_weights
 from sampt_ros.streaming.tracked_frame import TrackedFrame
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights.loading import read_safetensors, read_weights
@@ -190,7 +190,7 @@ def checkpoints(random: Random, folder: Path) -> str:
         head = WEIGHTS.read_bytes()
         at = random.choice([0, 4, 8, random.randrange(1, 20000), random.randrange(len(head))])
         path.write_bytes(head[:at] + random.randbytes(random.randint(0, 9)) + head[at + random.randint(0, 9) :])
-        load_network(str(path))
+        nano_weights(str(path))
         return ""
     if name == "pickle":
         path = folder / "damaged.pth"
@@ -198,8 +198,12 @@ def checkpoints(random: Random, folder: Path) -> str:
     else:
         path = samples.copied(folder, name)
         redrawn(random, path)
-    read = read_safetensors if path.suffix == ".safetensors" else read_weights
-    found = read("test.checkpoint", str(path), "a model", expected)
+    found: Mapping[str, Any]
+    if path.suffix == ".safetensors":
+        arrays = {key: value.numpy() for key, value in expected.items()}
+        found = read_safetensors("test.checkpoint", str(path), "a model", arrays)
+    else:
+        found = read_weights("test.checkpoint", str(path), "a model", expected)
     assert {key: value.shape for key, value in found.items()} == {key: value.shape for key, value in expected.items()}
     return ""
 

@@ -35,6 +35,8 @@ from people import People
 from rclpy.executors import ExternalShutdownException
 from robot import DEMO, SHIFT, Findings, Robot
 
+from sampt_ros.ros.fastdds import enlarge_shared_memory
+
 START_TIMEOUT = 90.0  # seconds
 FLAT = 1.05, 30.0  # memory may grow by this factor and so many MiB
 SILENT = 240.0  # seconds without a mask, after which the node hangs
@@ -115,7 +117,7 @@ def stop(node: subprocess.Popen[bytes], found: Findings) -> None:
 def node_command(preset: str) -> list[str]:
     """What starts the node, with depth if that can be paired with images here."""
     topics = {"image": "/camera/image_raw", "camera_info": "/camera/camera_info", "depth": "/camera/depth"}
-    parameters = {"preset": preset, "tf_timeout": "2.0"}  # on a loaded machine transforms come late
+    parameters = {"preset": preset}
     if importlib.util.find_spec("message_filters") is not None:
         parameters |= {"use_depth": "true", "broadcast_tf": "true"}
     remappings = [part for name, topic in topics.items() for part in ("-r", f"{name}:={topic}")]
@@ -134,6 +136,8 @@ def main() -> None:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))  # apart from other robots on this network
     node = subprocess.Popen(node_command(options.preset), start_new_session=True, cwd=DEMO)
+    # As a camera's driver has to be started: its images would drown transforms in the network, seconds of them.
+    enlarge_shared_memory()
     rclpy.init()
     robot = Robot()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 _SUFFIXES = (".mcap", ".db3")
 _PACKED_SUFFIXES = (".zstd", ".zst")
+_NUMBERED = re.compile(r"(.*_)(\d{1,4})(\.[a-z].*)")  # How a recorder names the files of a bag that it splits.
 _FORM = "expected a ROS 2 bag, a folder with .mcap or .db3 files, or one such file"
 _MAGICS = {mcap_file.MAGIC: MCAP, sqlite_file.MAGIC: SQLITE, ZSTD_MAGIC: ZSTD}
 _ROS1 = b"#ROSBAG V"
@@ -69,7 +71,8 @@ def find_files(path: Path, tell: Callable[[str], None]) -> BagFiles:
         there = [file for file in sorted(path.iterdir(), key=natural_key) if _is_storage(file)]
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
-    files = _named(path, metadata, there, tell) if metadata else _without_unpacked(there)
+    there = there or _by_content(path, tell)
+    files = _named(path, metadata, there, tell) if metadata else _without_metadata(there, tell)
     usable = [file for file in files if _is_usable(file, tell, only=len(files) == 1)]
     if not usable:
         raise SourceError(f"{_FORM}; got {str(path)!r}{_what_is_there(path, files)}")
@@ -141,13 +144,43 @@ def _topic(part: Any) -> Topic:
 
 def _is_storage(file: Path) -> bool:
     """Whether a file's name is that of a storage file, compressed or not."""
-    suffixes = file.suffixes[:-1] if file.suffix in _PACKED_SUFFIXES else file.suffixes
-    return suffixes[-1:] != [] and suffixes[-1] in _SUFFIXES and file.is_file()
+    name = file.name.lower()
+    for suffix in _PACKED_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name.endswith(_SUFFIXES) and file.is_file()
+
+
+def _by_content(folder: Path, tell: Callable[[str], None]) -> list[Path]:
+    """The storage files of a folder in which none is named as one, such as bag.mcap.part, which is told."""
+    found = []
+    for file in sorted(folder.iterdir(), key=natural_key):
+        try:
+            if file.is_file() and kind(file) in (MCAP, SQLITE):
+                found.append(file)
+        except SourceError:
+            continue
+    if found:
+        tell(f"{folder}: {_listed([file.name for file in found])} is read, though not named as a file of a bag")
+    return found
 
 
 def _log_of(path: Path) -> bool:
     log = path.with_name(path.name + sqlite_file.LOG)
     return log.is_file() and log.stat().st_size > 0
+
+
+def _without_metadata(files: Sequence[Path], tell: Callable[[str], None]) -> list[Path]:
+    """The files of a bag that has no metadata; a gap in the numbers that a recorder gives to its files is told."""
+    files = _without_unpacked(files)
+    matches = [match for file in files if (match := _NUMBERED.fullmatch(file.name))]
+    forms = {(match[1], match[3]) for match in matches}
+    if len(matches) == len(files) > 1 and len(forms) == 1:
+        ((before, after),) = forms
+        numbers = {int(match[2]) for match in matches}
+        missing = [f"{before}{number}{after}" for number in range(max(numbers)) if number not in numbers]
+        if missing:
+            tell(f"{files[0].parent}: {_listed(missing)} is missing, by the numbers of the files that are there")
+    return files
 
 
 def _without_unpacked(files: Sequence[Path]) -> list[Path]:
@@ -163,7 +196,7 @@ def _named(folder: Path, metadata: Metadata, there: Sequence[Path], tell: Callab
     missing = [file.name for file in named if not file.is_file()]
     if missing and not found and there:
         tell(f"{folder}: the files beside {METADATA} are read, as {_listed(missing)}, which it names, cannot be found")
-        return _without_unpacked(there)
+        return _without_metadata(there, tell)
     if missing:
         lost = sum(metadata.counts[name] for name in missing) if metadata.counts.keys() >= set(missing) else None
         tell(f"{folder}: {_listed(missing)} is missing" + ("" if lost is None else f", with {lost} messages"))

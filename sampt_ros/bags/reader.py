@@ -93,9 +93,12 @@ class BagReader:
             try:
                 what = kind(unpacked)
             except SourceError as error:
+                reason = str(error).replace(str(unpacked), "what is in it")
+                if not unpacked.stat().st_size:
+                    reason = "it is empty, or cut off or damaged before its first part can be decompressed"
                 if only:
-                    raise SourceError(f"{path}, decompressed: {error}") from None
-                self._tell(f"{path.name} is not read; decompressed: {error}")
+                    raise SourceError(f"cannot read {path}: {reason}") from None
+                self._tell(f"{path.name} is not read: {reason}")
                 return ""
 
         def tell(text: str) -> None:

@@ -96,17 +96,18 @@ def _core() -> Iterator[Check]:
         ("cv2", "opencv-python-headless"),
         ("yaml", "pyyaml"),
         ("tqdm", "tqdm"),
-        ("torch", "torch torchvision"),
         ("safetensors", "safetensors"),
+        ("onnxruntime", "onnxruntime"),
     ):
         yield _module(group, module, f"pip install {package}", required=True)
     yield _module(group, "threadpoolctl", "pip install threadpoolctl, so that NumPy leaves its cores to the networks")
-    if _is_installed("torch"):
-        yield _gpu(group)
 
 
 def _networks() -> Iterator[Check]:
-    group = "Presets with published weights"
+    group = "GPU, and presets with published weights"
+    yield _module(group, "torch", "pip install torch torchvision")
+    if _is_installed("torch"):
+        yield _gpu(group)
     yield _module(group, "pooch", "pip install pooch")
     yield _module(group, "torchvision", "pip install torchvision")
     yield _module(group, "segment_anything", "pip install segment-anything")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from sampt_ros.cli import bag, benchmark, doctor, evaluate, models, track
 from sampt_ros.errors import SamPtError
 from sampt_ros.utils.allocator import use_one_arena
+from sampt_ros.utils.cpu_threads import do_not_spin
 
 _ERROR, _INTERRUPTED, _TERMINATED = 2, 130, 143  # exit statuses
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `sampt` with these arguments (default: the command line's) and return its exit status."""
     if arguments is None:  # The process is the command's own.
         use_one_arena()
+        do_not_spin()
     parsed = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     if parsed.verbose:

@@ -370,6 +370,12 @@ class SamPtConfig(Section):
     device: str = option(
         "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")
     )
+    cpu_threads: int = option(
+        0,
+        "Number of threads that a network computes on where it runs on a CPU; 0: half of the cores, but 2 to 4",
+        minimum=0,
+        maximum=256,
+    )
     seed: int = option(
         0,
         "Seed of the random numbers that query points are drawn with; runs with the same seed repeat exactly",

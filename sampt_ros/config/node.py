@@ -68,6 +68,11 @@ class NodeConfig(Section):
         maximum=60,
         live=True,
     )
+    shed_load: bool = option(
+        True,
+        "Whether the node works less on each frame, step by step, while frames take longer than the camera's period",
+        live=True,
+    )
     broadcast_tf: bool = option(
         False, "Whether every object's pose is broadcast on TF, as the frame sampt/object_ID", live=True
     )

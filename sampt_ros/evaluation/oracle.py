@@ -38,6 +38,7 @@ class OracleSegmenter(Segmenter[tuple[int, Any], Any]):
 
     def __init__(self, segmenter: Segmenter[Any, Any]) -> None:
         self.remembers, self.at_once, self.asynchronous = segmenter.remembers, segmenter.at_once, segmenter.asynchronous
+        self.adapts_detail = segmenter.adapts_detail
         self._segmenter = segmenter
 
     def encode(self, frame: Frame) -> tuple[int, Any]:
@@ -123,6 +124,7 @@ class OracleTracker(PointTracker):
 
     def __init__(self, tracker: PointTracker) -> None:
         self._tracker = tracker
+        self.carries_masks = tracker.carries_masks
         # Point id -> the number of its object, and the point's (x, y) from the middle of that object, in pixels.
         self._anchors: dict[int, tuple[int, np.ndarray]] = {}
 

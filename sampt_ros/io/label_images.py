@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.palette import object_color
@@ -14,7 +15,11 @@ from sampt_ros.io.palette import object_color
 HIGHEST = 65535  # The largest label.
 
 _PALETTE = [0, 0, 0, *(value for label in range(1, 256) for value in object_color(label))]
+_log = logging.getLogger(__name__)
+
 _LOSSY = ("JPEG", "MPO", "WEBP")
+_LOSSLESS_WEBP = b"VP8L"  # The name of the chunk that holds such an image, near the file's beginning.
+_STACKS = ("TIFF", "GIF")  # Formats in which several images in a file are several masks, most likely.
 _OTHER_COLORS = ("CMYK", "YCbCr", "LAB", "HSV")
 _TINT = 32  # Channels of a compressed image that differ no more than this were grey before compression.
 _OPAQUE = 128  # Pixels with at least this alpha are opaque.
@@ -55,14 +60,19 @@ def read_pixels(path: Path) -> Pixels:
     """The palette indices, grey values or colours in an image file; raises SourceError if it cannot be read."""
     try:
         with Image.open(path) as image:
-            is_lossy = image.format in _LOSSY
-            values = np.asarray(image.convert("RGB") if image.mode in _OTHER_COLORS or _is_negative(image) else image)
+            is_lossy = image.format in _LOSSY and not _is_lossless_webp(path)
+            count = getattr(image, "n_frames", 1) if image.format in _STACKS else 1
+            upright = ImageOps.exif_transpose(image)  # as OpenCV reads the frames
+            is_color = upright.mode in _OTHER_COLORS or _is_shuffled(upright)
+            values = np.asarray(upright.convert("RGB") if is_color else upright)
     except UnidentifiedImageError:
         raise SourceError(f"cannot read {path}: not an image file, or a broken one") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # Pillow raises SyntaxError for a broken PNG.
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    alpha = None
+    if count > 1:
+        _log.warning("%s holds %d images: the first one is read", path, count)
+    alpha, has_colors = None, values.ndim == 3 and values.shape[2] > 2
     if values.ndim == 3 and values.shape[2] in (2, 4):
         opaque = values[..., -1] >= _OPAQUE
         alpha = opaque if opaque.any() and not opaque.all() else None
@@ -70,8 +80,9 @@ def read_pixels(path: Path) -> Pixels:
     if values.ndim == 3 and np.ptp(values, axis=2).max() <= (_TINT if is_lossy else 0):
         values = values[..., values.shape[2] // 2]  # The only channel of grey, the green one of colours.
     if alpha is not None and values.ndim == 2:
-        # A shape on a transparent background is the object, whether it is black or white.
-        values = np.where(alpha, values if values[alpha].any() else _WHITE, 0).astype(values.dtype)
+        # A shape of one colour on a transparent background is the object, whether it is black, grey or white.
+        is_shape = not values[alpha].any() or (has_colors and np.ptp(values[alpha]) == 0)
+        values = np.where(alpha, _WHITE if is_shape else values, 0).astype(values.dtype)
     return Pixels(values, alpha, is_lossy)
 
 
@@ -100,11 +111,19 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
         raise SourceError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _is_negative(image: Image.Image) -> bool:
-    """Whether a palette's first colour is light and another one is black, so that its indices are no labels (GIF)."""
+def _is_lossless_webp(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _LOSSLESS_WEBP in file.read(64)
+
+
+def _is_shuffled(image: Image.Image) -> bool:
+    """Whether a palette's first colour is not black and another one is, so that its indices are no labels.
+
+    Programs that make a palette of an image's colours put them in an order of their own.
+    """
     if image.mode != "P":
         return False
     colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     used = np.unique(np.asarray(image))
     used = used[used < len(colors)]
-    return len(colors) > 0 and colors[0].mean() >= _WHITE / 2 and bool((colors[used] == 0).all(axis=1).any())
+    return len(colors) > 0 and bool(colors[0].any()) and bool((colors[used] == 0).all(axis=1).any())

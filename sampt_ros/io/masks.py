@@ -121,6 +121,8 @@ def _by_value(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
         # In a mask with soft edges, shades of grey cover no areas, and not most of the image.
         is_edge = np.isin(labels, shades)
         ids, is_clear = found[:0], not np.isin(shades, areas).any() and is_edge.mean() < 0.5
+    if not is_clear and pixels.alpha is not None:
+        return {FIRST_OBJECT: pixels.alpha}
     if not is_clear:
         raise _unclear(f"{len(found)} different values from {found[0]} to {found[-1]}", path)
     return {int(label): labels == label for label in ids} or {FIRST_OBJECT: labels > full / 2}

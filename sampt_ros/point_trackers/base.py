@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import cv2
 import numpy as np
 
 from sampt_ros.data_types import Frame
+
+_MIN_FOR_SIMILARITY = 4  # Of fewer points the common motion is a translation.
+_REPROJECTION_ERROR = 3.0  # Pixels that a point may be off the common motion to agree with it.
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,12 @@ class Tracks:
 
 
 class PointTracker(ABC):
-    """Follows points through a stream of frames; all points of all objects move in one call."""
+    """Follows points through a stream of frames; all points of all objects move in one call.
+
+    carries_masks  whether `propagate_mask` moves masks
+    """
+
+    carries_masks = False
 
     @abstractmethod
     def reset(self) -> None:
@@ -115,6 +124,26 @@ class FrameToFrameTracker(PointTracker):
         if len(tracks) == 0:
             return tracks
         return Tracks(tracks.id, *self.move(tracks.xy, previous, current))
+
+
+def moved_by_points(mask: np.ndarray, start: np.ndarray, moved: np.ndarray) -> np.ndarray | None:
+    """A mask (H, W) float32 moved as most points agree that were at `start` and are at `moved`; None if they do not.
+
+    start, moved: (n, 2) float32 pixel xy, n >= 1. Of few points the motion is a translation, of more a similarity
+    transform.
+    """
+    if len(start) < _MIN_FOR_SIMILARITY:
+        shift = np.median(moved - start, axis=0)
+        motion = np.array([(1, 0, shift[0]), (0, 1, shift[1])], np.float32)
+    else:
+        cv2.setRNGSeed(0)  # RANSAC draws from OpenCV's global generator.
+        motion, _ = cv2.estimateAffinePartial2D(
+            start, moved, method=cv2.RANSAC, ransacReprojThreshold=_REPROJECTION_ERROR
+        )
+    if motion is None:
+        return None
+    propagated: np.ndarray = cv2.warpAffine(mask, motion, mask.shape[::-1])
+    return propagated
 
 
 def inside(xy: np.ndarray, frame: Frame) -> np.ndarray:

@@ -21,6 +21,8 @@ class DenseFlowTracker(FrameToFrameTracker):
     A method implements `flow_input` and `flow`.
     """
 
+    carries_masks = True
+
     def __init__(self, size: int, carry_size: int, max_error: float) -> None:
         """Set the sizes that flow is computed at.
 

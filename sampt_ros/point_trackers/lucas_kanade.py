@@ -7,15 +7,16 @@ import numpy as np
 
 from sampt_ros.config.core import LucasKanadeConfig
 from sampt_ros.data_types import Frame
-from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
+from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, moved_by_points, round_trip_visibility
 
 _MAX_CORNERS = 100  # A mask is moved by at most so many corners in it ...
 _MIN_CORNERS = 4  # ... and not at all by fewer than this.
-_REPROJECTION_ERROR = 3.0  # Pixels that a corner may be off the common motion to agree with it.
 
 
 class LucasKanade(FrameToFrameTracker):
     """Moves all points by one call forward and one back, and a mask by the common motion of the corners in it."""
+
+    carries_masks = True
 
     def __init__(self, config: LucasKanadeConfig | None = None) -> None:
         self._config = config or LucasKanadeConfig()
@@ -39,8 +40,5 @@ class LucasKanade(FrameToFrameTracker):
         moved, visible, _ = self.move(start, previous, current)
         if np.count_nonzero(visible) < _MIN_CORNERS:
             return mask
-        cv2.setRNGSeed(0)  # RANSAC draws from OpenCV's global generator.
-        motion, _ = cv2.estimateAffinePartial2D(
-            start[visible], moved[visible], method=cv2.RANSAC, ransacReprojThreshold=_REPROJECTION_ERROR
-        )
-        return mask if motion is None else cv2.warpAffine(mask, motion, mask.shape[::-1])
+        propagated = moved_by_points(mask, start[visible], moved[visible])
+        return mask if propagated is None else propagated

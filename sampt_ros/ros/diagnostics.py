@@ -18,6 +18,7 @@ from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
 from sampt_ros.ros.qos import OVERRIDABLE
 from sampt_ros.streaming.failures import Log
+from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.utils.log_once import kind_of
@@ -31,7 +32,8 @@ class Condition:
     """How a node is.
 
     failure      why the last transition failed; empty if it did not
-    is_active, is_paused  whether it listens, and whether it ignores the images that it hears
+    worker       while it is active
+    is_paused    whether it ignores the images that it hears
     image_topic  where it listens to images
     stream       while it is configured
     depth        while it listens to depth; no_depth: why it does not, though it is asked to
@@ -40,13 +42,18 @@ class Condition:
 
     options: NodeConfig
     failure: str = ""
-    is_active: bool = False
+    worker: Worker | None = None
     is_paused: bool = False
     image_topic: str = ""
     stream: Stream | None = None
     depth: DepthSync | None = None
     no_depth: str = ""
     has_tf: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it listens and works."""
+        return self.worker is not None and self.worker.is_alive
 
 
 class Diagnostics:
@@ -65,7 +72,7 @@ class Diagnostics:
         objects = newest.objects if newest else ()
         level, message = self._health(now, len(objects))
         states = {f"object {item.id}": f"{item.state.name}, score {item.score:.2f}, {item.area} px" for item in objects}
-        values = self._statistics.summary() | _depth_summary(now) | device_memory() | states
+        values = self._statistics.summary() | _effort_summary(now) | _depth_summary(now) | device_memory() | states
         name = self._node.get_fully_qualified_name().strip("/")  # that of another camera's node is another one
         status = conversions.diagnostic_status(f"{name}: stream", level, message, values)
         status.hardware_id = now.image_topic
@@ -85,7 +92,7 @@ class Diagnostics:
         troubles = [*self._clock_trouble(), *self._depth_trouble(now), *_broadcast_trouble(now)]
         self._tell(troubles)
         level = DiagnosticStatus.OK if well and not troubles else DiagnosticStatus.WARN
-        return level, "; ".join([message, *troubles])
+        return level, "; ".join([message, *_lesser_effort(now), *troubles])
 
     def _tell(self, troubles: list[str]) -> None:
         """Tell in the log what is wrong for a while; again only if it was well in between."""
@@ -141,6 +148,23 @@ def _never_pairs(topic: str, apart: float, slop: float) -> str:
     if apart <= slop:
         return f"depth on {topic} comes more than two frames after its images"
     return f"depth on {topic} is {apart:.3f} s or more apart from every image, and depth_slop is {slop:g} s"
+
+
+def _lesser_effort(now: Condition) -> Iterator[str]:
+    """With how little effort frames are tracked, if it is not the full one."""
+    if now.worker is not None and now.stream is not None and now.worker.load.step:
+        yield f"with {now.stream.session.sam_pt.effort}, as frames take long"
+
+
+def _effort_summary(now: Condition) -> dict[str, str]:
+    if now.worker is None or now.stream is None:
+        return {}
+    load, sam_pt = now.worker.load, now.stream.session.sam_pt
+    measured = "" if load.load is None else f"{load.load:.2f}"
+    return {
+        "effort": f"step {load.step} of {len(sam_pt.efforts) - 1}: {sam_pt.effort}",
+        "load (time for a frame / camera's period)": measured or "not measured yet",
+    }
 
 
 def _depth_summary(now: Condition) -> dict[str, str]:

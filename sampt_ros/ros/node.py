@@ -40,11 +40,11 @@ from sampt_ros.srv import Query
 from sampt_ros.streaming.clicks import NoTransforms
 from sampt_ros.streaming.depth_queue import LiveWaiting
 from sampt_ros.streaming.failures import Attempt, Failures
-from sampt_ros.streaming.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
-from sampt_ros.streaming.worker import Worker
 from sampt_ros.tracking.sam_pt import SamPt
 
 _CLASSES = {
@@ -168,6 +168,8 @@ class SamptNode(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        if self._tf is not None:
+            self._tf.stop()
         self._depth_sync = None
         if self._stream is None:
             return
@@ -238,12 +240,11 @@ class SamptNode(LifecycleNode):
     def _listen_to_tf(self, stream: Stream) -> None:
         if self._tf is None:
             try:
-                self._tf = TfTransforms(self)
+                self._tf = TfTransforms(self, self._log)
             except ImportError:
                 self._log.info("tf2_ros is not installed: 3D clicks in the camera's frame only, no broadcasts")
                 return
-        elif stream.clicks.transforms is not self._tf:
-            self._tf.clear()  # A stream that is new knows nothing of the time that these transforms are of.
+        self._tf.listen()
         stream.clicks.transforms = self._tf
 
     # --- what comes in; all but the storing is left to the worker ---
@@ -364,7 +365,7 @@ class SamptNode(LifecycleNode):
             Condition(
                 self._settings.node,
                 self._trouble,
-                is_active=self._worker is not None and self._worker.is_alive,
+                worker=self._worker,
                 is_paused=self._paused,
                 image_topic=self._image_topic,
                 stream=self._stream,

@@ -11,6 +11,7 @@ from rclpy.executors import ExternalShutdownException
 
 from sampt_ros.ros.fastdds import enlarge_shared_memory
 from sampt_ros.utils.allocator import use_one_arena
+from sampt_ros.utils.cpu_threads import do_not_spin
 
 
 @contextmanager
@@ -18,6 +19,7 @@ def ros(args: Sequence[str] | None) -> Iterator[None]:
     """ROS is there inside; SIGINT or SIGTERM ends what is inside, which may still clean up after itself."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the start script had it end the process at once
     use_one_arena()
+    do_not_spin()
     enlarge_shared_memory()
     try:
         rclpy.init(args=args)

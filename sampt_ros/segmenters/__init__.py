@@ -8,6 +8,7 @@ from typing import Any
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.base import Segmenter
+from sampt_ros.utils.cpu_threads import thread_count
 
 
 def _sam(config: SamPtConfig) -> Segmenter[Any, Any]:
@@ -29,9 +30,11 @@ def _mobile_sam(config: SamPtConfig) -> Segmenter[Any, Any]:
 
 
 def _nano(config: SamPtConfig) -> Segmenter[Any, Any]:
+    from sampt_ros.segmenters.nano.backend import build_backend
     from sampt_ros.segmenters.nano.segmenter import Nano
 
-    return Nano(config.nano, config.device)
+    threads = thread_count(config.cpu_threads)
+    return Nano(config.nano, build_backend(config.nano.checkpoint, config.device, threads))
 
 
 def _grabcut(config: SamPtConfig) -> Segmenter[Any, Any]:

@@ -35,6 +35,8 @@ class Prompts(Generic[Memory]):
               object has none; None: no mask prompts
     memories  what the segmenter remembers of each object, as `Segmenter.remember` gave it, or None; empty: nothing
               is remembered of any
+    detail    share of the usual pixels, over 0 and at most 1, that objects with a mask prompt are looked at with; a
+              segmenter that does not adapt it looks at all
     """
 
     xy: np.ndarray
@@ -42,6 +44,7 @@ class Prompts(Generic[Memory]):
     boxes: Array | None = None
     logits: Array | None = None
     memories: Sequence[Memory | None] = ()
+    detail: float = 1.0
 
     @classmethod
     def pack(
@@ -51,6 +54,7 @@ class Prompts(Generic[Memory]):
         boxes: Array | None = None,
         logits: Array | None = None,
         memories: Sequence[Memory | None] = (),
+        detail: float = 1.0,
     ) -> Prompts[Memory]:
         """Prompts from B arrays (n, 2) of positive points and B arrays of negative ones, pixels."""
         points = [np.concatenate(pair) for pair in zip(positive, negative)]
@@ -61,7 +65,7 @@ class Prompts(Generic[Memory]):
             xy[row, : len(own)] = own
             labels[row, : len(on_object)] = POSITIVE
             labels[row, len(on_object) : len(own)] = NEGATIVE
-        return cls(xy, labels, boxes, logits, memories)
+        return cls(xy, labels, boxes, logits, memories, detail)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -153,11 +157,13 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     remembers     whether `remember` does anything; what it returns comes back in `Prompts.memories`
     at_once       how many objects are decoded fastest in one batch; None: all
     asynchronous  whether `encode` returns at once, while a GPU goes on to compute the embedding
+    adapts_detail whether it is faster where `Prompts.detail` is less
     """
 
     remembers = False
     at_once: int | None = None
     asynchronous = False
+    adapts_detail = False
 
     @abstractmethod
     def encode(self, frame: Frame) -> Embedding:

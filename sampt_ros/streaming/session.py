@@ -11,7 +11,7 @@ import numpy as np
 
 from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult, check_image
 from sampt_ros.errors import QueryError
-from sampt_ros.streaming.continuity import Change, Continuity
+from sampt_ros.streaming.continuity import Change, Continuity, Objects
 from sampt_ros.streaming.requests import Action, Answer, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -87,9 +87,14 @@ class Session:
         Raises FrameError if the frame cannot be used; then it is as if it had never come.
         """
         change = self._continuity.check(stamp_ns, check_image(image).shape)
-        if change is not None and change.drops_objects:
+        if change is None or change.objects is Objects.KEPT:
+            return change
+        if change.objects is Objects.DROPPED:
             self.sam_pt.forget()
-            self._forget_frames()
+        elif self.has_images and (dropped := self.sam_pt.look_again()):
+            names = ", ".join(map(str, dropped))
+            change = replace(change, news=f"{change.news}; dropped, as their looks are not known yet: {names}")
+        self._forget_frames()
         return change
 
     def step(self, stamp_ns: int, image: np.ndarray) -> FrameResult:

@@ -226,8 +226,10 @@ class Stream:
         return answer
 
     def _look_again(self) -> None:
-        """Look for what is known from pictures, since all objects were dropped."""
-        for reference in self._references.values():
+        """Look for what is known from pictures, where its object was dropped."""
+        for name, reference in self._references.items():
+            if name in self.session.sam_pt.object_ids:
+                continue
             with self.failures.query("a reference is not looked for again"):
                 self.failures.log.info(self.session.refer(reference).text)
 
@@ -262,7 +264,6 @@ class Stream:
         self.clicks.frame_id = getattr(event.header, "frame_id", "")
         if change is None:
             return
-        self.failures.log.warning(change.news)
+        self.failures.log.repeated(change.news)  # a recording of a second may loop for ever
         self.clicks.transforms.clear()
-        if change.drops_objects:
-            self._look_again()
+        self._look_again()

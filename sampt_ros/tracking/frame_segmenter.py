@@ -44,8 +44,18 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         """Whether `encode` returns at once, while a GPU goes on to compute the embedding."""
         return self._segmenter.asynchronous
 
+    @property
+    def adapts_detail(self) -> bool:
+        """Whether `masks` is faster with less detail."""
+        return self._segmenter.adapts_detail
+
     def masks(
-        self, frame: Frame, prompts: Sequence[ObjectPrompt[Memory]], refinements: int, ambiguous: bool = False
+        self,
+        frame: Frame,
+        prompts: Sequence[ObjectPrompt[Memory]],
+        refinements: int,
+        ambiguous: bool = False,
+        detail: float = 1.0,
     ) -> list[tuple[np.ndarray, float]]:
         """(mask (H, W) bool, predicted IoU) of B >= 1 objects; see mask_decoding.segment."""
         embedding = self.encode(frame)
@@ -54,7 +64,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         for first in range(0, len(prompts), at_once):
             batch = prompts[first : first + at_once]
             with self.saving_memory(len(batch)):
-                decoded = segment(self._segmenter, embedding, batch, refinements, ambiguous)
+                decoded = segment(self._segmenter, embedding, batch, refinements, ambiguous, detail)
                 masks, scores = decoded.results()
                 # Copies, as whoever keeps one mask would else keep the whole batch.
                 found += ((mask.copy(), score) for mask, score in zip(masks, scores.tolist()))

@@ -43,24 +43,27 @@ def segment(
     objects: Sequence[ObjectPrompt[Memory]],
     refinements: int,
     ambiguous: bool = False,
+    detail: float = 1.0,
 ) -> Decoded:
     """Masks of B >= 1 objects, all in one decoder batch per pass.
 
     refinements: passes after the first ones that add the box of the current mask
     ambiguous: the prompt is a single click; see Segmenter.decode
+    detail: share of the usual pixels that is looked at; see Prompts.detail
     """
     # Positive pass; an object with no negative points of its own gets everything at once instead.
     twice = [row for row, prompt in enumerate(objects) if len(prompt.own_negative)]
-    first = _pack(segmenter, embedding, [_positive_only(p) if len(p.own_negative) else p for p in objects])
+    first = _pack(segmenter, embedding, [_positive_only(p) if len(p.own_negative) else p for p in objects], detail)
     decoded = segmenter.decode(embedding, first, ambiguous)
 
     # Full pass: all points, and the first pass's mask. The propagated masks have done their part.
     objects = [replace(prompt, mask=None) for prompt in objects]
-    prompts = _pack(segmenter, embedding, objects)
+    prompts = _pack(segmenter, embedding, objects, detail)
     if len(twice) == len(objects):
         decoded = segmenter.decode(embedding, replace(prompts, logits=decoded.logits))
     elif twice:
-        full = replace(_pack(segmenter, embedding, [objects[row] for row in twice]), logits=decoded.logits_of(twice))
+        full = _pack(segmenter, embedding, [objects[row] for row in twice], detail)
+        full = replace(full, logits=decoded.logits_of(twice))
         decoded = decoded.updated(twice, segmenter.decode(embedding, full))
 
     # Refinement: all points, the current mask, and its box.
@@ -72,7 +75,10 @@ def _positive_only(prompt: ObjectPrompt[Memory]) -> ObjectPrompt[Memory]:
 
 
 def _pack(
-    segmenter: Segmenter[Embedding, Memory], embedding: Embedding, objects: Sequence[ObjectPrompt[Memory]]
+    segmenter: Segmenter[Embedding, Memory],
+    embedding: Embedding,
+    objects: Sequence[ObjectPrompt[Memory]],
+    detail: float,
 ) -> Prompts[Memory]:
     """One batch from many objects' prompts."""
     boxes = None
@@ -87,4 +93,5 @@ def _pack(
         boxes,
         logits,
         [prompt.memory for prompt in objects],
+        detail,
     )

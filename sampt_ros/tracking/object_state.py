@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, Points
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.reacquisition.drift import ObjectLooks
@@ -43,6 +46,26 @@ class TrackedObject:
     looks: ObjectLooks = field(default_factory=ObjectLooks)
     reacquisition: Reacquisition | None = None
 
+    @classmethod
+    def new(cls, object_id: int, points: Points, frame: Frame, lookback: int, started_area: int = 0) -> TrackedObject:
+        """An object without a mask on `frame`.
+
+        lookback      how many of its accepted masks are kept
+        started_area  pixels of the mask it starts with
+        """
+        result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
+        return cls(object_id, points, MaskHistory(started_area, frame.index, deque(maxlen=lookback)), None, result)
+
+    def result_on(self, frame: Frame, state: ObjectState, score: float, mask: np.ndarray | None = None) -> ObjectResult:
+        """What a frame says of it; without a mask (H, W) bool, an empty one."""
+        return ObjectResult(self.id, state, score, np.zeros(frame.size, bool) if mask is None else mask, self.points)
+
+    def lose_place(self) -> None:
+        """Forget where it was, but not what it looked like."""
+        self.points, self.clicked_ids, self.propagated_mask = Points.none(), frozenset(), None
+        self.history.accepted.clear()
+        self.looks = self.looks.lost()
+
     @property
     def has_visible_point(self) -> bool:
         """Whether a positive point is visible on the newest frame."""
@@ -65,6 +88,27 @@ class TrackedObject:
         points = self.clicks if clicks_only else self.points
         positive, negative = points.visible_xy(POSITIVE), points.visible_xy(NEGATIVE)
         return ObjectPrompt(positive, negative, other_points, mask_prompt, memory=self.memory)
+
+    def take_propagated_mask(self) -> bool:
+        """Make the propagated mask the object's on the newest frame; False where there is none, or none to trust.
+
+        The last frame's mask must have been accepted, and a positive point must be visible.
+        """
+        if self.propagated_mask is None or not self.result.state.has_mask or not self.has_visible_point:
+            return False
+        mask = self.propagated_mask > 0.5
+        self.result = ObjectResult(self.id, ObjectState.TRACKING, self.result.score, mask, self.points)
+        return True
+
+    @contextmanager
+    def undone_on_error(self) -> Iterator[None]:
+        """Where an error ends what is inside, the object is as before."""
+        before = copy(self)
+        try:
+            yield
+        except Exception:
+            vars(self).update(vars(before))
+            raise
 
     def violated_clicks(self, mask: np.ndarray) -> int:
         """How many visible clicks a mask (H, W) bool contradicts: positive ones outside it, negative ones inside."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -22,19 +19,23 @@ from sampt_ros.point_trackers.base import PointTracker
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.tracking.click_masks import corrected_mask, first_mask
+from sampt_ros.tracking.effort import Effort, efforts
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
-from sampt_ros.tracking.point_set import TrackedPoints
+from sampt_ros.tracking.points.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
 from sampt_ros.tracking.reacquisition.drift import DriftWatch, ObjectLooks
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
-from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy
+from sampt_ros.tracking.reinit import AcceptedMask, build_reinit_policy
+from sampt_ros.utils.cpu_threads import on_cpu_threads
 from sampt_ros.utils.stage_timer import StageClock
 
+_NO_POINTS = Points.none()
 _REFERENCE = -(2**31)  # Index of the frame that a reference picture is.
 
 
+@on_cpu_threads("step", "add_object", "add_reference", "add_points")
 class SamPt:
     """Tracks any number of objects through a stream of frames: causal, in bounded memory.
 
@@ -44,6 +45,8 @@ class SamPt:
         result = sam_pt.step(next_image)     # result.labels == cup.id, result.mask, result.objects
 
     Not to be called from two threads at once.
+
+    effort  how much work goes into a frame from the next one on: all of it, unless one of `efforts` is set
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class SamPt:
         self._objects = ObjectTable()
         self._frames = FrameBuffer(max(2, self._policy.lookback))
         self._drift = DriftWatch(self._config, self._segmenter, self._frames)
+        self.effort = Effort()
         self.reset()
 
     def reset(self) -> None:
@@ -80,6 +84,19 @@ class SamPt:
         self._points.forget_all()
         self._search.reset()
 
+    def look_again(self) -> list[int]:
+        """Look for all objects in the whole image: the next frame does not follow from the last one.
+
+        Objects whose looks are not known yet cannot be found, and are forgotten. Returns their ids.
+        """
+        for object_id in (unknown := [tracked.id for tracked in self._objects if not self._search.is_known(tracked)]):
+            self.remove_object(object_id)
+        for tracked in self._objects:
+            self._lose(tracked)
+        self._points.forget_all()
+        self._search.cut(self._objects)
+        return unknown
+
     @property
     def config(self) -> SamPtConfig:
         """The configuration; assigning one that changes more than live parameters raises ConfigError."""
@@ -89,6 +106,12 @@ class SamPt:
     def config(self, config: SamPtConfig) -> None:
         require_live_change(self._config, config)
         self._config = self._points.config = self._drift.config = self._search.config = config
+
+    @property
+    def efforts(self) -> tuple[Effort, ...]:
+        """The full effort, and the lesser ones that can be set: each costs less than the one before, and accuracy."""
+        tracker, refinements = self._points.tracker, self._config.prompting.refinements
+        return efforts(self._segmenter.adapts_detail, refinements, tracker.carries_masks)
 
     @property
     def object_ids(self) -> list[int]:
@@ -101,24 +124,26 @@ class SamPt:
         image: (H, W, 3) uint8 RGB, of the same size as the frames before; it is kept, not copied, so do not write into
         it afterwards. Raises FrameError otherwise, and then nothing has changed.
 
-        Where a computation fails, its error is raised, and OutOfMemoryError where memory ran out: then less of it is
-        used from now on. No object has a mask on this frame then, and the next one can come.
+        Where a computation fails, its error is raised (OutOfMemoryError where memory ran out; less is used from then
+        on), and no object has a mask on this frame; the next one can come.
         """
         clock = StageClock()
         # The tracker moves all points of all objects to the new frame.
         frame = self._move_points(image, clock)
         objects = list(self._objects)
         try:
-            # The last accepted masks move along, if the tracker can do that.
+            # The last accepted masks move along if the tracker can do that; with less effort, some are the new masks.
             with clock("carrying"):
                 self._propagate_masks(objects, list(self._frames)[-2:])
+                runs = self.effort.runs_network(frame.index)
+                rest = [tracked for tracked in objects if runs or not tracked.take_propagated_mask()]
 
             # The image is encoded once; all objects with a visible point become masks in one batch.
             with clock("encoding"):
-                if any(tracked.has_visible_point for tracked in objects):
+                if any(tracked.has_visible_point for tracked in rest):
                     self._segmenter.encode(frame)
             with clock("decoding"):
-                self._segment(objects, frame)
+                self._segment(rest, frame)
 
             # Masks that have drifted onto something else are given up; lost objects are looked for in the whole image.
             with clock("reacquiring"):
@@ -131,7 +156,7 @@ class SamPt:
                 self._reinitialise(frame)
         except Exception:
             for tracked in objects:
-                tracked.result = self._result(tracked, ObjectState.UNCERTAIN, 0.0)
+                tracked.result = tracked.result_on(self._frames.newest, ObjectState.UNCERTAIN, 0.0)
             raise
         return result
 
@@ -142,10 +167,7 @@ class SamPt:
 
     @property
     def newest_result(self) -> FrameResult:
-        """What is known of the newest frame; where a computation failed, all objects are UNCERTAIN on it.
-
-        Raises QueryError before the first frame.
-        """
+        """The newest frame's result: all UNCERTAIN if a computation failed. Raises QueryError before any frame."""
         frame = self._frames.newest
         return FrameResult(frame.index, frame.size, tuple(tracked.result for tracked in self._objects))
 
@@ -177,10 +199,10 @@ class SamPt:
 
         clicked = self._points.new(query.positive, query.negative)
         points_now = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
-        tracked = self._new_object(object_id, points_now, frames[-1], started_area=int(started.sum()))
+        tracked = TrackedObject.new(object_id, points_now, frames[-1], self._policy.lookback, int(started.sum()))
         tracked.propagated_mask = started
         tracked.clicked_ids = frozenset(clicked.id.tolist())
-        with self._undone_on_error(tracked, points_now):
+        with tracked.undone_on_error(), self._points.forgotten_on_error(points_now):
             if len(frames) == 1:
                 self._accept_or_refuse(tracked, started, score)
             else:
@@ -205,7 +227,8 @@ class SamPt:
         seed = checked_mask(mask, check_image(image).shape[:2])
         object_id = self._objects.free_id(object_id, self._config.max_objects)
         picture = Frame(_REFERENCE, image)
-        tracked = self._new_object(object_id, Points.none(), self._frames.newest if self._frames else picture)
+        frame = self._frames.newest if self._frames else picture
+        tracked = TrackedObject.new(object_id, _NO_POINTS, frame, self._policy.lookback)
         tracked.reacquisition = self._search.from_reference(picture, seed)
         tracked.memory = self._segmenter.remember(picture, seed, None)
         self._put(tracked)
@@ -231,7 +254,7 @@ class SamPt:
         frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
-        with self._undone_on_error(tracked, added):
+        with tracked.undone_on_error(), self._points.forgotten_on_error(added):
             tracked.points = tracked.points + added
             tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
             self._correct(tracked, frames[-1])
@@ -245,27 +268,9 @@ class SamPt:
         self._points.forget(self._objects[object_id].points)
         del self._objects[object_id]
 
-    def _new_object(self, object_id: int, points: Points, frame: Frame, started_area: int = 0) -> TrackedObject:
-        """An object without a mask on `frame`, not tracked yet; started_area: pixels of the mask it starts with."""
-        result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
-        history = MaskHistory(started_area, frame.index, deque(maxlen=self._policy.lookback))
-        return TrackedObject(object_id, points, history, None, result)
-
-    @contextmanager
-    def _undone_on_error(self, tracked: TrackedObject, added: Points) -> Iterator[None]:
-        """Where an error ends what is inside, the object is as before, and its added points are forgotten."""
-        before = copy(tracked)
-        try:
-            yield
-        except Exception:
-            vars(tracked).update(vars(before))
-            self._points.forget(added)
-            raise
-
     def _put(self, tracked: TrackedObject) -> None:
         """Track an object, in place of any that had its id."""
-        replaced = self._objects.put(tracked)
-        if replaced is not None:
+        if (replaced := self._objects.put(tracked)) is not None:
             self._points.forget(replaced.points)
 
     def _move_points(self, image: np.ndarray, clock: StageClock) -> Frame:
@@ -273,7 +278,8 @@ class SamPt:
         frame = self._frames.next_frame(image)
         objects = list(self._objects)
         # Encode before points are tracked: a GPU then computes the embedding meanwhile, which objects will likely need.
-        if self._segmenter.asynchronous and any(tracked.has_visible_point for tracked in objects):
+        is_encoded = self._segmenter.asynchronous and self.effort.runs_network(frame.index)
+        if is_encoded and any(tracked.has_visible_point for tracked in objects):
             with clock("encoding"):
                 self._segmenter.encode(frame)
         with clock("tracking"), self._segmenter.saving_memory():
@@ -285,9 +291,10 @@ class SamPt:
 
     def _propagate_masks(self, objects: Iterable[TrackedObject], frames: Sequence[Frame]) -> None:
         """Move the last accepted masks from frames[0] to frames[-1]."""
+        carries = self._config.prompting.carry_mask or self.effort.network_every > 1
         for tracked in objects:
-            # Without the option a mask would stay behind, and be wrong if the option were switched on later.
-            mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
+            # Where it is not carried a mask would stay behind, and be wrong if the option were switched on later.
+            mask = tracked.propagated_mask if carries else None
             tracked.propagated_mask = None if mask is None else self._points.propagate_mask(mask, frames)
 
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
@@ -295,12 +302,13 @@ class SamPt:
         visible = [tracked for tracked in objects if tracked.has_visible_point]
         for tracked in objects:
             if not tracked.has_visible_point:
-                tracked.result = self._result(tracked, ObjectState.LOST, 0.0)
+                tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
         if not visible:
             return
         others = [self._objects.positive_points_of_others(tracked) for tracked in visible]
         prompts = [tracked.prompt(points, self._mask_prompt(tracked)) for tracked, points in zip(visible, others)]
-        masks = self._segmenter.masks(frame, prompts, self._config.prompting.refinements)
+        passes = self.effort.passes(self._config.prompting.refinements)
+        masks = self._segmenter.masks(frame, prompts, passes, detail=self.effort.detail)
         for tracked, (mask, score) in zip(visible, masks):
             self._judge(tracked, mask, score, frame)
 
@@ -308,12 +316,14 @@ class SamPt:
         """Accept a new mask (H, W) bool if it still is the object; one that is doubted for long is given up."""
         verdict = self._drift.judge(tracked.looks, mask, score, frame)
         tracked.looks = verdict.looks
-        if tracked.looks.is_given_up:
-            self._lose(tracked)
-        elif verdict.is_doubted:
-            tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score * verdict.likeness.share)
-        else:
+        if not verdict.is_doubted:
             self._accept_or_refuse(tracked, verdict.mask, score)
+        elif tracked.looks.is_given_up:
+            self._lose(tracked)
+        else:
+            tracked.result = tracked.result_on(
+                self._frames.newest, ObjectState.UNCERTAIN, score * verdict.likeness.share
+            )
 
     def _mask_prompt(self, tracked: TrackedObject) -> np.ndarray | None:
         mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
@@ -336,10 +346,10 @@ class SamPt:
     def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float) -> None:
         """Make a mask (H, W) bool the object's on the newest frame, unless its predicted IoU is too low."""
         if not (score >= self._config.prompting.iou_threshold and mask.any()):  # A NaN is refused too.
-            tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score)
+            tracked.result = tracked.result_on(self._frames.newest, ObjectState.UNCERTAIN, score)
             return
         frame = self._frames.newest
-        tracked.result = self._result(tracked, ObjectState.TRACKING, min(score, 1.0), mask)
+        tracked.result = tracked.result_on(self._frames.newest, ObjectState.TRACKING, min(score, 1.0), mask)
         tracked.propagated_mask = mask
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
         tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
@@ -348,6 +358,8 @@ class SamPt:
     def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
         self._search.observe(objects, frame)
+        if not self.effort.runs_network(frame.index):
+            return
         for tracked in [tracked for tracked in objects if self._search.has_drifted(tracked, frame)]:
             self._lose(tracked)
         self._search.learn(objects, frame)
@@ -361,10 +373,8 @@ class SamPt:
     def _lose(self, tracked: TrackedObject) -> None:
         """Forget where an object was, but not what it looked like."""
         self._points.forget(tracked.points)
-        tracked.points, tracked.clicked_ids, tracked.propagated_mask = Points.none(), frozenset(), None
-        tracked.history.accepted.clear()
-        tracked.looks = tracked.looks.lost()
-        tracked.result = self._result(tracked, ObjectState.LOST, 0.0)
+        tracked.lose_place()
+        tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
 
     def _restart(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
         """Go on with an object that was found again, under its old id; mask (H, W) bool."""
@@ -374,27 +384,18 @@ class SamPt:
         tracked.history.since = frame.index
         tracked.result = replace(tracked.result, state=ObjectState.REACQUIRED, points=tracked.points)
 
-    def _result(
-        self, tracked: TrackedObject, state: ObjectState, score: float, mask: np.ndarray | None = None
-    ) -> ObjectResult:
-        """An object's result on the newest frame; without a mask (H, W) bool, an empty one."""
-        mask = np.zeros(self._frames.newest.size, bool) if mask is None else mask
-        return ObjectResult(tracked.id, state, score, mask, tracked.points)
-
     def _reinitialise(self, frame: Frame) -> None:
         """Draw fresh points where the policy says so, and bring them from the mask's frame to this one."""
         histories = {tracked.id: tracked.history for tracked in self._objects}
         for object_id, accepted in self._policy.choose(frame.index, histories).items():
-            frames = [buffered for buffered in self._frames if buffered.index >= accepted.index]
             tracked = self._objects[object_id]
-            self._redraw_points(tracked, accepted.mask, frames)
+            self._redraw_points(tracked, accepted.mask, [each for each in self._frames if each.index >= accepted.index])
             tracked.history.since = frame.index
 
     def _redraw_points(
-        self, tracked: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points | None = None
+        self, tracked: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points = _NO_POINTS
     ) -> None:
         """Replace an object's points, but those to `keep`, by fresh ones from its mask (H, W) bool on frames[0]."""
-        keep = Points.none() if keep is None else keep
         fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)
         self._points.forget(tracked.points.at(~np.isin(tracked.points.id, keep.id)))
         tracked.points, tracked.clicked_ids = keep + fresh, frozenset(keep.id.tolist())

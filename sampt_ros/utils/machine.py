@@ -11,12 +11,16 @@ from typing import Any
 
 def machine() -> str:
     """The CPU's name with the number of cores this process may use, and the GPU's where torch has one."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    names = [f"{_cpu_name()} ({usable} cores)"]
+    names = [f"{_cpu_name()} ({usable_cores()} cores)"]
     torch = _torch_with_cuda()
     if torch:
         names.append(torch.cuda.get_device_name())
     return ", ".join(names)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpu_name() -> str:

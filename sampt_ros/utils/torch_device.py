@@ -9,16 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sampt_ros.errors import ConfigError
+from sampt_ros.utils.device import network_device
 
 
 def torch_device(name: str) -> torch.device:
     """The device that `auto`, `cpu` or `cuda` means here; raises ConfigError if there is none."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: expected cpu or auto, since torch sees no CUDA device; got 'cuda'")
-    return torch.device(name)
+    return torch.device(network_device(name))
 
 
 def torch_precision(name: str, device: torch.device, auto: str = "bfloat16") -> torch.dtype:

@@ -1,4 +1,4 @@
-"""Weights from files."""
+"""Weights from files. torch is imported where a file is one of torch's own."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from safetensors.numpy import load_file
 
 from sampt_ros.errors import CheckpointError
 from sampt_ros.weights import registry
 
-# What torch.load raises for damaged files.
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# What torch.load and safetensors raise for damaged files.
 _UNREADABLE = (
     pickle.UnpicklingError,
     struct.error,
@@ -55,6 +57,8 @@ def read_weights(
     entry: the file holds a dict with the state dict under this key. Raises CheckpointError unless there is a file, and
     the state dict in it has the names and shapes of `expected`.
     """
+    import torch
+
     if _random_weights.get():
         return dict(expected)
     path = _file(option, checkpoint, model)
@@ -75,8 +79,10 @@ def read_weights(
     return weights
 
 
-def read_safetensors(option: str, checkpoint: str, model: str, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """As `read_weights`, from a .safetensors file; half-precision weights become those of `expected`'s precision."""
+def read_safetensors(
+    option: str, checkpoint: str, model: str, expected: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """As `read_weights`, from a .safetensors file, as arrays; they get the precision of `expected`."""
     if _random_weights.get():
         return dict(expected)
     path = _file(option, checkpoint, model)
@@ -85,7 +91,7 @@ def read_safetensors(option: str, checkpoint: str, model: str, expected: Mapping
     except (SafetensorError, *_UNREADABLE) as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from None
     _check(weights, path, model, expected)
-    return {name: weights[name].to(tensor.dtype) for name, tensor in expected.items()}
+    return {name: weights[name].astype(array.dtype, copy=False) for name, array in expected.items()}
 
 
 def _file(option: str, checkpoint: str, model: str) -> Path:
@@ -108,7 +114,7 @@ def _file(option: str, checkpoint: str, model: str) -> Path:
     return path
 
 
-def _check(weights: Mapping[str, Any], path: Path, model: str, expected: Mapping[str, Tensor]) -> None:
+def _check(weights: Mapping[str, Any], path: Path, model: str, expected: Mapping[str, Any]) -> None:
     """Raise CheckpointError unless the names and shapes are the expected ones."""
     missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected), key=str)
     if missing or extra:

@@ -226,6 +226,37 @@ def test_files_that_were_renamed_are_read_and_strangers_are_not(tmp_path, caplog
     assert "drive.mcap is not read, as metadata.yaml does not name it" in caplog.text
 
 
+def numbered(folder, numbers, suffix=".db3"):
+    """A bag without metadata of such files, each with the images 0 and 1."""
+    whole = bags.storage_file(bags.write(folder / "whole", images(2), "sqlite3"))
+    bag = folder / "bag"
+    bag.mkdir()
+    for number in numbers:
+        shutil.copy(whole, bag / f"bag_{number}{suffix}")
+    return bag
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ([0, 1, 2], ""),
+        ([1, 3, 10], "bag_0.db3, bag_2.db3, bag_4.db3, bag_5.db3, bag_6.db3 and 3 more is missing, by the numbers"),
+        ([20261124, 20261126], ""),  # days
+    ],
+)
+def test_of_files_without_metadata_a_gap_in_their_numbers_is_told(tmp_path, caplog, numbers, told):
+    assert len(times(numbered(tmp_path, numbers))) == 2 * len(numbers)
+    assert told in caplog.text and bool(caplog.text) == bool(told)
+
+
+@pytest.mark.parametrize(("suffix", "told"), [(".DB3", ""), (".db3.part", "bag_0.db3.part is read, though not named")])
+def test_files_that_are_named_in_another_way_are_read(tmp_path, caplog, suffix, told):
+    bag = numbered(tmp_path, [0], suffix)
+    (bag / "notes.txt").write_text("on the day")
+    assert len(times(bag)) == 2
+    assert told in caplog.text and bool(caplog.text) == bool(told)
+
+
 def test_a_bag_may_be_named_by_its_metadata_and_damaged_metadata_are_told(tmp_path, caplog):
     bag = split(tmp_path / "bag", "mcap", (2, 2))
     assert times(bag / "metadata.yaml") == recorded(4)
@@ -270,7 +301,7 @@ def test_a_compressed_file_that_is_cut_off_is_read_up_to_the_cut(tmp_path, caplo
     assert read == recorded(len(read))
     assert 8 < len(read) < 16
     assert "cut.mcap.zst is damaged" in caplog.text
-    with pytest.raises(SourceError, match=r"cut.mcap.zst, decompressed: .* is empty"):
+    with pytest.raises(SourceError, match=r"cannot read .*cut.mcap.zst: it is empty, or cut off or damaged before"):
         times(write_file(file, packed[:6]))
 
 

@@ -22,6 +22,7 @@ def test_every_part_is_looked_at(checks):
     looked_at = {
         "Python",
         "cv2",
+        "onnxruntime",
         "torch",
         "segment_anything",
         "mcap",

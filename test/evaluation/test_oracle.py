@@ -9,8 +9,8 @@ from fakes import DriftingTracker, SquareSegmenter
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.data_types import POSITIVE, Frame, ObjectState
-from sampt_ros.evaluation.benchmark import Case, measure
 from sampt_ros.evaluation.oracle import OracleSegmenter, OracleTracker
+from sampt_ros.evaluation.speed.benchmark import Case, measure
 from sampt_ros.evaluation.synthetic_scene import Scene
 from sampt_ros.tracking.sam_pt import SamPt
 

@@ -69,6 +69,8 @@ ON = DISK.astype(np.uint8) * 255
         (np.dstack([labels(2, 3), np.full_like(ON, 255)]), {2: DISK, 3: BAR}),
         # a cut-out
         (rgba(NOISE, ON), {1: DISK}),
+        (rgba((200, 200, 200), ON), {1: DISK}),
+        (rgba(NOISE[..., :1], ON), {1: DISK}),
         # colours: one; those of DAVIS
         (colored((200, 10, 30), (0, 0, 0)), {1: DISK}),
         (colored((128, 0, 0), (0, 128, 0)), {1: DISK, 2: BAR}),
@@ -116,10 +118,37 @@ def test_this_package_s_label_images_come_back_also_as_colours(tmp_path):
         np.testing.assert_array_equal(found[7], BAR)
 
 
-def test_a_palette_that_begins_with_white_is_read_by_its_colours(tmp_path):
-    image = Image.fromarray(DISK.astype(np.uint8) ^ 1)  # index 0, white, on the disk
-    image.putpalette([255, 255, 255, 0, 0, 0])
+@pytest.mark.parametrize("color", [(255, 255, 255), (255, 0, 0)])
+def test_a_palette_that_does_not_begin_with_black_is_read_by_its_colours(tmp_path, color):
+    image = Image.fromarray(DISK.astype(np.uint8) ^ 1)  # index 0 on the disk
+    image.putpalette([*color, 0, 0, 0])
     np.testing.assert_array_equal(read_masks(saved(tmp_path, image))[1], DISK)
+
+
+def test_colours_that_a_program_gave_a_palette_are_no_labels(tmp_path):
+    path = saved(tmp_path, Image.fromarray(colored((200, 10, 30), (10, 200, 30))).quantize(4))
+    with pytest.raises(SourceError, match="2 different colours"):
+        read_masks(path)
+
+
+def test_labels_in_a_lossless_webp_are_kept(tmp_path):
+    found = read_masks(saved(tmp_path, Image.fromarray(labels(1, 2)).convert("RGB"), "mask.webp", lossless=True))
+    assert set(found) == {1, 2}
+    np.testing.assert_array_equal(found[2], BAR)
+
+
+def test_a_mask_stands_as_its_camera_says_as_the_frames_do(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    path = saved(tmp_path, Image.fromarray(ON).transpose(Image.Transpose.ROTATE_90), "mask.png", exif=exif)
+    np.testing.assert_array_equal(read_masks(path)[1], DISK)
+
+
+def test_of_several_images_in_a_file_the_first_is_read_and_that_is_told(tmp_path, caplog):
+    others = [Image.fromarray(labels(2, 3))]
+    found = read_masks(saved(tmp_path, ON, "mask.tif", save_all=True, append_images=others))
+    np.testing.assert_array_equal(found[1], DISK)
+    assert "mask.tif holds 2 images: the first one is read" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import ConfigError
 from sampt_ros.point_trackers import POINT_TRACKERS, build_point_tracker
-from sampt_ros.point_trackers.base import PointTracker, Tracks
+from sampt_ros.point_trackers.base import PointTracker, Tracks, moved_by_points
 
 IDS = np.array([5, 9, 2])
 XY = np.array([(60.0, 50.0), (90.5, 70.25), (75.0, 40.0)], np.float32)
@@ -166,14 +166,24 @@ def test_tracks_are_of_the_stated_types(tracker):
     assert (tracks.confidence <= 1).all()
 
 
+@pytest.mark.parametrize("count", [3, 30])
+def test_a_mask_moves_as_most_points_do(count):
+    mask = np.zeros((HEIGHT, WIDTH), np.float32)
+    mask[40:80, 50:100] = 1
+    start = np.random.default_rng(0).uniform((50, 40), (100, 80), (count, 2)).astype(np.float32)
+    moved = start + np.array([4, -3], np.float32)
+    moved[0] += 20  # One of them is on something else.
+    np.testing.assert_allclose(moved_by_points(mask, start, moved), np.roll(mask, (-3, 4), (0, 1)), atol=0.01)
+
+
 def test_a_propagated_mask_moves_with_the_image(accurate_tracker):
+    if not accurate_tracker.carries_masks:
+        pytest.skip("this tracker does not move masks")
     previous, current = moving_texture(2, (4, -3))
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[40:80, 50:100] = 1
     run(accurate_tracker, [previous, current])
     propagated = accurate_tracker.propagate_mask(mask, previous, current)
-    if propagated is None:
-        pytest.skip("this tracker knows no dense motion")
     moved, expected = propagated > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0
     assert (moved & expected).sum() > 0.95 * (moved | expected).sum()
 
@@ -185,10 +195,14 @@ def test_a_propagated_mask_is_a_mask(tracker):
     for given in (mask, np.zeros_like(mask)):
         propagated = tracker.propagate_mask(given, previous, current)
         if propagated is None:
-            pytest.skip("this tracker knows no dense motion")
+            pytest.skip("this tracker knows no motion but that of its points")
         assert (propagated.shape, propagated.dtype) == (mask.shape, np.float32)
         assert (propagated >= 0).all()
         assert (propagated <= 1).all()
+
+
+def test_a_tracker_says_whether_it_moves_masks(tracker):
+    assert tracker.carries_masks == (type(tracker).propagate_mask is not PointTracker.propagate_mask)
 
 
 def test_the_configuration_offers_every_tracker():

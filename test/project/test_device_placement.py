@@ -21,6 +21,7 @@ from sampt_ros.point_trackers.pips.network import Pips  # noqa: E402
 from sampt_ros.point_trackers.pips.tracker import PipsTracker  # noqa: E402
 from sampt_ros.point_trackers.raft import Raft  # noqa: E402
 from sampt_ros.segmenters.nano.segmenter import Nano  # noqa: E402
+from sampt_ros.segmenters.nano.torch_backend import TorchBackend, load_network  # noqa: E402
 from sampt_ros.segmenters.sam.hq import SamHq  # noqa: E402
 from sampt_ros.segmenters.sam.segmenter import Sam  # noqa: E402
 from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment  # noqa: E402
@@ -28,7 +29,7 @@ from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment  # noqa: E402
 SIZE = (96, 128)  # (height, width) of the frames.
 _COPYING_MODULES = (
     "segmenters.sam.segmenter",
-    "segmenters.nano.segmenter",
+    "segmenters.nano.torch_backend",
     "point_trackers.pips.tracker",
     "point_trackers.raft",
 )
@@ -162,13 +163,12 @@ def test_a_frame_of_pips_waits_once(pips, gpu):
 
 
 @pytest.fixture
-def nano():
-    return Nano(device="cpu")
+def nano_network():
+    return load_network()
 
 
-def test_a_frame_of_nano_waits_once(nano, gpu):
-    nano._device = torch.device("cuda")
-    nano._network.to(nano._device)
+def test_a_frame_of_nano_waits_once(nano_network, gpu):
+    nano = Nano(backend=TorchBackend(nano_network, torch.device("cuda")))
     embedding, mask = nano.encode(frame()), np.zeros(SIZE, np.float32)
     mask[20:60, 30:80] = 1
     memory = nano.remember(embedding, mask > 0, None)

@@ -17,7 +17,7 @@ from sampt_ros import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "sampt_ros"
-HEAVY = {"cv2", "numpy", "torch", "yaml"}
+HEAVY = {"cv2", "numpy", "onnxruntime", "torch", "yaml"}
 
 # The default preset tracks a grey square; what it needs beside the modules is found.
 TRACK = """
@@ -57,8 +57,8 @@ def loaded_by(module: str, folder: Path, python_path: Path | None = None) -> set
     return set(run(f"import sys, {module}; print(*sys.modules)", folder, python_path).split())
 
 
-def need_torch() -> None:
-    pytest.importorskip("torch", reason="torch is missing, which the default preset needs", exc_type=ImportError)
+def need_onnxruntime() -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the default preset needs")
 
 
 # --- the names ---
@@ -108,17 +108,58 @@ def test_the_messages_load_neither_opencv_nor_yaml_nor_torch(tmp_path):
     assert not (HEAVY - {"numpy"}) & loaded  # generated messages have NumPy arrays
 
 
+WITHOUT_TORCH = """
+import sys
+
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, NoTorch())
+"""
+
+
+def test_the_default_preset_tracks_where_torch_is_not_installed(tmp_path):
+    need_onnxruntime()
+    printed = run(f"{WITHOUT_TORCH}{TRACK}\nassert 'torch' not in sys.modules", tmp_path, ROOT)
+    assert Path(printed.strip()) == SOURCES / "__init__.py"
+
+
+def test_the_doctor_is_content_where_torch_is_not_installed(tmp_path):
+    need_onnxruntime()
+    program = f"{WITHOUT_TORCH}\nfrom sampt_ros.cli.main import main\nassert main(['doctor']) == 0"
+    report = run(program, tmp_path, ROOT)
+    assert "everything the default preset needs is there" in report
+    assert any(line.split() == ["missing", "torch"] for line in report.splitlines())
+
+
+def test_a_preset_that_needs_torch_says_so_where_it_is_not_installed(tmp_path):
+    program = (
+        f"{WITHOUT_TORCH}\nfrom sampt_ros.cli.main import main\nprint(main(['benchmark', '--preset', 'sam_vit_b']))"
+    )
+    assert run(program, tmp_path, ROOT).split() == ["2"]
+
+
+def test_the_default_preset_does_not_load_torch_on_a_cpu(tmp_path):
+    need_onnxruntime()
+    program = "import sys\nfrom sampt_ros import SamPt, load_preset\nSamPt(load_preset('default', {'device': 'cpu'}))"
+    assert "torch" not in run(f"{program}\nprint(*sys.modules)", tmp_path, ROOT).split()
+
+
 # --- where it is installed ---
 
 
 def test_it_tracks_from_the_sources(tmp_path):
-    need_torch()
+    need_onnxruntime()
     assert Path(run(TRACK, tmp_path, ROOT).strip()) == SOURCES / "__init__.py"
 
 
 def test_it_tracks_from_where_the_messages_are_installed(tmp_path):
     """Of our __init__.py and the one that is generated with the messages, ours is installed."""
-    need_torch()
+    need_onnxruntime()
     messages = pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
     installed = Path(run(TRACK, tmp_path).strip())
     assert installed.parent == Path(messages.__file__).parents[1]
@@ -155,6 +196,6 @@ def test_a_wheel_has_every_file_of_the_package(wheel):
 
 
 def test_it_tracks_where_pip_installed_it(wheel, tmp_path):
-    need_torch()
+    need_onnxruntime()
     pip("install", "--target", tmp_path / "site", wheel)
     assert Path(run(TRACK, tmp_path, tmp_path / "site").strip()) == tmp_path / "site/sampt_ros/__init__.py"

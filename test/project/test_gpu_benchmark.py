@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is missing", exc_type=ImportError)
 
 import gpu
+from marked_tables import between_markers
 
 from sampt_ros.config.presets import load_preset
 
@@ -41,7 +42,7 @@ def test_every_variant_is_a_preset_with_changes(name):
 
 def test_a_document_without_its_markers_is_refused():
     with pytest.raises(ValueError, match=r"expected the lines <!-- benchmarks/gpu\.py begins -->"):
-        gpu.between_markers("no markers", "text")
+        between_markers("no markers", "benchmarks/gpu.py", "text")
 
 
 def test_a_variant_that_fails_does_not_cost_the_others(monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -122,3 +123,25 @@ def test_teacher_masks_are_followed_from_frame_to_frame(tmp_path):
     parts = [disk((63, 61), 20), disk((130, 30), 12)]
     moved = np.roll(picture, (1, 3), (0, 1))
     assert _linked(parts, moved, (picture, labels), 7) == [7, 8]
+
+
+def test_exported_graphs_compute_what_those_in_the_package_do(tmp_path):
+    for module in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(module, reason=f"{module} is missing")
+    from onnxruntime import InferenceSession
+
+    from sampt_ros.segmenters.nano.onnx_backend import OnnxBackend
+    from sampt_ros.segmenters.nano.weights import WEIGHTS
+    from training.nano.graphs import export_graphs
+
+    weights = Path(shutil.copy(WEIGHTS, tmp_path))
+    (graph,) = export_graphs(weights, ["memorize"])
+    shipped = OnnxBackend.from_checkpoint()
+    rng = np.random.default_rng(0)
+    features = shipped.encode(rng.integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8))
+    mask = rng.random((SIZE, SIZE), dtype=np.float32)
+    session = InferenceSession(graph, providers=["CPUExecutionProvider"])
+    found = session.run(None, {"features16": features.maps[3], "masks": mask[None, None]})
+    memory = shipped.memorize(features, mask)
+    for ours, theirs in zip(found, (memory.keys, memory.values, memory.inside)):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)

@@ -329,15 +329,16 @@ def test_a_lasting_change_of_size_goes_on_without_the_objects(sampt):
     assert list(sampt.track(blank(30, 40)).objects) == [2]  # an id is never used again
 
 
-def test_a_bag_that_loops_starts_anew(sampt):
+def test_where_a_bag_loops_the_objects_are_looked_for_again(sampt):
     sampt.start_object((20, 20))
     sampt.track(stamp=START_NS + 5_000_000_000)
     for dropped in range(1, 5):
         sampt.send(stamp=START_NS + dropped)
         sampt.wait_for_count("frames_rejected", dropped)
-    assert sampt.track(stamp=START_NS + 5).objects == {}
-    sampt.start_object((20, 20))
-    assert list(sampt.track(stamp=START_NS + FRAME_NS).objects) == [2]
+    assert sampt.track(stamp=START_NS + 5).objects[1].state == TrackedObject.LOST
+    # From the second time on it is believed at once.
+    sampt.track(stamp=START_NS + 5_000_000_000)
+    assert list(sampt.track(stamp=START_NS + 2).objects) == [1]
 
 
 @pytest.mark.parametrize("wild", [3_600_000_000_000, -3_600_000_000_000])
@@ -822,6 +823,45 @@ def test_a_camera_faster_than_the_node_is_never_queued(sampt):
     # One processing time until the frame's turn comes, and one for itself, is 8 frames; a queue of 5 would make it 24.
     assert len(latency) == tracked - 1
     assert np.percentile(list(latency.values()), 90) <= 16
+
+
+def play(sampt: Harness, frames: int, period: float) -> list[int]:
+    """Send frames in the rhythm of a camera, in seconds; returns their stamps."""
+    sent = []
+    begin = time.perf_counter()
+    for index in range(frames):
+        time.sleep(max(0.0, begin + index * period - time.perf_counter()))
+        sent.append(sampt.send())
+    return sent
+
+
+def test_where_frames_take_longer_than_the_period_the_effort_is_less_and_rises_again(sampt):
+    period = 0.03
+    sampt.tracker.drift = np.zeros(2, np.float32)  # so that the object stays in the image
+    sampt.start_object((20, 20))
+    assert sampt.diagnostics()["effort"] == "step 0 of 1: full effort"
+    sampt.segmenter.delay = 2.5 * period  # the network takes it on each of its frames
+    stamps = play(sampt, 120, period)
+    values = sampt.diagnostics()
+    assert values["effort"] == "step 1 of 1: the network on one of 2 frames"
+    assert values["level"] == "OK" and "with the network on one of 2 frames" in values["message"]
+    assert 0 < float(values["load (time for a frame / camera's period)"]) < 10
+    sampt.result(stamps[-1])
+    assert all(as_array(mask).any() for stamp, mask in sampt.masks.items() if stamp >= stamps[0])
+
+    sampt.segmenter.delay = 0.0
+    full = "step 0 of 1: full effort"
+    wait_for(lambda: play(sampt, 40, period) and sampt.diagnostics()["effort"] == full, "the effort does not rise")
+    assert sampt.diagnostics()["message"] == "tracking; objects: 1"
+
+
+def test_with_load_shedding_switched_off_the_effort_is_always_full(start_node):
+    sampt = start_node(shed_load=False).start()
+    sampt.track()
+    sampt.start_object((20, 20))
+    sampt.segmenter.delay = 0.04
+    play(sampt, 60, 0.01)
+    assert sampt.diagnostics()["effort"] == "step 0 of 1: full effort"
 
 
 # --- the process ---

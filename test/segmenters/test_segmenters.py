@@ -167,6 +167,14 @@ def test_masks_have_the_frames_size(segmenter, height, width):
     np.testing.assert_allclose(np.asarray(read.boxes())[0], box, atol=coarse)
 
 
+def test_with_less_detail_an_object_with_a_mask_prompt_is_found_all_the_same(segmenter, embedding):
+    if not segmenter.adapts_detail:
+        pytest.skip("this segmenter looks at all of a frame")
+    red = segmenter.mask_prompt(embedding, [RED.astype(np.float32)])
+    prompts = replace(Prompts.pack([ON_RED], [NO_POINTS]), logits=red, detail=0.5)
+    assert region_similarity(RED, segmenter.decode(embedding, prompts).masks()[0]) > 0.9
+
+
 def test_mask_prompts_are_missing_where_none_is_given(segmenter, embedding):
     prompts = np.asarray(segmenter.mask_prompt(embedding, [None, RED.astype(np.float32), None]))
     assert np.isnan(prompts).all(axis=(1, 2)).tolist() == [True, False, True]

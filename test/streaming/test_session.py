@@ -10,7 +10,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult, ObjectState
 from sampt_ros.errors import FrameError, QueryError
-from sampt_ros.streaming.continuity import Change
+from sampt_ros.streaming.continuity import Change, Objects
 from sampt_ros.streaming.requests import Action, Request
 from sampt_ros.streaming.session import Session
 from sampt_ros.tracking.sam_pt import SamPt
@@ -258,11 +258,19 @@ def jumped(stream: Stream, stamp_ns: int) -> FrameResult:
     return result
 
 
-def test_a_jump_back_in_time_drops_the_objects(stream):
+def test_after_a_jump_back_in_time_the_objects_are_looked_for(stream):
+    """They may be anywhere, so that no point is followed from one side of the jump to the other."""
     stream.start()
     stream.step(15)
-    assert jumped(stream, START).objects == ()
-    assert stream.change == Change("time jumped back by 1.100 s: all objects are dropped", drops_objects=True)
+    (lost,) = jumped(stream, START).objects
+    assert (lost.id, lost.state, lost.mask.any(), len(lost.points)) == (1, ObjectState.LOST, False, 0)
+    assert stream.change == Change("time jumped back by 1.100 s: the objects are looked for again", Objects.SOUGHT)
+
+
+def test_after_a_jump_back_in_time_an_object_that_would_not_be_known_again_is_dropped(stream):
+    stream.start()  # and no frame after it, to learn from
+    assert jumped(stream, START - 2000 * MS).objects == ()
+    assert stream.change.news.endswith("looked for again; dropped, as their looks are not known yet: 1")
     stream.start()
     assert stream.ids == [2]
 
@@ -272,7 +280,7 @@ def test_a_jump_back_is_seen_however_many_images_were_skipped_before_it(stream):
     for _ in range(15):  # more than the history
         stream.skip()
     jumped(stream, START - 2000 * MS)
-    assert stream.change.news == "time jumped back by 1.600 s: all objects are dropped"
+    assert stream.change.news.startswith("time jumped back by 1.600 s")
     assert stream.session.newest_stamp_ns == START - 1600 * MS
 
 
@@ -298,14 +306,47 @@ def test_after_a_long_pause_the_objects_are_kept(stream):
     stream.start()
     before = stream.x()
     result = jumped(stream, stream.now + 60_000 * MS)
-    assert stream.change == Change("time jumped ahead by 60.500 s: the objects are kept", drops_objects=False)
+    assert stream.change == Change("time jumped ahead by 60.500 s: the objects are kept", Objects.KEPT)
     assert result.objects[0].points.xy[0, 0] == before + 1
 
 
-def test_a_short_recording_in_a_loop_begins_anew(stream):
-    stream.step(5)
+def looped(stream: Stream, start_ns: int) -> Change | None:
+    """What the next frame shows, which is the first one after a jump."""
+    stream.now = start_ns + 100 * MS
+    return stepped(stream.session, start_ns, blank())[1]
+
+
+def test_a_short_recording_in_a_loop_begins_anew_and_is_known_from_then_on(stream):
+    stream.step(8)
     jumped(stream, START)
-    assert stream.change.drops_objects
+    assert stream.change.objects is Objects.SOUGHT
+    for first in (0, 2, 0):  # a frame or two may be dropped on their way
+        stream.step((START + 800 * MS - stream.now) // (100 * MS))
+        assert looped(stream, START + first * 100 * MS).objects is Objects.SOUGHT
+
+
+@pytest.mark.parametrize(
+    ("frames", "late"),
+    [
+        (1, 3),  # where the loop begins, but a bit out of order
+        (3, -1),  # before the loop begins
+        (3, 6),  # in the middle of it
+    ],
+)
+def test_a_frame_out_of_order_is_no_loop(stream, frames, late):
+    stream.step(8)
+    jumped(stream, START)
+    stream.step(frames)
+    with pytest.raises(FrameError, match="out of order"):
+        looped(stream, START + late * 100 * MS)
+
+
+def test_a_loop_is_forgotten_where_time_jumps_ahead(stream):
+    stream.step(8)
+    jumped(stream, START)
+    jumped(stream, START + 60_000 * MS)
+    with pytest.raises(FrameError):
+        looped(stream, START)
 
 
 def test_time_may_stand_still(stream):
@@ -343,7 +384,7 @@ def test_a_lasting_change_of_size_drops_the_objects(stream):
         with pytest.raises(FrameError):
             stepped(stream.session, stream.now, blank(height, width))
     result, change = stepped(stream.session, stream.now, blank(30, 40))
-    assert change == Change("the images are now 40x30, no longer 64x48: all objects are dropped", drops_objects=True)
+    assert change == Change("the images are now 40x30, no longer 64x48: all objects are dropped", Objects.DROPPED)
     assert (result.size, result.objects, stream.session.size) == ((30, 40), (), (30, 40))
 
 

@@ -23,6 +23,8 @@ def blank(height: int = 48, width: int = 64) -> np.ndarray:
 class DriftingTracker(PointTracker):
     """Every point moves by `drift` (x, y) a frame; those with an id in `hidden`, or all if `blind`, are not visible."""
 
+    carries_masks = True
+
     def __init__(self, drift: tuple[float, float] = (1, 0)) -> None:
         self.drift = np.array(drift, np.float32)
         self.hidden: set[int] = set()

@@ -46,6 +46,44 @@ def test_a_prompt_of_clicks_only_leaves_drawn_points_out():
     assert item.prompt(nothing, None, clicks_only=True).positive.tolist() == [[25, 5]]
 
 
+def propagated(state=ObjectState.TRACKING):
+    """An object in this state, with a propagated mask (default: one pixel), and a score of 0.8."""
+    item = tracked(1, (5, 5, POSITIVE))
+    item.result = ObjectResult(1, state, 0.8, np.zeros(SIZE, bool), item.points)
+    item.propagated_mask = np.zeros(SIZE, np.float32)
+    item.propagated_mask[5, 6] = 0.6
+    return item
+
+
+@pytest.mark.parametrize("state", [ObjectState.TRACKING, ObjectState.REACQUIRED])
+def test_a_propagated_mask_becomes_the_objects_own(state):
+    item = propagated(state)
+    assert item.take_propagated_mask()
+    assert (item.result.state, item.result.score) == (ObjectState.TRACKING, 0.8)
+    assert np.argwhere(item.result.mask).tolist() == [[5, 6]]
+
+
+def test_a_propagated_mask_is_not_taken_where_it_cannot_be_trusted():
+    for state in (ObjectState.UNCERTAIN, ObjectState.LOST):
+        assert not propagated(state).take_propagated_mask()
+    without = propagated()
+    without.propagated_mask = None
+    assert not without.take_propagated_mask()
+    hidden = propagated()
+    hidden.points.visible[:] = False
+    assert not hidden.take_propagated_mask()
+    assert not hidden.result.mask.any()
+
+
+def test_an_error_leaves_an_object_as_it_was():
+    item = propagated()
+    before = item.result
+    with pytest.raises(RuntimeError), item.undone_on_error():
+        item.take_propagated_mask()
+        raise RuntimeError
+    assert item.result is before
+
+
 def test_an_id_is_never_given_twice_until_a_reset():
     objects = table(1, 7)
     objects.clear()

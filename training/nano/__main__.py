@@ -77,6 +77,13 @@ def _export(parsed: argparse.Namespace) -> None:
     print(f"{parsed.output}: {parsed.output.stat().st_size} bytes")
 
 
+def _graphs(parsed: argparse.Namespace) -> None:
+    from training.nano.graphs import export_graphs  # Neither onnx nor onnxscript is needed for training.
+
+    for path in export_graphs(parsed.output):
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
 def _evaluate(parsed: argparse.Namespace) -> None:
     measure(parsed.work, parsed.output, parsed.davis, parsed.stills, parsed.device)
 
@@ -90,6 +97,7 @@ STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
     "data": _data,
     "train": _train,
     "export": _export,
+    "graphs": _graphs,
     "evaluate": _evaluate,
     "card": _card,
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sampt_ros.segmenters.nano.network import PROMPT_CHANNELS, PROMPT_STRIDE
+from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, PROMPT_STRIDE
 from training.nano.sources import Source, used_for
 
 # Where the clips are from, and on what terms. The other pictures are in sources.SOURCES.
@@ -24,7 +24,9 @@ _HEAD = """# Model card: nano
 The promptable segmenter whose weights come with the package (`segmenter: nano`): points, a box or a mask in, a mask
 and its predicted IoU out. It sees a square window around each object, and remembers each object's looks from frame to
 frame. The encoder is EfficientNet-Lite0 up to stride 32; a memory is read at stride 16; a decoder takes the prompts at
-every level. The network is `sampt_ros/segmenters/nano/network.py`; `segmenter.py` beside it is what is around it."""
+every level. The network is `sampt_ros/segmenters/nano/network.py`; `segmenter.py` beside it is what is around it. On a
+CPU, ONNX Runtime computes it from the graphs `encode.onnx`, `memorize.onnx` and `decode.onnx`, which refer to the file
+of the weights; on a GPU, torch does."""
 
 _LIMITS = """## Limits
 

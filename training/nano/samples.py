@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
-from sampt_ros.segmenters.nano.network import (
+from sampt_ros.segmenters.nano.interface import (
     BOX,
     HAS_MASK,
     MASK,

@@ -15,17 +15,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from sampt_ros.geometry.crops import draw_points
-from sampt_ros.segmenters.nano.network import (
-    DEEP,
-    HAS_MASK,
-    MASK,
-    NEGATIVE,
-    POSITIVE,
-    Features,
-    Memory,
-    NanoNetwork,
-    normalised,
-)
+from sampt_ros.segmenters.nano.interface import HAS_MASK, MASK, NEGATIVE, POSITIVE, Features, Memory
+from sampt_ros.segmenters.nano.network import DEEP, NanoNetwork, normalised
 from training.nano.library import Library, Samples
 from training.nano.pretrained import load_encoder
 from training.nano.samples import MEMORIES

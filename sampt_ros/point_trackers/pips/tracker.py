@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import count
@@ -13,7 +14,7 @@ from torch.nn import functional
 
 from sampt_ros.config.core import PipsConfig
 from sampt_ros.data_types import Frame
-from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
+from sampt_ros.point_trackers.base import PointTracker, Tracks, inside, moved_by_points
 from sampt_ros.point_trackers.pips.network import Pips
 from sampt_ros.utils.cuda_graphs import Graphed, rounded
 from sampt_ros.utils.torch_device import (
@@ -38,6 +39,8 @@ class PipsTracker(PointTracker):
     The positions in the newest frame are those of the windows as they are. A full window is chained: the next one
     begins at the last of its frames where the point is clearly visible, and keeps the feature of the query.
     """
+
+    carries_masks = True
 
     def __init__(self, network: Pips, config: PipsConfig | None = None, device: str = "auto") -> None:
         self._config = config or PipsConfig()
@@ -66,6 +69,8 @@ class PipsTracker(PointTracker):
         self._maps.keep([])
         self._recent: list[int] = []  # the stream's last frames, a window of them
         self._points = _Points.start([], np.zeros((0, 2)), torch.zeros(0, 0, device=self._device), 0, 0)
+        # All points, also those removed since, on the last two frames.
+        self._last: deque[tuple[Frame, Tracks]] = deque(maxlen=2)
 
     def add(self, ids: np.ndarray, xy: np.ndarray, frames: Sequence[Frame]) -> Tracks:
         tracks = Tracks.start(ids, xy)
@@ -89,6 +94,9 @@ class PipsTracker(PointTracker):
                 points = moved if newest else points.with_rows(rows, moved)
                 self._maps.keep([*self._recent, *self._points.frames, *points.frames, *numbers[position:]])
         self._points = self._points + points if len(self._points) else points
+        if self._last:
+            frame, others = self._last[-1]
+            self._last[-1] = frame, others + tracks
         return tracks
 
     def remove(self, ids: np.ndarray) -> None:
@@ -105,7 +113,19 @@ class PipsTracker(PointTracker):
             tracks, self._points = self._followed(self._points.onto(number), frame)
         self._recent = [*self._recent, number][-self._network.window :]
         self._maps.keep([*self._recent, *self._points.frames])
+        self._last.append((frame, tracks))
         return tracks
+
+    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
+        """Move a mask as the points in it moved; None between other frames than the last two, or without points."""
+        if [frame for frame, _ in self._last] != [previous, current]:
+            return None
+        before, after = (tracks for _, tracks in self._last)
+        _, rows, rows_after = np.intersect1d(before.id, after.id, return_indices=True)
+        start, moved = before.at(rows), after.at(rows_after)
+        x, y = np.clip(np.rint(start.xy).astype(int), 0, [mask.shape[1] - 1, mask.shape[0] - 1]).T
+        chosen = start.visible & moved.visible & (mask[y, x] > 0.5)
+        return moved_by_points(mask, start.xy[chosen], moved.xy[chosen]) if chosen.any() else None
 
     def _followed(self, points: _Points, newest: Frame) -> tuple[Tracks, _Points]:
         """The points in the newest frames of their windows, and the points with full windows chained."""

@@ -100,10 +100,13 @@ def _mark(trimap: np.ndarray, crop: Crop, positive: np.ndarray, negative: np.nda
 def _grabcut(lab: np.ndarray, trimap: np.ndarray) -> np.ndarray:
     """The object's mask (h, w) bool, empty if object or background have too few pixels to learn their colours from.
 
+    It is empty too where all pixels are of one colour, as of a covered camera: no cut is better than another there, and
+    GrabCut takes seconds to choose one.
+
     lab: (h, w, 3) uint8 CIE Lab; trimap: (h, w) uint8, GrabCut's four labels, which is overwritten
     """
     object_pixels = np.count_nonzero(trimap & 1)
-    if not _MIN_AREA <= object_pixels <= trimap.size - _MIN_AREA:
+    if not _MIN_AREA <= object_pixels <= trimap.size - _MIN_AREA or (lab == lab[0, 0]).all():
         return np.zeros(trimap.shape, bool)
     cv2.setRNGSeed(0)  # GrabCut's k-means draws from OpenCV's global generator.
     cv2.grabCut(lab, trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), _ITERATIONS, cv2.GC_INIT_WITH_MASK)

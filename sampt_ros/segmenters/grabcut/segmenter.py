@@ -35,6 +35,7 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
     """Cuts each object out by its remembered colours and by the shape of its mask prompt."""
 
     remembers = True
+    adapts_detail = True
 
     def __init__(self, config: GrabCutConfig | None = None) -> None:
         self._config = config or GrabCutConfig()
@@ -70,11 +71,15 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
             return np.full(frame.size, -1, np.float32), 0.0
         rivals = [other for i, other in enumerate(prompts.logits) if i != row and not np.isnan(other[0, 0])]
         memory = prompts.memories[row] if prompts.memories else None
-        return self._refine(frame, mask_prompt, positive, negative, rivals, memory)
+        crop = Crop.around(
+            mask_prompt > 0, self._config.margin, max(1, round(self._config.work_size * prompts.detail**0.5))
+        )
+        return self._refine(frame, crop, mask_prompt, positive, negative, rivals, memory)
 
     def _refine(
         self,
         frame: Frame,
+        crop: Crop,
         mask_prompt: np.ndarray,
         positive: np.ndarray,
         negative: np.ndarray,
@@ -83,11 +88,11 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
     ) -> tuple[np.ndarray, float]:
         """Logits (H, W) float32 and score of the object near its mask prompt.
 
+        crop                where it is looked for
         mask_prompt         (H, W) float32 -1..1, nearer to 0 where it is less sure
         positive, negative  (n, 2) and (m, 2) pixel xy: points on and off the object
         rivals              the other objects' mask prompts: what they cover is less likely this object's
         """
-        crop = Crop.around(mask_prompt > 0, self._config.margin, self._config.work_size)
         lab, shape = self._lab(frame, crop), crop.cut(mask_prompt)
         inside: np.ndarray = shape > 0
         memory = memory or ColorMemory.start(lab, inside)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch.nn import functional
-
-from sampt_ros.segmenters.nano.network import Memory
+from sampt_ros.segmenters.nano.interface import Array, Memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +35,18 @@ class ObjectMemory:
         return ObjectMemory(frames, memories)
 
 
-def joined(objects: Sequence[ObjectMemory | None]) -> Memory | None:
-    """The memories of several objects as one batch, or None if nothing is remembered of any."""
+def joined(objects: Sequence[ObjectMemory | None], library: Any) -> Memory | None:
+    """The memories of several objects as one batch, or None if nothing is remembered of any.
+
+    library: numpy or torch, whose arrays the memories are
+    """
     parts = [known.memories if known else () for known in objects]
     longest = max(map(_positions, parts))
     if longest == 0:
         return None
-    empty = _empty(next(memories[0] for memories in parts if memories))
-    rows = [_row(memories or (empty,), longest) for memories in parts]
-    return Memory(*(torch.cat(values) for values in zip(*rows)))
+    like = next(memories[0] for memories in parts if memories)
+    rows = [_row(memories, longest, like, library) for memories in parts]
+    return Memory(*(library.concatenate(values) for values in zip(*rows)))
 
 
 def _positions(memories: Sequence[Memory]) -> int:
@@ -53,20 +54,16 @@ def _positions(memories: Sequence[Memory]) -> int:
     return sum(memory.keys.shape[1] for memory in memories)
 
 
-def _empty(like: Memory) -> Memory:
-    """A memory of no positions."""
-    return Memory(*(value[:, :0] for value in _values(like)))
-
-
-def _row(memories: Sequence[Memory], longest: int) -> tuple[torch.Tensor, ...]:
+def _row(memories: Sequence[Memory], longest: int, like: Memory, library: Any) -> tuple[Array, ...]:
     """One object's memories end to end, padded to `longest` positions; padding is not valid."""
     padding = longest - _positions(memories)
-    return tuple(_padded(torch.cat(each, 1), padding) for each in zip(*map(_values, memories)))
+    row = []
+    for values, example in zip(zip(*map(_values, memories)) if memories else [()] * 4, _values(like)):
+        nothing = library.zeros_like(example[:, :1])
+        padded = library.broadcast_to(nothing, (1, padding, *example.shape[2:]))
+        row.append(library.concatenate([*values, padded], axis=1))
+    return tuple(row)
 
 
-def _values(memory: Memory) -> tuple[torch.Tensor, ...]:
+def _values(memory: Memory) -> tuple[Array, ...]:
     return memory.keys, memory.values, memory.inside, memory.valid
-
-
-def _padded(value: torch.Tensor, padding: int) -> torch.Tensor:
-    return functional.pad(value, (0, 0, 0, padding) if value.ndim == 3 else (0, padding))

@@ -8,18 +8,13 @@ ICML 2019), batch normalisation folded into the convolutions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PROMPT_STRIDE = 4  # Image pixels a side that one cell of a prompt map covers.
-# Channels of the prompt maps: positive points, negative points, the box, the mask prompt, 1 if there is a mask prompt,
-# and the other objects' mask prompts.
-POSITIVE, NEGATIVE, BOX, MASK, HAS_MASK, RIVALS = range(6)
-PROMPT_CHANNELS = 6
+from sampt_ros.segmenters.nano.interface import MASK, PROMPT_CHANNELS, TOP, Features, Memory
 
 _MEAN, _DEVIATION = 127.0, 128.0  # The normalisation that EfficientNet-Lite was trained with.
 # The blocks of EfficientNet-Lite0: kernel, stride, expansion, channels in, channels out.
@@ -35,39 +30,7 @@ _LAST_BLOCKS = (0, 2, 4, 10, 14)  # The last block of each stride: its output is
 DEEP = 5  # The first block after stride 8.
 _CHANNELS = (16, 24, 40, 112, 192)  # Of the feature maps, from stride 2 to 32.
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
-_TOP = 32  # Each position reads from so many most similar memory positions.
 _MASKED = -1e4  # Similarity of a memory position that is not to be read.
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """Feature maps of B windows (S, S): (B, C, S / stride, S / stride) for strides 2, 4, 8, 16 and 32."""
-
-    maps: tuple[Tensor, ...]
-
-    def select(self, rows: Tensor | slice) -> Features:
-        """The features of some windows."""
-        return Features(tuple(feature_map[rows] for feature_map in self.maps))
-
-
-@dataclass(frozen=True, eq=False)
-class Memory:
-    """What is remembered of B objects at n positions of earlier windows.
-
-    keys    (B, n, 64): unit vectors, what each position looks like
-    values  (B, n, 96): what the decoder needs to know of each position
-    inside  (B, n) 0..1: the object's share of each position
-    valid   (B, n) bool: False for padding, where an object remembers less than the others
-    """
-
-    keys: Tensor
-    values: Tensor
-    inside: Tensor
-    valid: Tensor
-
-    def select(self, rows: Tensor) -> Memory:
-        """The memory of some objects."""
-        return Memory(self.keys[rows], self.values[rows], self.inside[rows], self.valid[rows])
 
 
 class NanoNetwork(nn.Module):
@@ -90,7 +53,7 @@ class NanoNetwork(nn.Module):
     def decode(self, features: Features, prompts: Tensor, memory: Memory | None = None) -> tuple[Tensor, Tensor]:
         """Logits (B, S / 2, S / 2) of the masks, and logits (B,) of their IoU.
 
-        prompts  (B, 6, S / 4, S / 4), see PROMPT_CHANNELS; the mask channel is -1..1, all others 0..1
+        prompts  (B, 6, S / 4, S / 4), see interface.PROMPT_CHANNELS; the mask channel is -1..1, all others 0..1
         memory   of all B objects, or None
         """
         read = self.memory.read(features, memory)
@@ -162,7 +125,7 @@ class MemoryReader(nn.Module):
         self.sharpness = nn.Parameter(torch.tensor(10.0))
 
     def write(self, features: Features, masks: Tensor) -> Memory:
-        feature = features.maps[3]
+        feature: Tensor = features.maps[3]
         shape = functional.pixel_unshuffle(functional.avg_pool2d(masks, 4), 4)  # 4x4 cells of each position.
         values = self.value(torch.cat([feature, shape], 1))
         keys = functional.normalize(self.key(feature), dim=1)
@@ -176,7 +139,7 @@ class MemoryReader(nn.Module):
 
     def read(self, features: Features, memory: Memory | None) -> Tensor:
         """(B, 98, h, w): the values at similar positions, and the highest similarity to object and to background."""
-        feature = features.maps[3]
+        feature: Tensor = features.maps[3]
         batch, _, height, width = feature.shape
         if memory is None:
             return feature.new_zeros(batch, self.channels, height, width)
@@ -184,13 +147,13 @@ class MemoryReader(nn.Module):
         similarity = queries @ memory.keys.transpose(1, 2)  # (B, positions, n)
         valid, inside = memory.valid[:, None], memory.inside[:, None]
         similarity = similarity.masked_fill(~valid, _MASKED)
-        top, where = similarity.topk(min(_TOP, similarity.shape[2]), dim=2, sorted=False)
+        top, where = similarity.topk(min(TOP, similarity.shape[2]), dim=2, sorted=False)
         weights = torch.softmax(self.sharpness * top, dim=2)
         values = torch.zeros_like(similarity).scatter_(2, where, weights.to(similarity)) @ memory.values
         to_object = (similarity + _MASKED * (inside <= 0.5)).amax(2, keepdim=True).clamp(min=-1)
         to_background = (similarity + _MASKED * (inside >= 0.5)).amax(2, keepdim=True).clamp(min=-1)
         is_known = memory.valid.any(1).view(-1, 1, 1).to(values)  # An object without any memory reads zeros.
-        read = torch.cat([values, to_object, to_background], 2) * is_known
+        read: Tensor = torch.cat([values, to_object, to_background], 2) * is_known
         return read.transpose(1, 2).reshape(batch, self.channels, height, width)
 
 
@@ -231,7 +194,7 @@ class Decoder(nn.Module):
     def _rate(self, logits: Tensor, x: Tensor) -> Tensor:
         """(B,) logits of the predicted IoU, from the masks' logits and the features (B, 96, h, w) they came from."""
         probability = torch.sigmoid(logits)
-        share = functional.interpolate(probability, x.shape[2:], mode="area")
+        share = functional.avg_pool2d(probability, 8)  # From stride 2 to 16.
         area = share.sum((2, 3))
         within = (x * share).sum((2, 3)) / (area + 1)
         sure = (probability * (2 * probability - 1).abs()).sum((2, 3)) / (probability.sum((2, 3)) + 1)

@@ -14,19 +14,16 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-import torch
-from torch.nn import functional
 
 from sampt_ros.config.core import NanoConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
 from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, WindowFeatures, boxes_of
-from sampt_ros.segmenters.nano import network
+from sampt_ros.segmenters.nano import interface
+from sampt_ros.segmenters.nano.backend import NanoBackend, build_backend
 from sampt_ros.segmenters.nano.candidates import Candidate, area_of, fills_image
-from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
-from sampt_ros.segmenters.nano.network import Features
-from sampt_ros.segmenters.nano.weights import load_network
-from sampt_ros.utils.torch_device import downloaded, torch_device, uploaded
+from sampt_ros.segmenters.nano.interface import Features
+from sampt_ros.segmenters.nano.memory import ObjectMemory
 
 _STRIDE = 32  # Sides of scaled windows, in pixels, are multiples of the network's coarsest stride.
 _MIN_SCALED_SIDE = 128  # However many objects there are, windows are not scaled below this many pixels a side.
@@ -113,24 +110,25 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
     """A network of 3.3 million parameters that looks at one window per object."""
 
     remembers = True
+    adapts_detail = True
 
-    def __init__(self, config: NanoConfig | None = None, device: str = "cpu") -> None:
-        """Raises CheckpointError if the weights cannot be read."""
+    def __init__(self, config: NanoConfig | None = None, backend: NanoBackend | None = None) -> None:
+        """backend: what computes the network (default: one thread of the CPU, with the weights of `config.checkpoint`)
+
+        Raises CheckpointError if the weights cannot be read.
+        """
         self._config = config or NanoConfig()
-        self._device = torch_device(device)
-        self._network = load_network(self._config.checkpoint)
-        self._network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._backend = backend or build_backend(self._config.checkpoint)
 
     def encode(self, frame: Frame) -> NanoEmbedding:
         return NanoEmbedding(frame)
 
-    @torch.inference_mode()
     def decode(
         self, embedding: NanoEmbedding, prompts: Prompts[ObjectMemory], ambiguous: bool = False
     ) -> WindowsDecoded:
         size = embedding.frame.size
         objects = [_ObjectPrompts.of(prompts, row) for row in range(len(prompts))]
-        scaled_side = self._scaled_side(len(objects))
+        scaled_side = self._scaled_side(len(objects), prompts.detail)
         rivals = _rivals(objects, size)
         windows: dict[int, Window] = {}
         for row, prompt in enumerate(objects):
@@ -156,7 +154,6 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
                 prompt *= _MASK_PROMPT_LOGIT
         return prompts
 
-    @torch.inference_mode()
     def remember(self, embedding: NanoEmbedding, mask: np.ndarray, memory: ObjectMemory | None) -> ObjectMemory | None:
         if np.count_nonzero(mask) < _MIN_AREA:
             return memory
@@ -164,29 +161,27 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         if not memory.wants(embedding.frame.index, self._config.memory_gap):
             return memory
         window = self._encoded_window(embedding, mask)
-        features = self._features(embedding, [window])
-        window_mask = uploaded(window.cut(mask), self._device)[None, None]
-        memorized = self._network.memorize(features, window_mask)
+        memorized = self._backend.memorize(self._features(embedding, [window]), window.cut(mask))
         return memory.learned(embedding.frame.index, memorized, self._config.memories)
 
-    @torch.inference_mode()
     def describe(self, frame: Frame, embedding: NanoEmbedding) -> np.ndarray:
         scale = _DESCRIBED_SIDE / max(frame.size)
         size = [max(1, round(length * scale / _STRIDE)) * _STRIDE for length in frame.size[::-1]]
-        image = uploaded(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), self._device)
-        features = self._network.encode(image.permute(2, 0, 1)[None]).maps[_DESCRIBED_MAP]
-        return downloaded(functional.normalize(features[0], dim=0).permute(1, 2, 0).contiguous().float())[0]
+        image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+        return self._backend.directions(self._backend.encode(image[None]).maps[_DESCRIBED_MAP])
 
-    @torch.inference_mode()
     def describe_object(self, frame: Frame, embedding: NanoEmbedding, mask: np.ndarray) -> WindowFeatures:
         window = self._encoded_window(embedding, mask)
         features = self._features(embedding, [window]).maps[_DESCRIBED_MAP]
-        feature_map = downloaded(functional.normalize(features[0], dim=0).permute(1, 2, 0).contiguous().float())[0]
-        return WindowFeatures(window, feature_map)
+        return WindowFeatures(window, self._backend.directions(features))
 
-    def _scaled_side(self, objects: int) -> int:
-        """The side in pixels that the windows of so many objects are scaled to: smaller where they are many."""
-        affordable = math.isqrt(self._config.budget // objects) // _STRIDE * _STRIDE
+    def _scaled_side(self, objects: int, detail: float = 1.0) -> int:
+        """The side in pixels that the windows of so many objects are scaled to: smaller where they are many.
+
+        detail: share of the usual pixels
+        """
+        pixels = min(self._config.budget // objects, self._config.window**2)
+        affordable = math.isqrt(int(detail * pixels)) // _STRIDE * _STRIDE
         return min(max(affordable, _MIN_SCALED_SIDE), self._config.window)
 
     def _window(self, box: np.ndarray, area: float, size: tuple[int, int], scaled_side: int) -> Window:
@@ -292,10 +287,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         """Logits (n, S / 2, S / 2) float32 and predicted IoU (n,) of the objects in n windows of S pixels a side."""
         maps = np.stack([prompt.maps(window, rivals) for prompt, window in zip(prompts, windows)])
         features = self._features(embedding, windows)
-        memory = joined([prompt.memory for prompt in prompts])
-        logits, iou_logits = self._network.decode(features, uploaded(maps, self._device), memory)
-        window_logits, scores = downloaded(logits.float(), torch.sigmoid(iou_logits).float())
-        return window_logits, scores
+        return self._backend.decode(features, maps, [prompt.memory for prompt in prompts])
 
     def _features(self, embedding: NanoEmbedding, windows: Sequence[Window]) -> Features:
         """Features of n windows; those that were not encoded before are encoded in one batch."""
@@ -303,11 +295,11 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         new = [window for window in dict.fromkeys(windows) if window not in known]
         if new:
             images = np.stack([window.cut(embedding.frame.image) for window in new])
-            encoded = self._network.encode(uploaded(images, self._device).permute(0, 3, 1, 2))
+            encoded = self._backend.encode(images)
             known.update((window, encoded.select(slice(row, row + 1))) for row, window in enumerate(new))
             if new == list(windows):
                 return encoded
-        return Features(tuple(torch.cat(maps) for maps in zip(*(known[window].maps for window in windows))))
+        return self._backend.stacked([known[window] for window in windows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,22 +333,22 @@ class _ObjectPrompts:
         return cls(positive, negative, box, logits, prompts.memories[row] if prompts.memories else None)
 
     def maps(self, window: Window, rivals: np.ndarray | None) -> np.ndarray:
-        """(6, S / 4, S / 4) float32: the prompts as the network takes them, see network.PROMPT_CHANNELS.
+        """(6, S / 4, S / 4) float32: the prompts as the network takes them, see interface.PROMPT_CHANNELS.
 
         rivals: (H, W) uint8, the number of objects' mask prompts that cover a pixel, or None
         """
-        cells = window.size // network.PROMPT_STRIDE
-        maps = np.zeros((network.PROMPT_CHANNELS, cells, cells), np.float32)
-        for channel, xy in ((network.POSITIVE, self.positive), (network.NEGATIVE, self.negative)):
+        cells = window.size // interface.PROMPT_STRIDE
+        maps = np.zeros((interface.PROMPT_CHANNELS, cells, cells), np.float32)
+        for channel, xy in ((interface.POSITIVE, self.positive), (interface.NEGATIVE, self.negative)):
             maps[channel] = draw_points(window.to_window(xy, cells), cells)
         if self.box is not None and self.mask_logits is None:
-            maps[network.BOX] = draw_box(window.to_window(self.box.reshape(2, 2), cells).ravel(), cells)
+            maps[interface.BOX] = draw_box(window.to_window(self.box.reshape(2, 2), cells).ravel(), cells)
         if self.mask_logits is not None:
-            maps[network.MASK] = np.tanh(window.cut(self.mask_logits, cells) / 2)
-            maps[network.HAS_MASK] = 1
+            maps[interface.MASK] = np.tanh(window.cut(self.mask_logits, cells) / 2)
+            maps[interface.HAS_MASK] = 1
         if rivals is not None:
             others = rivals > (0 if self.mask_logits is None else self.mask)
-            maps[network.RIVALS] = window.cut(others, cells)
+            maps[interface.RIVALS] = window.cut(others, cells)
         return maps
 
 

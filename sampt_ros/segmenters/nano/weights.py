@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sampt_ros.segmenters.nano.network import NanoNetwork
+import numpy as np
+from safetensors.numpy import load_file
+
 from sampt_ros.weights.loading import read_safetensors
 
-WEIGHTS = Path(__file__).with_name("nano.safetensors")
+# Links are followed, since ONNX Runtime refuses weights that lie elsewhere than the graph that refers to them.
+WEIGHTS = Path(__file__).resolve().with_name("nano.safetensors")
 
 
-def load_network(checkpoint: str = "") -> NanoNetwork:
-    """The network, ready for inference, with the weights of a .safetensors file; empty: the package's own.
+def nano_weights(checkpoint: str = "") -> dict[str, np.ndarray]:
+    """The network's weights, float16, by their names in its state dict, from a .safetensors file; empty: the package's.
 
     Raises CheckpointError if they cannot be read.
     """
-    network = NanoNetwork().eval().requires_grad_(False)
-    path = checkpoint or str(WEIGHTS)
-    network.load_state_dict(read_safetensors("nano.checkpoint", path, "the nano segmenter", network.state_dict()))
-    return network
+    shipped = load_file(WEIGHTS)
+    return read_safetensors("nano.checkpoint", checkpoint, "the nano segmenter", shipped) if checkpoint else shipped

@@ -69,6 +69,17 @@ class ObjectSearch:
             if tracked.reacquisition and self._cuts.is_cut:
                 tracked.reacquisition = tracked.reacquisition.after_cut()
 
+    def cut(self, objects: Iterable[TrackedObject]) -> None:
+        """The next frame does not follow from the last one: all objects are in doubt."""
+        self._cuts.reset()
+        for tracked in objects:
+            tracked.reacquisition = tracked.reacquisition and tracked.reacquisition.after_cut()
+
+    def is_known(self, tracked: TrackedObject) -> bool:
+        """Whether an object can be found again by what it looks like."""
+        known = tracked.reacquisition
+        return self.config.reacquire.enabled and known is not None and known.appearance.is_known
+
     def has_drifted(self, tracked: TrackedObject, frame: Frame) -> bool:
         """Whether an object's mask is due to be checked on this frame, and lies on something else."""
         known = tracked.reacquisition

@@ -253,3 +253,20 @@ def test_a_truncated_file(path, pips_network):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="not a readable checkpoint"):
         load(path)
+
+
+def test_a_mask_moves_as_the_points_in_it_from_the_frame_before(pips_network, monkeypatch):
+    monkeypatch.setattr("sampt_ros.point_trackers.pips.tracker._VISIBLE", -1.0)
+    tracker = PipsTracker(pips_network, FEW, "cpu")
+    before, now, later = (Frame(index, image) for index, image in enumerate(clip(3)))
+    tracker.update(before)
+    tracker.add(np.arange(2), XY, [before])
+    tracks = tracker.update(now)
+    mask = np.zeros((48, 64), np.float32)
+    mask[27:34, 16:25] = 1  # around the first point alone
+    moved = tracker.propagate_mask(mask, before, now)
+    y, x = np.nonzero(moved > 0.5)
+    # With these weights a point may move anywhere, but not far enough to take the mask out of the image.
+    assert [x.mean(), y.mean()] == pytest.approx(tracks.xy[0], abs=0.6)
+    assert tracker.propagate_mask(np.zeros_like(mask), before, now) is None  # no point in it
+    assert tracker.propagate_mask(mask, now, later) is None  # a frame that it has not seen

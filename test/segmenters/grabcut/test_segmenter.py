@@ -34,6 +34,12 @@ def test_the_disk_that_was_clicked_is_found(frame):
     assert region_similarity(RED, decoded.masks()[0]) > 0.8
 
 
+def test_in_an_image_of_one_colour_nothing_is_found_at_once(monkeypatch):
+    monkeypatch.setattr("cv2.grabCut", None)  # which would take seconds
+    frame = Frame(0, np.full((HEIGHT, WIDTH, 3), 255, np.uint8))
+    assert not GrabCut().decode(frame, Prompts.pack([ON_RED], [ON_BLUE])).masks().any()
+
+
 def test_a_mask_prompt_that_is_a_little_off_is_drawn_to_the_disk(frame):
     off = np.roll(BLUE, (3, -4), (0, 1))
     logits = GrabCut().mask_prompt(frame, [off.astype(np.float32)])

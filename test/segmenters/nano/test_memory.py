@@ -1,19 +1,18 @@
 """What the nano segmenter remembers of an object."""
 
+import importlib.util
+
+import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="torch is missing, which the network runs on")
-
-import torch
-
+from sampt_ros.segmenters.nano.interface import Memory
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
-from sampt_ros.segmenters.nano.network import Memory
 
 
-def memory_of(positions: int) -> Memory:
-    """The memory of one frame, of so many positions."""
-    values = (torch.ones(1, positions, 3), torch.ones(1, positions, 2), torch.ones(1, positions))
-    return Memory(*values, torch.ones(1, positions, dtype=torch.bool))
+def memory_of(positions: int, library=np) -> Memory:
+    """The memory of one frame, of so many positions, in arrays of NumPy or torch."""
+    values = (library.ones((1, positions, 3)), library.ones((1, positions, 2)), library.ones((1, positions)))
+    return Memory(*values, library.ones((1, positions), dtype=library.bool))
 
 
 def test_a_frame_is_wanted_again_or_after_the_gap():
@@ -36,12 +35,17 @@ def test_a_frame_learned_again_takes_its_own_place():
     assert memory.memories[0] is again
 
 
-def test_memories_are_joined_with_padding_that_is_not_valid():
-    def known(*positions):
-        return ObjectMemory(tuple(range(len(positions))), tuple(map(memory_of, positions)))
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_memories_are_joined_with_padding_that_is_not_valid(name):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is missing")
+    library = importlib.import_module(name)
 
-    assert joined([None, None]) is None
-    memory = joined([known(4), None, known(4, 4, 9)])  # The last one is from a larger window.
+    def known(*positions):
+        return ObjectMemory(tuple(range(len(positions))), tuple(memory_of(count, library) for count in positions))
+
+    assert joined([None, None], library) is None
+    memory = joined([known(4), None, known(4, 4, 9)], library)  # The last one is from a larger window.
     assert memory.keys.shape == (3, 17, 3)
     assert memory.values.shape == (3, 17, 2)
     assert memory.valid.sum(1).tolist() == [4, 0, 17]

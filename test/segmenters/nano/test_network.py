@@ -8,7 +8,8 @@ pytest.importorskip("torch", reason="torch is missing, which the network runs on
 
 import torch
 
-from sampt_ros.segmenters.nano.network import PROMPT_CHANNELS, NanoNetwork
+from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS
+from sampt_ros.segmenters.nano.network import NanoNetwork
 
 
 @pytest.mark.parametrize("side", [96, 256])

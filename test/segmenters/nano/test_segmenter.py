@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from synthetic import disk, texture
 
-pytest.importorskip("torch", reason="torch is missing, which the network runs on")
+pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the network runs on")
 pytest.importorskip("safetensors", reason="safetensors is missing, which reads the weights")
-
-import torch
 
 from sampt_ros.config.core import NanoConfig
 from sampt_ros.config.presets import load_preset
@@ -201,7 +199,7 @@ def test_a_corrected_frame_is_remembered_as_corrected(nano):
     first = nano.remember(embedding, mask, None)
     again = nano.remember(embedding, other, first)
     assert again.frames == (0,)
-    assert not torch.equal(again.memories[0].inside, first.memories[0].inside)
+    assert not np.array_equal(again.memories[0].inside, first.memories[0].inside)
 
 
 def test_a_mask_of_a_few_pixels_is_not_remembered(nano):
@@ -261,6 +259,17 @@ def test_windows_are_smaller_where_there_are_many(nano, objects, side):
     assert min(map(region_similarity, masks, decoded.masks())) > 0.9
 
 
+@pytest.mark.parametrize(("objects", "side"), [(1, 160), (3, 128)], ids=str)
+def test_with_less_detail_windows_have_at_most_its_share_of_the_pixels(nano, objects, side):
+    disks = Scene((640, 480), objects)
+    masks = disks.masks(0)
+    prompts = replace(followed(nano, nano.encode(Frame(0, disks.image(0))), masks), detail=0.5)
+    embedding = nano.encode(Frame(0, disks.image(0)))
+    decoded = nano.decode(embedding, prompts)
+    assert {window.size for window in embedding.features} == {side}
+    assert min(map(region_similarity, masks, decoded.masks())) > 0.9
+
+
 def test_windows_stay_as_large_as_the_budget_allows():
     disks = Scene((640, 480), 6)
     nano = Nano(NanoConfig(window=192, budget=6 * 192**2))
@@ -277,8 +286,8 @@ def test_a_window_is_encoded_once(nano, monkeypatch):
         Prompts.pack([click(mask)], [NO_POINTS]), logits=nano.mask_prompt(embedding, [mask.astype(np.float32)])
     )
     encoded = []
-    encode = nano._network.encode
-    monkeypatch.setattr(nano._network, "encode", lambda windows: encoded.append(len(windows)) or encode(windows))
+    encode = nano._backend.encode
+    monkeypatch.setattr(nano._backend, "encode", lambda windows: encoded.append(len(windows)) or encode(windows))
     nano.decode(embedding, prompts)
     nano.decode(embedding, prompts)
     assert encoded == [1]

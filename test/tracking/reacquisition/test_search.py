@@ -46,6 +46,23 @@ def states(sam_pt, *images):
     return [sam_pt.step(each).objects[0].state.name for each in images]
 
 
+def test_what_does_not_follow_from_the_frames_before_is_searched_for_the_objects(tracker, segmenter):
+    sam_pt = started(tracker, segmenter)
+    assert sam_pt.look_again() == []
+    assert tracker.ids == []
+    assert states(sam_pt, image(THERE), image(THERE), image(THERE)) == ["LOST", "REACQUIRED", "TRACKING"]
+    assert sam_pt.object_ids == [1]
+
+
+@pytest.mark.parametrize("changes", [{"reacquire.enabled": False}, {}])
+def test_objects_that_cannot_be_found_again_are_forgotten(tracker, segmenter, changes):
+    sam_pt = started(tracker, segmenter, **changes)
+    sam_pt.add_object([THERE])  # which no frame has shown yet
+    assert sam_pt.look_again() == ([1, 2] if changes else [2])
+    assert sam_pt.object_ids == ([] if changes else [1])
+    assert sam_pt.add_object([HERE]).id == 3
+
+
 def test_an_object_that_comes_back_elsewhere_is_found_under_its_id(tracker, segmenter):
     sam_pt = started(tracker, segmenter)
     tracker.blind = True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, Points
 from sampt_ros.point_trackers.base import PointTracker, Tracks
-from sampt_ros.tracking.point_sampling import POINT_SELECTION
-from sampt_ros.tracking.visibility import PatchFilter, away_from_border
+from sampt_ros.tracking.points.sampling import POINT_SELECTION
+from sampt_ros.tracking.points.visibility import PatchFilter, away_from_border
 
 _MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
 
@@ -59,6 +60,15 @@ class TrackedPoints:
         """Stop tracking these points."""
         self.tracker.remove(points.id)
         self._patches.remove(points.id)
+
+    @contextmanager
+    def forgotten_on_error(self, points: Points) -> Iterator[None]:
+        """Where an error ends what is inside, these points are not tracked any longer."""
+        try:
+            yield
+        except Exception:
+            self.forget(points)
+            raise
 
     def update(self, groups: Sequence[Points], frame: Frame) -> list[Points]:
         """Move all tracked points to the next frame in one call.

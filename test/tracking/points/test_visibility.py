@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sampt_ros.data_types import Frame
-from sampt_ros.tracking.visibility import PatchFilter, away_from_border
+from sampt_ros.tracking.points.visibility import PatchFilter, away_from_border
 
 IDS = np.array([7, 8])
 XY = np.array([(10, 10), (30, 20)], np.float32)

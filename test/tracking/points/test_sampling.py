@@ -6,8 +6,8 @@ import pytest
 from synthetic import disk, texture
 
 from sampt_ros.config.core import SELECTION
-from sampt_ros.tracking import point_sampling as point_selection
-from sampt_ros.tracking.point_sampling import POINT_SELECTION, k_medoids, mixed, shi_tomasi
+from sampt_ros.tracking.points import sampling as point_selection
+from sampt_ros.tracking.points.sampling import POINT_SELECTION, k_medoids, mixed, shi_tomasi
 
 GRAY = cv2.cvtColor(texture(), cv2.COLOR_RGB2GRAY)
 MASK = disk((70, 60), 30)

@@ -4,7 +4,7 @@ import pytest
 from fakes import DriftingTracker, SquareSegmenter
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.evaluation.benchmark import Case, Measurement, Timing, measure, table
+from sampt_ros.evaluation.speed.benchmark import Case, Measurement, Timing, measure, table
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 
@@ -71,6 +71,7 @@ def test_a_measurement_as_json():
         "size": [160, 120],
         "objects": 2,
         "points": 5,
+        "beside": 0,
         "stages_ms": {"total": {"median": 2, "p95": 3}},
         "frames_per_second": 40,
         "tracked": 1,

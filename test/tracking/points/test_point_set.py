@@ -7,7 +7,7 @@ from fakes import DriftingTracker, blank
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
-from sampt_ros.tracking.point_set import TrackedPoints
+from sampt_ros.tracking.points.point_set import TrackedPoints
 
 NONE = np.zeros((0, 2), np.float32)
 

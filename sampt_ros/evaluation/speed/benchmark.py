@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from sampt_ros.data_types import ObjectState
 from sampt_ros.evaluation.masks import follow
 from sampt_ros.evaluation.oracle import OracleSegmenter, OracleTracker
 from sampt_ros.evaluation.scores import Column, Score, Table
+from sampt_ros.evaluation.speed.busy_processes import BusyProcesses
 from sampt_ros.evaluation.synthetic_scene import Scene, Size
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import cuda_peak, peak_memory, reset_cuda_peak
@@ -20,11 +21,20 @@ from sampt_ros.utils.machine import cuda_peak, peak_memory, reset_cuda_peak
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: so many objects with so many points each, on images of a size (width, height) in pixels."""
+    """What is measured: so many objects with so many points each, on images of a size (width, height) in pixels.
+
+    beside  the number of processes that keep the machine busy meanwhile
+    """
 
     size: Size
     objects: int
     points: int
+    beside: int = 0
+
+    def __str__(self) -> str:
+        """For people."""
+        beside = f" beside {self.beside}" if self.beside else ""
+        return f"{self.size[0]}x{self.size[1]} with {self.objects} objects of {self.points} points{beside}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Measurement(Score):
         Column("case.size", "size", "{0[0]}x{0[1]}", "size"),
         Column("case.objects", "objects", "{}", "objects"),
         Column("case.points", "points", "{}", "points"),
+        Column("case.beside", "beside", "{}", "beside"),
         Column("stages", "{}", "{0.median:.1f} / {0.p95:.1f}", "stages_ms"),
         Column("rate", "frames/s", "{:.1f}", "frames_per_second"),
         Column("tracked", "tracked", "{:.0%}", "tracked"),
@@ -70,6 +81,18 @@ class Measurement(Score):
     cuda: float | None
 
 
+@dataclass(frozen=True)
+class Run:
+    """What was measured while a scene was tracked once.
+
+    milliseconds  "total" and every stage, for each frame that had it
+    states        of all objects in all frames
+    """
+
+    milliseconds: Mapping[str, Sequence[float]]
+    states: Sequence[ObjectState]
+
+
 def measure(
     sam_pt: SamPt, case: Case, frames: int, warmup: int, oracles: Sequence[OracleSegmenter | OracleTracker] = ()
 ) -> Measurement:
@@ -80,6 +103,33 @@ def measure(
 
     Raises SamPtError if the scene's objects have no room in an image of that size.
     """
+    return _together(case, [_run(sam_pt, case, frames, warmup, oracles)])
+
+
+def measure_beside(
+    sam_pt: SamPt,
+    case: Case,
+    frames: int,
+    warmup: int,
+    others: BusyProcesses,
+    rounds: int,
+    oracles: Sequence[OracleSegmenter | OracleTracker] = (),
+) -> tuple[Measurement, Measurement]:
+    """The same alone and beside other processes, in turns: each `rounds` times.
+
+    Raises what `measure` raises.
+    """
+    alone, beside = [], []
+    for _ in range(rounds):
+        alone.append(_run(sam_pt, case, frames, warmup, oracles))
+        with others.running():
+            beside.append(_run(sam_pt, case, frames, warmup, oracles))
+    return _together(case, alone), _together(replace(case, beside=others.count), beside)
+
+
+def _run(
+    sam_pt: SamPt, case: Case, frames: int, warmup: int, oracles: Sequence[OracleSegmenter | OracleTracker]
+) -> Run:
     scene = Scene(case.size, case.objects)
     for oracle in oracles:
         oracle.truth = scene
@@ -99,15 +149,29 @@ def measure(
             for stage, spent in {"total": 1000 * frame.seconds, **frame.result.stages}.items():
                 milliseconds.setdefault(stage, []).append(spent)
             states += [item.state for item in frame.result.objects]
+    return Run(milliseconds, states)
+
+
+def _together(case: Case, runs: Sequence[Run]) -> Measurement:
+    """The measurement of all frames of at least one run."""
+    milliseconds: dict[str, list[float]] = {}
+    for run in runs:
+        for stage, spent in run.milliseconds.items():
+            milliseconds.setdefault(stage, []).extend(spent)
+    states = [state for run in runs for state in run.states]
     stages = {stage: Timing.of(each) for stage, each in milliseconds.items()}
-    rate = 1000 * frames / sum(milliseconds["total"])
+    rate = 1000 * len(milliseconds["total"]) / sum(milliseconds["total"])
     tracked = states.count(ObjectState.TRACKING) / len(states)
     return Measurement(case, stages, rate, tracked, peak_memory(), cuda_peak())
 
 
 def table(measurements: Sequence[Measurement]) -> str:
     """At least one measurement as text, a row each: "median / 95th percentile" of every stage, milliseconds."""
-    with_cuda = any(measurement.cuda is not None for measurement in measurements)
-    columns = [column for column in Measurement.columns if column.name != "cuda" or with_cuda]
+    absent = set()
+    if all(measurement.cuda is None for measurement in measurements):
+        absent.add("cuda")
+    if not any(measurement.case.beside for measurement in measurements):
+        absent.add("case.beside")
+    columns = [column for column in Measurement.columns if column.name not in absent]
     text = Table(measurements, columns)
     return "\n".join([text.heading, *map(text.row, measurements)])

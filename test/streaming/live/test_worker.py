@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from fakes import DriftingTracker, SquareSegmenter, blank
@@ -13,11 +14,12 @@ from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.streaming.depth_queue import LiveWaiting
 from sampt_ros.streaming.failures import Failures
-from sampt_ros.streaming.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
-from sampt_ros.streaming.worker import Worker
+from sampt_ros.tracking.effort import Effort
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -28,19 +30,29 @@ class Desk:
         self.done: list[object] = []
         self.log = ListLog()
         self.errors: dict[int, Exception] = {}
+        self.delay = 0.0  # seconds for a frame
         self.mailbox = Mailbox()
+        self.stamp_ns = 0
         sam_pt = SamPt(SamPtConfig(), SquareSegmenter(), DriftingTracker())
         self.stream = Stream(sam_pt, NodeConfig(), Failures(StreamStatistics(), self.log), LiveWaiting())
         self.worker = Worker(self.mailbox, self.stream, self.work_on)
 
     def work_on(self, stream: Stream, event: ImageEvent) -> None:
+        time.sleep(self.delay)
         if event.stamp_ns in self.errors:
             raise self.errors[event.stamp_ns]
         stream.image(event)
         self.done.append(event.stamp_ns)
 
     def put(self, stamp_ns: int) -> None:
-        self.mailbox.put_frame(ImageEvent(stamp_ns, None, blank))
+        self.mailbox.put_frame(ImageEvent(stamp_ns, None, blank, received=stamp_ns / 1e9))
+
+    def send(self, frames: int, period_ns: int) -> None:
+        """Images that came with this period, each done before the next one is put."""
+        for _ in range(frames):
+            self.stamp_ns += period_ns
+            self.put(self.stamp_ns)
+            self.finish()
 
     def finish(self) -> None:
         """Wait until all that came before is done."""
@@ -111,3 +123,39 @@ def test_stop_waits_for_the_work_in_hand(desk):
     threading.Timer(0.05, leave.set).start()
     desk.worker.stop()
     assert desk.done == ["slow"]
+
+
+SECOND_NS = 10**9
+
+
+def test_frames_that_take_longer_than_the_period_lower_the_effort_which_is_told(desk):
+    desk.delay = 0.002
+    desk.send(14, period_ns=10**6)
+    assert desk.stream.session.sam_pt.effort == desk.stream.session.sam_pt.efforts[1]
+    (told,) = desk.log.told["warning"]
+    assert told.endswith("the camera sends one every 1.0 ms: now with 33% of the refinements (step 1 of 2)")
+
+
+def test_the_effort_is_raised_again_which_is_told(desk):
+    desk.delay = 0.002
+    desk.send(14, period_ns=10**6)
+    desk.delay = 0
+    desk.send(110, period_ns=SECOND_NS)
+    assert desk.stream.session.sam_pt.effort == Effort()
+    assert desk.log.told["info"][-1].endswith("back to full effort (step 0 of 2)")
+
+
+def test_no_load_is_shed_where_that_is_switched_off(desk):
+    desk.delay = 0.002
+    desk.stream.options = NodeConfig(shed_load=False)
+    desk.send(14, period_ns=10**6)
+    assert desk.stream.session.sam_pt.effort == Effort()
+    assert desk.log.told["warning"] == []
+
+
+def test_switched_off_later_the_effort_is_full_from_then_on(desk):
+    desk.delay = 0.002
+    desk.send(14, period_ns=10**6)
+    desk.stream.options = NodeConfig(shed_load=False)
+    desk.send(1, period_ns=10**6)
+    assert desk.stream.session.sam_pt.effort == Effort()

@@ -6,7 +6,7 @@ import threading
 
 from fakes import blank
 
-from sampt_ros.streaming.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Errand, Mailbox
 from sampt_ros.streaming.tracked_frame import ImageEvent
 
 

@@ -1,0 +1,124 @@
+"""Times of a measurement as multiples of those of another one: an earlier one, or another program's in turn with it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from sampt_ros.errors import SamPtError
+from sampt_ros.evaluation.scores import Column, Score, Table
+from sampt_ros.evaluation.speed.benchmark import Case, Measurement, Timing
+
+Timings = Mapping[Case, Timing]  # what a whole step took, by case
+
+
+@dataclass(frozen=True)
+class Ratio(Score):
+    """What a whole step took in one case, and what it took otherwise.
+
+    median, p95  of `now` as multiples of those of `then`
+    """
+
+    columns = (
+        Column("case.size", "size", "{0[0]}x{0[1]}", "size"),
+        Column("case.objects", "objects", "{}", "objects"),
+        Column("case.points", "points", "{}", "points"),
+        Column("case.beside", "beside", "{}", "beside"),
+        Column("now", "now", "{0.median:.1f} / {0.p95:.1f}", "now_ms"),
+        Column("then", "then", "{0.median:.1f} / {0.p95:.1f}", "then_ms"),
+        Column("median", "median", "{:.2f}", "median_ratio"),
+        Column("p95", "p95", "{:.2f}", "p95_ratio"),
+    )
+
+    case: Case
+    now: Timing
+    then: Timing
+
+    @property
+    def median(self) -> float:
+        return self.now.median / self.then.median
+
+    @property
+    def p95(self) -> float:
+        return self.now.p95 / self.then.p95
+
+
+def timings(measurements: Iterable[Measurement]) -> dict[Case, Timing]:
+    """What a whole step took in each case."""
+    return {measurement.case: measurement.stages["total"] for measurement in measurements}
+
+
+def ratios(now: Timings, then: Timings) -> list[Ratio]:
+    """Those of the cases that both have, in the order of `now`; raises SamPtError if there are none."""
+    both = [Ratio(case, timing, then[case]) for case, timing in now.items() if case in then]
+    if not both:
+        raise SamPtError(
+            f"expected a case that both measured (size, objects, points, busy processes beside it); got {_names(now)} "
+            f"and {_names(then)}"
+        )
+    return both
+
+
+def ratio_table(compared: Sequence[Ratio], now: str, then: str) -> str:
+    """At least one ratio as text; now, then: headings of their times, ms, "median / 95th percentile"."""
+    headings = {"now": now, "then": then}
+    columns = [
+        Column(column.name, headings.get(column.name, column.heading), column.format) for column in Ratio.columns
+    ]
+    text = Table(compared, columns)
+    return "\n".join([text.heading, *map(text.row, compared)])
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """What `sampt benchmark --json` wrote; raises SamPtError."""
+    try:
+        report = json.loads(path.read_text())
+        report["timings"] = {_case(each): Timing(**each["stages_ms"]["total"]) for each in report["cases"]}
+    except OSError as error:
+        raise SamPtError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise SamPtError(f"expected what `sampt benchmark --json` writes in {path}; got {error!r}") from None
+    return dict(report)
+
+
+def times_of(command: Sequence[str]) -> dict[Case, Timing]:
+    """What a command measures that takes the arguments of `sampt benchmark`; raises SamPtError if it fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "times.json"
+        try:
+            done = subprocess.run([*command, "--json", str(path)], capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise SamPtError(f"cannot run {shlex.join(command)}: {error.strerror}") from None
+        if done.returncode:
+            last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+            raise SamPtError(f"{shlex.join(command)} failed: {''.join(last)}")
+        found: dict[Case, Timing] = read_report(path)["timings"]
+        return found
+
+
+def middle(runs: Iterable[Timings]) -> dict[Case, Timing]:
+    """For each case of several runs, the medians of their medians and of their 95th percentiles."""
+    found: dict[Case, list[Timing]] = {}
+    for run in runs:
+        for case, timing in run.items():
+            found.setdefault(case, []).append(timing)
+    return {
+        case: Timing(median(each.median for each in several), median(each.p95 for each in several))
+        for case, several in found.items()
+    }
+
+
+def _case(values: Mapping[str, Any]) -> Case:
+    width, height = values["size"]
+    return Case((width, height), values["objects"], values["points"], values.get("beside", 0))
+
+
+def _names(times: Timings) -> str:
+    return ", ".join(map(str, times)) or "none"

@@ -1,0 +1,108 @@
+"""The nano segmenter's network computed by ONNX Runtime, on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from onnxruntime import InferenceSession, OrtValue, SessionOptions
+
+from sampt_ros.segmenters.nano.backend import NanoBackend
+from sampt_ros.segmenters.nano.interface import TOP, Features, Memory
+from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
+from sampt_ros.segmenters.nano.weights import WEIGHTS, nano_weights
+
+# The network's parts as graphs, without the weights. Names of weights begin with what is said here of each.
+_GRAPHS = {
+    "encode": ("encoder.",),
+    "memorize": ("memory.key.", "memory.value."),
+    "decode": ("memory.key.", "memory.sharpness", "decoder."),
+}
+_KEY, _VALUE = 64, 96  # Channels of memory keys and values.
+
+
+class OnnxBackend(NanoBackend):
+    """Features and memories are NumPy arrays."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray], threads: int = 1) -> None:
+        """weights: by their names in the network's state dict, float16; threads: that it computes on"""
+        self._encode, self._memorize, self._decode = (
+            _session(graph_path(name), _selected(weights, prefixes), threads) for name, prefixes in _GRAPHS.items()
+        )
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: str = "", threads: int = 1) -> OnnxBackend:
+        """The weights of a .safetensors file; empty: the package's own. Raises CheckpointError."""
+        return cls(nano_weights(checkpoint), threads)
+
+    def encode(self, images: np.ndarray) -> Features:
+        # One image at a time: no slower, and the large maps of the first layers take the memory of one image only.
+        return self.stacked([Features(tuple(_run(self._encode, image[None]))) for image in images])
+
+    def stacked(self, features: Sequence[Features]) -> Features:
+        if len(features) == 1:
+            return features[0]
+        return Features(tuple(np.concatenate(maps) for maps in zip(*(each.maps for each in features))))
+
+    def memorize(self, features: Features, mask: np.ndarray) -> Memory:
+        keys, values, inside = _run(self._memorize, features.maps[3], mask[None, None])
+        return Memory(keys, values, inside, np.ones(inside.shape, bool))
+
+    def decode(
+        self, features: Features, prompts: np.ndarray, memories: Sequence[ObjectMemory | None]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        memory = joined(memories, np) or _nothing(len(prompts))
+        remembered = memory.keys, memory.values, memory.inside, memory.valid
+        logits, scores = _run(self._decode, *features.maps, prompts, *remembered)
+        return logits, scores
+
+    def directions(self, feature_map: np.ndarray) -> np.ndarray:  # type: ignore[override]
+        cells = np.ascontiguousarray(feature_map[0].transpose(1, 2, 0))
+        cells /= np.maximum(np.linalg.norm(cells, axis=2, keepdims=True), 1e-12)
+        return cells
+
+
+def graph_path(name: str) -> Path:
+    """The file of one part of the network: encode, memorize or decode."""
+    return WEIGHTS.with_name(f"{name}.onnx")
+
+
+def _selected(weights: Mapping[str, np.ndarray], prefixes: tuple[str, ...]) -> dict[str, np.ndarray]:
+    return {name: value for name, value in weights.items() if name.startswith(prefixes)}
+
+
+def _session(graph: Path, weights: Mapping[str, np.ndarray], threads: int) -> InferenceSession:
+    options = SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # It would keep memory for every size of batch, window and memory that ever came.
+    options.enable_mem_pattern = False
+    # Threads that spin while they wait would take the cores from whatever else the robot computes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_external_initializers(
+        list(weights), [OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
+    )
+    return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _run(session: InferenceSession, *inputs: np.ndarray) -> list[np.ndarray]:
+    """The outputs for these inputs, in the graph's order. Raises MemoryError where memory ran out."""
+    feed = {node.name: value for node, value in zip(session.get_inputs(), inputs)}
+    try:
+        outputs: list[np.ndarray] = session.run(None, feed)
+    except Exception as error:  # ONNX Runtime has no class of errors for this.
+        if "alloc" in str(error):
+            raise MemoryError(str(error)) from error
+        raise
+    return outputs
+
+
+def _nothing(batch: int) -> Memory:
+    """What is remembered of objects of which nothing is: as many positions as are read, none of them valid."""
+    return Memory(
+        np.zeros((batch, TOP, _KEY), np.float32),
+        np.zeros((batch, TOP, _VALUE), np.float32),
+        np.zeros((batch, TOP), np.float32),
+        np.zeros((batch, TOP), bool),
+    )

@@ -1,0 +1,84 @@
+"""The nano segmenter's network, with the weights in the package, on ONNX Runtime and in torch."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the network runs on")
+
+from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS
+from sampt_ros.segmenters.nano.memory import ObjectMemory
+from sampt_ros.segmenters.nano.onnx_backend import OnnxBackend
+
+TOLERANCE = 1e-4  # of feature maps up to 80, and of logits up to 10
+
+
+@pytest.fixture(scope="module")
+def on_onnx() -> OnnxBackend:
+    return OnnxBackend.from_checkpoint()
+
+
+@pytest.fixture(scope="module")
+def on_torch():
+    pytest.importorskip("torch", reason="torch is missing", exc_type=ImportError)
+    from sampt_ros.segmenters.nano.torch_backend import TorchBackend
+
+    return TorchBackend.from_checkpoint(device="cpu")
+
+
+def masks_and_scores(backend, batch: int, side: int, remembering: list[int]):
+    """Of windows and prompts of noise; the objects in these rows remember one window, and the last one two."""
+    rng = np.random.default_rng(batch)
+    images = rng.integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
+    prompts = rng.random((batch, PROMPT_CHANNELS, side // 4, side // 4), dtype=np.float32)
+    mask = rng.random((side, side), dtype=np.float32)
+    features = backend.encode(images)
+    known = ObjectMemory().learned(0, backend.memorize(features.select(slice(0, 1)), mask), 3)
+    longer = known.learned(5, backend.memorize(backend.encode(images[-1:, :96, :96]), mask[:96, :96]), 3)
+    memories = [longer if row == batch - 1 else known if row in remembering else None for row in range(batch)]
+    described = backend.directions(features.select(slice(0, 1)).maps[3])
+    return described, *backend.decode(features, prompts, memories if remembering else [None] * batch)
+
+
+@pytest.mark.parametrize(
+    ("batch", "side", "remembering"),
+    [
+        (1, 256, []),  # a click
+        (1, 256, [0]),
+        (3, 160, [0]),  # several objects, of which the second one remembers nothing
+        (2, 96, [0, 1]),  # the smallest window
+    ],
+)
+def test_both_compute_the_same(on_onnx, on_torch, batch, side, remembering):
+    for ours, theirs in zip(*(masks_and_scores(each, batch, side, remembering) for each in (on_onnx, on_torch))):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
+
+
+def test_maps_of_a_whole_image_are_the_same(on_onnx, on_torch):
+    image = np.random.default_rng(0).integers(0, 256, (1, 96, 160, 3), dtype=np.uint8)
+    for ours, theirs in zip(on_onnx.encode(image).maps, on_torch.encode(image).maps):
+        np.testing.assert_allclose(ours, theirs.numpy(), atol=TOLERANCE)
+
+
+def test_the_number_of_threads_changes_nothing_but_the_time(on_onnx):
+    several = OnnxBackend.from_checkpoint(threads=3)
+    for ours, theirs in zip(*(masks_and_scores(each, 2, 96, [0]) for each in (on_onnx, several))):
+        np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
+
+
+def test_memory_that_runs_out_is_told_from_other_errors(on_onnx, monkeypatch):
+    class Session:
+        message = "Failed to allocate memory for requested buffer of size 1048576"
+
+        def get_inputs(self):
+            return []
+
+        def run(self, *arguments):
+            raise RuntimeError(self.message)
+
+    monkeypatch.setattr(on_onnx, "_encode", Session())
+    with pytest.raises(MemoryError, match="1048576"):
+        on_onnx.encode(np.zeros((1, 96, 96, 3), np.uint8))
+    Session.message = "Unexpected input data type"
+    with pytest.raises(RuntimeError, match="Unexpected input"):
+        on_onnx.encode(np.zeros((1, 96, 96, 3), np.uint8))

@@ -1,0 +1,163 @@
+"""The parts of the network as ONNX graphs, which ONNX Runtime computes on a CPU.
+
+A graph holds no weights: it refers to the .safetensors file beside it, so that these are in the package once, and other
+weights can be given to it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from onnx import TensorProto, helper
+from torch import Tensor, nn
+
+from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, PROMPT_STRIDE, TOP, Features, Memory
+from sampt_ros.segmenters.nano.network import NanoNetwork
+
+GRAPHS = ("encode", "memorize", "decode")
+_OPSET = 18  # The oldest that the exporter writes.
+_STRIDES = (2, 4, 8, 16, 32)
+_MAPS = tuple(f"features{stride}" for stride in _STRIDES)
+_BATCH, _SIDE = 2, 160  # of the example that is traced; another one of both gives the same graphs
+
+
+def export_graphs(weights: Path, names: Collection[str] = GRAPHS) -> list[Path]:
+    """Write encode.onnx, memorize.onnx and decode.onnx beside a .safetensors file of the network's weights.
+
+    They take any number of windows of any side that is a multiple of 32 pixels, from 96 on, and any memory.
+    """
+    parts = _parts(NanoNetwork().eval().requires_grad_(False))
+    stored = _stored(weights)
+    written = []
+    for name in names:
+        part, arguments, shapes, inputs, outputs = parts[name]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that sizes get
+            program = torch.onnx.export(
+                part,
+                arguments,
+                dynamo=True,
+                dynamic_shapes=shapes,
+                input_names=inputs,
+                output_names=outputs,
+                opset_version=_OPSET,
+                optimize=False,  # which would fold weights into constants of other names
+                verbose=False,
+            )
+        assert program is not None
+        graph = program.model_proto
+        _refer(graph, stored, weights.name)
+        path = weights.with_name(f"{name}.onnx")
+        path.write_bytes(graph.SerializeToString())
+        written.append(path)
+    return written
+
+
+class _Encode(nn.Module):
+    def __init__(self, network: NanoNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self.network.encode(images.permute(0, 3, 1, 2)).maps
+
+
+class _Memorize(nn.Module):
+    def __init__(self, network: NanoNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, feature_map: Tensor, masks: Tensor) -> tuple[Tensor, ...]:
+        memory = self.network.memorize(Features((feature_map,) * len(_STRIDES)), masks)
+        return memory.keys, memory.values, memory.inside
+
+
+class _Decode(nn.Module):
+    def __init__(self, network: NanoNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, maps: tuple[Tensor, ...], prompts: Tensor, memory: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        logits, iou_logits = self.network.decode(Features(maps), prompts, Memory(*memory))
+        return logits, torch.sigmoid(iou_logits)
+
+
+def _parts(network: NanoNetwork) -> dict[str, tuple[nn.Module, tuple[Any, ...], Any, list[str], list[str]]]:
+    """Of each part by its name: the module, an example, which sizes are free, the inputs' and the outputs' names."""
+    images = torch.zeros(_BATCH, _SIDE, _SIDE + 32, 3, dtype=torch.uint8)
+    windows = torch.rand(_BATCH, 3, _SIDE, _SIDE)
+    masks = torch.rand(_BATCH, 1, _SIDE, _SIDE)
+    features = network.encode(windows)
+    memory = network.memorize(features, masks)
+    remembered = (memory.keys, memory.values, memory.inside, memory.valid)
+    prompts = torch.rand(_BATCH, PROMPT_CHANNELS, _SIDE // PROMPT_STRIDE, _SIDE // PROMPT_STRIDE)
+
+    batch, cells = torch.export.Dim("batch"), torch.export.Dim("cells", min=3)  # Cells of the coarsest stride a side.
+    high, wide = torch.export.Dim("high", min=3), torch.export.Dim("wide", min=3)
+    positions = torch.export.Dim("positions", min=TOP)
+
+    def square(stride: int) -> dict[int, Any]:
+        return {0: batch, 2: 32 // stride * cells, 3: 32 // stride * cells}
+
+    free_maps = tuple(square(stride) for stride in _STRIDES)
+    memories = ["keys", "values", "inside", "valid"]
+    return {
+        "encode": (_Encode(network), (images,), ({0: batch, 1: 32 * high, 2: 32 * wide},), ["images"], [*_MAPS]),
+        "memorize": (
+            _Memorize(network),
+            (features.maps[3], masks),
+            (square(16), square(1)),
+            [_MAPS[3], "masks"],
+            memories[:3],
+        ),
+        "decode": (
+            _Decode(network),
+            (features.maps, prompts, remembered),
+            (free_maps, square(PROMPT_STRIDE), tuple({0: batch, 1: positions} for _ in memories)),
+            [*_MAPS, "prompts", *memories],
+            ["logits", "scores"],
+        ),
+    }
+
+
+def _stored(weights: Path) -> dict[str, tuple[int, int]]:
+    """Of each tensor in a .safetensors file: where it begins in the file, and how long it is, bytes."""
+    with weights.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header: Mapping[str, Any] = json.loads(file.read(length))
+    offsets = {name: entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"}
+    return {name: (8 + length + start, end - start) for name, (start, end) in offsets.items()}
+
+
+def _refer(model: onnx.ModelProto, stored: Mapping[str, tuple[int, int]], file: str) -> None:
+    """Put references to the half-precision weights in `file` in place of a graph's own weights."""
+    graph = model.graph
+    constants = [tensor for tensor in graph.initializer if not tensor.name.startswith("network.")]
+    weights = [tensor for tensor in graph.initializer if tensor.name.startswith("network.")]
+    referring, casts = [], []
+    for tensor in weights:
+        name = tensor.name.removeprefix("network.")
+        start, length = stored[name]
+        assert tensor.data_type == TensorProto.FLOAT and length == 2 * math.prod(tensor.dims)
+        reference = TensorProto(
+            name=name, data_type=TensorProto.FLOAT16, dims=tensor.dims, data_location=TensorProto.EXTERNAL
+        )
+        for key, value in (("location", file), ("offset", start), ("length", length)):
+            reference.external_data.add(key=key, value=str(value))
+        referring.append(reference)
+        casts.append(helper.make_node("Cast", [name], [tensor.name], f"{name}.float", to=TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend([*referring, *constants])
+    graph.node.extend([*casts, *nodes])
+    for node in graph.node:
+        del node.metadata_props[:]
+    del graph.metadata_props[:], graph.value_info[:]
