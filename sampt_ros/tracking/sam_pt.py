@@ -336,9 +336,8 @@ class SamPt:
         if mask_prompt is None or not tracked.has_visible_point:
             self._segment([tracked], frame)
             return
-        others = self._objects.positive_points_of_others(tracked)
-        refinements = self._config.prompting.refinements
-        corrected = corrected_mask(self._segmenter, tracked, others, mask_prompt, frame, refinements)
+        others, passes = self._objects.positive_points_of_others(tracked), self._config.prompting.refinements
+        corrected = corrected_mask(self._segmenter, tracked, others, mask_prompt, frame, passes)
         if corrected.starts_anew:
             tracked.memory = None
         self._accept_or_refuse(tracked, corrected.mask, corrected.score)
