@@ -131,7 +131,7 @@ class Points:
 class ObjectResult:
     """One object in one frame.
 
-    score   predicted IoU of the mask, 0..1, also where the mask was refused
+    score   predicted IoU of the mask, 0..1, also where the mask was refused; less where it is doubted for its looks
     mask    (H, W) bool; all False unless the state is TRACKING or REACQUIRED
     points  its points, on this frame
     """

@@ -95,7 +95,9 @@ class ReinitConfig(Section):
 class ReacquireConfig(Section):
     """How lost objects are found again."""
 
-    enabled: bool = option(True, "Whether lost objects are searched for in the whole image, by what they looked like")
+    enabled: bool = option(
+        True, "Whether masks unlike their object are refused, and lost objects searched for in the whole image"
+    )
     exemplars: int = option(6, "Number of frames from which an object's appearance is learned", minimum=2, maximum=32)
     gap: int = option(
         16,

@@ -27,20 +27,28 @@ class Window:
     size: int
 
     @classmethod
-    def centred(cls, centre: np.ndarray, side: float, image_size: tuple[int, int], size: int) -> Window:
-        """A window of at most the image's longer side around `centre` (x, y), moved inside the image where it fits.
+    def centred(
+        cls, centre: np.ndarray, side: float, image_size: tuple[int, int], size: int, limit: float = 1.0
+    ) -> Window:
+        """A window around `centre` (x, y), moved inside the image where it fits.
 
-        image_size: (height, width), pixels
+        image_size  (height, width), pixels
+        limit       its side is at most so many times the image's longer side
         """
-        length = int(np.clip(round(side), MIN_SIDE, max(MIN_SIDE, *image_size)))
+        length = int(np.clip(round(side), MIN_SIDE, max(MIN_SIDE, round(limit * max(image_size)))))
         left, top = (_start(float(at), length, along) for at, along in zip(centre, image_size[::-1]))
         return cls(left, top, length, size)
 
     @classmethod
-    def around(cls, box: np.ndarray, margin: float, image_size: tuple[int, int], size: int) -> Window:
-        """A window around a box (x_min, y_min, x_max, y_max), its side `margin` times the box's longer side."""
+    def around(
+        cls, box: np.ndarray, margin: float, image_size: tuple[int, int], size: int, limit: float = 1.0
+    ) -> Window:
+        """A window around a box (x_min, y_min, x_max, y_max), its side `margin` times the box's longer side.
+
+        image_size, limit: as in `centred`
+        """
         longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
-        return cls.centred((box[:2] + box[2:]) / 2, margin * longest, image_size, size)
+        return cls.centred((box[:2] + box[2:]) / 2, margin * longest, image_size, size, limit)
 
     def cut(self, image: np.ndarray, size: int | None = None) -> np.ndarray:
         """This part of an image (H, W, 3) uint8 or of a map (H, W), scaled to (size, size[, 3]).

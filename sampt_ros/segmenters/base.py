@@ -11,8 +11,11 @@ import cv2
 import numpy as np
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
+from sampt_ros.geometry.crops import Window, box_of
 from sampt_ros.segmenters.handcrafted_features import colors_and_gradients
 
+_OBJECT_MARGIN = 1.6  # An object is described in a window so many times as long as it ...
+_OBJECT_SIDE = 128  # ... scaled to so many pixels a side.
 PADDING = -1  # Label of a point that is there only to make all objects' lists of points equally long.
 
 Array: TypeAlias = Any  # A segmenter's own kind of array: np.ndarray, or torch.Tensor on its device.
@@ -66,6 +69,18 @@ class Prompts(Generic[Memory]):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowFeatures:
+    """What an object and its surroundings look like in one frame.
+
+    window       the part of the image that is described
+    feature_map  (n, n, C) float32: a unit vector for each of its n x n cells
+    """
+
+    window: Window
+    feature_map: np.ndarray
 
 
 class Decoded(ABC):
@@ -186,6 +201,14 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
         Here it describes colours and gradients; a segmenter that computes better features overrides it.
         """
         return colors_and_gradients(frame.image)
+
+    def describe_object(self, frame: Frame, embedding: Embedding, mask: np.ndarray) -> WindowFeatures:
+        """The features around a mask (H, W) bool with at least one pixel, by which masks of other things are told.
+
+        Here they describe colours and gradients; a segmenter that computes better features overrides it.
+        """
+        window = Window.around(box_of(mask), _OBJECT_MARGIN, frame.size, _OBJECT_SIDE, limit=_OBJECT_MARGIN)
+        return WindowFeatures(window, colors_and_gradients(window.cut(frame.image)))
 
     def economize(self) -> str:
         """Need less memory from now on, since it ran out. Returns what has changed in words, "" if nothing can be."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import OutOfMemoryError
-from sampt_ros.segmenters.base import Embedding, Memory, Segmenter
+from sampt_ros.segmenters.base import Embedding, Memory, Segmenter, WindowFeatures
 from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment
 
 
@@ -81,6 +81,12 @@ class FrameSegmenter(Generic[Embedding, Memory]):
             with self.saving_memory():
                 self._feature_map = (frame, self._segmenter.describe(frame, embedding))
         return self._feature_map[1]
+
+    def describe_object(self, frame: Frame, mask: np.ndarray) -> WindowFeatures:
+        """The features around a mask (H, W) bool with at least one pixel: see Segmenter.describe_object."""
+        embedding = self.encode(frame)
+        with self.saving_memory():
+            return self._segmenter.describe_object(frame, embedding, mask)
 
     @contextmanager
     def saving_memory(self, objects: int = 1) -> Iterator[None]:

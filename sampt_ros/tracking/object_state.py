@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
+from sampt_ros.tracking.reacquisition.drift import ObjectLooks
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
 
@@ -30,6 +32,7 @@ class TrackedObject:
     result           what the newest frame says of it
     clicked_ids      ids of those of its points that the user gave; the others were drawn from a mask
     memory           what the segmenter remembers of it, or None
+    looks            what it looked like, by which a mask that no longer is the object is told
     reacquisition    how to find it again, or None until its first mask was learned
     """
 
@@ -40,7 +43,28 @@ class TrackedObject:
     result: ObjectResult
     clicked_ids: frozenset[int] = frozenset()
     memory: Any = None
+    looks: ObjectLooks = field(default_factory=ObjectLooks)
     reacquisition: Reacquisition | None = None
+
+    @classmethod
+    def new(cls, object_id: int, points: Points, frame: Frame, lookback: int, started_area: int = 0) -> TrackedObject:
+        """An object without a mask on `frame`.
+
+        lookback      how many of its accepted masks are kept
+        started_area  pixels of the mask it starts with
+        """
+        result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
+        return cls(object_id, points, MaskHistory(started_area, frame.index, deque(maxlen=lookback)), None, result)
+
+    def result_on(self, frame: Frame, state: ObjectState, score: float, mask: np.ndarray | None = None) -> ObjectResult:
+        """What a frame says of it; without a mask (H, W) bool, an empty one."""
+        return ObjectResult(self.id, state, score, np.zeros(frame.size, bool) if mask is None else mask, self.points)
+
+    def lose_place(self) -> None:
+        """Forget where it was, but not what it looked like."""
+        self.points, self.clicked_ids, self.propagated_mask = Points.none(), frozenset(), None
+        self.history.accepted.clear()
+        self.looks = self.looks.lost()
 
     @property
     def has_visible_point(self) -> bool:

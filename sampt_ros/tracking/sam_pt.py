@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -26,11 +25,13 @@ from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
 from sampt_ros.tracking.points.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
+from sampt_ros.tracking.reacquisition.drift import DriftWatch, ObjectLooks
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
-from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory, build_reinit_policy
+from sampt_ros.tracking.reinit import AcceptedMask, build_reinit_policy
 from sampt_ros.utils.cpu_threads import on_cpu_threads
 from sampt_ros.utils.stage_timer import StageClock
 
+_NO_POINTS = Points.none()
 _REFERENCE = -(2**31)  # Index of the frame that a reference picture is.
 
 
@@ -65,6 +66,7 @@ class SamPt:
         self._search = ObjectSearch(self._config, self._segmenter)
         self._objects = ObjectTable()
         self._frames = FrameBuffer(max(2, self._policy.lookback))
+        self._drift = DriftWatch(self._config, self._segmenter, self._frames)
         self.effort = Effort()
         self.reset()
 
@@ -103,7 +105,7 @@ class SamPt:
     @config.setter
     def config(self, config: SamPtConfig) -> None:
         require_live_change(self._config, config)
-        self._config = self._points.config = self._search.config = config
+        self._config = self._points.config = self._drift.config = self._search.config = config
 
     @property
     def efforts(self) -> tuple[Effort, ...]:
@@ -154,7 +156,7 @@ class SamPt:
                 self._reinitialise(frame)
         except Exception:
             for tracked in objects:
-                tracked.result = self._result(tracked, ObjectState.UNCERTAIN, 0.0)
+                tracked.result = tracked.result_on(self._frames.newest, ObjectState.UNCERTAIN, 0.0)
             raise
         return result
 
@@ -197,7 +199,7 @@ class SamPt:
 
         clicked = self._points.new(query.positive, query.negative)
         points_now = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
-        tracked = self._new_object(object_id, points_now, frames[-1], started_area=int(started.sum()))
+        tracked = TrackedObject.new(object_id, points_now, frames[-1], self._policy.lookback, int(started.sum()))
         tracked.propagated_mask = started
         tracked.clicked_ids = frozenset(clicked.id.tolist())
         with tracked.undone_on_error(), self._points.forgotten_on_error(points_now):
@@ -205,6 +207,7 @@ class SamPt:
                 self._accept_or_refuse(tracked, started, score)
             else:
                 tracked.memory = self._segmenter.remember(frames[0], started, tracked.memory)
+                tracked.looks = self._drift.learned(tracked.looks, started, score, frames[0])
                 self._propagate_masks([tracked], frames)
                 self._segment([tracked], frames[-1])
         self._put(tracked)
@@ -224,7 +227,8 @@ class SamPt:
         seed = checked_mask(mask, check_image(image).shape[:2])
         object_id = self._objects.free_id(object_id, self._config.max_objects)
         picture = Frame(_REFERENCE, image)
-        tracked = self._new_object(object_id, Points.none(), self._frames.newest if self._frames else picture)
+        frame = self._frames.newest if self._frames else picture
+        tracked = TrackedObject.new(object_id, _NO_POINTS, frame, self._policy.lookback)
         tracked.reacquisition = self._search.from_reference(picture, seed)
         tracked.memory = self._segmenter.remember(picture, seed, None)
         self._put(tracked)
@@ -264,16 +268,9 @@ class SamPt:
         self._points.forget(self._objects[object_id].points)
         del self._objects[object_id]
 
-    def _new_object(self, object_id: int, points: Points, frame: Frame, started_area: int = 0) -> TrackedObject:
-        """An object without a mask on `frame`, not tracked yet; started_area: pixels of the mask it starts with."""
-        result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
-        history = MaskHistory(started_area, frame.index, deque(maxlen=self._policy.lookback))
-        return TrackedObject(object_id, points, history, None, result)
-
     def _put(self, tracked: TrackedObject) -> None:
         """Track an object, in place of any that had its id."""
-        replaced = self._objects.put(tracked)
-        if replaced is not None:
+        if (replaced := self._objects.put(tracked)) is not None:
             self._points.forget(replaced.points)
 
     def _move_points(self, image: np.ndarray, clock: StageClock) -> Frame:
@@ -305,7 +302,7 @@ class SamPt:
         visible = [tracked for tracked in objects if tracked.has_visible_point]
         for tracked in objects:
             if not tracked.has_visible_point:
-                tracked.result = self._result(tracked, ObjectState.LOST, 0.0)
+                tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
         if not visible:
             return
         others = [self._objects.positive_points_of_others(tracked) for tracked in visible]
@@ -313,7 +310,20 @@ class SamPt:
         passes = self.effort.passes(self._config.prompting.refinements)
         masks = self._segmenter.masks(frame, prompts, passes, detail=self.effort.detail)
         for tracked, (mask, score) in zip(visible, masks):
-            self._accept_or_refuse(tracked, mask, score)
+            self._judge(tracked, mask, score, frame)
+
+    def _judge(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
+        """Accept a new mask (H, W) bool if it still is the object; one that is doubted for long is given up."""
+        verdict = self._drift.judge(tracked.looks, mask, score, frame)
+        tracked.looks = verdict.looks
+        if not verdict.is_doubted:
+            self._accept_or_refuse(tracked, verdict.mask, score)
+        elif tracked.looks.is_given_up:
+            self._lose(tracked)
+        else:
+            tracked.result = tracked.result_on(
+                self._frames.newest, ObjectState.UNCERTAIN, score * verdict.likeness.share
+            )
 
     def _mask_prompt(self, tracked: TrackedObject) -> np.ndarray | None:
         mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
@@ -321,14 +331,13 @@ class SamPt:
 
     def _correct(self, tracked: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
-        tracked.reacquisition = None  # It was learned from masks that were wrong.
+        tracked.reacquisition, tracked.looks = None, ObjectLooks()  # They were learned from masks that were wrong.
         mask_prompt = self._mask_prompt(tracked)
         if mask_prompt is None or not tracked.has_visible_point:
             self._segment([tracked], frame)
             return
-        others = self._objects.positive_points_of_others(tracked)
-        refinements = self._config.prompting.refinements
-        corrected = corrected_mask(self._segmenter, tracked, others, mask_prompt, frame, refinements)
+        others, passes = self._objects.positive_points_of_others(tracked), self._config.prompting.refinements
+        corrected = corrected_mask(self._segmenter, tracked, others, mask_prompt, frame, passes)
         if corrected.starts_anew:
             tracked.memory = None
         self._accept_or_refuse(tracked, corrected.mask, corrected.score)
@@ -336,13 +345,14 @@ class SamPt:
     def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float) -> None:
         """Make a mask (H, W) bool the object's on the newest frame, unless its predicted IoU is too low."""
         if not (score >= self._config.prompting.iou_threshold and mask.any()):  # A NaN is refused too.
-            tracked.result = self._result(tracked, ObjectState.UNCERTAIN, score)
+            tracked.result = tracked.result_on(self._frames.newest, ObjectState.UNCERTAIN, score)
             return
         frame = self._frames.newest
-        tracked.result = self._result(tracked, ObjectState.TRACKING, min(score, 1.0), mask)
+        tracked.result = tracked.result_on(self._frames.newest, ObjectState.TRACKING, min(score, 1.0), mask)
         tracked.propagated_mask = mask
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
         tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
+        tracked.looks = self._drift.learned(tracked.looks, mask, score, frame)
 
     def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
@@ -362,39 +372,29 @@ class SamPt:
     def _lose(self, tracked: TrackedObject) -> None:
         """Forget where an object was, but not what it looked like."""
         self._points.forget(tracked.points)
-        tracked.points, tracked.clicked_ids, tracked.propagated_mask = Points.none(), frozenset(), None
-        tracked.history.accepted.clear()
-        tracked.result = self._result(tracked, ObjectState.LOST, 0.0)
+        tracked.lose_place()
+        tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
 
     def _restart(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
         """Go on with an object that was found again, under its old id; mask (H, W) bool."""
+        tracked.looks = tracked.looks.lost()
         self._accept_or_refuse(tracked, mask, score)
         self._redraw_points(tracked, mask, [frame])
         tracked.history.since = frame.index
         tracked.result = replace(tracked.result, state=ObjectState.REACQUIRED, points=tracked.points)
 
-    def _result(
-        self, tracked: TrackedObject, state: ObjectState, score: float, mask: np.ndarray | None = None
-    ) -> ObjectResult:
-        """An object's result on the newest frame; without a mask (H, W) bool, an empty one."""
-        if mask is None:
-            mask = np.zeros(self._frames.newest.size, bool)
-        return ObjectResult(tracked.id, state, score, mask, tracked.points)
-
     def _reinitialise(self, frame: Frame) -> None:
         """Draw fresh points where the policy says so, and bring them from the mask's frame to this one."""
         histories = {tracked.id: tracked.history for tracked in self._objects}
         for object_id, accepted in self._policy.choose(frame.index, histories).items():
-            frames = [buffered for buffered in self._frames if buffered.index >= accepted.index]
             tracked = self._objects[object_id]
-            self._redraw_points(tracked, accepted.mask, frames)
+            self._redraw_points(tracked, accepted.mask, [each for each in self._frames if each.index >= accepted.index])
             tracked.history.since = frame.index
 
     def _redraw_points(
-        self, tracked: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points | None = None
+        self, tracked: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points = _NO_POINTS
     ) -> None:
         """Replace an object's points, but those to `keep`, by fresh ones from its mask (H, W) bool on frames[0]."""
-        keep = Points.none() if keep is None else keep
         fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)
         self._points.forget(tracked.points.at(~np.isin(tracked.points.id, keep.id)))
         tracked.points, tracked.clicked_ids = keep + fresh, frozenset(keep.id.tolist())

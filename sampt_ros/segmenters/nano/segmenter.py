@@ -18,9 +18,10 @@ import numpy as np
 from sampt_ros.config.core import NanoConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
 from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
-from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, boxes_of
+from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, WindowFeatures, boxes_of
 from sampt_ros.segmenters.nano import interface
 from sampt_ros.segmenters.nano.backend import NanoBackend, build_backend
+from sampt_ros.segmenters.nano.candidates import Candidate, area_of, fills_image
 from sampt_ros.segmenters.nano.interface import Features
 from sampt_ros.segmenters.nano.memory import ObjectMemory
 
@@ -31,13 +32,19 @@ _MASK_PROMPT_LOGIT = 3.0  # Logit of a mask prompt's pixel that is surely on the
 _BACKGROUND_LOGIT = -10.0  # Logit of all pixels outside the window.
 _SEARCH_SHARES = (1.0, 0.55, 0.3)  # A clicked object is searched in windows of these shares of the image's longer side.
 _MIN_SEARCH_SIDE = 64  # A search window is never smaller than this many image pixels a side.
+# Where none of these windows shows the object well (rating below _WEAK_RATING), it may fill the image, and is searched
+# in a window that reaches beyond it, or be tiny. A mask found there has to be rated so many times better. Both numbers
+# were chosen on 90 objects of training pictures and on rectangles that fill the image.
+_FURTHER_SHARES = (1.6, 0.1)
+_WEAK_RATING = 0.6
+_FURTHER_FACTOR = 1.3
+# A box that fills the image becomes a mask prompt, unless its mask is rated lower than this share of the box's own.
+_FILLED_FACTOR = 0.9
 _SEARCH_MARGIN = 1.5  # A search window's side is at least so many times the distance between the clicks.
 _REUSED_SIDES = (0.8, 1.35)  # Reuse an encoded window whose side is 0.8 to 1.35 of the wanted one ...
 _REUSED_OFFSET = 0.3  # ... and whose corner is off by less than this share of the wanted side.
-_VIOLATED_CLICK_FACTOR = 0.5  # A candidate's rating is multiplied by this for each click that it violates.
-_CUT_OFF_FACTOR = 0.7  # A candidate's rating is multiplied by this if the window, not the image, cuts it off.
 _DESCRIBED_SIDE = 480  # A whole image is described at this many pixels of its longest side ...
-_DESCRIBED_MAP = 3  # ... by the encoder's map of stride 16.
+_DESCRIBED_MAP = 3  # ... by the encoder's map of stride 16, and so is an object in its window.
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +170,11 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
         return self._backend.directions(self._backend.encode(image[None]).maps[_DESCRIBED_MAP])
 
+    def describe_object(self, frame: Frame, embedding: NanoEmbedding, mask: np.ndarray) -> WindowFeatures:
+        window = self._encoded_window(embedding, mask)
+        features = self._features(embedding, [window]).maps[_DESCRIBED_MAP]
+        return WindowFeatures(window, self._backend.directions(features))
+
     def _scaled_side(self, objects: int, detail: float = 1.0) -> int:
         """The side in pixels that the windows of so many objects are scaled to: smaller where they are many.
 
@@ -172,13 +184,20 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         affordable = math.isqrt(int(detail * pixels)) // _STRIDE * _STRIDE
         return min(max(affordable, _MIN_SCALED_SIDE), self._config.window)
 
-    def _window(self, box: np.ndarray, size: tuple[int, int], scaled_side: int) -> Window:
-        """The window around a box (x_min, y_min, x_max, y_max), with the margin that the configuration wants."""
-        return Window.around(box, self._config.margin, size, scaled_side)
+    def _window(self, box: np.ndarray, area: float, size: tuple[int, int], scaled_side: int) -> Window:
+        """The window around a box (x_min, y_min, x_max, y_max), with the margin that the configuration wants.
+
+        It reaches beyond the image where the object fills that: the network finds none that fills its window.
+
+        area: of the object, pixels
+        """
+        margin = self._config.margin
+        limit = margin if fills_image(box, area, size) else 1.0
+        return Window.around(box, margin, size, scaled_side, limit)
 
     def _around(self, mask: np.ndarray, scaled_side: int) -> Window:
         """The window around a mask (H, W) bool with at least one pixel."""
-        return self._window(box_of(mask), mask.shape, scaled_side)
+        return self._window(box_of(mask), float(np.count_nonzero(mask)), mask.shape, scaled_side)
 
     def _encoded_window(self, embedding: NanoEmbedding, mask: np.ndarray) -> Window:
         """A window that is encoded already and shows a mask (H, W) bool well, or else a new one around the mask."""
@@ -198,7 +217,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         if not len(beyond):
             return window
         corners = np.concatenate([beyond, box_of(prompt.mask).reshape(2, 2)])
-        return self._window(np.concatenate([corners.min(0), corners.max(0)]), size, window.size)
+        box = np.concatenate([corners.min(0), corners.max(0)])
+        return self._window(box, float(np.count_nonzero(prompt.mask)), size, window.size)
 
     def _search(
         self, embedding: NanoEmbedding, prompt: _ObjectPrompts, scaled_side: int
@@ -209,21 +229,53 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         """
         size = embedding.frame.size
         if prompt.box is not None:
-            return self._window(prompt.box, size, scaled_side), None
+            window = self._window(prompt.box, area_of(prompt.box), size, scaled_side)
+            return window, self._filled_box(embedding, prompt, prompt.box)
+        found = self._best_candidate(embedding, prompt, _SEARCH_SHARES)
+        if found.rating < _WEAK_RATING:
+            further = self._best_candidate(embedding, prompt, _FURTHER_SHARES)
+            found = further if further.rating > _FURTHER_FACTOR * found.rating else found
+        logits = found.window.paste(found.logits, size, _BACKGROUND_LOGIT)
+        if np.count_nonzero(logits > 0) < _MIN_AREA:
+            return replace(found.window, size=scaled_side), None
+        filled = self._filled_box(embedding, prompt, box_of(logits > 0), found.rating)
+        return self._around(logits > 0, scaled_side), logits if filled is None else filled
+
+    def _filled_box(
+        self, embedding: NanoEmbedding, prompt: _ObjectPrompts, box: np.ndarray, rating: float | None = None
+    ) -> np.ndarray | None:
+        """A box that fills the image, as a mask prompt (H, W) float32, or None where the mask is as good without it.
+
+        rating: of the mask without it, if it is known
+        """
+        size = embedding.frame.size
+        if not fills_image(box, area_of(box), size):
+            return None
+        window = self._window(box, area_of(box), size, self._config.window)
+        (left, top), (right, bottom) = np.rint(box).astype(int).reshape(2, 2).clip(0)
+        logits = np.full(size, -_MASK_PROMPT_LOGIT, np.float32)
+        logits[top : bottom + 1, left : right + 1] = _MASK_PROMPT_LOGIT
+        filled = self._best_of(embedding, [window], replace(prompt, mask_logits=logits))
+        least = self._best_of(embedding, [window], prompt).rating if rating is None else rating
+        return logits if filled.rating > _FILLED_FACTOR * least else None
+
+    def _best_candidate(self, embedding: NanoEmbedding, prompt: _ObjectPrompts, shares: Sequence[float]) -> Candidate:
+        """The best mask at the clicks, of windows that are these shares of the image's longer side."""
+        size = embedding.frame.size
         points = prompt.positive if len(prompt.positive) else prompt.negative
         centre, spread = (points.min(0) + points.max(0)) / 2, _SEARCH_MARGIN * float(np.ptp(points, axis=0).max())
-        sides = {round(max(share * max(size), spread, _MIN_SEARCH_SIDE)) for share in _SEARCH_SHARES}
-        windows = [Window.centred(centre, side, size, self._config.window) for side in sorted(sides)]
-        candidates, scores = self._decode(embedding, windows, [prompt] * len(windows), None)
-        ratings = [
-            score * _completeness(logits, window, size) * _agreement(logits, window, prompt)
-            for logits, window, score in zip(candidates, windows, scores)
+        sides = {round(max(share * max(size), spread, _MIN_SEARCH_SIDE)) for share in shares}
+        windows = [Window.centred(centre, side, size, self._config.window, limit=max(shares)) for side in sorted(sides)]
+        return self._best_of(embedding, windows, prompt)
+
+    def _best_of(self, embedding: NanoEmbedding, windows: Sequence[Window], prompt: _ObjectPrompts) -> Candidate:
+        """The best mask at one object's prompts, of those in several windows."""
+        found = self._decode(embedding, windows, [prompt] * len(windows), None)
+        rated = [
+            Candidate.rated(window, logits, float(score), prompt.positive, prompt.negative, embedding.frame.size)
+            for window, logits, score in zip(windows, *found)
         ]
-        best = int(np.argmax(ratings))
-        logits = windows[best].paste(candidates[best], size, _BACKGROUND_LOGIT)
-        if np.count_nonzero(logits > 0) < _MIN_AREA:
-            return replace(windows[best], size=scaled_side), None
-        return self._around(logits > 0, scaled_side), logits
+        return max(rated, key=lambda candidate: candidate.rating)
 
     def _decode(
         self,
@@ -309,25 +361,3 @@ def _rivals(objects: Sequence[_ObjectPrompts], size: tuple[int, int]) -> np.ndar
     for mask in masks:
         count += mask
     return count
-
-
-def _completeness(logits: np.ndarray, window: Window, size: tuple[int, int]) -> float:
-    """Below 1 if a mask, logits (n, n), is cut off by its window where the image goes on."""
-    right, bottom = window.left + window.side, window.top + window.side
-    is_cut_off = (
-        (window.left > 0 and (logits[:, 0] > 0).any())
-        or (window.top > 0 and (logits[0] > 0).any())
-        or (right < size[1] and (logits[:, -1] > 0).any())
-        or (bottom < size[0] and (logits[-1] > 0).any())
-    )
-    return _CUT_OFF_FACTOR if is_cut_off else 1.0
-
-
-def _agreement(logits: np.ndarray, window: Window, prompt: _ObjectPrompts) -> float:
-    """Below 1 if a mask, logits (n, n), leaves out positive points or covers negative ones."""
-    last = len(logits) - 1
-    agreement = 1.0
-    for xy, is_positive in ((prompt.positive, True), (prompt.negative, False)):
-        x, y = np.clip(np.rint(window.to_window(xy, last + 1)).astype(int), 0, last).T
-        agreement *= _VIOLATED_CLICK_FACTOR ** np.count_nonzero((logits[y, x] > 0) != is_positive)
-    return agreement

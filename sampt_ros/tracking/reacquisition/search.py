@@ -15,6 +15,7 @@ from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.reacquisition.appearance import MIN_COVERAGE
+from sampt_ros.tracking.reacquisition.drift import LEAST_OF_FOUND
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
 
@@ -83,13 +84,12 @@ class ObjectSearch:
 
     def has_drifted(self, tracked: TrackedObject, frame: Frame) -> bool:
         """Whether an object's mask is due to be checked on this frame, and lies on something else."""
-        if (
-            not tracked.result.state.has_mask
-            or not tracked.reacquisition
-            or not tracked.reacquisition.is_check_due(frame.index)
-        ):
+        known = tracked.reacquisition
+        if not known or not known.is_check_due(frame.index):
             return False
-        return tracked.reacquisition.has_drifted(self._segmenter.describe(frame), tracked.result.mask)
+        if not tracked.result.state.has_mask:
+            return known.is_doubted and tracked.looks.frames_doubted > 0  # After a cut, one doubt more is enough.
+        return known.has_drifted(self._segmenter.describe(frame), tracked.result.mask)
 
     def learn(self, objects: Iterable[TrackedObject], frame: Frame) -> None:
         """Learn from the masks of this frame where that is due; masks that have drifted must be gone by now."""
@@ -121,12 +121,19 @@ class ObjectSearch:
         if cell is None:
             return SearchResult(known)
         mask, score = self._mask_at(cell, feature_map, tracked, frame)
-        if not known.matches(frame.index, feature_map, cell, mask):
+        if not (known.matches(frame.index, feature_map, cell, mask) and self._looks_alike(tracked, mask, frame)):
             return SearchResult(known.rejecting(cell, frame.index))
         sighting = Sighting.of(mask)
         if known.confirms(sighting):
             return SearchResult(known.sighted(sighting), mask, score)
         return SearchResult(known.sighted(sighting))
+
+    def _looks_alike(self, tracked: TrackedObject, mask: np.ndarray, frame: Frame) -> bool:
+        """Whether what is under a mask (H, W) bool looks as the object did in its surroundings."""
+        likeness = tracked.looks.likeness(self._segmenter.describe_object(frame, mask), mask)
+        if tracked.looks.is_telling:
+            return likeness.is_surely(LEAST_OF_FOUND)
+        return likeness.resemblance >= LEAST_OF_FOUND.resemblance
 
     def _mask_at(
         self, cell: np.ndarray, feature_map: np.ndarray, tracked: TrackedObject, frame: Frame

@@ -68,6 +68,55 @@ def test_a_click_finds_the_thing_on_scenes_made_here(nano):
     assert fmean(found) > 0.85
 
 
+FRAME = np.s_[5:115, 7:153]  # What the filling objects here cover of 120 x 160 pixels, as in the handed pictures.
+
+
+def filling(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image (120, 160, 3) uint8 that one thing nearly fills, and its mask."""
+    image, mask = texture(120, 160, seed) // 3 + 20, np.zeros((120, 160), bool)
+    image[FRAME] = texture(110, 146, seed + 50) // 3 + np.array([150, 90, 40], np.uint8)
+    mask[FRAME] = True
+    return image, mask
+
+
+PROMPTS = [{"points": [(80, 60)]}, {"box": (7, 5, 152, 114)}]
+
+
+@pytest.mark.parametrize("prompts", PROMPTS)
+def test_an_object_that_fills_the_picture_is_found(nano, prompts):
+    found = []
+    for seed in range(3):
+        image, mask = filling(seed)
+        sam_pt = SamPt(load_preset(), segmenter=nano)
+        sam_pt.step(image)
+        found.append(region_similarity(mask, sam_pt.add_object(**prompts).mask))
+    assert min(found) > 0.8
+
+
+@pytest.mark.parametrize("prompts", PROMPTS)
+def test_a_handed_object_that_fills_the_picture_is_found_and_followed(nano, shared_folder, prompts):
+    images = [read_image(path) for path in sorted((shared_folder / "cases/fills_the_picture/frames").glob("*.png"))]
+    mask = np.zeros(images[0].shape[:2], bool)
+    mask[FRAME] = True
+    sam_pt = SamPt(load_preset(), segmenter=nano)
+    sam_pt.step(images[0])
+    found = [sam_pt.add_object(**prompts), *(sam_pt.step(image).objects[0] for image in images[1:])]
+    assert min(region_similarity(mask, each.mask) for each in found) > 0.8
+
+
+def test_an_object_of_5_pixels_radius_is_found_in_640_by_480(nano):
+    found = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        image, (x, y) = texture(480, 640, seed) // 3 + 60, rng.integers(40, 440, 2)
+        mask = disk((x, y), 5, 480, 640)
+        image[mask] = rng.choice([0, 255], 3)
+        sam_pt = SamPt(load_preset(), segmenter=nano)
+        sam_pt.step(image)
+        found.append(region_similarity(mask, sam_pt.add_object([(x, y)]).mask))
+    assert min(found) > 0.7
+
+
 def test_a_propagated_mask_that_is_off_is_put_right(nano):
     before, after = [], []
     for seed in range(SCENES):

@@ -1,0 +1,353 @@
+"""Whether a new mask still is the object, or something else that is left in its place.
+
+A segmenter finds a good mask of whatever the points and the propagated mask lie on, and rates it high. So each new mask
+is compared with what the object and its surroundings looked like before, by two measures of the features around it:
+
+resemblance  The cosine of the mean features under the mask to the object's own, scaled so that the mean features of
+             its surroundings have 0 and its own have 1.
+margin       How much more each cell under the mask is like the most similar cell of the object than like the most
+             similar one of its surroundings. Below 0, the mask lies on what was beside the object before.
+
+Objects turn and change, so this alone says little. A mask that is low in both is doubted where there is a reason for
+suspicion besides: for some frames after a loss of area or of predicted IoU, or contact with the image's border. One
+that clearly lies on what was beside the object is always doubted. Where most of the area is gone at once, where the
+mask stands still in its surroundings while its object moved, and after a mask was doubted, both measures have to be
+high. A mask that moves unlike its surroundings cannot lie on the background, and is not doubted.
+
+Parts of a mask that falls into parts are compared with the object too, so that what is left behind does not stay in the
+mask of one that moves on. An object whose own first masks have a low margin, as a thin one or one among others of its
+kind, cannot be told from its surroundings so: it is doubted only where it stands still and something is suspicious.
+
+All numbers here were chosen on the development sequences of benchmarks/leave_and_return.py and on 17 clips without
+annotations whose objects stay in view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.data_types import Frame
+from sampt_ros.geometry.crops import box_of
+from sampt_ros.segmenters.base import WindowFeatures
+from sampt_ros.tracking.frame_buffer import FrameBuffer
+from sampt_ros.tracking.frame_segmenter import FrameSegmenter
+from sampt_ros.tracking.reacquisition.object_view import ObjectView
+from sampt_ros.tracking.reacquisition.relative_motion import relative_motion
+
+_CAPACITY = 6  # Frames in which an object's looks are remembered; the first one always is among them.
+_FIRST_GAP, _GAP = 1, 4  # Frames between the first two that are remembered, and at most.
+_LEARNED_FROM = 0.6  # A mask of lower resemblance is not learned from, ...
+_LEARNED_MARGIN = 0.6  # ... nor one of a lower share of the first masks' margin, ...
+_LEARNED_GROWTH = 1.25  # ... or one that is so many times as large as those before it: the mask may be leaking.
+_RECENT = 8  # A mask is compared with the median area and predicted IoU of so many masks before it ...
+_SETTLED = 3  # ... once there are so many; before that, none is doubted.
+_TELLING = 8  # The object's first so many masks say whether it can be told from its surroundings at all: ...
+_TELLING_MARGIN = 0.2  # ... their median margin is at least this.
+_SUSPICIOUS_AREA, _SUSPICIOUS_SCORE = 0.85, 0.9  # Less than this share of either is suspicious ...
+_SUSPICIOUS_CONTACT = 0.1  # ... and so is more of the image's border, as a share of the square root of the area.
+_SUSPICION = 10  # Frames that a suspicion lasts.
+_AREA_LOSS = 0.6  # With a smaller share of the median area, most of the object is gone.
+_APART = 0.002  # What moves by this share of the image's longer side a frame is no background ...
+_STILL = 0.0006  # ... and what moves less, where its object did not, may be.
+_MOTIONS, _LEAST_MOTIONS = 5, 3  # Its latest motions, and at least so many, say whether the object was moving.
+_MOTION_GAP = 4  # Frames between them, where nothing else asks for one.
+_GIVEN_UP_AFTER = 8  # Doubted masks in a row after which the object is lost.
+_SMALLEST_PART = 0.08  # A part of a smaller share of the mask is left as it is.
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How much a mask is like the object: see the module."""
+
+    resemblance: float
+    margin: float
+
+    @property
+    def share(self) -> float:
+        """0..1: what the likeness leaves of a doubted mask's predicted IoU."""
+        return min(max(self.resemblance, 0.0), 1.0)
+
+    def is_surely(self, least: Likeness) -> bool:
+        """Whether both measures reach those of `least`."""
+        return self.resemblance >= least.resemblance and self.margin >= least.margin
+
+    def reaches(self, least: Likeness) -> bool:
+        """Whether either measure reaches that of `least`."""
+        return self.resemblance >= least.resemblance or self.margin >= least.margin
+
+
+CERTAIN = Likeness(1.0, 1.0)
+_LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
+_LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, in both.
+_LEAST_OF_STILL = Likeness(0.6, 0.1)  # One that stands still while its object moved, in both.
+LEAST_OF_FOUND = Likeness(0.7, 0.15)  # One that was found while the object was lost, in both.
+_LEAST_OF_STOPPED = 0.8  # Where likeness is not telling, one that stands still is doubted under this resemblance.
+_LEAST_MARGIN = -0.05  # A mask of a lower margin is doubted without a suspicion: it lies on what was beside the object.
+_LEAST_OF_PART = Likeness(0.5, 0.03)  # A part that does not reach it is cut off.
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectLooks:
+    """What an object looked like in its first frame and in its latest ones. It is a value.
+
+    views           of frames in which it surely was seen, oldest first
+    first_margins   of its first masks
+    masks           (area in pixels, predicted IoU) of its latest accepted masks, oldest first
+    learn_at        index of the frame from which on it is to be learned from again
+    suspected_till  index of the last frame under the latest suspicion
+    frames_doubted  masks in a row that were doubted
+    motions         of its masks against their surroundings, every few frames, oldest first: see relative_motion
+    motion          that of its newest mask, or None where it is not known
+    motion_at       index of the frame from which on it is to be measured again
+    """
+
+    views: tuple[ObjectView, ...] = ()
+    first_margins: tuple[float, ...] = ()
+    masks: tuple[tuple[int, float], ...] = ()
+    learn_at: int = 0
+    suspected_till: int = -1
+    frames_doubted: int = 0
+    motions: tuple[float, ...] = ()
+    motion: float | None = None
+    motion_at: int = 0
+
+    # Questions
+
+    def likeness(self, around: WindowFeatures, mask: np.ndarray) -> Likeness:
+        """How much what is under a mask (H, W) bool with at least one pixel is like the object.
+
+        It is certain while nothing is known of the object.
+        """
+        return self.likeness_of(ObjectView.of(around, mask))
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether the object is so unlike its surroundings that masks of other things are told by their likeness."""
+        margins = self.first_margins
+        return len(margins) >= _SETTLED and median(margins) >= _TELLING_MARGIN
+
+    def doubts(self, likeness: Likeness, index: int, area: int) -> bool:
+        """Whether a mask of so many pixels and of this likeness on frame `index` may be something else."""
+        is_suspicious = index <= self.suspected_till
+        if not self.is_telling:
+            is_suspicious = is_suspicious or self.frames_doubted > 0
+            return is_suspicious and self.has_stopped and likeness.resemblance < _LEAST_OF_STOPPED
+        if self.moves_apart:
+            return bool(self.frames_doubted) and not likeness.reaches(_LEAST)
+        if self.has_stopped:
+            return not likeness.is_surely(_LEAST_OF_STILL)
+        if self.frames_doubted or self._has_shrunk(area):
+            return not likeness.is_surely(_LEAST_OF_BOTH)
+        return (is_suspicious and not likeness.reaches(_LEAST)) or likeness.margin < _LEAST_MARGIN
+
+    def wants_motion(self, likeness: Likeness, index: int, area: int) -> bool:
+        """Whether the motion of a mask of so many pixels and of this likeness matters on frame `index`."""
+        return index >= self.motion_at or index <= self.suspected_till or self.doubts(likeness, index, area)
+
+    @property
+    def moves_apart(self) -> bool:
+        """Whether its newest mask moves unlike its surroundings, so that it cannot lie on the background."""
+        return self.motion is not None and self.motion >= _APART
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether its newest mask stands still in its surroundings, while those before it moved."""
+        was_moving = len(self.motions) >= _LEAST_MOTIONS and median(self.motions) >= _APART
+        return was_moving and self.motion is not None and self.motion < _STILL
+
+    def own_parts(self, around: WindowFeatures, mask: np.ndarray) -> np.ndarray:
+        """(H, W) bool: a mask without those of its parts that are not like the object, if others are."""
+        if not self.is_telling:
+            return mask
+        left, top, right, bottom = box_of(mask).astype(int)
+        box = np.s_[top : bottom + 1, left : right + 1]
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask[box].astype(np.uint8), connectivity=8)
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        large = [part for part in range(1, count) if areas[part - 1] >= _SMALLEST_PART * areas.sum()]
+        if len(large) < 2:
+            return mask
+        parts = {part: np.zeros_like(mask) for part in large}
+        for part, alone in parts.items():
+            alone[box] = labels == part
+        alien = [part for part in large if not self.likeness(around, parts[part]).reaches(_LEAST_OF_PART)]
+        if len(alien) == len(large):
+            return mask
+        own = mask.copy()
+        own[box] &= ~np.isin(labels, alien)
+        return own
+
+    def likeness_of(self, view: ObjectView) -> Likeness:
+        """How much a view is like the object."""
+        if not self.views:
+            return CERTAIN
+        resemblance = max(known.resemblance(view) for known in self.views)
+        shares = view.inside[view.inside > 0]
+        return Likeness(resemblance, float(np.average(self._margins(view), weights=shares)) if len(shares) else 0.0)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its masks were doubted for so long that where they lie says nothing of the object."""
+        return self.frames_doubted >= _GIVEN_UP_AFTER
+
+    def _has_shrunk(self, area: int) -> bool:
+        return len(self.masks) >= _SETTLED and area < _AREA_LOSS * self._usual[0]
+
+    def _learns_from(self, index: int, likeness: Likeness, area: int) -> bool:
+        """Whether an accepted mask of so many pixels surely is the object, and all of it."""
+        if self._has_shrunk(area) or likeness.resemblance < _LEARNED_FROM:
+            return False
+        if len(self.masks) < _SETTLED:
+            return True
+        least_margin = _LEARNED_MARGIN * median(self.first_margins) if self.is_telling else -np.inf
+        is_like, is_as_large = likeness.margin >= least_margin, area <= _LEARNED_GROWTH * self._usual[0]
+        # One that moves apart may have changed its looks or its size, if nothing is suspicious, but not both.
+        may_change = self.moves_apart and index > self.suspected_till
+        return (is_like or is_as_large) if may_change else (is_like and is_as_large)
+
+    @property
+    def _usual(self) -> tuple[float, float]:
+        """Median area and predicted IoU of its latest masks."""
+        areas, scores = zip(*self.masks)
+        return median(areas), median(scores)
+
+    def _margins(self, view: ObjectView) -> np.ndarray:
+        """(k,) how much more each cell that the mask touches is like the object's than like its surroundings'."""
+        (own, other), features = self._cells, view.features[view.inside > 0]
+        margins: np.ndarray = _highest(features, own) - _highest(features, other)
+        return margins
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        own = np.concatenate([view.object_cells for view in self.views])
+        return own, np.concatenate([view.surrounding_cells for view in self.views])
+
+    # What happens
+
+    def observed(self, index: int, mask: np.ndarray, score: float) -> ObjectLooks:
+        """After a mask (H, W) bool, with its predicted IoU, was found on frame `index`: it may be suspicious."""
+        if len(self.masks) < _SETTLED:
+            return replace(self, motion=None)
+        area, (usual_area, usual_score) = float(np.count_nonzero(mask)), self._usual
+        is_suspicious = (
+            area < _SUSPICIOUS_AREA * usual_area
+            or score < _SUSPICIOUS_SCORE * usual_score
+            or _border_contact(mask) > _SUSPICIOUS_CONTACT * area**0.5
+        )
+        suspected_till = index + _SUSPICION if is_suspicious else self.suspected_till
+        return replace(self, suspected_till=suspected_till, motion=None)
+
+    def moved(self, index: int, motion: float | None) -> ObjectLooks:
+        """After the motion of the mask on frame `index` was measured; None: it is not known."""
+        if index < self.motion_at:
+            return replace(self, motion=motion)
+        motions = self.motions if motion is None else (*self.motions, motion)[-_MOTIONS:]
+        gap = 1 if len(motions) < _LEAST_MOTIONS else _MOTION_GAP
+        return replace(self, motion=motion, motions=motions, motion_at=index + gap)
+
+    def accepted(self, index: int, around: WindowFeatures, mask: np.ndarray, score: float) -> ObjectLooks:
+        """After a mask (H, W) bool, with its predicted IoU, was accepted on frame `index`."""
+        view = ObjectView.of(around, mask)
+        return self.accepted_view(index, view, self.likeness_of(view), int(np.count_nonzero(mask)), score)
+
+    def accepted_view(self, index: int, view: ObjectView, likeness: Likeness, area: int, score: float) -> ObjectLooks:
+        """After a mask of so many pixels, of known likeness, was accepted on frame `index`."""
+        first_margins = (*self.first_margins, likeness.margin)[:_TELLING] if self.views else ()
+        masks = (*self.masks, (area, score))[-_RECENT:]
+        known = replace(self, first_margins=first_margins, masks=masks, frames_doubted=0)
+        if index < self.learn_at or not self._learns_from(index, likeness, area):
+            return known
+        views = (*self.views, view)
+        if len(views) > _CAPACITY:
+            views = (views[0], *views[2:])
+        return replace(known, views=views, learn_at=index + min(_GAP, _FIRST_GAP * len(views)))
+
+    def doubted(self) -> ObjectLooks:
+        """After a mask was doubted."""
+        return replace(self, frames_doubted=self.frames_doubted + 1)
+
+    def lost(self) -> ObjectLooks:
+        """After the object was lost: it may come back at another size."""
+        return replace(self, masks=(), frames_doubted=0, motion=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What is thought of an object's new mask.
+
+    looks       what is known of the object from now on
+    mask        (H, W) bool, without parts that are something else
+    likeness    how much it is like the object
+    is_doubted  whether it may be something else
+    """
+
+    looks: ObjectLooks
+    mask: np.ndarray
+    likeness: Likeness = CERTAIN
+    is_doubted: bool = False
+
+
+class DriftWatch:
+    """Compares new masks with what is known of their objects; without `reacquire.enabled`, none is doubted."""
+
+    def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter[Any, Any], frames: FrameBuffer) -> None:
+        """frames: the stream's last ones, with the newest."""
+        self.config = config
+        self._segmenter = segmenter
+        self._frames = frames
+        # The mask that was judged last, its view and its likeness: what is accepted is learned from right afterwards.
+        self._judged: tuple[np.ndarray, ObjectView, Likeness] | None = None
+
+    def judge(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> Verdict:
+        """Judge the mask (H, W) bool, with its predicted IoU, that was found of an object on the newest frame.
+
+        One that is empty or rated too low is refused anyway.
+        """
+        if not (self.config.reacquire.enabled and mask.any() and score >= self.config.prompting.iou_threshold):
+            return Verdict(looks, mask)
+        around = self._segmenter.describe_object(frame, mask)
+        mask = looks.own_parts(around, mask)
+        looks = looks.observed(frame.index, mask, score)
+        view, area = ObjectView.of(around, mask), int(np.count_nonzero(mask))
+        likeness = looks.likeness_of(view)
+        self._judged = (mask, view, likeness)
+        if looks.wants_motion(likeness, frame.index, area):
+            looks = looks.moved(frame.index, self._motion(mask))
+        if looks.doubts(likeness, frame.index, area):
+            return Verdict(looks.doubted(), mask, likeness, is_doubted=True)
+        return Verdict(looks, mask, likeness)
+
+    def _motion(self, mask: np.ndarray) -> float | None:
+        """How the mask (H, W) bool on the newest frame moves against its surroundings, if that is known."""
+        if len(self._frames) < 2:
+            return None
+        previous, newest = list(self._frames)[-2:]
+        return relative_motion(previous.image, newest.image, mask)
+
+    def learned(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> ObjectLooks:
+        """With an accepted mask (H, W) bool, and its predicted IoU."""
+        if not self.config.reacquire.enabled:
+            return looks
+        if self._judged is None or self._judged[0] is not mask:
+            return looks.accepted(frame.index, self._segmenter.describe_object(frame, mask), mask, score)
+        _, view, likeness = self._judged
+        return looks.accepted_view(frame.index, view, likeness, int(np.count_nonzero(mask)), score)
+
+
+def _border_contact(mask: np.ndarray) -> int:
+    """Pixels of a mask (H, W) bool on the image's border."""
+    return sum(int(np.count_nonzero(side)) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+
+
+def _highest(features: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """(n,) the cosine of each of the features (n, C) to the most similar of some cells (k, C); 0 without any."""
+    if not len(cells):
+        return np.zeros(len(features), np.float32)
+    highest: np.ndarray = (features @ cells.T).max(axis=1)
+    return highest
