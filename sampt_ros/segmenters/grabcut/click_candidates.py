@@ -18,6 +18,8 @@ _SAME_IOU = 0.7  # Candidates that overlap by at least this IoU are the same obj
 _SURROUNDINGS = 2.2  # The crop around the click reaches so many assumed radii in each direction.
 _WORK_SIZE = 128  # Crops are scaled down to an area of at most so many pixels squared.
 _ITERATIONS = 3  # Of GrabCut.
+_FEW_COLORS = 16  # A crop with no more colours, as of a drawing, gets some noise: many equal cuts take GrabCut seconds.
+_BRIGHTEST = 255
 _MIN_AREA = 12  # A candidate of fewer pixels is dropped.
 _MAX_SHARE = 0.9  # A candidate that fills a larger share of the crop is dropped.
 
@@ -108,6 +110,8 @@ def _grabcut(lab: np.ndarray, trimap: np.ndarray) -> np.ndarray:
     object_pixels = np.count_nonzero(trimap & 1)
     if not _MIN_AREA <= object_pixels <= trimap.size - _MIN_AREA or (lab == lab[0, 0]).all():
         return np.zeros(trimap.shape, bool)
+    if len(np.unique(lab.reshape(-1, 3), axis=0)) <= _FEW_COLORS:
+        lab = lab + np.random.default_rng(0).integers(0, 2, lab.shape, np.uint8) * (lab < _BRIGHTEST)
     cv2.setRNGSeed(0)  # GrabCut's k-means draws from OpenCV's global generator.
     cv2.grabCut(lab, trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), _ITERATIONS, cv2.GC_INIT_WITH_MASK)
     return (trimap & 1) > 0

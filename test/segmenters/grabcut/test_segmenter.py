@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from synthetic import disk, texture
@@ -38,6 +39,20 @@ def test_in_an_image_of_one_colour_nothing_is_found_at_once(monkeypatch):
     monkeypatch.setattr("cv2.grabCut", None)  # which would take seconds
     frame = Frame(0, np.full((HEIGHT, WIDTH, 3), 255, np.uint8))
     assert not GrabCut().decode(frame, Prompts.pack([ON_RED], [ON_BLUE])).masks().any()
+
+
+def test_a_drawing_in_two_colours_gets_noise_and_its_disk_is_found(monkeypatch):
+    colors, cut = [], cv2.grabCut
+
+    def counted(lab, *others):
+        colors.append(len(np.unique(lab.reshape(-1, 3), axis=0)))
+        return cut(lab, *others)
+
+    monkeypatch.setattr(cv2, "grabCut", counted)
+    frame = Frame(0, np.where(RED[..., None], np.uint8((200, 20, 20)), np.uint8((90, 90, 90))))
+    decoded = GrabCut().decode(frame, Prompts.pack([ON_RED], [ON_BLUE]))
+    assert region_similarity(RED, decoded.masks()[0]) > 0.9
+    assert min(colors) > 2
 
 
 def test_a_mask_prompt_that_is_a_little_off_is_drawn_to_the_disk(frame):
