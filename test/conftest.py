@@ -90,6 +90,15 @@ def pips_network():
 
 
 @pytest.fixture(scope="session")
+def tapir_network():
+    """The TAPIR network for images of 64 pixels, whose weights come from their names; not to be changed."""
+    pytest.importorskip("torch", reason="torch is missing", exc_type=ImportError)
+    from named_weights import tapir
+
+    return tapir(64)
+
+
+@pytest.fixture(scope="session")
 def raft_network():
     """torchvision's small RAFT whose weights come from their names; not to be changed."""
     need("torchvision", "torch or torchvision is missing")

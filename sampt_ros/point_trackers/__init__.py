@@ -33,11 +33,18 @@ def _pips(config: SamPtConfig) -> PointTracker:
     return PipsTracker.from_checkpoint(config.pips, config.device)
 
 
+def _tapir(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.tapir.tracker import TapirTracker
+
+    return TapirTracker.from_checkpoint(config.tapir, config.device)
+
+
 POINT_TRACKERS: dict[str, Callable[[SamPtConfig], PointTracker]] = {
     "lucas_kanade": _lucas_kanade,
     "dis_flow": _dis_flow,
     "raft": _raft,
     "pips": _pips,
+    "tapir": _tapir,
 }
 
 

@@ -24,6 +24,7 @@ _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
 _MOBILE_SAM = "https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/"
 _SAM_HQ = "https://huggingface.co/lkeab/hq-sam/resolve/main/"
 _PIPS = "https://huggingface.co/aharley/pips/resolve/main/"
+_TAPIR = "https://storage.googleapis.com/dm-tapnet/bootstap/"
 _TORCHVISION = "https://download.pytorch.org/models/"
 
 
@@ -91,6 +92,7 @@ MODELS: dict[str, Model] = {
         _sam_hq("vit_l", 1250),
         _sam_hq("vit_h", 2570),
         Model("pips", f"{_PIPS}model-000200000.pth", "MIT", "pips.checkpoint", "", 344),
+        Model("tapir", f"{_TAPIR}causal_bootstapir_checkpoint.pt", "Apache-2.0", "tapir.checkpoint", "", 219),
         _raft("raft_small", "raft_small_C_T_V2-01064c6d.pth", 4),
         _raft("raft_large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth", 21),
     )

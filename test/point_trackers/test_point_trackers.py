@@ -37,7 +37,7 @@ def accurate_tracker(request, tracker) -> PointTracker:
 
 def _pips(request) -> PointTracker:
     network = request.getfixturevalue("pips_network")
-    from sampt_ros.config.core import PipsConfig
+    from sampt_ros.config.point_trackers import PipsConfig
     from sampt_ros.point_trackers.pips.tracker import PipsTracker
 
     return PipsTracker(network, PipsConfig(iterations=2), "cpu")
@@ -45,13 +45,20 @@ def _pips(request) -> PointTracker:
 
 def _raft(request) -> PointTracker:
     network = request.getfixturevalue("raft_network")
-    from sampt_ros.config.core import RaftConfig
+    from sampt_ros.config.point_trackers import RaftConfig
     from sampt_ros.point_trackers.raft import Raft
 
     return Raft(network, RaftConfig(iterations=2), "cpu")
 
 
-FROM_NAMES = {"pips": _pips, "raft": _raft}  # trackers whose real weights are a download
+def _tapir(request) -> PointTracker:
+    network = request.getfixturevalue("tapir_network")
+    from sampt_ros.point_trackers.tapir.tracker import TapirTracker
+
+    return TapirTracker(network, "cpu")
+
+
+FROM_NAMES = {"pips": _pips, "raft": _raft, "tapir": _tapir}  # trackers whose real weights are a download
 
 
 def run(tracker: PointTracker, frames: Sequence[Frame], ids: np.ndarray = IDS, xy: np.ndarray = XY) -> Tracks:

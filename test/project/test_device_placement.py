@@ -20,6 +20,8 @@ from sampt_ros.data_types import Frame  # noqa: E402
 from sampt_ros.point_trackers.pips.network import Pips  # noqa: E402
 from sampt_ros.point_trackers.pips.tracker import PipsTracker  # noqa: E402
 from sampt_ros.point_trackers.raft import Raft  # noqa: E402
+from sampt_ros.point_trackers.tapir.network import Tapir  # noqa: E402
+from sampt_ros.point_trackers.tapir.tracker import TapirTracker  # noqa: E402
 from sampt_ros.segmenters.nano.segmenter import Nano  # noqa: E402
 from sampt_ros.segmenters.nano.torch_backend import TorchBackend, load_network  # noqa: E402
 from sampt_ros.segmenters.sam.hq import SamHq  # noqa: E402
@@ -32,6 +34,7 @@ _COPYING_MODULES = (
     "segmenters.nano.torch_backend",
     "point_trackers.pips.tracker",
     "point_trackers.raft",
+    "point_trackers.tapir.tracker",
 )
 
 
@@ -155,6 +158,20 @@ def pips():
 
 def test_a_frame_of_pips_waits_once(pips, gpu):
     tracker = PipsTracker(pips, device="cuda")
+    tracker.update(frame())
+    tracker.add(np.arange(5), np.full((5, 2), 30, np.float32), [frame()])
+    before = gpu.waits
+    assert len(tracker.update(frame(1))) == 5
+    assert gpu.waits == before + 1
+
+
+@pytest.fixture
+def tapir():
+    return Tapir(64)
+
+
+def test_a_frame_of_tapir_waits_once(tapir, gpu):
+    tracker = TapirTracker(tapir, device="cuda")
     tracker.update(frame())
     tracker.add(np.arange(5), np.full((5, 2), 30, np.float32), [frame()])
     before = gpu.waits

@@ -56,6 +56,13 @@ def pips() -> torch.nn.Module:
     return network.eval()
 
 
+def tapir(size: int = 256) -> torch.nn.Module:
+    """The TAPIR network, for images of fewer pixels where only equal numbers count."""
+    from sampt_ros.point_trackers.tapir.network import Tapir
+
+    return fill(Tapir(size)).eval()
+
+
 def raft(model: str) -> torch.nn.Module:
     """torchvision's RAFT, small or large; its steps are small, since such weights know no way."""
     from torchvision.models import optical_flow

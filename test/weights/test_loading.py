@@ -10,7 +10,8 @@ pytest.importorskip("torch", reason="torch is missing")
 
 import torch
 
-from sampt_ros.config.core import SamConfig, SamPtConfig
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.segmenters import SamConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters import build_segmenter

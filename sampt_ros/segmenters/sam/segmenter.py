@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sampt_ros.config.core import SamConfig
+from sampt_ros.config.segmenters import SamConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError, ConfigError
 from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
