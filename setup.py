@@ -39,6 +39,8 @@ setup(
         "sam": ["torch>=2", "torchvision", "segment-anything"],
         "sam_hq": ["torch>=2", "torchvision", "segment-anything-hq", "timm"],
         "mobile_sam": ["torch>=2", "torchvision", "mobilesam-mirror", "timm"],
+        "sam2": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
+        "edgetam": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25", "timm"],
         "raft": ["torch>=2", "torchvision"],
         "bag": ["mcap", "rosbags", "rosbags-image"],
         "video": ["av"],

@@ -54,3 +54,50 @@ def mobile_sam() -> Any:
     transformer = TwoWayTransformer(**{**_TRANSFORMER, "embedding_dim": 256})
     decoder = MaskDecoder(transformer=transformer, **{**_DECODER, "transformer_dim": 256})
     return Sam(encoder, PromptEncoder(256, (64, 64), (1024, 1024), 16), decoder)
+
+
+_SAM2_SIZES = [[64, 64], [32, 32], [16, 16]]  # of the maps, for an image of 256 pixels a side
+
+
+def sam2() -> Any:
+    """A SAM 2 of 256 pixels a side."""
+    import transformers
+
+    backbone = transformers.Sam2HieraDetConfig(
+        image_size=[256, 256],
+        hidden_size=16,
+        blocks_per_stage=[1, 1, 2, 1],
+        embed_dim_per_stage=[16, 32, 64, 128],
+        global_attention_blocks=[3],
+    )
+    vision = transformers.Sam2VisionConfig(
+        backbone_config=backbone,
+        backbone_channel_list=[128, 64, 32, 16],
+        backbone_feature_sizes=_SAM2_SIZES,
+        fpn_hidden_size=64,
+    )
+    return transformers.Sam2Model(transformers.Sam2Config(vision_config=vision, **_sam2_decoding("Sam2")))
+
+
+def edgetam() -> Any:
+    """An EdgeTAM of 256 pixels a side, with the published image encoder, which is small."""
+    import transformers
+
+    outputs = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
+    vision = transformers.EdgeTamVisionConfig(
+        backbone_config=transformers.TimmWrapperConfig(architecture="repvit_m1", model_args=outputs),
+        backbone_feature_sizes=_SAM2_SIZES,
+        fpn_hidden_size=64,
+    )
+    return transformers.EdgeTamModel(transformers.EdgeTamConfig(vision_config=vision, **_sam2_decoding("EdgeTam")))
+
+
+def _sam2_decoding(family: str) -> dict[str, Any]:
+    """The configurations of a small prompt encoder and a small mask decoder."""
+    import transformers
+
+    decoder = {"hidden_size": 64, "mlp_dim": 128, "num_attention_heads": 4, "iou_head_hidden_dim": 64}
+    return {
+        "prompt_encoder_config": getattr(transformers, f"{family}PromptEncoderConfig")(hidden_size=64, image_size=256),
+        "mask_decoder_config": getattr(transformers, f"{family}MaskDecoderConfig")(**decoder),
+    }

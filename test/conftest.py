@@ -73,6 +73,33 @@ def small_mobile_sam():
     return MobileSam(small_mobile_sam(), "cpu")
 
 
+@pytest.fixture(scope="session")
+def small_sam2():
+    """The segmenter around a small SAM 2 whose weights come from their names."""
+    need("transformers", "transformers is missing")
+    import torch
+    from named_weights import small_sam2
+
+    from sampt_ros.segmenters.sam2.segmenter import Sam2
+
+    torch.set_num_threads(1)
+    return Sam2(small_sam2(), "cpu")
+
+
+@pytest.fixture(scope="session")
+def small_edgetam():
+    """The segmenter around a small EdgeTAM whose weights come from their names."""
+    need("transformers", "transformers is missing")
+    need("timm", "timm or torchvision is missing")
+    import torch
+    from named_weights import small_edgetam
+
+    from sampt_ros.segmenters.sam2.segmenter import EdgeTam
+
+    torch.set_num_threads(1)
+    return EdgeTam(small_edgetam(), "cpu")
+
+
 def need(module: str, reason: str) -> None:
     """Skip the test where a module is missing; what it warns of when first imported is its own affair."""
     with warnings.catch_warnings():

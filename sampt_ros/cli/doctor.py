@@ -23,6 +23,15 @@ from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights import registry
 
 _SHIPPED = {"nano.checkpoint"}  # empty: the weights in the package
+# The packages of the segmenters and point trackers that need more than torch; the part's name is the extra's too.
+_PACKAGES = {
+    "sam": ("segment_anything", "torchvision"),
+    "sam_hq": ("segment_anything_hq", "timm", "torchvision"),
+    "mobile_sam": ("mobile_sam", "timm", "torchvision"),
+    "sam2": ("transformers",),
+    "edgetam": ("transformers", "timm", "torchvision"),
+    "raft": ("torchvision",),
+}
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
 
@@ -113,6 +122,8 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "segment_anything", "pip install segment-anything")
     yield _module(group, "mobile_sam", "pip install mobilesam-mirror timm")
     yield _module(group, "segment_anything_hq", "pip install segment-anything-hq timm")
+    yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam]")
+    yield _module(group, "timm", "pip install timm")
 
 
 def _bags() -> Iterator[Check]:
@@ -162,11 +173,22 @@ def _preset(group: str, name: str) -> Check:
         problems, unset, fetchable = _missing_weights(config)
     except SamPtError as error:  # no pooch to name the folder
         return Check(group, name, False, f"{_parts(config)}; {_one_line(error)}", "pip install pooch")
-    if not problems:
+    packages = {part: _missing_packages(part) for part in (config.segmenter, config.point_tracker)}
+    extras = [part for part, missing in packages.items() if missing]
+    if not problems and not extras:
         return Check(group, name, True, _parts(config))
+    advice = [f"pip install 'sampt_ros[{','.join(extras)}]'"] if extras else []
+    if fetchable:
+        advice.append(registry.advice(*fetchable))
+    needed = [f"needs package {package}" for missing in packages.values() for package in missing]
     by_hand = f"set {' and '.join(unset)} to their file{'s' if len(unset) > 1 else ''}"
-    advice = f"{registry.advice(*fetchable)}; or {by_hand}" if fetchable else by_hand
-    return Check(group, name, False, "; ".join([_parts(config), *problems]), advice)
+    told = "; then ".join(advice) + ("; or " if advice and unset else "") + (by_hand if unset else "")
+    return Check(group, name, False, "; ".join([_parts(config), *needed, *problems]), told)
+
+
+def _missing_packages(part: str) -> list[str]:
+    """The packages that a segmenter or point tracker needs and that are not installed."""
+    return [package for package in _PACKAGES.get(part, ()) if not _is_installed(package)]
 
 
 def _missing_weights(config: SamPtConfig) -> tuple[list[str], list[str], list[registry.Model]]:

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 
 from sampt_ros.config.options import Section, option
 from sampt_ros.config.point_trackers import DisFlowConfig, LucasKanadeConfig, PipsConfig, RaftConfig, TapirConfig
-from sampt_ros.config.segmenters import GrabCutConfig, MobileSamConfig, NanoConfig, SamConfig, SamHqConfig
+from sampt_ros.config.segmenters import (
+    EdgeTamConfig,
+    GrabCutConfig,
+    MobileSamConfig,
+    NanoConfig,
+    Sam2Config,
+    SamConfig,
+    SamHqConfig,
+)
 
 SELECTION = ("k_medoids", "shi_tomasi", "random", "mixed")
 
@@ -147,7 +155,9 @@ class SamPtConfig(Section):
     """The whole core; the defaults are the paper's SAM-PT settings."""
 
     segmenter: str = option(
-        "sam", "Segmenter that makes masks from points", choices=("sam", "sam_hq", "mobile_sam", "nano", "grabcut")
+        "sam",
+        "Segmenter that makes masks from points",
+        choices=("sam", "sam_hq", "mobile_sam", "sam2", "edgetam", "nano", "grabcut"),
     )
     point_tracker: str = option(
         "lucas_kanade",
@@ -180,6 +190,8 @@ class SamPtConfig(Section):
     sam: SamConfig = field(default_factory=SamConfig)
     sam_hq: SamHqConfig = field(default_factory=SamHqConfig)
     mobile_sam: MobileSamConfig = field(default_factory=MobileSamConfig)
+    sam2: Sam2Config = field(default_factory=Sam2Config)
+    edgetam: EdgeTamConfig = field(default_factory=EdgeTamConfig)
     nano: NanoConfig = field(default_factory=NanoConfig)
     grabcut: GrabCutConfig = field(default_factory=GrabCutConfig)
     lucas_kanade: LucasKanadeConfig = field(default_factory=LucasKanadeConfig)

@@ -63,6 +63,33 @@ class SamHqConfig(Section):
 
 
 @dataclass(frozen=True)
+class Sam2Config(Section):
+    """The image encoder and decoder of SAM 2.1 (segmenter `sam2`)."""
+
+    model: str = option(
+        "tiny",
+        "Architecture of the network that the checkpoint is for",
+        choices=("tiny", "small", "base_plus", "large"),
+    )
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"
+    )
+    precision: str = _sam_precision()
+    compile: bool = _compile()
+
+
+@dataclass(frozen=True)
+class EdgeTamConfig(Section):
+    """The image encoder and decoder of EdgeTAM (segmenter `edgetam`)."""
+
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"
+    )
+    precision: str = _sam_precision()
+    compile: bool = _compile()
+
+
+@dataclass(frozen=True)
 class NanoConfig(Section):
     """The small network whose weights are in the package (segmenter `nano`)."""
 

@@ -19,6 +19,7 @@ from sampt_ros.weights import registry
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
 # What torch.load and safetensors raise for damaged files.
 _UNREADABLE = (
@@ -80,9 +81,16 @@ def read_weights(
 
 
 def read_safetensors(
-    option: str, checkpoint: str, model: str, expected: Mapping[str, np.ndarray]
+    option: str,
+    checkpoint: str,
+    model: str,
+    expected: Mapping[str, np.ndarray],
+    ignored: tuple[str, ...] = (),
 ) -> dict[str, np.ndarray]:
-    """As `read_weights`, from a .safetensors file, as arrays; they get the precision of `expected`."""
+    """As `read_weights`, from a .safetensors file, as arrays; they get the precision of `expected`.
+
+    ignored: how the names of tensors begin that the file may hold beside the expected ones
+    """
     if _random_weights.get():
         return dict(expected)
     path = _file(option, checkpoint, model)
@@ -90,8 +98,18 @@ def read_safetensors(
         weights = load_file(path)
     except (SafetensorError, *_UNREADABLE) as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from None
-    _check(weights, path, model, expected)
+    known = {name: array for name, array in weights.items() if name in expected or not name.startswith(ignored)}
+    _check(known, path, model, expected)
     return {name: weights[name].astype(array.dtype, copy=False) for name, array in expected.items()}
+
+
+def load_safetensors(network: Module, option: str, checkpoint: str, model: str, ignored: tuple[str, ...] = ()) -> None:
+    """Give a network the weights of a .safetensors file; see `read_safetensors`."""
+    import torch
+
+    expected = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    weights = read_safetensors(option, checkpoint, model, expected, ignored)
+    network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
 
 
 def _file(option: str, checkpoint: str, model: str) -> Path:

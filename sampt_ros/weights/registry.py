@@ -22,6 +22,7 @@ _RETRIES = 2
 _CHUNK = 1 << 16  # Bytes.
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
 _MOBILE_SAM = "https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/"
+_HUGGING_FACE = "https://huggingface.co/"
 _SAM_HQ = "https://huggingface.co/lkeab/hq-sam/resolve/main/"
 _PIPS = "https://huggingface.co/aharley/pips/resolve/main/"
 _TAPIR = "https://storage.googleapis.com/dm-tapnet/bootstap/"
@@ -36,6 +37,7 @@ class Model:
     architecture  the value of the parameter `model` in the same section that they fit; empty if there is none
     megabytes     about
     sha256        hex digits: all 64, only the first ones if no more are published, or none
+    saved_as      its file's name in the cache folder, if it is not the published one
     """
 
     name: str
@@ -45,11 +47,12 @@ class Model:
     architecture: str
     megabytes: float
     sha256: str = ""
+    saved_as: str = ""
 
     @property
     def file(self) -> str:
-        """Its file's name in the cache folder, as published."""
-        return self.url.rpartition("/")[2]
+        """Its file's name in the cache folder."""
+        return self.saved_as or self.url.rpartition("/")[2]
 
     @property
     def is_pinned(self) -> bool:
@@ -65,6 +68,17 @@ def _sam(architecture: str, file: str, megabytes: float, sha256: str) -> Model:
 def _sam_hq(architecture: str, megabytes: float) -> Model:
     name = f"sam_hq_{architecture}"
     return Model(name, f"{_SAM_HQ}{name}.pth", "Apache-2.0", "sam_hq.checkpoint", architecture, megabytes)
+
+
+def _transformers(name: str, repository: str, option: str, architecture: str, megabytes: float) -> Model:
+    """A model of the transformers package, whose file has the same name for all of them."""
+    url, file = f"{_HUGGING_FACE}{repository}/resolve/main/model.safetensors", f"{name}.safetensors"
+    return Model(name, url, "Apache-2.0", option, architecture, megabytes, saved_as=file)
+
+
+def _sam2(architecture: str, megabytes: float) -> Model:
+    name, repository = f"sam2_{architecture}", f"facebook/sam2.1-hiera-{architecture.replace('_', '-')}"
+    return _transformers(name, repository, "sam2.checkpoint", architecture, megabytes)
 
 
 def _raft(name: str, file: str, megabytes: float) -> Model:
@@ -91,6 +105,11 @@ MODELS: dict[str, Model] = {
         _sam_hq("vit_b", 379),
         _sam_hq("vit_l", 1250),
         _sam_hq("vit_h", 2570),
+        _sam2("tiny", 156),
+        _sam2("small", 184),
+        _sam2("base_plus", 323),
+        _sam2("large", 898),
+        _transformers("edgetam", "yonigozlan/EdgeTAM-hf", "edgetam.checkpoint", "", 56),
         Model("pips", f"{_PIPS}model-000200000.pth", "MIT", "pips.checkpoint", "", 344),
         Model("tapir", f"{_TAPIR}causal_bootstapir_checkpoint.pt", "Apache-2.0", "tapir.checkpoint", "", 219),
         _raft("raft_small", "raft_small_C_T_V2-01064c6d.pth", 4),
@@ -201,8 +220,8 @@ def _check(model: Model, file: Path, called: str, remedy: str) -> str:
         )
     if not pinned and not _looks_like_a_checkpoint(file):
         raise CheckpointError(
-            f"{called} is not {model.name}: expected a PyTorch checkpoint of about {model.megabytes:g} MB, got "
-            f"{size} bytes of something else, or truncated. {remedy}"
+            f"{called} is not {model.name}: expected a checkpoint of PyTorch or safetensors of about "
+            f"{model.megabytes:g} MB, got {size} bytes of something else, or truncated. {remedy}"
         )
     return digest
 
@@ -219,9 +238,10 @@ def _settled(model: Model, digest: str) -> str:
 
 
 def _looks_like_a_checkpoint(file: Path) -> bool:
-    """Whether it is a whole zip archive, or begins as a pickle: torch's two formats."""
+    """Whether it is a whole zip archive, or begins as a pickle: torch's two formats; or begins as safetensors."""
     with file.open("rb") as stream:
-        return zipfile.is_zipfile(file) or stream.read(1) == b"\x80"
+        start = stream.read(9)
+        return zipfile.is_zipfile(file) or start[:1] == b"\x80" or start[8:] == b"{"
 
 
 def _pinned(model: Model) -> str:

@@ -41,6 +41,16 @@ def small_mobile_sam() -> torch.nn.Module:
     return _filled(tiny_models.mobile_sam())
 
 
+def small_sam2() -> torch.nn.Module:
+    """A `transformers` SAM 2 with a 256-pixel input."""
+    return fill(tiny_models.sam2()).eval()
+
+
+def small_edgetam() -> torch.nn.Module:
+    """A `transformers` EdgeTAM with a 256-pixel input."""
+    return fill(tiny_models.edgetam()).eval()
+
+
 def _filled(sam: torch.nn.Module) -> torch.nn.Module:
     return fill(sam, keep=("pixel_mean", "pixel_std")).eval()
 

@@ -48,6 +48,9 @@ def test_every_model_is_for_a_parameter_that_there_is():
         ("raft.checkpoint", "small", "raft_small"),
         ("raft.checkpoint", "raft_small", "raft_small"),
         ("pips.checkpoint", "pips", "pips"),
+        ("tapir.checkpoint", "tapir", "tapir"),
+        ("sam2.checkpoint", "base_plus", "sam2_base_plus"),
+        ("edgetam.checkpoint", "edgetam", "edgetam"),
         # none is published for it
         ("sam.checkpoint", "vit_tiny", None),
         ("nano.checkpoint", "the nano segmenter", None),
@@ -120,7 +123,9 @@ def test_another_file_than_the_published_one_leaves_nothing(list_model, model_ca
 
 def test_a_page_instead_of_a_checkpoint_leaves_nothing(list_model, model_cache, model_server):
     model_server.content = b"<html>Please log in</html>"
-    with pytest.raises(CheckpointError, match=r"expected a PyTorch checkpoint.*got 26 bytes of something else"):
+    with pytest.raises(
+        CheckpointError, match=r"expected a checkpoint of PyTorch or safetensors.*got 26 bytes of something else"
+    ):
         models.fetch(list_model(""))
     assert names(model_cache) == []
 
