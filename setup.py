@@ -42,6 +42,8 @@ setup(
         "sam2": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "edgetam": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25", "timm"],
         "raft": ["torch>=2", "torchvision"],
+        "superglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
+        "lightglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "bag": ["mcap", "rosbags", "rosbags-image"],
         "video": ["av"],
         "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],

@@ -101,3 +101,26 @@ def _sam2_decoding(family: str) -> dict[str, Any]:
         "prompt_encoder_config": getattr(transformers, f"{family}PromptEncoderConfig")(hidden_size=64, image_size=256),
         "mask_decoder_config": getattr(transformers, f"{family}MaskDecoderConfig")(**decoder),
     }
+
+
+_SUPERPOINT: dict[str, Any] = {"encoder_hidden_sizes": (8, 8, 16, 16), "decoder_hidden_size": 32, "max_keypoints": 48}
+
+
+def superglue() -> Any:
+    """A SuperGlue of two layers, which matches whatever resembles each other most."""
+    import transformers
+
+    detector = transformers.SuperPointConfig(**_SUPERPOINT)
+    config = transformers.SuperGlueConfig(
+        keypoint_detector_config=detector, gnn_layers_types=["self", "cross"], sinkhorn_iterations=10
+    )
+    return transformers.SuperGlueForKeypointMatching(config)
+
+
+def lightglue() -> Any:
+    """A LightGlue of two layers, which matches whatever resembles each other most."""
+    import transformers
+
+    detector = transformers.SuperPointConfig(**_SUPERPOINT)
+    config = transformers.LightGlueConfig(keypoint_detector_config=detector, num_hidden_layers=2, filter_threshold=0.0)
+    return transformers.LightGlueForKeypointMatching(config)

@@ -31,6 +31,8 @@ _PACKAGES = {
     "sam2": ("transformers",),
     "edgetam": ("transformers", "timm", "torchvision"),
     "raft": ("torchvision",),
+    "superglue": ("transformers",),
+    "lightglue": ("transformers",),
 }
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
@@ -175,15 +177,22 @@ def _preset(group: str, name: str) -> Check:
         return Check(group, name, False, f"{_parts(config)}; {_one_line(error)}", "pip install pooch")
     packages = {part: _missing_packages(part) for part in (config.segmenter, config.point_tracker)}
     extras = [part for part, missing in packages.items() if missing]
+    parts = "; ".join([_parts(config), *_restrictions(config)])
     if not problems and not extras:
-        return Check(group, name, True, _parts(config))
+        return Check(group, name, True, parts)
     advice = [f"pip install 'sampt_ros[{','.join(extras)}]'"] if extras else []
     if fetchable:
         advice.append(registry.advice(*fetchable))
     needed = [f"needs package {package}" for missing in packages.values() for package in missing]
     by_hand = f"set {' and '.join(unset)} to their file{'s' if len(unset) > 1 else ''}"
     told = "; then ".join(advice) + ("; or " if advice and unset else "") + (by_hand if unset else "")
-    return Check(group, name, False, "; ".join([_parts(config), *needed, *problems]), told)
+    return Check(group, name, False, "; ".join([parts, *needed, *problems]), told)
+
+
+def _restrictions(config: SamPtConfig) -> list[str]:
+    """What licences of the configured weights forbid."""
+    models = (registry.for_option(parameter, architecture) for parameter, _, architecture in _checkpoints(config))
+    return [model.warning for model in models if model and model.warning]
 
 
 def _missing_packages(part: str) -> list[str]:

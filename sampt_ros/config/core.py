@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sampt_ros.config.options import Section, option
-from sampt_ros.config.point_trackers import DisFlowConfig, LucasKanadeConfig, PipsConfig, RaftConfig, TapirConfig
+from sampt_ros.config.point_trackers import (
+    DisFlowConfig,
+    LucasKanadeConfig,
+    MatchingConfig,
+    PipsConfig,
+    RaftConfig,
+    SuperGlueConfig,
+    TapirConfig,
+)
 from sampt_ros.config.segmenters import (
     EdgeTamConfig,
     GrabCutConfig,
@@ -162,7 +170,7 @@ class SamPtConfig(Section):
     point_tracker: str = option(
         "lucas_kanade",
         "Point tracker that follows points from frame to frame",
-        choices=("lucas_kanade", "dis_flow", "raft", "pips", "tapir"),
+        choices=("lucas_kanade", "dis_flow", "raft", "pips", "tapir", "superglue", "lightglue"),
     )
     device: str = option(
         "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")
@@ -199,3 +207,5 @@ class SamPtConfig(Section):
     raft: RaftConfig = field(default_factory=RaftConfig)
     pips: PipsConfig = field(default_factory=PipsConfig)
     tapir: TapirConfig = field(default_factory=TapirConfig)
+    superglue: SuperGlueConfig = field(default_factory=SuperGlueConfig)
+    lightglue: MatchingConfig = field(default_factory=MatchingConfig)

@@ -88,3 +88,29 @@ class TapirConfig(Section):
     checkpoint: str = option(
         "", "Path of the checkpoint file (.pt); empty: the one that `sampt models fetch` downloaded"
     )
+
+
+@dataclass(frozen=True)
+class MatchingConfig(Section):
+    """SuperPoint with LightGlue: points are matched with the frame that they were queried in (tracker `lightglue`)."""
+
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"
+    )
+    keypoints: int = option(
+        512, "Most keypoints that are found in an image, beside the queried points", minimum=16, maximum=4096
+    )
+    size: int = option(
+        640,
+        "Longest side that the image is scaled down to for the matching",
+        unit="pixels",
+        minimum=128,
+        maximum=4000,
+    )
+
+
+@dataclass(frozen=True)
+class SuperGlueConfig(MatchingConfig):
+    """SuperPoint with SuperGlue: points are matched with the frame that they were queried in (tracker `superglue`)."""
+
+    model: str = option("outdoor", "Scenes that the checkpoint was trained on", choices=("outdoor", "indoor"))

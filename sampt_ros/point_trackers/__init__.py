@@ -39,12 +39,26 @@ def _tapir(config: SamPtConfig) -> PointTracker:
     return TapirTracker.from_checkpoint(config.tapir, config.device)
 
 
+def _superglue(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.matching.tracker import MatchingTracker
+
+    return MatchingTracker.superglue(config.superglue, config.device)
+
+
+def _lightglue(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.matching.tracker import MatchingTracker
+
+    return MatchingTracker.lightglue(config.lightglue, config.device)
+
+
 POINT_TRACKERS: dict[str, Callable[[SamPtConfig], PointTracker]] = {
     "lucas_kanade": _lucas_kanade,
     "dis_flow": _dis_flow,
     "raft": _raft,
     "pips": _pips,
     "tapir": _tapir,
+    "superglue": _superglue,
+    "lightglue": _lightglue,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import struct
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,8 @@ _UNREADABLE = (
 )
 
 
+_logger = logging.getLogger(__name__)
+_told: set[str] = set()  # Models whose licence was told.
 _random_weights = ContextVar("random weights", default=False)
 
 
@@ -115,12 +118,13 @@ def load_safetensors(network: Module, option: str, checkpoint: str, model: str, 
 def _file(option: str, checkpoint: str, model: str) -> Path:
     """The given file; for an empty `checkpoint` the published one, if it was fetched: nothing is downloaded here."""
     expected = f"{option}: expected the path of a {model} checkpoint"
+    published = registry.for_option(option, model)
+    _tell_licence(published)
     if checkpoint:
         path = Path(checkpoint).expanduser()
         if not path.is_file():
             raise CheckpointError(f"{expected}, got {checkpoint!r}, not a file")
         return path
-    published = registry.for_option(option, model)
     if published is None:
         raise CheckpointError(f"{expected}, got ''")
     path = registry.path(published)
@@ -130,6 +134,13 @@ def _file(option: str, checkpoint: str, model: str) -> Path:
         )
     registry.check(published)
     return path
+
+
+def _tell_licence(model: registry.Model | None) -> None:
+    """Warn once, whatever is built how often, where the licence of weights forbids commercial use."""
+    if model is not None and model.warning and model.name not in _told:
+        _told.add(model.name)
+        _logger.warning("%s", model.warning)
 
 
 def _check(weights: Mapping[str, Any], path: Path, model: str, expected: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ _HUGGING_FACE = "https://huggingface.co/"
 _SAM_HQ = "https://huggingface.co/lkeab/hq-sam/resolve/main/"
 _PIPS = "https://huggingface.co/aharley/pips/resolve/main/"
 _TAPIR = "https://storage.googleapis.com/dm-tapnet/bootstap/"
+_MAGIC_LEAP = "Magic Leap, non-commercial research only"
 _TORCHVISION = "https://download.pytorch.org/models/"
 
 
@@ -38,6 +39,7 @@ class Model:
     megabytes     about
     sha256        hex digits: all 64, only the first ones if no more are published, or none
     saved_as      its file's name in the cache folder, if it is not the published one
+    non_commercial  whether the licence forbids commercial use
     """
 
     name: str
@@ -48,11 +50,17 @@ class Model:
     megabytes: float
     sha256: str = ""
     saved_as: str = ""
+    non_commercial: bool = False
 
     @property
     def file(self) -> str:
         """Its file's name in the cache folder."""
         return self.saved_as or self.url.rpartition("/")[2]
+
+    @property
+    def warning(self) -> str:
+        """A sentence about a licence that forbids commercial use; empty for others."""
+        return f"the licence of {self.name} forbids commercial use: {self.licence}" if self.non_commercial else ""
 
     @property
     def is_pinned(self) -> bool:
@@ -70,10 +78,20 @@ def _sam_hq(architecture: str, megabytes: float) -> Model:
     return Model(name, f"{_SAM_HQ}{name}.pth", "Apache-2.0", "sam_hq.checkpoint", architecture, megabytes)
 
 
-def _transformers(name: str, repository: str, option: str, architecture: str, megabytes: float) -> Model:
+def _transformers(
+    name: str, repository: str, option: str, architecture: str, megabytes: float, licence: str = "Apache-2.0"
+) -> Model:
     """A model of the transformers package, whose file has the same name for all of them."""
     url, file = f"{_HUGGING_FACE}{repository}/resolve/main/model.safetensors", f"{name}.safetensors"
-    return Model(name, url, "Apache-2.0", option, architecture, megabytes, saved_as=file)
+    restricted = licence == _MAGIC_LEAP
+    return Model(name, url, licence, option, architecture, megabytes, saved_as=file, non_commercial=restricted)
+
+
+def _superglue(architecture: str) -> Model:
+    name = f"superglue_{architecture}"
+    return _transformers(
+        name, f"magic-leap-community/{name}", "superglue.checkpoint", architecture, 53.4, licence=_MAGIC_LEAP
+    )
 
 
 def _sam2(architecture: str, megabytes: float) -> Model:
@@ -112,6 +130,12 @@ MODELS: dict[str, Model] = {
         _transformers("edgetam", "yonigozlan/EdgeTAM-hf", "edgetam.checkpoint", "", 56),
         Model("pips", f"{_PIPS}model-000200000.pth", "MIT", "pips.checkpoint", "", 344),
         Model("tapir", f"{_TAPIR}causal_bootstapir_checkpoint.pt", "Apache-2.0", "tapir.checkpoint", "", 219),
+        _superglue("outdoor"),
+        _superglue("indoor"),
+        # LightGlue's own licence is Apache-2.0, but its file has the weights of SuperPoint too.
+        _transformers(
+            *("lightglue", "ETH-CVG/lightglue_superpoint", "lightglue.checkpoint", "", 55), licence=_MAGIC_LEAP
+        ),
         _raft("raft_small", "raft_small_C_T_V2-01064c6d.pth", 4),
         _raft("raft_large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth", 21),
     )

@@ -58,7 +58,22 @@ def _tapir(request) -> PointTracker:
     return TapirTracker(network, "cpu")
 
 
-FROM_NAMES = {"pips": _pips, "raft": _raft, "tapir": _tapir}  # trackers whose real weights are a download
+def _matching(request) -> PointTracker:
+    pytest.importorskip("transformers", reason="transformers is missing")
+    import named_weights
+
+    from sampt_ros.point_trackers.matching.tracker import MatchingTracker
+
+    return MatchingTracker(getattr(named_weights, request.param)(), device="cpu")
+
+
+FROM_NAMES = {  # trackers whose real weights are a download
+    "pips": _pips,
+    "raft": _raft,
+    "tapir": _tapir,
+    "superglue": _matching,
+    "lightglue": _matching,
+}
 
 
 def run(tracker: PointTracker, frames: Sequence[Frame], ids: np.ndarray = IDS, xy: np.ndarray = XY) -> Tracks:

@@ -73,6 +73,16 @@ def tapir(size: int = 256) -> torch.nn.Module:
     return fill(Tapir(size)).eval()
 
 
+def superglue() -> torch.nn.Module:
+    """A `transformers` SuperGlue of few layers."""
+    return fill(tiny_models.superglue()).eval()
+
+
+def lightglue() -> torch.nn.Module:
+    """A `transformers` LightGlue of few layers."""
+    return fill(tiny_models.lightglue()).eval()
+
+
 def raft(model: str) -> torch.nn.Module:
     """torchvision's RAFT, small or large; its steps are small, since such weights know no way."""
     from torchvision.models import optical_flow

@@ -56,6 +56,20 @@ def test_a_checkpoint_brings_its_weights(path, weights):
     assert torch.isfinite(loaded.encode(Frame(0, np.zeros((32, 48, 3), np.uint8))).features).all()
 
 
+def test_a_licence_that_forbids_commercial_use_is_told_once(path, weights, caplog, monkeypatch):
+    from dataclasses import replace
+
+    from sampt_ros.weights import loading, registry
+
+    monkeypatch.setattr(loading, "_told", set())
+    restricted = replace(registry.MODELS["sam_vit_b"], licence="for research", non_commercial=True)
+    monkeypatch.setitem(registry.MODELS, "sam_vit_b", restricted)
+    torch.save(weights, path)
+    for _ in range(2):
+        load(path)
+    assert caplog.messages == ["the licence of sam_vit_b forbids commercial use: for research"]
+
+
 def test_no_checkpoint_given():
     with pytest.raises(CheckpointError, match=r"sam\.checkpoint: expected the path of a vit_b checkpoint"):
         Sam.from_checkpoint(SamConfig(), "cpu")
