@@ -134,6 +134,17 @@ def raft_network():
     return raft("small")
 
 
+@pytest.fixture(scope="session")
+def cutie_network():
+    """The small Cutie whose weights come from their names, and its configuration; not to be changed."""
+    need("cutie.model.cutie", "rf-cutie is missing")
+    import torch
+    from named_weights import small_cutie
+
+    torch.set_num_threads(1)
+    return small_cutie()
+
+
 @pytest.fixture
 def model_server():
     """Serves weights under any address on this machine."""

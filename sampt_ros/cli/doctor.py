@@ -19,6 +19,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset, preset_names, presets_folder
 from sampt_ros.errors import SamPtError
+from sampt_ros.mask_propagators import NONE
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights import registry
 
@@ -33,6 +34,7 @@ _PACKAGES = {
     "raft": ("torchvision",),
     "superglue": ("transformers",),
     "lightglue": ("transformers",),
+    "cutie": ("cutie",),
 }
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
@@ -126,6 +128,7 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "segment_anything_hq", "pip install segment-anything-hq timm")
     yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam]")
     yield _module(group, "timm", "pip install timm")
+    yield _module(group, "cutie", "pip install 'sampt_ros[cutie]'")
 
 
 def _bags() -> Iterator[Check]:
@@ -175,7 +178,7 @@ def _preset(group: str, name: str) -> Check:
         problems, unset, fetchable = _missing_weights(config)
     except SamPtError as error:  # no pooch to name the folder
         return Check(group, name, False, f"{_parts(config)}; {_one_line(error)}", "pip install pooch")
-    packages = {part: _missing_packages(part) for part in (config.segmenter, config.point_tracker)}
+    packages = {part: _missing_packages(part) for part in _built(config)}
     extras = [part for part, missing in packages.items() if missing]
     parts = "; ".join([_parts(config), *_restrictions(config)])
     if not problems and not extras:
@@ -220,13 +223,18 @@ def _missing_weights(config: SamPtConfig) -> tuple[list[str], list[str], list[re
 
 
 def _parts(config: SamPtConfig) -> str:
-    return f"{config.segmenter} + {config.point_tracker}"
+    return " + ".join(_built(config))
+
+
+def _built(config: SamPtConfig) -> list[str]:
+    """The names of the segmenter, the point tracker and, if there is one, the mask propagator."""
+    return [config.segmenter, config.point_tracker, *({config.mask_propagator} - {NONE})]
 
 
 def _checkpoints(config: SamPtConfig) -> list[tuple[str, str, str]]:
-    """(parameter, value, architecture) of the weights that the configured segmenter and tracker load."""
+    """(parameter, value, architecture) of the weights that the configured parts load."""
     values = {name: value for name, value, _ in walk(config)}
-    parts = (config.segmenter, config.point_tracker)
+    parts = _built(config)
     found = [(f"{part}.checkpoint", values.get(f"{part}.model", part)) for part in parts]
     return [
         (name, values[name], architecture)

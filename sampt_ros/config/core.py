@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sampt_ros.config.mask_propagators import CutieConfig, PropagationConfig
 from sampt_ros.config.options import Section, option
 from sampt_ros.config.point_trackers import (
     DisFlowConfig,
@@ -172,6 +173,12 @@ class SamPtConfig(Section):
         "Point tracker that follows points from frame to frame",
         choices=("lucas_kanade", "dis_flow", "raft", "pips", "tapir", "superglue", "lightglue"),
     )
+    mask_propagator: str = option(
+        "none",
+        "Mask propagator that follows masks from frame to frame, beside the points; none: the point tracker carries "
+        "them, if it can and prompting.carry_mask is set",
+        choices=("none", "cutie"),
+    )
     device: str = option(
         "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")
     )
@@ -195,6 +202,7 @@ class SamPtConfig(Section):
     prompting: PromptingConfig = field(default_factory=PromptingConfig)
     reinit: ReinitConfig = field(default_factory=ReinitConfig)
     reacquire: ReacquireConfig = field(default_factory=ReacquireConfig)
+    propagation: PropagationConfig = field(default_factory=PropagationConfig)
     sam: SamConfig = field(default_factory=SamConfig)
     sam_hq: SamHqConfig = field(default_factory=SamHqConfig)
     mobile_sam: MobileSamConfig = field(default_factory=MobileSamConfig)
@@ -209,3 +217,4 @@ class SamPtConfig(Section):
     tapir: TapirConfig = field(default_factory=TapirConfig)
     superglue: SuperGlueConfig = field(default_factory=SuperGlueConfig)
     lightglue: MatchingConfig = field(default_factory=MatchingConfig)
+    cutie: CutieConfig = field(default_factory=CutieConfig)

@@ -27,6 +27,7 @@ _SAM_HQ = "https://huggingface.co/lkeab/hq-sam/resolve/main/"
 _PIPS = "https://huggingface.co/aharley/pips/resolve/main/"
 _TAPIR = "https://storage.googleapis.com/dm-tapnet/bootstap/"
 _MAGIC_LEAP = "Magic Leap, non-commercial research only"
+_CUTIE = "https://github.com/hkchengrex/Cutie/releases/download/v1.0/"
 _TORCHVISION = "https://download.pytorch.org/models/"
 
 
@@ -136,6 +137,8 @@ MODELS: dict[str, Model] = {
         _transformers(
             *("lightglue", "ETH-CVG/lightglue_superpoint", "lightglue.checkpoint", "", 55), licence=_MAGIC_LEAP
         ),
+        Model("cutie_base", f"{_CUTIE}cutie-base-mega.pth", "MIT", "cutie.checkpoint", "base", 140),
+        Model("cutie_small", f"{_CUTIE}cutie-small-mega.pth", "MIT", "cutie.checkpoint", "small", 115),
         _raft("raft_small", "raft_small_C_T_V2-01064c6d.pth", 4),
         _raft("raft_large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth", 21),
     )

@@ -83,6 +83,14 @@ def lightglue() -> torch.nn.Module:
     return fill(tiny_models.lightglue()).eval()
 
 
+def small_cutie() -> tuple[torch.nn.Module, object]:
+    """The small Cutie, and its configuration."""
+    from sampt_ros.mask_propagators.cutie.architectures import cutie
+
+    network, settings = cutie("small")
+    return fill(network).eval(), settings
+
+
 def raft(model: str) -> torch.nn.Module:
     """torchvision's RAFT, small or large; its steps are small, since such weights know no way."""
     from torchvision.models import optical_flow
