@@ -189,6 +189,11 @@ class SamPtConfig(Section):
         minimum=0,
         maximum=256,
     )
+    random_weights: bool = option(
+        False,
+        "Whether networks keep the random weights that they are made with, and need no files: to try whether a preset "
+        "runs and how fast, since it finds nothing",
+    )
     seed: int = option(
         0,
         "Seed of the random numbers that query points are drawn with; runs with the same seed repeat exactly",

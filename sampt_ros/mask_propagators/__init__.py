@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.mask_propagators.base import MaskPropagator
+from sampt_ros.weights.random_weights import random_weights
 
 NONE = "none"  # The value of the parameter for no propagator.
 
@@ -32,4 +33,5 @@ def build_mask_propagator(config: SamPtConfig) -> MaskPropagator | None:
     if config.mask_propagator not in MASK_PROPAGATORS:
         choices = ", ".join([NONE, *MASK_PROPAGATORS])
         raise ConfigError(f"mask_propagator: expected one of {choices}, got {config.mask_propagator!r}")
-    return MASK_PROPAGATORS[config.mask_propagator](config)
+    with random_weights(config.random_weights):
+        return MASK_PROPAGATORS[config.mask_propagator](config)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.point_trackers.base import PointTracker
+from sampt_ros.weights.random_weights import random_weights
 
 
 def _lucas_kanade(config: SamPtConfig) -> PointTracker:
@@ -69,4 +70,5 @@ def build_point_tracker(config: SamPtConfig) -> PointTracker:
     """
     if config.point_tracker not in POINT_TRACKERS:
         raise ConfigError(f"point_tracker: expected one of {', '.join(POINT_TRACKERS)}, got {config.point_tracker!r}")
-    return POINT_TRACKERS[config.point_tracker](config)
+    with random_weights(config.random_weights):
+        return POINT_TRACKERS[config.point_tracker](config)

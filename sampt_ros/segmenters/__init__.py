@@ -9,6 +9,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.utils.cpu_threads import thread_count
+from sampt_ros.weights.random_weights import random_weights
 
 
 def _sam(config: SamPtConfig) -> Segmenter[Any, Any]:
@@ -73,4 +74,5 @@ def build_segmenter(config: SamPtConfig) -> Segmenter[Any, Any]:
     """
     if config.segmenter not in SEGMENTERS:
         raise ConfigError(f"segmenter: expected one of {', '.join(SEGMENTERS)}, got {config.segmenter!r}")
-    return SEGMENTERS[config.segmenter](config)
+    with random_weights(config.random_weights):
+        return SEGMENTERS[config.segmenter](config)

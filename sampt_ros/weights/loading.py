@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ from safetensors.numpy import load_file
 
 from sampt_ros.errors import CheckpointError
 from sampt_ros.weights import registry
+from sampt_ros.weights.random_weights import are_random
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,17 +38,6 @@ _UNREADABLE = (
 
 _logger = logging.getLogger(__name__)
 _told: set[str] = set()  # Models whose licence was told.
-_random_weights = ContextVar("random weights", default=False)
-
-
-@contextmanager
-def random_weights() -> Iterator[None]:
-    """Networks built inside keep the weights they are made with, and need no checkpoint: for measuring time."""
-    token = _random_weights.set(True)
-    try:
-        yield
-    finally:
-        _random_weights.reset(token)
 
 
 def read_weights(
@@ -63,7 +51,7 @@ def read_weights(
     """
     import torch
 
-    if _random_weights.get():
+    if are_random():
         return dict(expected)
     path = _file(option, checkpoint, model)
     try:
@@ -94,7 +82,7 @@ def read_safetensors(
 
     ignored: how the names of tensors begin that the file may hold beside the expected ones
     """
-    if _random_weights.get():
+    if are_random():
         return dict(expected)
     path = _file(option, checkpoint, model)
     try:
