@@ -135,6 +135,17 @@ def raft_network():
 
 
 @pytest.fixture(scope="session")
+def cotracker_network():
+    """CoTracker3 online whose weights come from their names; not to be changed."""
+    need("cotracker.predictor", "cotracker, which is for non-commercial use, is missing")
+    import torch
+    from named_weights import cotracker
+
+    torch.set_num_threads(1)
+    return cotracker()
+
+
+@pytest.fixture(scope="session")
 def cutie_network():
     """The small Cutie whose weights come from their names, and its configuration; not to be changed."""
     need("cutie.model.cutie", "rf-cutie is missing")

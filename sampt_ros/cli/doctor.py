@@ -35,7 +35,9 @@ _PACKAGES = {
     "superglue": ("transformers",),
     "lightglue": ("transformers",),
     "cutie": ("cutie",),
+    "cotracker": ("cotracker",),
 }
+COTRACKER = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
 
@@ -129,6 +131,7 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam]")
     yield _module(group, "timm", "pip install timm")
     yield _module(group, "cutie", "pip install 'sampt_ros[cutie]'")
+    yield _module(group, "cotracker", COTRACKER)
 
 
 def _bags() -> Iterator[Check]:
@@ -183,7 +186,9 @@ def _preset(group: str, name: str) -> Check:
     parts = "; ".join([_parts(config), *_restrictions(config)])
     if not problems and not extras:
         return Check(group, name, True, parts)
-    advice = [f"pip install 'sampt_ros[{','.join(extras)}]'"] if extras else []
+    advice = [COTRACKER] if "cotracker" in extras else []  # It is no package that may be shipped or depended on.
+    if offered := [part for part in extras if part != "cotracker"]:
+        advice.append(f"pip install 'sampt_ros[{','.join(offered)}]'")
     if fetchable:
         advice.append(registry.advice(*fetchable))
     needed = [f"needs package {package}" for missing in packages.values() for package in missing]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sampt_ros.config.mask_propagators import CutieConfig, PropagationConfig
 from sampt_ros.config.options import Section, option
 from sampt_ros.config.point_trackers import (
+    CoTrackerConfig,
     DisFlowConfig,
     LucasKanadeConfig,
     MatchingConfig,
@@ -171,7 +172,7 @@ class SamPtConfig(Section):
     point_tracker: str = option(
         "lucas_kanade",
         "Point tracker that follows points from frame to frame",
-        choices=("lucas_kanade", "dis_flow", "raft", "pips", "tapir", "superglue", "lightglue"),
+        choices=("lucas_kanade", "dis_flow", "raft", "pips", "tapir", "superglue", "lightglue", "cotracker"),
     )
     mask_propagator: str = option(
         "none",
@@ -222,4 +223,5 @@ class SamPtConfig(Section):
     tapir: TapirConfig = field(default_factory=TapirConfig)
     superglue: SuperGlueConfig = field(default_factory=SuperGlueConfig)
     lightglue: MatchingConfig = field(default_factory=MatchingConfig)
+    cotracker: CoTrackerConfig = field(default_factory=CoTrackerConfig)
     cutie: CutieConfig = field(default_factory=CutieConfig)

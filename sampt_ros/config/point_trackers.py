@@ -114,3 +114,15 @@ class SuperGlueConfig(MatchingConfig):
     """SuperPoint with SuperGlue: points are matched with the frame that they were queried in (tracker `superglue`)."""
 
     model: str = option("outdoor", "Scenes that the checkpoint was trained on", choices=("outdoor", "indoor"))
+
+
+@dataclass(frozen=True)
+class CoTrackerConfig(Section):
+    """CoTracker3 online, whose package and weights are for non-commercial use only (tracker `cotracker`)."""
+
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
+    )
+    iterations: int = option(
+        6, "Number of times that the network refines the trajectories in a window", minimum=1, maximum=20
+    )

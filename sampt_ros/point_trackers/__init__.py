@@ -52,6 +52,12 @@ def _lightglue(config: SamPtConfig) -> PointTracker:
     return MatchingTracker.lightglue(config.lightglue, config.device)
 
 
+def _cotracker(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.cotracker.tracker import CoTracker
+
+    return CoTracker.from_checkpoint(config.cotracker, config.device)
+
+
 POINT_TRACKERS: dict[str, Callable[[SamPtConfig], PointTracker]] = {
     "lucas_kanade": _lucas_kanade,
     "dis_flow": _dis_flow,
@@ -60,6 +66,7 @@ POINT_TRACKERS: dict[str, Callable[[SamPtConfig], PointTracker]] = {
     "tapir": _tapir,
     "superglue": _superglue,
     "lightglue": _lightglue,
+    "cotracker": _cotracker,
 }
 
 

@@ -137,6 +137,11 @@ MODELS: dict[str, Model] = {
         _transformers(
             *("lightglue", "ETH-CVG/lightglue_superpoint", "lightglue.checkpoint", "", 55), licence=_MAGIC_LEAP
         ),
+        Model(
+            *("cotracker", f"{_HUGGING_FACE}facebook/cotracker3/resolve/main/scaled_online.pth", "CC-BY-NC-4.0"),
+            *("cotracker.checkpoint", "", 102),
+            non_commercial=True,
+        ),
         Model("cutie_base", f"{_CUTIE}cutie-base-mega.pth", "MIT", "cutie.checkpoint", "base", 140),
         Model("cutie_small", f"{_CUTIE}cutie-small-mega.pth", "MIT", "cutie.checkpoint", "small", 115),
         _raft("raft_small", "raft_small_C_T_V2-01064c6d.pth", 4),

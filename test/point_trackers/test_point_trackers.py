@@ -67,12 +67,21 @@ def _matching(request) -> PointTracker:
     return MatchingTracker(getattr(named_weights, request.param)(), device="cpu")
 
 
+def _cotracker(request) -> PointTracker:
+    network = request.getfixturevalue("cotracker_network")
+    from sampt_ros.config.point_trackers import CoTrackerConfig
+    from sampt_ros.point_trackers.cotracker.tracker import CoTracker
+
+    return CoTracker(network, CoTrackerConfig(iterations=1), "cpu")
+
+
 FROM_NAMES = {  # trackers whose real weights are a download
     "pips": _pips,
     "raft": _raft,
     "tapir": _tapir,
     "superglue": _matching,
     "lightglue": _matching,
+    "cotracker": _cotracker,
 }
 
 

@@ -73,6 +73,18 @@ def tapir(size: int = 256) -> torch.nn.Module:
     return fill(Tapir(size)).eval()
 
 
+def cotracker() -> torch.nn.Module:
+    """CoTracker3 online for small images; its steps are small, since such weights know no way."""
+    from sampt_ros.point_trackers.cotracker.tracker import cotracker
+
+    network = fill(cotracker(), keep=("time_emb",))
+    network.model_resolution = (64, 96)
+    with torch.no_grad():
+        for tensor in network.updateformer.flow_head.parameters():
+            tensor *= 0.02
+    return network.eval()
+
+
 def superglue() -> torch.nn.Module:
     """A `transformers` SuperGlue of few layers."""
     return fill(tiny_models.superglue()).eval()

@@ -41,7 +41,7 @@ def test_every_model_is_for_a_parameter_that_there_is():
 
 def test_weights_that_may_not_be_used_commercially_say_so():
     restricted = [model for model in MODELS.values() if model.non_commercial]
-    assert {model.name for model in restricted} == {"superglue_outdoor", "superglue_indoor", "lightglue"}
+    assert {model.name for model in restricted} == {"superglue_outdoor", "superglue_indoor", "lightglue", "cotracker"}
     for model in restricted:
         assert model.warning.startswith(f"the licence of {model.name} forbids commercial use: ")
 
