@@ -233,7 +233,8 @@ def _parts(config: SamPtConfig) -> str:
 
 def _built(config: SamPtConfig) -> list[str]:
     """The names of the segmenter, the point tracker and, if there is one, the mask propagator."""
-    return [config.segmenter, config.point_tracker, *({config.mask_propagator} - {NONE})]
+    parts = (config.segmenter, config.point_tracker, config.mask_propagator)
+    return [part for part in dict.fromkeys(parts) if part != NONE]
 
 
 def _checkpoints(config: SamPtConfig) -> list[tuple[str, str, str]]:

@@ -178,7 +178,7 @@ class SamPtConfig(Section):
         "none",
         "Mask propagator that follows masks from frame to frame, beside the points; none: the point tracker carries "
         "them, if it can and prompting.carry_mask is set",
-        choices=("none", "cutie"),
+        choices=("none", "cutie", "sam2", "edgetam"),
     )
     device: str = option(
         "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")

@@ -64,7 +64,7 @@ class SamHqConfig(Section):
 
 @dataclass(frozen=True)
 class Sam2Config(Section):
-    """The image encoder and decoder of SAM 2.1 (segmenter `sam2`)."""
+    """SAM 2.1 (segmenter `sam2`, mask propagator `sam2`); precision and compile are the segmenter's alone."""
 
     model: str = option(
         "tiny",
@@ -80,7 +80,7 @@ class Sam2Config(Section):
 
 @dataclass(frozen=True)
 class EdgeTamConfig(Section):
-    """The image encoder and decoder of EdgeTAM (segmenter `edgetam`)."""
+    """EdgeTAM (segmenter `edgetam`, mask propagator `edgetam`); precision and compile are the segmenter's alone."""
 
     checkpoint: str = option(
         "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"

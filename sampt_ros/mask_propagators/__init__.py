@@ -18,8 +18,22 @@ def _cutie(config: SamPtConfig) -> MaskPropagator:
     return Cutie.from_checkpoint(config.cutie, config.device)
 
 
+def _sam2(config: SamPtConfig) -> MaskPropagator:
+    from sampt_ros.mask_propagators.sam2.propagator import Sam2Video
+
+    return Sam2Video.sam2(config.sam2, config.device)
+
+
+def _edgetam(config: SamPtConfig) -> MaskPropagator:
+    from sampt_ros.mask_propagators.sam2.propagator import Sam2Video
+
+    return Sam2Video.edgetam(config.edgetam, config.device)
+
+
 MASK_PROPAGATORS: dict[str, Callable[[SamPtConfig], MaskPropagator]] = {
     "cutie": _cutie,
+    "sam2": _sam2,
+    "edgetam": _edgetam,
 }
 
 

@@ -16,10 +16,18 @@ from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask
 @pytest.fixture(params=MASK_PROPAGATORS)
 def propagator(request) -> MaskPropagator:
     """With weights made from names, which keep every rule but do not track."""
-    network, settings = request.getfixturevalue(f"{request.param}_network")
-    from sampt_ros.mask_propagators.cutie.propagator import Cutie
+    if request.param == "cutie":
+        network, settings = request.getfixturevalue("cutie_network")
+        from sampt_ros.mask_propagators.cutie.propagator import Cutie
 
-    return Cutie(network, settings, device="cpu")
+        return Cutie(network, settings, device="cpu")
+    for package in {"sam2": ("transformers",), "edgetam": ("transformers", "timm")}[request.param]:
+        pytest.importorskip(package, reason=f"{package} is missing", exc_type=ImportError)
+    import named_weights
+
+    from sampt_ros.mask_propagators.sam2.propagator import Sam2Video
+
+    return Sam2Video(getattr(named_weights, f"small_{request.param}_video")(), "cpu")
 
 
 def frame(index: int) -> Frame:

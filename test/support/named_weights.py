@@ -51,6 +51,16 @@ def small_edgetam() -> torch.nn.Module:
     return fill(tiny_models.edgetam()).eval()
 
 
+def small_sam2_video() -> torch.nn.Module:
+    """A `transformers` SAM 2 with its memory."""
+    return fill(tiny_models.sam2_video()).eval()
+
+
+def small_edgetam_video() -> torch.nn.Module:
+    """A `transformers` EdgeTAM with its memory."""
+    return fill(tiny_models.edgetam_video()).eval()
+
+
 def _filled(sam: torch.nn.Module) -> torch.nn.Module:
     return fill(sam, keep=("pixel_mean", "pixel_std")).eval()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sampt_ros.errors import CheckpointError
-from sampt_ros.segmenters.sam2.architectures import TESTED
+from sampt_ros.weights.sam2_architectures import TESTED
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours that the encoder was trained on
 

@@ -15,10 +15,10 @@ from sampt_ros.config.segmenters import EdgeTamConfig, Sam2Config
 from sampt_ros.data_types import Frame
 from sampt_ros.segmenters.sam.decoder import Tokens, decode_tokens, embed_boxes, masks_of
 from sampt_ros.segmenters.sam.segmenter import Sam, SamEmbedding
-from sampt_ros.segmenters.sam2.architectures import VIDEO_TENSORS, edgetam, sam2
 from sampt_ros.segmenters.sam2.parts import Parts
 from sampt_ros.utils.torch_device import downloaded
 from sampt_ros.weights.loading import load_safetensors
+from sampt_ros.weights.sam2_architectures import VIDEO_TENSORS, edgetam, sam2
 
 _LOGITS = 4  # The image's side in the model is so many times that of a mask's logits.
 

@@ -23,10 +23,10 @@ from sampt_ros.data_types import Frame, ObjectState
 from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Prompts
-from sampt_ros.segmenters.sam2 import architectures
 from sampt_ros.segmenters.sam2.parts import Parts
 from sampt_ros.segmenters.sam2.segmenter import Sam2, _stable
 from sampt_ros.tracking.sam_pt import SamPt
+from sampt_ros.weights import sam2_architectures as architectures
 
 NAMES = ["sam2", "edgetam"]
 SIZES = [(256, 256), (120, 90), (301, 401)]  # as the model wants it, portrait, and odd
@@ -245,7 +245,7 @@ def test_weights_of_another_network_are_refused_by_name(small_architectures, tmp
 def test_without_transformers_the_error_says_what_to_install(monkeypatch, name):
     monkeypatch.setitem(sys.modules, "transformers", None)
     monkeypatch.setitem(sys.modules, "timm", sys)
-    with pytest.raises(CheckpointError, match=rf"segmenter {name} needs .*pip install 'sampt_ros\[{name}\]'"):
+    with pytest.raises(CheckpointError, match=rf"{name} needs .*pip install 'sampt_ros\[{name}\]'"):
         build_segmenter(config(name, ""))
 
 

@@ -44,12 +44,35 @@ def sam2(model: str) -> Any:
 
 def edgetam() -> Any:
     """A `transformers.EdgeTamModel`. Raises CheckpointError without transformers or timm, which has its encoder."""
-    package("edgetam", "timm")
     library = package("edgetam", "transformers")
+    return library.EdgeTamModel(library.EdgeTamConfig(vision_config=_repvit(library)))
+
+
+def sam2_video(model: str) -> Any:
+    """A `transformers.Sam2VideoModel`, which remembers objects; else as `sam2`."""
+    library = package("sam2", "transformers")
+    config = library.Sam2VideoConfig(vision_config=_hiera(library, **_HIERA[model]))
+    return library.Sam2VideoModel(config)
+
+
+def edgetam_video() -> Any:
+    """A `transformers.EdgeTamVideoModel`, which remembers objects; else as `edgetam`."""
+    library = package("edgetam", "transformers")
+    config = library.EdgeTamVideoConfig(
+        vision_config=_repvit(library),
+        # The published model has neither, other than SAM 2.1.
+        enable_temporal_pos_encoding_for_object_pointers=False,
+        enable_occlusion_spatial_embedding=False,
+    )
+    return library.EdgeTamVideoModel(config)
+
+
+def _repvit(library: Any) -> Any:
+    """The configuration of EdgeTAM's image encoder."""
+    package("edgetam", "timm")
     outputs = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
     backbone = library.TimmWrapperConfig(architecture="repvit_m1", model_args=outputs)
-    vision = library.EdgeTamVisionConfig(backbone_config=backbone)
-    return library.EdgeTamModel(library.EdgeTamConfig(vision_config=vision))
+    return library.EdgeTamVisionConfig(backbone_config=backbone)
 
 
 def _hiera(
@@ -76,12 +99,12 @@ def _hiera(
     return library.Sam2VisionConfig(backbone_config=backbone, backbone_channel_list=widths[::-1])
 
 
-def package(segmenter: str, name: str) -> Any:
-    """An imported package that a segmenter needs; raises CheckpointError with what to install if it is missing."""
+def package(part: str, name: str) -> Any:
+    """An imported package that sam2 or edgetam needs; raises CheckpointError with what to install if it is missing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # timm uses old names of other packages.
             return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
-        extra = f"pip install 'sampt_ros[{segmenter}]'"
-        raise CheckpointError(f"segmenter {segmenter} needs the package {name} ({extra}): {error}") from None
+        extra = f"pip install 'sampt_ros[{part}]'"
+        raise CheckpointError(f"{part} needs the package {name} ({extra}): {error}") from None
