@@ -38,7 +38,7 @@ from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 from sampt_ros.utils.stage_timer import StageClock
-from sampt_ros.weights.loading import random_weights
+from sampt_ros.weights.random_weights import random_weights
 
 _NAME = "benchmarks/gpu.py"
 _STAGES = ("encoding", "tracking", "decoding")

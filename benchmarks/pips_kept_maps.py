@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from sampt_ros.config.core import PipsConfig
+from sampt_ros.config.point_trackers import PipsConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.evaluation.synthetic_scene import Scene
 from sampt_ros.point_trackers.pips.network import Pips

@@ -73,6 +73,33 @@ def small_mobile_sam():
     return MobileSam(small_mobile_sam(), "cpu")
 
 
+@pytest.fixture(scope="session")
+def small_sam2():
+    """The segmenter around a small SAM 2 whose weights come from their names."""
+    need("transformers", "transformers is missing")
+    import torch
+    from named_weights import small_sam2
+
+    from sampt_ros.segmenters.sam2.segmenter import Sam2
+
+    torch.set_num_threads(1)
+    return Sam2(small_sam2(), "cpu")
+
+
+@pytest.fixture(scope="session")
+def small_edgetam():
+    """The segmenter around a small EdgeTAM whose weights come from their names."""
+    need("transformers", "transformers is missing")
+    need("timm", "timm or torchvision is missing")
+    import torch
+    from named_weights import small_edgetam
+
+    from sampt_ros.segmenters.sam2.segmenter import EdgeTam
+
+    torch.set_num_threads(1)
+    return EdgeTam(small_edgetam(), "cpu")
+
+
 def need(module: str, reason: str) -> None:
     """Skip the test where a module is missing; what it warns of when first imported is its own affair."""
     with warnings.catch_warnings():
@@ -90,12 +117,43 @@ def pips_network():
 
 
 @pytest.fixture(scope="session")
+def tapir_network():
+    """The TAPIR network for images of 64 pixels, whose weights come from their names; not to be changed."""
+    pytest.importorskip("torch", reason="torch is missing", exc_type=ImportError)
+    from named_weights import tapir
+
+    return tapir(64)
+
+
+@pytest.fixture(scope="session")
 def raft_network():
     """torchvision's small RAFT whose weights come from their names; not to be changed."""
     need("torchvision", "torch or torchvision is missing")
     from named_weights import raft
 
     return raft("small")
+
+
+@pytest.fixture(scope="session")
+def cotracker_network():
+    """CoTracker3 online whose weights come from their names; not to be changed."""
+    need("cotracker.predictor", "cotracker, which is for non-commercial use, is missing")
+    import torch
+    from named_weights import cotracker
+
+    torch.set_num_threads(1)
+    return cotracker()
+
+
+@pytest.fixture(scope="session")
+def cutie_network():
+    """The small Cutie whose weights come from their names, and its configuration; not to be changed."""
+    need("cutie.model.cutie", "rf-cutie is missing")
+    import torch
+    from named_weights import small_cutie
+
+    torch.set_num_threads(1)
+    return small_cutie()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
+from sampt_ros.weights.random_weights import random_weights
 
 _SETTINGS = ("preset", "set", "random_weights", "frames", "warmup")  # what a report says of how it was measured
 
@@ -107,12 +108,10 @@ def _measurements(parsed: argparse.Namespace) -> list[benchmark.Measurement]:
 
 
 def _with_random_weights(parsed: argparse.Namespace) -> tuple[SamPt, tuple[OracleSegmenter, OracleTracker]]:
-    from sampt_ros.weights.loading import random_weights  # torch
-
     config = common.config(parsed)
     with random_weights():
         oracles = OracleSegmenter(build_segmenter(config)), OracleTracker(build_point_tracker(config))
-    return SamPt(config, *oracles), oracles
+        return SamPt(config, *oracles), oracles
 
 
 def _run_against(parsed: argparse.Namespace) -> int:

@@ -19,10 +19,25 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset, preset_names, presets_folder
 from sampt_ros.errors import SamPtError
+from sampt_ros.mask_propagators import NONE
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights import registry
 
 _SHIPPED = {"nano.checkpoint"}  # empty: the weights in the package
+# The packages of the segmenters and point trackers that need more than torch; the part's name is the extra's too.
+_PACKAGES = {
+    "sam": ("segment_anything", "torchvision"),
+    "sam_hq": ("segment_anything_hq", "timm", "torchvision"),
+    "mobile_sam": ("mobile_sam", "timm", "torchvision"),
+    "sam2": ("transformers",),
+    "edgetam": ("transformers", "timm", "torchvision"),
+    "raft": ("torchvision",),
+    "superglue": ("transformers",),
+    "lightglue": ("transformers",),
+    "cutie": ("cutie",),
+    "cotracker": ("cotracker",),
+}
+COTRACKER = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
 
@@ -113,6 +128,10 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "segment_anything", "pip install segment-anything")
     yield _module(group, "mobile_sam", "pip install mobilesam-mirror timm")
     yield _module(group, "segment_anything_hq", "pip install segment-anything-hq timm")
+    yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam]")
+    yield _module(group, "timm", "pip install timm")
+    yield _module(group, "cutie", "pip install 'sampt_ros[cutie]'")
+    yield _module(group, "cotracker", COTRACKER)
 
 
 def _bags() -> Iterator[Check]:
@@ -162,11 +181,31 @@ def _preset(group: str, name: str) -> Check:
         problems, unset, fetchable = _missing_weights(config)
     except SamPtError as error:  # no pooch to name the folder
         return Check(group, name, False, f"{_parts(config)}; {_one_line(error)}", "pip install pooch")
-    if not problems:
-        return Check(group, name, True, _parts(config))
+    packages = {part: _missing_packages(part) for part in _built(config)}
+    extras = [part for part, missing in packages.items() if missing]
+    parts = "; ".join([_parts(config), *_restrictions(config)])
+    if not problems and not extras:
+        return Check(group, name, True, parts)
+    advice = [COTRACKER] if "cotracker" in extras else []  # It is no package that may be shipped or depended on.
+    if offered := [part for part in extras if part != "cotracker"]:
+        advice.append(f"pip install 'sampt_ros[{','.join(offered)}]'")
+    if fetchable:
+        advice.append(registry.advice(*fetchable))
+    needed = [f"needs package {package}" for missing in packages.values() for package in missing]
     by_hand = f"set {' and '.join(unset)} to their file{'s' if len(unset) > 1 else ''}"
-    advice = f"{registry.advice(*fetchable)}; or {by_hand}" if fetchable else by_hand
-    return Check(group, name, False, "; ".join([_parts(config), *problems]), advice)
+    told = "; then ".join(advice) + ("; or " if advice and unset else "") + (by_hand if unset else "")
+    return Check(group, name, False, "; ".join([parts, *needed, *problems]), told)
+
+
+def _restrictions(config: SamPtConfig) -> list[str]:
+    """What licences of the configured weights forbid."""
+    models = (registry.for_option(parameter, architecture) for parameter, _, architecture in _checkpoints(config))
+    return [model.warning for model in models if model and model.warning]
+
+
+def _missing_packages(part: str) -> list[str]:
+    """The packages that a segmenter or point tracker needs and that are not installed."""
+    return [package for package in _PACKAGES.get(part, ()) if not _is_installed(package)]
 
 
 def _missing_weights(config: SamPtConfig) -> tuple[list[str], list[str], list[registry.Model]]:
@@ -189,13 +228,19 @@ def _missing_weights(config: SamPtConfig) -> tuple[list[str], list[str], list[re
 
 
 def _parts(config: SamPtConfig) -> str:
-    return f"{config.segmenter} + {config.point_tracker}"
+    return " + ".join(_built(config))
+
+
+def _built(config: SamPtConfig) -> list[str]:
+    """The names of the segmenter, the point tracker and, if there is one, the mask propagator."""
+    parts = (config.segmenter, config.point_tracker, config.mask_propagator)
+    return [part for part in dict.fromkeys(parts) if part != NONE]
 
 
 def _checkpoints(config: SamPtConfig) -> list[tuple[str, str, str]]:
-    """(parameter, value, architecture) of the weights that the configured segmenter and tracker load."""
+    """(parameter, value, architecture) of the weights that the configured parts load."""
     values = {name: value for name, value, _ in walk(config)}
-    parts = (config.segmenter, config.point_tracker)
+    parts = _built(config)
     found = [(f"{part}.checkpoint", values.get(f"{part}.model", part)) for part in parts]
     return [
         (name, values[name], architecture)

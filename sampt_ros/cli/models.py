@@ -72,6 +72,8 @@ def _fetch(parsed: argparse.Namespace) -> int:
     for model in [registry.named(name) for name in parsed.names]:
         answer = registry.fetch(model)
         print(f"{model.name}: {registry.path(model)}: {answer}")
+        if model.warning:
+            print(f"{model.name}: note that {model.warning}", file=sys.stderr)
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from sampt_ros.cli import common
+from sampt_ros.config.options import updated
 from sampt_ros.errors import QueryError
 from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import FrameSource, open_source
@@ -72,11 +73,14 @@ def add(commands: Any) -> None:
         "--out", type=Path, default=Path("sampt_out"), metavar="FOLDER", help="where results go (default: sampt_out)"
     )
     argument("--max-frames", type=common.count, metavar="N", help="stop after N frames")
+    argument("--random-weights", action="store_true", help="try whether a preset runs whose weights are not there")
     common.add_config(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
     config = common.config(parsed)
+    if parsed.random_weights:
+        config = updated(config, {"random_weights": True})
     with open_source(parsed.source) as source:
         tracker = VideoTracker(SamPt(config), common.starts(parsed, source.names))
         with tracker:

@@ -7,10 +7,28 @@ dataclasses. Nested parameters have dotted names, such as `reinit.horizon`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from sampt_ros.config.mask_propagators import CutieConfig, PropagationConfig
 from sampt_ros.config.options import Section, option
-from sampt_ros.errors import ConfigError
+from sampt_ros.config.point_trackers import (
+    CoTrackerConfig,
+    DisFlowConfig,
+    LucasKanadeConfig,
+    MatchingConfig,
+    PipsConfig,
+    RaftConfig,
+    SuperGlueConfig,
+    TapirConfig,
+)
+from sampt_ros.config.segmenters import (
+    EdgeTamConfig,
+    GrabCutConfig,
+    MobileSamConfig,
+    NanoConfig,
+    Sam2Config,
+    SamConfig,
+    SamHqConfig,
+)
 
 SELECTION = ("k_medoids", "shi_tomasi", "random", "mixed")
 
@@ -142,230 +160,25 @@ class ReacquireConfig(Section):
     )
 
 
-def _precision(description: str) -> Any:
-    return option("auto", description, choices=("auto", "float32", "bfloat16", "float16"))
-
-
-def _sam_precision() -> Any:
-    return _precision(
-        "Number format that the networks compute in, on a CPU the image encoder alone; auto: bfloat16 on a GPU that "
-        "supports it, else float32"
-    )
-
-
-def _compile() -> Any:
-    return option(
-        False,
-        "Whether the image encoder is compiled with torch.compile at start, which makes starts slower, frames faster",
-    )
-
-
-@dataclass(frozen=True)
-class SamConfig(Section):
-    """Segment Anything (segmenter `sam`)."""
-
-    model: str = option(
-        "vit_b", "Architecture of the network that the checkpoint is for", choices=("vit_b", "vit_l", "vit_h")
-    )
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
-    precision: str = _sam_precision()
-    compile: bool = _compile()
-
-
-@dataclass(frozen=True)
-class MobileSamConfig(Section):
-    """MobileSAM (segmenter `mobile_sam`)."""
-
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pt); empty: the one that `sampt models fetch` downloaded"
-    )
-    precision: str = _sam_precision()
-    compile: bool = _compile()
-
-
-@dataclass(frozen=True)
-class SamHqConfig(Section):
-    """Segment Anything in High Quality (segmenter `sam_hq`)."""
-
-    model: str = option(
-        "vit_h", "Architecture of the network that the checkpoint is for", choices=("vit_b", "vit_l", "vit_h")
-    )
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
-    precision: str = _sam_precision()
-    compile: bool = _compile()
-
-
-@dataclass(frozen=True)
-class NanoConfig(Section):
-    """The small network whose weights are in the package (segmenter `nano`)."""
-
-    checkpoint: str = option("", "Path of a file with other weights (.safetensors); empty: those in this package")
-    window: int = option(
-        256,
-        "Side that the square window around an object is scaled to for the network, a multiple of 32",
-        unit="pixels",
-        minimum=96,
-        maximum=1024,
-    )
-    budget: int = option(
-        131_072,
-        "Pixels that the scaled windows of all objects may have together; where they would have more, their side is "
-        "reduced in steps of 32, down to 128",
-        unit="pixels a frame",
-        minimum=9216,
-    )
-    margin: float = option(
-        1.6, "Side of the square window around an object", unit="times the mask's longer side", minimum=1, maximum=4
-    )
-    memories: int = option(
-        4, "Number of frames that are remembered of an object, its first one among them", minimum=1, maximum=32
-    )
-    memory_gap: int = option(
-        5,
-        "Number of frames after which one more frame is remembered of an object",
-        unit="frames",
-        minimum=1,
-        maximum=1000,
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.window % 32:
-            raise ConfigError(f"window: expected a multiple of 32, got {self.window}")
-
-
-@dataclass(frozen=True)
-class GrabCutConfig(Section):
-    """GrabCut (segmenter `grabcut`)."""
-
-    work_size: int = option(
-        160,
-        "Side that the crop around an object is scaled down to; the square root of its area, if it is not square",
-        unit="pixels",
-        minimum=32,
-        maximum=1000,
-    )
-    margin: float = option(
-        0.35,
-        "Margin of the crop around an object, on every side",
-        unit="share of the square root of its box's area",
-        minimum=0.05,
-        maximum=2,
-    )
-    band: float = option(
-        0.3,
-        "Distance from the mask prompt beyond which no pixel becomes part of the object",
-        unit="share of the square root of the object's area",
-        minimum=0.01,
-        maximum=2,
-    )
-    contour_sigma: float = option(
-        0.06,
-        "Uncertainty of the mask prompt's contour: the distance at which its shape counts for log odds of 1",
-        unit="share of the square root of the object's area",
-        minimum=0.001,
-        maximum=1,
-    )
-    color_weight: float = option(
-        0.7, "Weight of the colours against the shape of the mask prompt", minimum=0, maximum=10
-    )
-    smallest_part: float = option(
-        1.0,
-        "Area below which a separate part of a mask is dropped",
-        unit="share of the largest part",
-        minimum=0,
-        maximum=1,
-    )
-
-
-def _max_error(default: float) -> Any:
-    """For trackers that follow each point to the new frame and back."""
-    description = (
-        "Distance to its start within which a point must come back, when tracked to the new frame and back, to be "
-    )
-    description += "visible"
-    return option(default, description, unit="pixels", minimum=0.01, maximum=100)
-
-
-def _flow_size(default: int, minimum: int) -> Any:
-    """For trackers by dense flow."""
-    description = "Longest side that the image is scaled down to for the flow that moves points"
-    return option(default, description, unit="pixels", minimum=minimum, maximum=4000)
-
-
-def _carry_size(default: int) -> Any:
-    """For trackers by dense flow."""
-    description = "Side that a mask's surroundings are scaled down to for the flow that moves the mask"
-    return option(default, description, unit="pixels", minimum=32, maximum=1000)
-
-
-@dataclass(frozen=True)
-class LucasKanadeConfig(Section):
-    """Pyramidal Lucas-Kanade (tracker `lucas_kanade`)."""
-
-    window: int = option(
-        21, "Side of the window that is matched around each point", unit="pixels", minimum=5, maximum=101
-    )
-    levels: int = option(4, "Number of image pyramid levels above full resolution", minimum=0, maximum=8)
-    max_error: float = _max_error(1.5)
-
-
-@dataclass(frozen=True)
-class DisFlowConfig(Section):
-    """Dense inverse search optical flow (tracker `dis_flow`)."""
-
-    preset: str = option(
-        "fast", "Preset of OpenCV's method; slower ones are more accurate", choices=("ultrafast", "fast", "medium")
-    )
-    size: int = _flow_size(480, minimum=96)
-    carry_size: int = _carry_size(240)
-    max_error: float = _max_error(3.0)
-
-
-@dataclass(frozen=True)
-class RaftConfig(Section):
-    """Recurrent all-pairs field transforms, dense optical flow by a network (tracker `raft`)."""
-
-    model: str = option("small", "Architecture of the network that the checkpoint is for", choices=("small", "large"))
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
-    iterations: int = option(12, "Number of times that the network refines the flow", minimum=1, maximum=50)
-    size: int = _flow_size(512, minimum=128)
-    carry_size: int = _carry_size(256)
-    max_error: float = _max_error(3.0)
-
-
-@dataclass(frozen=True)
-class PipsConfig(Section):
-    """Persistent independent particles (tracker `pips`)."""
-
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
-    iterations: int = option(
-        6, "Number of times that the network refines the trajectories in a window", minimum=1, maximum=20
-    )
-    precision: str = _precision(
-        "Number format that the layers which move points compute in; auto: float16 on a GPU, else float32"
-    )
-
-
 @dataclass(frozen=True)
 class SamPtConfig(Section):
     """The whole core; the defaults are the paper's SAM-PT settings."""
 
     segmenter: str = option(
-        "sam", "Segmenter that makes masks from points", choices=("sam", "sam_hq", "mobile_sam", "nano", "grabcut")
+        "sam",
+        "Segmenter that makes masks from points",
+        choices=("sam", "sam_hq", "mobile_sam", "sam2", "edgetam", "nano", "grabcut"),
     )
     point_tracker: str = option(
         "lucas_kanade",
         "Point tracker that follows points from frame to frame",
-        choices=("lucas_kanade", "dis_flow", "raft", "pips"),
+        choices=("lucas_kanade", "dis_flow", "raft", "pips", "tapir", "superglue", "lightglue", "cotracker"),
+    )
+    mask_propagator: str = option(
+        "none",
+        "Mask propagator that follows masks from frame to frame, beside the points; none: the point tracker carries "
+        "them, if it can and prompting.carry_mask is set",
+        choices=("none", "cutie", "sam2", "edgetam"),
     )
     device: str = option(
         "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")
@@ -376,6 +189,11 @@ class SamPtConfig(Section):
         "more than the environment variable OMP_NUM_THREADS says",
         minimum=0,
         maximum=256,
+    )
+    random_weights: bool = option(
+        False,
+        "Whether networks keep the random weights that they are made with, and need no files: to try whether a preset "
+        "runs and how fast, since it finds nothing",
     )
     seed: int = option(
         0,
@@ -390,12 +208,20 @@ class SamPtConfig(Section):
     prompting: PromptingConfig = field(default_factory=PromptingConfig)
     reinit: ReinitConfig = field(default_factory=ReinitConfig)
     reacquire: ReacquireConfig = field(default_factory=ReacquireConfig)
+    propagation: PropagationConfig = field(default_factory=PropagationConfig)
     sam: SamConfig = field(default_factory=SamConfig)
     sam_hq: SamHqConfig = field(default_factory=SamHqConfig)
     mobile_sam: MobileSamConfig = field(default_factory=MobileSamConfig)
+    sam2: Sam2Config = field(default_factory=Sam2Config)
+    edgetam: EdgeTamConfig = field(default_factory=EdgeTamConfig)
     nano: NanoConfig = field(default_factory=NanoConfig)
     grabcut: GrabCutConfig = field(default_factory=GrabCutConfig)
     lucas_kanade: LucasKanadeConfig = field(default_factory=LucasKanadeConfig)
     dis_flow: DisFlowConfig = field(default_factory=DisFlowConfig)
     raft: RaftConfig = field(default_factory=RaftConfig)
     pips: PipsConfig = field(default_factory=PipsConfig)
+    tapir: TapirConfig = field(default_factory=TapirConfig)
+    superglue: SuperGlueConfig = field(default_factory=SuperGlueConfig)
+    lightglue: MatchingConfig = field(default_factory=MatchingConfig)
+    cotracker: CoTrackerConfig = field(default_factory=CoTrackerConfig)
+    cutie: CutieConfig = field(default_factory=CutieConfig)

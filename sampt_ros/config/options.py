@@ -56,6 +56,11 @@ def option(default: Any, description: str, **limits: Any) -> Any:
     return field(default=default, metadata={"option": Option(description, **limits)})
 
 
+def number_format(description: str) -> Any:
+    """A parameter `precision`, which `torch_precision` understands."""
+    return option("auto", description, choices=("auto", "float32", "bfloat16", "float16"))
+
+
 class Section:
     """Base of all groups of options: checks every value when it is made."""
 

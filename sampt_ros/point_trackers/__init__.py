@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.point_trackers.base import PointTracker
+from sampt_ros.weights.random_weights import random_weights
 
 
 def _lucas_kanade(config: SamPtConfig) -> PointTracker:
@@ -33,11 +34,39 @@ def _pips(config: SamPtConfig) -> PointTracker:
     return PipsTracker.from_checkpoint(config.pips, config.device)
 
 
+def _tapir(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.tapir.tracker import TapirTracker
+
+    return TapirTracker.from_checkpoint(config.tapir, config.device)
+
+
+def _superglue(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.matching.tracker import MatchingTracker
+
+    return MatchingTracker.superglue(config.superglue, config.device)
+
+
+def _lightglue(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.matching.tracker import MatchingTracker
+
+    return MatchingTracker.lightglue(config.lightglue, config.device)
+
+
+def _cotracker(config: SamPtConfig) -> PointTracker:
+    from sampt_ros.point_trackers.cotracker.tracker import CoTracker
+
+    return CoTracker.from_checkpoint(config.cotracker, config.device)
+
+
 POINT_TRACKERS: dict[str, Callable[[SamPtConfig], PointTracker]] = {
     "lucas_kanade": _lucas_kanade,
     "dis_flow": _dis_flow,
     "raft": _raft,
     "pips": _pips,
+    "tapir": _tapir,
+    "superglue": _superglue,
+    "lightglue": _lightglue,
+    "cotracker": _cotracker,
 }
 
 
@@ -48,4 +77,5 @@ def build_point_tracker(config: SamPtConfig) -> PointTracker:
     """
     if config.point_tracker not in POINT_TRACKERS:
         raise ConfigError(f"point_tracker: expected one of {', '.join(POINT_TRACKERS)}, got {config.point_tracker!r}")
-    return POINT_TRACKERS[config.point_tracker](config)
+    with random_weights(config.random_weights):
+        return POINT_TRACKERS[config.point_tracker](config)

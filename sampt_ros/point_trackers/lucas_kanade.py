@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sampt_ros.config.core import LucasKanadeConfig
+from sampt_ros.config.point_trackers import LucasKanadeConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, moved_by_points, round_trip_visibility
 

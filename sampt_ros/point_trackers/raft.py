@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sampt_ros.config.core import RaftConfig
+from sampt_ros.config.point_trackers import RaftConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
 from sampt_ros.point_trackers.dense_flow import DenseFlowTracker

@@ -9,6 +9,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.utils.cpu_threads import thread_count
+from sampt_ros.weights.random_weights import random_weights
 
 
 def _sam(config: SamPtConfig) -> Segmenter[Any, Any]:
@@ -29,6 +30,18 @@ def _mobile_sam(config: SamPtConfig) -> Segmenter[Any, Any]:
     return MobileSam.from_checkpoint(config.mobile_sam, config.device)
 
 
+def _sam2(config: SamPtConfig) -> Segmenter[Any, Any]:
+    from sampt_ros.segmenters.sam2.segmenter import Sam2
+
+    return Sam2.from_checkpoint(config.sam2, config.device)
+
+
+def _edgetam(config: SamPtConfig) -> Segmenter[Any, Any]:
+    from sampt_ros.segmenters.sam2.segmenter import EdgeTam
+
+    return EdgeTam.from_checkpoint(config.edgetam, config.device)
+
+
 def _nano(config: SamPtConfig) -> Segmenter[Any, Any]:
     from sampt_ros.segmenters.nano.backend import build_backend
     from sampt_ros.segmenters.nano.segmenter import Nano
@@ -47,6 +60,8 @@ SEGMENTERS: dict[str, Callable[[SamPtConfig], Segmenter[Any, Any]]] = {
     "sam": _sam,
     "sam_hq": _sam_hq,
     "mobile_sam": _mobile_sam,
+    "sam2": _sam2,
+    "edgetam": _edgetam,
     "nano": _nano,
     "grabcut": _grabcut,
 }
@@ -59,4 +74,5 @@ def build_segmenter(config: SamPtConfig) -> Segmenter[Any, Any]:
     """
     if config.segmenter not in SEGMENTERS:
         raise ConfigError(f"segmenter: expected one of {', '.join(SEGMENTERS)}, got {config.segmenter!r}")
-    return SEGMENTERS[config.segmenter](config)
+    with random_weights(config.random_weights):
+        return SEGMENTERS[config.segmenter](config)

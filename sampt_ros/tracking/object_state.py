@@ -27,10 +27,11 @@ class TrackedObject:
 
     points           its points on the newest frame
     history          its accepted masks, for the re-initialisation policy
-    propagated_mask  (H, W) float32 0..1: its last accepted mask, moved to the newest frame by the tracker; bool where
-                     it is the newest frame's own; or None
+    propagated_mask  (H, W) float32 0..1: its last accepted mask, moved to the newest frame by the tracker, or what a
+                     mask propagator finds there; bool where it is the newest frame's own; or None
     result           what the newest frame says of it
     clicked_ids      ids of those of its points that the user gave; the others were drawn from a mask
+    certainty        0..1, how sure a mask propagator is of the propagated mask
     memory           what the segmenter remembers of it, or None
     looks            what it looked like, by which a mask that no longer is the object is told
     reacquisition    how to find it again, or None until its first mask was learned
@@ -42,6 +43,7 @@ class TrackedObject:
     propagated_mask: np.ndarray | None
     result: ObjectResult
     clicked_ids: frozenset[int] = frozenset()
+    certainty: float = 0.0
     memory: Any = None
     looks: ObjectLooks = field(default_factory=ObjectLooks)
     reacquisition: Reacquisition | None = None
@@ -59,6 +61,10 @@ class TrackedObject:
     def result_on(self, frame: Frame, state: ObjectState, score: float, mask: np.ndarray | None = None) -> ObjectResult:
         """What a frame says of it; without a mask (H, W) bool, an empty one."""
         return ObjectResult(self.id, state, score, np.zeros(frame.size, bool) if mask is None else mask, self.points)
+
+    def forget_looks(self) -> None:
+        """Forget what it looked like, and how sure its propagated mask is."""
+        self.reacquisition, self.looks, self.certainty = None, ObjectLooks(), 0.0
 
     def lose_place(self) -> None:
         """Forget where it was, but not what it looked like."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -14,18 +14,19 @@ from sampt_ros.config.options import require_live_change
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
 from sampt_ros.errors import QueryError
-from sampt_ros.point_trackers import build_point_tracker
+from sampt_ros.mask_propagators.base import MaskPropagator
 from sampt_ros.point_trackers.base import PointTracker
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Segmenter
-from sampt_ros.tracking.click_masks import corrected_mask, first_mask
 from sampt_ros.tracking.effort import Effort, efforts
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
+from sampt_ros.tracking.masks.click_masks import corrected_mask, first_mask
+from sampt_ros.tracking.masks.mask_carrier import MaskCarrier
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
 from sampt_ros.tracking.points.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
-from sampt_ros.tracking.reacquisition.drift import DriftWatch, ObjectLooks
+from sampt_ros.tracking.reacquisition.drift import DriftWatch
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, build_reinit_policy
 from sampt_ros.utils.cpu_threads import on_cpu_threads
@@ -54,14 +55,16 @@ class SamPt:
         config: SamPtConfig | None = None,
         segmenter: Segmenter[Any, Any] | None = None,
         point_tracker: PointTracker | None = None,
+        mask_propagator: MaskPropagator | None = None,
     ) -> None:
-        """Build what `config` names (default: the default preset), unless a segmenter or tracker object is given.
+        """Build what `config` names (default: the default preset), unless an object is given in its place.
 
         Raises ConfigError, or CheckpointError if weights cannot be loaded.
         """
         self._config = config or load_preset()
         self._segmenter = FrameSegmenter(segmenter or build_segmenter(self._config))
-        self._points = TrackedPoints(self._config, point_tracker or build_point_tracker(self._config))
+        self._points = TrackedPoints(self._config, point_tracker)
+        self._carrier = MaskCarrier(self._config, self._points, mask_propagator)
         self._policy = build_reinit_policy(self._config.reinit)
         self._search = ObjectSearch(self._config, self._segmenter)
         self._objects = ObjectTable()
@@ -82,6 +85,7 @@ class SamPt:
         self._frames.reset()
         self._segmenter.forget()
         self._points.forget_all()
+        self._carrier.reset()
         self._search.reset()
 
     def look_again(self) -> list[int]:
@@ -105,13 +109,12 @@ class SamPt:
     @config.setter
     def config(self, config: SamPtConfig) -> None:
         require_live_change(self._config, config)
-        self._config = self._points.config = self._drift.config = self._search.config = config
+        self._config = self._points.config = self._carrier.config = self._drift.config = self._search.config = config
 
     @property
     def efforts(self) -> tuple[Effort, ...]:
         """The full effort, and the lesser ones that can be set: each costs less than the one before, and accuracy."""
-        tracker, refinements = self._points.tracker, self._config.prompting.refinements
-        return efforts(self._segmenter.adapts_detail, refinements, tracker.carries_masks)
+        return efforts(self._segmenter.adapts_detail, self._config.prompting.refinements, self._carrier.carries_masks)
 
     @property
     def object_ids(self) -> list[int]:
@@ -134,13 +137,13 @@ class SamPt:
         try:
             # The last accepted masks move along if the tracker can do that; with less effort, some are the new masks.
             with clock("carrying"):
-                self._propagate_masks(objects, list(self._frames)[-2:])
+                self._carrier.move(objects, list(self._frames)[-2:], self.effort)
                 runs = self.effort.runs_network(frame.index)
                 rest = [tracked for tracked in objects if runs or not tracked.take_propagated_mask()]
 
             # The image is encoded once; all objects with a visible point become masks in one batch.
             with clock("encoding"):
-                if any(tracked.has_visible_point for tracked in rest):
+                if any(tracked.has_visible_point and self._carrier.sure_mask(tracked) is None for tracked in rest):
                     self._segmenter.encode(frame)
             with clock("decoding"):
                 self._segment(rest, frame)
@@ -208,9 +211,9 @@ class SamPt:
             else:
                 tracked.memory = self._segmenter.remember(frames[0], started, tracked.memory)
                 tracked.looks = self._drift.learned(tracked.looks, started, score, frames[0])
-                self._propagate_masks([tracked], frames)
+                self._carrier.follow(tracked, frames, self.effort)
                 self._segment([tracked], frames[-1])
-        self._put(tracked)
+            self._put(tracked, frames[-1])
         return tracked.result
 
     def add_reference(self, image: np.ndarray, mask: np.ndarray, object_id: int | None = None) -> ObjectResult:
@@ -231,7 +234,7 @@ class SamPt:
         tracked = TrackedObject.new(object_id, _NO_POINTS, frame, self._policy.lookback)
         tracked.reacquisition = self._search.from_reference(picture, seed)
         tracked.memory = self._segmenter.remember(picture, seed, None)
-        self._put(tracked)
+        self._put(tracked, frame)
         return tracked.result
 
     def add_points(
@@ -259,6 +262,7 @@ class SamPt:
             tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
             self._correct(tracked, frames[-1])
             if tracked.result.state.has_mask:
+                self._carrier.restart(tracked, frames[-1])
                 self._redraw_points(tracked, tracked.result.mask, frames[-1:], keep=tracked.clicks)
                 tracked.result = replace(tracked.result, points=tracked.points)
         return tracked.result
@@ -266,10 +270,12 @@ class SamPt:
     def remove_object(self, object_id: int) -> None:
         """Stop tracking an object; raises UnknownObjectError."""
         self._points.forget(self._objects[object_id].points)
+        self._carrier.remove(object_id)
         del self._objects[object_id]
 
-    def _put(self, tracked: TrackedObject) -> None:
-        """Track an object, in place of any that had its id."""
+    def _put(self, tracked: TrackedObject, frame: Frame) -> None:
+        """Track an object as it is on the newest frame, in place of any that had its id."""
+        self._carrier.restart(tracked, frame)
         if (replaced := self._objects.put(tracked)) is not None:
             self._points.forget(replaced.points)
 
@@ -289,28 +295,25 @@ class SamPt:
             tracked.points = points
         return frame
 
-    def _propagate_masks(self, objects: Iterable[TrackedObject], frames: Sequence[Frame]) -> None:
-        """Move the last accepted masks from frames[0] to frames[-1]."""
-        carries = self._config.prompting.carry_mask or self.effort.network_every > 1
-        for tracked in objects:
-            # Where it is not carried a mask would stay behind, and be wrong if the option were switched on later.
-            mask = tracked.propagated_mask if carries else None
-            tracked.propagated_mask = None if mask is None else self._points.propagate_mask(mask, frames)
-
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Give each of these objects its result on the newest frame."""
-        visible = [tracked for tracked in objects if tracked.has_visible_point]
+        visible = []
         for tracked in objects:
-            if not tracked.has_visible_point:
+            if (sure := self._carrier.sure_mask(tracked)) is not None:
+                self._accept_or_refuse(tracked, sure, tracked.certainty)
+            elif tracked.has_visible_point:
+                visible.append(tracked)
+            else:
                 tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
         if not visible:
             return
         others = [self._objects.positive_points_of_others(tracked) for tracked in visible]
-        prompts = [tracked.prompt(points, self._mask_prompt(tracked)) for tracked, points in zip(visible, others)]
+        prompts = [tracked.prompt(points, self._carrier.prompt(tracked)) for tracked, points in zip(visible, others)]
         passes = self.effort.passes(self._config.prompting.refinements)
         masks = self._segmenter.masks(frame, prompts, passes, detail=self.effort.detail)
         for tracked, (mask, score) in zip(visible, masks):
             self._judge(tracked, mask, score, frame)
+            self._carrier.learn(tracked, frame)
 
     def _judge(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
         """Accept a new mask (H, W) bool if it still is the object; one that is doubted for long is given up."""
@@ -321,18 +324,12 @@ class SamPt:
         elif tracked.looks.is_given_up:
             self._lose(tracked)
         else:
-            tracked.result = tracked.result_on(
-                self._frames.newest, ObjectState.UNCERTAIN, score * verdict.likeness.share
-            )
-
-    def _mask_prompt(self, tracked: TrackedObject) -> np.ndarray | None:
-        mask = tracked.propagated_mask if self._config.prompting.carry_mask else None
-        return None if mask is None else mask.astype(np.float32, copy=False)
+            tracked.result = tracked.result_on(frame, ObjectState.UNCERTAIN, score * verdict.likeness.share)
 
     def _correct(self, tracked: TrackedObject, frame: Frame) -> None:
         """Give an object with new clicks its result on the newest frame."""
-        tracked.reacquisition, tracked.looks = None, ObjectLooks()  # They were learned from masks that were wrong.
-        mask_prompt = self._mask_prompt(tracked)
+        tracked.forget_looks()  # They were learned from masks that were wrong.
+        mask_prompt = self._carrier.prompt(tracked)
         if mask_prompt is None or not tracked.has_visible_point:
             self._segment([tracked], frame)
             return
@@ -352,7 +349,8 @@ class SamPt:
         tracked.propagated_mask = mask
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
         tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
-        tracked.looks = self._drift.learned(tracked.looks, mask, score, frame)
+        if self._carrier.sure_mask(tracked) is None:  # Else the segmenter would have to encode the frame for this.
+            tracked.looks = self._drift.learned(tracked.looks, mask, score, frame)
 
     def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
@@ -372,6 +370,7 @@ class SamPt:
     def _lose(self, tracked: TrackedObject) -> None:
         """Forget where an object was, but not what it looked like."""
         self._points.forget(tracked.points)
+        self._carrier.remove(tracked.id)
         tracked.lose_place()
         tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
 
@@ -379,6 +378,7 @@ class SamPt:
         """Go on with an object that was found again, under its old id; mask (H, W) bool."""
         tracked.looks = tracked.looks.lost()
         self._accept_or_refuse(tracked, mask, score)
+        self._carrier.restart(tracked, frame)
         self._redraw_points(tracked, mask, [frame])
         tracked.history.since = frame.index
         tracked.result = replace(tracked.result, state=ObjectState.REACQUIRED, points=tracked.points)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,11 @@ from safetensors.numpy import load_file
 
 from sampt_ros.errors import CheckpointError
 from sampt_ros.weights import registry
+from sampt_ros.weights.random_weights import are_random
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
 # What torch.load and safetensors raise for damaged files.
 _UNREADABLE = (
@@ -35,17 +36,8 @@ _UNREADABLE = (
 )
 
 
-_random_weights = ContextVar("random weights", default=False)
-
-
-@contextmanager
-def random_weights() -> Iterator[None]:
-    """Networks built inside keep the weights they are made with, and need no checkpoint: for measuring time."""
-    token = _random_weights.set(True)
-    try:
-        yield
-    finally:
-        _random_weights.reset(token)
+_logger = logging.getLogger(__name__)
+_told: set[str] = set()  # Models whose licence was told.
 
 
 def read_weights(
@@ -59,7 +51,7 @@ def read_weights(
     """
     import torch
 
-    if _random_weights.get():
+    if are_random():
         return dict(expected)
     path = _file(option, checkpoint, model)
     try:
@@ -80,29 +72,47 @@ def read_weights(
 
 
 def read_safetensors(
-    option: str, checkpoint: str, model: str, expected: Mapping[str, np.ndarray]
+    option: str,
+    checkpoint: str,
+    model: str,
+    expected: Mapping[str, np.ndarray],
+    ignored: tuple[str, ...] = (),
 ) -> dict[str, np.ndarray]:
-    """As `read_weights`, from a .safetensors file, as arrays; they get the precision of `expected`."""
-    if _random_weights.get():
+    """As `read_weights`, from a .safetensors file, as arrays; they get the precision of `expected`.
+
+    ignored: how the names of tensors begin that the file may hold beside the expected ones
+    """
+    if are_random():
         return dict(expected)
     path = _file(option, checkpoint, model)
     try:
         weights = load_file(path)
     except (SafetensorError, *_UNREADABLE) as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from None
-    _check(weights, path, model, expected)
+    known = {name: array for name, array in weights.items() if name in expected or not name.startswith(ignored)}
+    _check(known, path, model, expected)
     return {name: weights[name].astype(array.dtype, copy=False) for name, array in expected.items()}
+
+
+def load_safetensors(network: Module, option: str, checkpoint: str, model: str, ignored: tuple[str, ...] = ()) -> None:
+    """Give a network the weights of a .safetensors file; see `read_safetensors`."""
+    import torch
+
+    expected = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    weights = read_safetensors(option, checkpoint, model, expected, ignored)
+    network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
 
 
 def _file(option: str, checkpoint: str, model: str) -> Path:
     """The given file; for an empty `checkpoint` the published one, if it was fetched: nothing is downloaded here."""
     expected = f"{option}: expected the path of a {model} checkpoint"
+    published = registry.for_option(option, model)
+    _tell_licence(published)
     if checkpoint:
         path = Path(checkpoint).expanduser()
         if not path.is_file():
             raise CheckpointError(f"{expected}, got {checkpoint!r}, not a file")
         return path
-    published = registry.for_option(option, model)
     if published is None:
         raise CheckpointError(f"{expected}, got ''")
     path = registry.path(published)
@@ -112,6 +122,13 @@ def _file(option: str, checkpoint: str, model: str) -> Path:
         )
     registry.check(published)
     return path
+
+
+def _tell_licence(model: registry.Model | None) -> None:
+    """Warn once, whatever is built how often, where the licence of weights forbids commercial use."""
+    if model is not None and model.warning and model.name not in _told:
+        _told.add(model.name)
+        _logger.warning("%s", model.warning)
 
 
 def _check(weights: Mapping[str, Any], path: Path, model: str, expected: Mapping[str, Any]) -> None:

@@ -22,8 +22,12 @@ _RETRIES = 2
 _CHUNK = 1 << 16  # Bytes.
 _SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
 _MOBILE_SAM = "https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/"
+_HUGGING_FACE = "https://huggingface.co/"
 _SAM_HQ = "https://huggingface.co/lkeab/hq-sam/resolve/main/"
 _PIPS = "https://huggingface.co/aharley/pips/resolve/main/"
+_TAPIR = "https://storage.googleapis.com/dm-tapnet/bootstap/"
+_MAGIC_LEAP = "Magic Leap, non-commercial research only"
+_CUTIE = "https://github.com/hkchengrex/Cutie/releases/download/v1.0/"
 _TORCHVISION = "https://download.pytorch.org/models/"
 
 
@@ -35,6 +39,8 @@ class Model:
     architecture  the value of the parameter `model` in the same section that they fit; empty if there is none
     megabytes     about
     sha256        hex digits: all 64, only the first ones if no more are published, or none
+    saved_as      its file's name in the cache folder, if it is not the published one
+    non_commercial  whether the licence forbids commercial use
     """
 
     name: str
@@ -44,11 +50,18 @@ class Model:
     architecture: str
     megabytes: float
     sha256: str = ""
+    saved_as: str = ""
+    non_commercial: bool = False
 
     @property
     def file(self) -> str:
-        """Its file's name in the cache folder, as published."""
-        return self.url.rpartition("/")[2]
+        """Its file's name in the cache folder."""
+        return self.saved_as or self.url.rpartition("/")[2]
+
+    @property
+    def warning(self) -> str:
+        """A sentence about a licence that forbids commercial use; empty for others."""
+        return f"the licence of {self.name} forbids commercial use: {self.licence}" if self.non_commercial else ""
 
     @property
     def is_pinned(self) -> bool:
@@ -64,6 +77,27 @@ def _sam(architecture: str, file: str, megabytes: float, sha256: str) -> Model:
 def _sam_hq(architecture: str, megabytes: float) -> Model:
     name = f"sam_hq_{architecture}"
     return Model(name, f"{_SAM_HQ}{name}.pth", "Apache-2.0", "sam_hq.checkpoint", architecture, megabytes)
+
+
+def _transformers(
+    name: str, repository: str, option: str, architecture: str, megabytes: float, licence: str = "Apache-2.0"
+) -> Model:
+    """A model of the transformers package, whose file has the same name for all of them."""
+    url, file = f"{_HUGGING_FACE}{repository}/resolve/main/model.safetensors", f"{name}.safetensors"
+    restricted = licence == _MAGIC_LEAP
+    return Model(name, url, licence, option, architecture, megabytes, saved_as=file, non_commercial=restricted)
+
+
+def _superglue(architecture: str) -> Model:
+    name = f"superglue_{architecture}"
+    return _transformers(
+        name, f"magic-leap-community/{name}", "superglue.checkpoint", architecture, 53.4, licence=_MAGIC_LEAP
+    )
+
+
+def _sam2(architecture: str, megabytes: float) -> Model:
+    name, repository = f"sam2_{architecture}", f"facebook/sam2.1-hiera-{architecture.replace('_', '-')}"
+    return _transformers(name, repository, "sam2.checkpoint", architecture, megabytes)
 
 
 def _raft(name: str, file: str, megabytes: float) -> Model:
@@ -90,7 +124,26 @@ MODELS: dict[str, Model] = {
         _sam_hq("vit_b", 379),
         _sam_hq("vit_l", 1250),
         _sam_hq("vit_h", 2570),
+        _sam2("tiny", 156),
+        _sam2("small", 184),
+        _sam2("base_plus", 323),
+        _sam2("large", 898),
+        _transformers("edgetam", "yonigozlan/EdgeTAM-hf", "edgetam.checkpoint", "", 56),
         Model("pips", f"{_PIPS}model-000200000.pth", "MIT", "pips.checkpoint", "", 344),
+        Model("tapir", f"{_TAPIR}causal_bootstapir_checkpoint.pt", "Apache-2.0", "tapir.checkpoint", "", 219),
+        _superglue("outdoor"),
+        _superglue("indoor"),
+        # LightGlue's own licence is Apache-2.0, but its file has the weights of SuperPoint too.
+        _transformers(
+            *("lightglue", "ETH-CVG/lightglue_superpoint", "lightglue.checkpoint", "", 55), licence=_MAGIC_LEAP
+        ),
+        Model(
+            *("cotracker", f"{_HUGGING_FACE}facebook/cotracker3/resolve/main/scaled_online.pth", "CC-BY-NC-4.0"),
+            *("cotracker.checkpoint", "", 102),
+            non_commercial=True,
+        ),
+        Model("cutie_base", f"{_CUTIE}cutie-base-mega.pth", "MIT", "cutie.checkpoint", "base", 140),
+        Model("cutie_small", f"{_CUTIE}cutie-small-mega.pth", "MIT", "cutie.checkpoint", "small", 115),
         _raft("raft_small", "raft_small_C_T_V2-01064c6d.pth", 4),
         _raft("raft_large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth", 21),
     )
@@ -199,8 +252,8 @@ def _check(model: Model, file: Path, called: str, remedy: str) -> str:
         )
     if not pinned and not _looks_like_a_checkpoint(file):
         raise CheckpointError(
-            f"{called} is not {model.name}: expected a PyTorch checkpoint of about {model.megabytes:g} MB, got "
-            f"{size} bytes of something else, or truncated. {remedy}"
+            f"{called} is not {model.name}: expected a checkpoint of PyTorch or safetensors of about "
+            f"{model.megabytes:g} MB, got {size} bytes of something else, or truncated. {remedy}"
         )
     return digest
 
@@ -217,9 +270,10 @@ def _settled(model: Model, digest: str) -> str:
 
 
 def _looks_like_a_checkpoint(file: Path) -> bool:
-    """Whether it is a whole zip archive, or begins as a pickle: torch's two formats."""
+    """Whether it is a whole zip archive, or begins as a pickle: torch's two formats; or begins as safetensors."""
     with file.open("rb") as stream:
-        return zipfile.is_zipfile(file) or stream.read(1) == b"\x80"
+        start = stream.read(9)
+        return zipfile.is_zipfile(file) or start[:1] == b"\x80" or start[8:] == b"{"
 
 
 def _pinned(model: Model) -> str:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from sampt_ros.cli import doctor
@@ -68,6 +71,22 @@ def test_a_preset_whose_weights_are_missing_says_so(tmp_path, monkeypatch):
     assert found["unset"] == (False, "sam + lucas_kanade; needs weights sam_vit_b")
     assert found["gone"] == (False, "sam + lucas_kanade; no weights at nowhere.pth")
     assert found["wrong"][0] is False
+
+
+def test_a_preset_whose_packages_are_missing_says_in_one_line_what_to_install(monkeypatch):
+    monkeypatch.setattr(doctor, "_is_installed", lambda name: name not in ("transformers", "timm"))
+    check = doctor._preset("Presets", "edgetam")
+    needed = "needs package transformers; needs package timm; needs weights edgetam; needs weights tapir"
+    assert check.detail == f"edgetam + tapir; {needed}"
+    assert check.advice.startswith("pip install 'sampt_ros[edgetam]'; then sampt models fetch edgetam tapir; or set ")
+
+
+def test_every_part_with_packages_is_an_extra_of_the_package():
+    setup = Path(__file__).resolve().parents[2] / "setup.py"
+    if not setup.is_file():
+        pytest.skip("setup.py is not part of an installed package")
+    extras = re.search(r"extras_require=\{(.*?)\n    \}", setup.read_text(), re.DOTALL)[1]
+    assert doctor._PACKAGES.keys() - {"cotracker"} <= set(re.findall(r'"(\w+)": \[', extras))
 
 
 def test_a_folder_is_no_module(tmp_path, monkeypatch):

@@ -289,6 +289,22 @@ def test_benchmark_measures_a_preset_without_its_weights(monkeypatch, tmp_path, 
     assert json.loads((tmp_path / "times.json").read_text())["random_weights"] is True
 
 
+def test_track_tries_a_preset_without_its_weights(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("torch", reason="torch is missing, which runs the networks")
+    monkeypatch.setenv("SAMPT_CACHE", str(tmp_path))
+    preset = tmp_path / "slow.yaml"
+    preset.write_text("segmenter: nano\npoint_tracker: pips\nnano: {window: 96}\npips: {iterations: 1}\n")
+    for index in range(2):
+        image, red, _ = two_disks(index)
+        write_image(tmp_path / f"frames/{index}.png", image)
+    write_image(tmp_path / "red.png", np.repeat(255 * red[..., None].astype(np.uint8), 3, 2))
+    options = ["track", tmp_path / "frames", "--mask", tmp_path / "red.png", "--preset", preset]
+    assert run(*options, "--out", tmp_path / "out") == 2
+    assert "pips.checkpoint" in capsys.readouterr().err
+    assert run(*options, "--out", tmp_path / "out", "--random-weights") == 0
+    assert "of 2 frames" in capsys.readouterr().out
+
+
 SHORT = ["--frames", 2, "--warmup", 1, "--objects", "1", "--points", "3", "--sizes", "64x48"]
 
 

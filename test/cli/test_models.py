@@ -94,3 +94,9 @@ def test_an_empty_checkpoint_is_the_fetched_one(list_model, model_cache, pips_ne
         file.write(b"more")
     with pytest.raises(CheckpointError, match="not the pips seen first"):
         build_point_tracker(config)
+
+
+def test_fetch_tells_a_licence_that_forbids_commercial_use(list_model, model_cache, capsys):
+    list_model(name="superglue_outdoor")
+    assert run("models", "fetch", "superglue_outdoor") == 0
+    assert "note that the licence of superglue_outdoor forbids commercial use: Magic Leap" in capsys.readouterr().err

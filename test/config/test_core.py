@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from sampt_ros.config.core import NanoConfig, SamPtConfig
+from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.node import NodeConfig, VideoPublisherConfig
 from sampt_ros.config.options import updated, walk
+from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.errors import ConfigError
 
 

@@ -33,6 +33,17 @@ def test_the_papers_presets_have_its_settings(name, segmenter, refinements, poli
         assert f"vit_{getattr(config, segmenter).model[-1]}" in name
 
 
+@pytest.mark.parametrize("name", ["sam_vit_h", "mobile_sam"])
+def test_a_preset_with_tapir_differs_by_the_tracker_alone(name):
+    assert load_preset(f"{name}_tapir") == load_preset(name, {"point_tracker": "tapir"})
+
+
+@pytest.mark.parametrize("name", ["sam2_tiny", "edgetam"])
+def test_the_presets_of_sam2_differ_from_mobile_sams_by_the_segmenter_alone(name):
+    expected = load_preset("mobile_sam_tapir", {"segmenter": name.removesuffix("_tiny"), "sam2.model": "tiny"})
+    assert load_preset(name) == expected
+
+
 def test_changes_go_on_top_of_a_preset(tmp_path):
     preset = tmp_path / "mine.yaml"
     preset.write_text("seed: 5\nreinit:\n  horizon: 4\n  policy: never\n")

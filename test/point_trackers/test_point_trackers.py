@@ -37,7 +37,7 @@ def accurate_tracker(request, tracker) -> PointTracker:
 
 def _pips(request) -> PointTracker:
     network = request.getfixturevalue("pips_network")
-    from sampt_ros.config.core import PipsConfig
+    from sampt_ros.config.point_trackers import PipsConfig
     from sampt_ros.point_trackers.pips.tracker import PipsTracker
 
     return PipsTracker(network, PipsConfig(iterations=2), "cpu")
@@ -45,13 +45,44 @@ def _pips(request) -> PointTracker:
 
 def _raft(request) -> PointTracker:
     network = request.getfixturevalue("raft_network")
-    from sampt_ros.config.core import RaftConfig
+    from sampt_ros.config.point_trackers import RaftConfig
     from sampt_ros.point_trackers.raft import Raft
 
     return Raft(network, RaftConfig(iterations=2), "cpu")
 
 
-FROM_NAMES = {"pips": _pips, "raft": _raft}  # trackers whose real weights are a download
+def _tapir(request) -> PointTracker:
+    network = request.getfixturevalue("tapir_network")
+    from sampt_ros.point_trackers.tapir.tracker import TapirTracker
+
+    return TapirTracker(network, "cpu")
+
+
+def _matching(request) -> PointTracker:
+    pytest.importorskip("transformers", reason="transformers is missing")
+    import named_weights
+
+    from sampt_ros.point_trackers.matching.tracker import MatchingTracker
+
+    return MatchingTracker(getattr(named_weights, request.param)(), device="cpu")
+
+
+def _cotracker(request) -> PointTracker:
+    network = request.getfixturevalue("cotracker_network")
+    from sampt_ros.config.point_trackers import CoTrackerConfig
+    from sampt_ros.point_trackers.cotracker.tracker import CoTracker
+
+    return CoTracker(network, CoTrackerConfig(iterations=1), "cpu")
+
+
+FROM_NAMES = {  # trackers whose real weights are a download
+    "pips": _pips,
+    "raft": _raft,
+    "tapir": _tapir,
+    "superglue": _matching,
+    "lightglue": _matching,
+    "cotracker": _cotracker,
+}
 
 
 def run(tracker: PointTracker, frames: Sequence[Frame], ids: np.ndarray = IDS, xy: np.ndarray = XY) -> Tracks:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from synthetic import moving_texture, texture
 
-from sampt_ros.config.core import RaftConfig, SamPtConfig
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.point_trackers import RaftConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
 from sampt_ros.point_trackers import build_point_tracker

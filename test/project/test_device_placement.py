@@ -20,18 +20,23 @@ from sampt_ros.data_types import Frame  # noqa: E402
 from sampt_ros.point_trackers.pips.network import Pips  # noqa: E402
 from sampt_ros.point_trackers.pips.tracker import PipsTracker  # noqa: E402
 from sampt_ros.point_trackers.raft import Raft  # noqa: E402
+from sampt_ros.point_trackers.tapir.network import Tapir  # noqa: E402
+from sampt_ros.point_trackers.tapir.tracker import TapirTracker  # noqa: E402
 from sampt_ros.segmenters.nano.segmenter import Nano  # noqa: E402
 from sampt_ros.segmenters.nano.torch_backend import TorchBackend, load_network  # noqa: E402
 from sampt_ros.segmenters.sam.hq import SamHq  # noqa: E402
 from sampt_ros.segmenters.sam.segmenter import Sam  # noqa: E402
+from sampt_ros.segmenters.sam2.segmenter import Sam2  # noqa: E402
 from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment  # noqa: E402
 
 SIZE = (96, 128)  # (height, width) of the frames.
 _COPYING_MODULES = (
     "segmenters.sam.segmenter",
+    "segmenters.sam2.segmenter",
     "segmenters.nano.torch_backend",
     "point_trackers.pips.tracker",
     "point_trackers.raft",
+    "point_trackers.tapir.tracker",
 )
 
 
@@ -132,13 +137,17 @@ def frame(index: int = 0) -> Frame:
     return Frame(index, np.zeros((*SIZE, 3), np.uint8))
 
 
-@pytest.fixture(params=["sam", "sam_hq", "mobile_sam"])
-def sam_segmenter(request, sam_model):
+@pytest.fixture(params={"sam": Sam, "sam_hq": SamHq, "mobile_sam": Sam, "sam2": Sam2, "edgetam": Sam2}.items())
+def sam_segmenter(request):
     """Makes the segmenter of a tiny model; the model itself is made before the fake GPU takes over."""
     import named_weights
 
-    model = getattr(named_weights, f"small_{request.param}")()
-    return lambda: (SamHq if request.param == "sam_hq" else Sam)(model, "cuda")
+    name, segmenter = request.param
+    try:
+        model = getattr(named_weights, f"small_{name}")()
+    except ImportError as error:
+        pytest.skip(f"the package of {name} is missing: {error}")
+    return lambda: segmenter(model, "cuda")
 
 
 def test_a_frame_of_sam_and_its_kin_waits_once(sam_segmenter, gpu):
@@ -155,6 +164,20 @@ def pips():
 
 def test_a_frame_of_pips_waits_once(pips, gpu):
     tracker = PipsTracker(pips, device="cuda")
+    tracker.update(frame())
+    tracker.add(np.arange(5), np.full((5, 2), 30, np.float32), [frame()])
+    before = gpu.waits
+    assert len(tracker.update(frame(1))) == 5
+    assert gpu.waits == before + 1
+
+
+@pytest.fixture
+def tapir():
+    return Tapir(64)
+
+
+def test_a_frame_of_tapir_waits_once(tapir, gpu):
+    tracker = TapirTracker(tapir, device="cuda")
     tracker.update(frame())
     tracker.add(np.arange(5), np.full((5, 2), 30, np.float32), [frame()])
     before = gpu.waits

@@ -32,7 +32,13 @@ def scene(red: np.ndarray = RED, blue: np.ndarray = BLUE) -> Frame:
 
 
 # segmenters whose real weights are a download, and fixtures with weights made from names
-FROM_NAMES = {"sam": "small_sam", "sam_hq": "small_sam_hq", "mobile_sam": "small_mobile_sam"}
+FROM_NAMES = {
+    "sam": "small_sam",
+    "sam_hq": "small_sam_hq",
+    "mobile_sam": "small_mobile_sam",
+    "sam2": "small_sam2",
+    "edgetam": "small_edgetam",
+}
 
 
 @pytest.fixture(params=SEGMENTERS)

@@ -9,6 +9,7 @@ import numpy as np
 
 from sampt_ros.data_types import POSITIVE, Frame, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError
+from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 
@@ -93,6 +94,37 @@ class SquareSegmenter(Segmenter):
     def mask_prompt(self, embedding: Frame, masks: Sequence[np.ndarray | None]) -> np.ndarray:
         missing = np.full(embedding.size, np.nan, np.float32)
         return np.stack([missing if mask is None else 2 * mask - 1 for mask in masks])
+
+
+class RollingPropagator(MaskPropagator):
+    """Every mask moves by `drift` (x, y) a frame, and is as sure as `certainty` says.
+
+    calls  what it was asked for: ("start", id, pixels of the mask), ("remove", id)
+    """
+
+    def __init__(self, drift: tuple[int, int] = (1, 0), certainty: float = 1.0) -> None:
+        self.drift, self.certainty = drift, certainty
+        self.calls: list[tuple[object, ...]] = []
+        self.reset()
+
+    def reset(self) -> None:
+        self.masks: dict[int, np.ndarray] = {}
+
+    def start(self, object_id: int, mask: np.ndarray, frame: Frame) -> None:
+        self.calls.append(("start", object_id, int(mask.sum())))
+        self.masks[object_id] = mask.astype(np.float32)
+
+    def remove(self, object_id: int) -> None:
+        self.calls.append(("remove", object_id))
+        self.masks.pop(object_id, None)
+
+    def update(self, frame: Frame) -> dict[int, PropagatedMask]:
+        x, y = self.drift
+        self.masks = {number: np.roll(mask, (y, x), (0, 1)) for number, mask in self.masks.items()}
+        return {number: PropagatedMask(mask, self.certainty) for number, mask in self.masks.items()}
+
+    def sibling(self) -> RollingPropagator:
+        return RollingPropagator(self.drift, self.certainty)
 
 
 class Scripted:

@@ -41,6 +41,26 @@ def small_mobile_sam() -> torch.nn.Module:
     return _filled(tiny_models.mobile_sam())
 
 
+def small_sam2() -> torch.nn.Module:
+    """A `transformers` SAM 2 with a 256-pixel input."""
+    return fill(tiny_models.sam2()).eval()
+
+
+def small_edgetam() -> torch.nn.Module:
+    """A `transformers` EdgeTAM with a 256-pixel input."""
+    return fill(tiny_models.edgetam()).eval()
+
+
+def small_sam2_video() -> torch.nn.Module:
+    """A `transformers` SAM 2 with its memory."""
+    return fill(tiny_models.sam2_video()).eval()
+
+
+def small_edgetam_video() -> torch.nn.Module:
+    """A `transformers` EdgeTAM with its memory."""
+    return fill(tiny_models.edgetam_video()).eval()
+
+
 def _filled(sam: torch.nn.Module) -> torch.nn.Module:
     return fill(sam, keep=("pixel_mean", "pixel_std")).eval()
 
@@ -54,6 +74,43 @@ def pips() -> torch.nn.Module:
         for tensor in network.delta_block["to_delta"][15].parameters():
             tensor *= 0.02
     return network.eval()
+
+
+def tapir(size: int = 256) -> torch.nn.Module:
+    """The TAPIR network, for images of fewer pixels where only equal numbers count."""
+    from sampt_ros.point_trackers.tapir.network import Tapir
+
+    return fill(Tapir(size)).eval()
+
+
+def cotracker() -> torch.nn.Module:
+    """CoTracker3 online for small images; its steps are small, since such weights know no way."""
+    from sampt_ros.point_trackers.cotracker.tracker import cotracker
+
+    network = fill(cotracker(), keep=("time_emb",))
+    network.model_resolution = (64, 96)
+    with torch.no_grad():
+        for tensor in network.updateformer.flow_head.parameters():
+            tensor *= 0.02
+    return network.eval()
+
+
+def superglue() -> torch.nn.Module:
+    """A `transformers` SuperGlue of few layers."""
+    return fill(tiny_models.superglue()).eval()
+
+
+def lightglue() -> torch.nn.Module:
+    """A `transformers` LightGlue of few layers."""
+    return fill(tiny_models.lightglue()).eval()
+
+
+def small_cutie() -> tuple[torch.nn.Module, object]:
+    """The small Cutie, and its configuration."""
+    from sampt_ros.mask_propagators.cutie.architectures import cutie
+
+    network, settings = cutie("small")
+    return fill(network).eval(), settings
 
 
 def raft(model: str) -> torch.nn.Module:

@@ -10,7 +10,8 @@ pytest.importorskip("torch", reason="torch is missing")
 
 import torch
 
-from sampt_ros.config.core import SamConfig, SamPtConfig
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.segmenters import SamConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters import build_segmenter
@@ -53,6 +54,20 @@ def test_a_checkpoint_brings_its_weights(path, weights):
     for name, tensor in loaded.model.state_dict().items():
         torch.testing.assert_close(tensor, 0.5 * weights[name])
     assert torch.isfinite(loaded.encode(Frame(0, np.zeros((32, 48, 3), np.uint8))).features).all()
+
+
+def test_a_licence_that_forbids_commercial_use_is_told_once(path, weights, caplog, monkeypatch):
+    from dataclasses import replace
+
+    from sampt_ros.weights import loading, registry
+
+    monkeypatch.setattr(loading, "_told", set())
+    restricted = replace(registry.MODELS["sam_vit_b"], licence="for research", non_commercial=True)
+    monkeypatch.setitem(registry.MODELS, "sam_vit_b", restricted)
+    torch.save(weights, path)
+    for _ in range(2):
+        load(path)
+    assert caplog.messages == ["the licence of sam_vit_b forbids commercial use: for research"]
 
 
 def test_no_checkpoint_given():

@@ -25,7 +25,7 @@ def test_every_model_has_name_address_licence_and_a_well_formed_hash():
     assert len({model.file for model in MODELS.values()}) == len(MODELS)
     for model in MODELS.values():
         assert model.url.startswith("https://")
-        assert model.licence in ("Apache-2.0", "MIT", "BSD-3-Clause")
+        assert model.non_commercial == (model.licence not in ("Apache-2.0", "MIT", "BSD-3-Clause"))
         assert len(model.sha256) in (0, 8, 64)
         assert set(model.sha256) <= set("0123456789abcdef")
         assert model.megabytes > 1
@@ -39,6 +39,13 @@ def test_every_model_is_for_a_parameter_that_there_is():
         assert model.architecture in (beside.choices if beside else ("",))
 
 
+def test_weights_that_may_not_be_used_commercially_say_so():
+    restricted = [model for model in MODELS.values() if model.non_commercial]
+    assert {model.name for model in restricted} == {"superglue_outdoor", "superglue_indoor", "lightglue", "cotracker"}
+    for model in restricted:
+        assert model.warning.startswith(f"the licence of {model.name} forbids commercial use: ")
+
+
 @pytest.mark.parametrize(
     ("option", "architecture", "name"),
     [
@@ -48,6 +55,9 @@ def test_every_model_is_for_a_parameter_that_there_is():
         ("raft.checkpoint", "small", "raft_small"),
         ("raft.checkpoint", "raft_small", "raft_small"),
         ("pips.checkpoint", "pips", "pips"),
+        ("tapir.checkpoint", "tapir", "tapir"),
+        ("sam2.checkpoint", "base_plus", "sam2_base_plus"),
+        ("edgetam.checkpoint", "edgetam", "edgetam"),
         # none is published for it
         ("sam.checkpoint", "vit_tiny", None),
         ("nano.checkpoint", "the nano segmenter", None),
@@ -120,7 +130,7 @@ def test_another_file_than_the_published_one_leaves_nothing(list_model, model_ca
 
 def test_a_page_instead_of_a_checkpoint_leaves_nothing(list_model, model_cache, model_server):
     model_server.content = b"<html>Please log in</html>"
-    with pytest.raises(CheckpointError, match=r"expected a PyTorch checkpoint.*got 26 bytes of something else"):
+    with pytest.raises(CheckpointError, match=r"expected a checkpoint of .*got 26 bytes of something else"):
         models.fetch(list_model(""))
     assert names(model_cache) == []
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sampt_ros.config.core import PipsConfig
+from sampt_ros.config.point_trackers import PipsConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.point_trackers.base import PointTracker, Tracks, inside, moved_by_points
 from sampt_ros.point_trackers.pips.network import Pips

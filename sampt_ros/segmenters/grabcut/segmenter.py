@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from sampt_ros.config.core import GrabCutConfig
+from sampt_ros.config.segmenters import GrabCutConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
 from sampt_ros.geometry.crops import Crop
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter

@@ -15,7 +15,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from sampt_ros.config.core import NanoConfig
+from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
 from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, WindowFeatures, boxes_of

@@ -6,7 +6,7 @@ softmax instead, so each object gets exactly the mask that it would get alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -65,10 +65,19 @@ def decode_masks(
 
 
 def decode_tokens(
-    decoder: Any, outputs: Tensor, features: Tensor, positions: Tensor, prompts: Tensor, valid: Tensor, dense: Tensor
+    decoder: Any,
+    outputs: Tensor,
+    features: Tensor,
+    positions: Tensor,
+    prompts: Tensor,
+    valid: Tensor,
+    dense: Tensor,
+    details: Sequence[Tensor] = (),
 ) -> tuple[Tensor, Tensor]:
     """What a mask decoder's transformer makes of its output tokens (O, C) and of the image; the rest as `decode_masks`.
 
+    details: none, or what is added to the image after each of the two steps by which it is enlarged:
+    (1, h, w, 2, 2, C / 4) and (1, h, w, 2, 2, 2, 2, C / 8), pixels in the order that `_enlarged` makes them in
     Returns the output tokens (B, O, C) and the enlarged image (B, 4h, 4w, C / 8).
     """
     tokens = torch.cat([outputs.expand(len(prompts), -1, -1), prompts], 1)
@@ -76,7 +85,7 @@ def decode_tokens(
     shape = features.shape[2:]
     image = (features + dense).expand(len(prompts), -1, -1, -1).flatten(2).transpose(1, 2)
     tokens, image = _two_way(decoder.transformer, image, positions.flatten(2).transpose(1, 2), tokens, valid)
-    return tokens[:, : len(outputs)], _enlarged(decoder.output_upscaling, image.unflatten(1, shape))
+    return tokens[:, : len(outputs)], _enlarged(decoder.output_upscaling, image.unflatten(1, shape), details)
 
 
 def masks_of(heads: Iterable[Any], tokens: Tensor, image: Tensor) -> Tensor:
@@ -85,7 +94,7 @@ def masks_of(heads: Iterable[Any], tokens: Tensor, image: Tensor) -> Tensor:
     return torch.einsum("bmc,bhwc->bmhw", weights, image)
 
 
-def _enlarged(upscaling: Any, image: Tensor) -> Tensor:
+def _enlarged(upscaling: Any, image: Tensor, details: Sequence[Tensor]) -> Tensor:
     """(B, 4h, 4w, C / 8) of an image (B, h, w, C), by the layers of a mask decoder's upscaling.
 
     Its transposed convolutions are as wide as their strides, so that each pixel becomes four independently of all
@@ -93,8 +102,13 @@ def _enlarged(upscaling: Any, image: Tensor) -> Tensor:
     """
     first, norm, activation, second, _ = upscaling
     image = _transposed_convolution(first, image)
+    if details:
+        image = image + details[0]
     image = activation(layer_norm(image, norm.weight.shape, norm.weight, norm.bias, norm.eps))
-    image = activation(_transposed_convolution(second, image))
+    image = _transposed_convolution(second, image)
+    if details:
+        image = image + details[1]
+    image = activation(image)
     batch, height, width, _, _, _, _, channels = image.shape  # (..., dy, dx, finer dy, finer dx, channels)
     return image.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(batch, 4 * height, 4 * width, channels)
 

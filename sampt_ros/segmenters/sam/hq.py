@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sampt_ros.config.core import SamHqConfig
+from sampt_ros.config.segmenters import SamHqConfig
 from sampt_ros.segmenters.sam.decoder import decode_tokens, masks_of
 from sampt_ros.segmenters.sam.segmenter import Sam, architectures
 from sampt_ros.weights.loading import read_weights

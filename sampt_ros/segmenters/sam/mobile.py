@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sampt_ros.config.core import MobileSamConfig
+from sampt_ros.config.segmenters import MobileSamConfig
 from sampt_ros.segmenters.sam.segmenter import Sam, architectures
 from sampt_ros.weights.loading import read_weights
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sampt_ros.config.core import SamConfig
+from sampt_ros.config.segmenters import SamConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError, ConfigError
 from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
@@ -129,6 +129,8 @@ def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
 class Sam(Segmenter[SamEmbedding, None]):
     """A SAM model behind the batched prompting interface; on a GPU all objects share one decoder call."""
 
+    embedding_type = SamEmbedding
+
     def __init__(self, model: Any, device: str = "auto", precision: str = "auto", compiled: bool = False) -> None:
         """Raises ConfigError if the image encoder is to be compiled and cannot be.
 
@@ -157,13 +159,16 @@ class Sam(Segmenter[SamEmbedding, None]):
 
     @torch.inference_mode()
     def encode(self, frame: Frame) -> SamEmbedding:
-        size = self.model.image_encoder.img_size
-        ratio = size / max(frame.size)
-        resized = (int(frame.size[0] * ratio + 0.5), int(frame.size[1] * ratio + 0.5))
+        size, resized = self.model.image_encoder.img_size, self.resized(frame.size)
         with self._stream():
             (image,) = self._prepared(staged(frame.image, self.device), resized=resized)
             features, *details = self._embedded(image)
-        return SamEmbedding(features, tuple(details), frame.size, resized, size)
+        return self.embedding_type(features, tuple(details), frame.size, resized, size)
+
+    def resized(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The (height, width) in the model's input of an image of `size`: its longer side fills the input."""
+        ratio = self.model.image_encoder.img_size / max(size)
+        return int(size[0] * ratio + 0.5), int(size[1] * ratio + 0.5)
 
     def _prepare(self, image: Tensor, resized: tuple[int, int]) -> tuple[Tensor]:
         """The model's input (1, 3, size, size) float32, normalized and padded, of an image (H, W, 3) uint8."""
@@ -266,11 +271,15 @@ class Sam(Segmenter[SamEmbedding, None]):
     ) -> tuple[Tensor, Tensor]:
         """Logits (B, M, h, w) and predicted IoU (B, M) of the `wanted` outputs; boxes: in model pixels."""
         encoder = self.model.prompt_encoder
-        tokens, valid = (torch.cat(pair, 1) for pair in zip(points, embed_boxes(encoder, boxes)))
+        tokens, valid = (torch.cat(pair, 1) for pair in zip(points, self.embedded_boxes(boxes)))
         dense = embed_masks(encoder, logits if logits.numel() else None)
         tokens, dense = tokens.to(self._decoder_precision), dense.to(self._decoder_precision)
         found, iou = self.candidates(maps, tokens, valid, dense, wanted)
         return found.float(), iou.float()
+
+    def embedded_boxes(self, boxes: Tensor) -> Tokens:
+        """The tokens of boxes (B, 4) in model pixels, NaN where an object has none."""
+        return embed_boxes(self.model.prompt_encoder, boxes)
 
     def candidates(
         self, maps: Sequence[Tensor], tokens: Tensor, valid: Tensor, dense: Tensor, wanted: slice

@@ -10,19 +10,21 @@ import numpy as np
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, Points
+from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 from sampt_ros.tracking.points.sampling import POINT_SELECTION
 from sampt_ros.tracking.points.visibility import PatchFilter, away_from_border
 
-_MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
+MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
 
 
 class TrackedPoints:
     """Gives points their ids, and keeps the tracker and the visibility filter in step."""
 
-    def __init__(self, config: SamPtConfig, tracker: PointTracker) -> None:
+    def __init__(self, config: SamPtConfig, tracker: PointTracker | None = None) -> None:
+        """tracker: in place of the one that `config` names; raises as `build_point_tracker` does"""
         self.config = config
-        self.tracker = tracker
+        self.tracker = tracker or build_point_tracker(config)
         self.reset()
 
     def reset(self) -> None:
@@ -87,7 +89,7 @@ class TrackedPoints:
             if moved is not None:
                 moved = self.tracker.propagate_mask(moved.astype(np.float32, copy=False), previous, current)
         # Where too little of a mask is left, the points alone say where the object is.
-        is_left = moved is not None and np.count_nonzero(moved > 0.5) >= _MIN_PROPAGATED
+        is_left = moved is not None and np.count_nonzero(moved > 0.5) >= MIN_PROPAGATED
         return moved if is_left else None
 
     def _filtered(self, points: Points, tracks: Tracks, frame: Frame) -> Points:

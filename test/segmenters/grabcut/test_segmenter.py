@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from synthetic import disk, texture
 
-from sampt_ros.config.core import GrabCutConfig
+from sampt_ros.config.segmenters import GrabCutConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.segmenters.base import Prompts

@@ -13,8 +13,8 @@ from synthetic import disk, texture
 pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the network runs on")
 pytest.importorskip("safetensors", reason="safetensors is missing, which reads the weights")
 
-from sampt_ros.config.core import NanoConfig
 from sampt_ros.config.presets import load_preset
+from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.evaluation.layouts.davis import davis_sequences
 from sampt_ros.evaluation.layouts.sequences import Annotation

@@ -8,8 +8,9 @@ pytest.importorskip("safetensors", reason="safetensors is missing, which reads t
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from sampt_ros.config.core import NanoConfig, SamPtConfig
+from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
+from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters import build_segmenter

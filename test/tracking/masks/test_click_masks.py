@@ -8,8 +8,8 @@ from fakes import SquareSegmenter, blank
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError
-from sampt_ros.tracking.click_masks import corrected_mask, first_mask
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
+from sampt_ros.tracking.masks.click_masks import corrected_mask, first_mask
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.queries import Query
 from sampt_ros.tracking.reinit import MaskHistory

@@ -1,0 +1,51 @@
+"""Masks from frame to frame: a mask propagator is a file or folder here, and a line in the table MASK_PROPAGATORS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sampt_ros.config.core import SamPtConfig
+from sampt_ros.errors import ConfigError
+from sampt_ros.mask_propagators.base import MaskPropagator
+from sampt_ros.weights.random_weights import random_weights
+
+NONE = "none"  # The value of the parameter for no propagator.
+
+
+def _cutie(config: SamPtConfig) -> MaskPropagator:
+    from sampt_ros.mask_propagators.cutie.propagator import Cutie
+
+    return Cutie.from_checkpoint(config.cutie, config.device)
+
+
+def _sam2(config: SamPtConfig) -> MaskPropagator:
+    from sampt_ros.mask_propagators.sam2.propagator import Sam2Video
+
+    return Sam2Video.sam2(config.sam2, config.device)
+
+
+def _edgetam(config: SamPtConfig) -> MaskPropagator:
+    from sampt_ros.mask_propagators.sam2.propagator import Sam2Video
+
+    return Sam2Video.edgetam(config.edgetam, config.device)
+
+
+MASK_PROPAGATORS: dict[str, Callable[[SamPtConfig], MaskPropagator]] = {
+    "cutie": _cutie,
+    "sam2": _sam2,
+    "edgetam": _edgetam,
+}
+
+
+def build_mask_propagator(config: SamPtConfig) -> MaskPropagator | None:
+    """The propagator that `config.mask_propagator` names; None for "none".
+
+    Raises ConfigError with the choices, CheckpointError if its weights cannot be loaded.
+    """
+    if config.mask_propagator == NONE:
+        return None
+    if config.mask_propagator not in MASK_PROPAGATORS:
+        choices = ", ".join([NONE, *MASK_PROPAGATORS])
+        raise ConfigError(f"mask_propagator: expected one of {choices}, got {config.mask_propagator!r}")
+    with random_weights(config.random_weights):
+        return MASK_PROPAGATORS[config.mask_propagator](config)

@@ -1,0 +1,1 @@
+"""Cutie, from the rf-cutie package."""

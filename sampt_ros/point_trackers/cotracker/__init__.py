@@ -1,0 +1,1 @@
+"""CoTracker3, where its package is installed."""

@@ -1,0 +1,1 @@
+"""Tracking any point with per-frame initialization and temporal refinement (TAPIR), frame by frame."""

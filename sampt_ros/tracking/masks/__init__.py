@@ -1,0 +1,1 @@
+"""The masks of tracked objects: from clicks, and from the frame before."""
