@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, PROMPT_STRIDE
-from training.nano.sources import Source, used_for
+from training.nano.pictures.sources import Source, used_for
 
 # Where the clips are from, and on what terms. The other pictures are in sources.SOURCES.
 CLIPS = {

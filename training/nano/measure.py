@@ -22,8 +22,8 @@ from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_obj
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 from training.nano.export import training_state
-from training.nano.library import MIXTURE, Library
-from training.nano.train import AVERAGE, RATES, WARM_UP
+from training.nano.learning.library import MIXTURE, Library
+from training.nano.learning.training import AVERAGE, RATES, WARM_UP
 
 PRESET = "default"
 MEASURED, RUNS = "measured.json", "runs.json"  # in the work folder
