@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,7 +30,7 @@ class Sequence(NamedTuple):
 
 def write_sequence(path: Path, sequence: Sequence) -> None:
     """Write a sequence to one file, which appears only when complete."""
-    arrays = {"complete": np.array(sequence.complete), "twins": np.zeros((0, 2), np.int64)}
+    arrays: dict[str, Any] = {"complete": np.array(sequence.complete), "twins": np.zeros((0, 2), np.int64)}
     pairs = [(twins[0], other) for twins in sequence.twins for other in twins[1:]]
     if pairs:
         arrays["twins"] = np.array(pairs)

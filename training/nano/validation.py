@@ -1,11 +1,12 @@
-"""Makes the sequences on which every parameter of nano is chosen, from pictures, objects and clips held out of training.
+"""Makes the sequences on which every parameter of nano is chosen, from what is held out of its training.
 
     python -m training.nano.validation TRAIN OUT
     sampt evaluate OUT
     sampt evaluate OUT --clicks 1
 
-TRAIN is the folder that the training takes too. OUT is written in the DAVIS layout, a sequence of 48 frames each with the
-truth of one object; what is there already is kept. Equal seeds give equal sequences. Their kinds:
+TRAIN is the folder that the training takes too: about a tenth of its pictures, objects and clips are held out. OUT is
+written in the DAVIS layout, 48 frames a sequence, each with the truth of one object; what is there already is kept.
+Equal seeds give equal sequences. Their kinds:
 
     moves   photographs come to life: the object wanders, crosses the picture, bends, or rests before a moving camera
     leaves  likewise, but it leaves the picture or is hidden for a while, and comes back
@@ -122,7 +123,7 @@ def _first_suitable(make: Maker, kind: str, seed: list[int]) -> tuple[Sequence, 
 
 
 def is_suitable(sequence: Sequence, name: int, kind: str) -> bool:
-    """Whether an object is large enough at first, then away for a while and back, or mostly to be seen, as the kind says."""
+    """Whether an object is large enough at first, and then, as the kind says, away for a while or mostly to be seen."""
     areas = np.array([np.count_nonzero(labels == name) for labels in sequence.labels])
     if not _LEAST_AREA[kind] <= areas[0] / sequence.labels[0].size <= _LARGEST_AREA:
         return False
@@ -150,7 +151,8 @@ def _copy_recording(folder: Path, out: Path) -> None:
     """Take a recording with masks: *.jpg, and *.png of the same names."""
     name = folder.name
     if not _annotations(out, name).is_dir():
-        _write(out, name, Sequence(*map(list, zip(*_recorded(folder)))), 255)
+        images, masks = zip(*_recorded(folder))
+        _write(out, name, Sequence(list(images), list(masks)), 255)
 
 
 def _recorded(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -133,14 +133,15 @@ class Animator:
                 _Actor(twin, object_motion(rng, span, twin.size * twin.place[0, 0], twin.centre(), view)),
             )
         for _ in range(int(rng.choice(4, p=[0.35, 0.35, 0.2, 0.1])) + (not actors)):
-            actors.insert(int(rng.integers(len(actors) + 1)), self._visitor(next(names), rng, span, view, kind if not actors else None))
+            actors.insert(
+                int(rng.integers(len(actors) + 1)),
+                self._visitor(next(names), rng, span, view, kind if not actors else None),
+            )
         if actors and rng.random() < 0.3:
             actors.append(self._passer_by(actors, next(names), rng, span, view))
         return actors, tuple(twins)
 
-    def _visitor(
-        self, name: int, rng: np.random.Generator, span: Span, view: np.ndarray, kind: str | None
-    ) -> _Actor:
+    def _visitor(self, name: int, rng: np.random.Generator, span: Span, view: np.ndarray, kind: str | None) -> _Actor:
         """A thing from another picture, anywhere."""
         pixels = lit(self._props.thing(rng), rng, 1.0)
         side = np.exp(rng.uniform(np.log(28), np.log(0.55 * view.min())))

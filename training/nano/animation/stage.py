@@ -34,7 +34,7 @@ def cut_out(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def filled(image: np.ndarray, hole: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """An image (H, W, 3) uint8 with something plausible where `hole` (H, W) bool is: what is around it, or beside it."""
+    """An image (H, W, 3) uint8 with something plausible where `hole` (H, W) bool is: what is around or beside it."""
     if not hole.any():
         return image
     hole = cv2.dilate(hole.view(np.uint8), np.ones((2 * _SPREAD + 1,) * 2, np.uint8)) > 0

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
-import cv2
 import numpy as np
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import Frame
 from sampt_ros.geometry.crops import Window, box_of
 from sampt_ros.point_trackers.dis_flow import DisFlow
+from sampt_ros.segmenters.nano.interface import MASK
 from training.nano.learning import prompts
 from training.nano.learning.damage import damaged, lightly_damaged, misplaced
 from training.nano.pictures.camera import Camera
@@ -157,7 +157,7 @@ class Follower:
         found = self._logits > 0
         window = self._around(found, size)
         given = prompts.followed(window, found.astype(np.float32), self._click, np.zeros((0, 2)), size // 4)
-        given[prompts.MASK] = np.tanh(window.cut(self._logits, size // 4) / 2)
+        given[MASK] = np.tanh(window.cut(self._logits, size // 4) / 2)
         return window, given
 
     def _followed(self, size: int) -> tuple[Window, np.ndarray]:
@@ -251,11 +251,11 @@ class Follower:
         assert window is not None
         mask = window.paste(logits, size, -10.0)
         found = mask > 0
-        is_mask = np.count_nonzero(found) >= _LEAST
-        if self._frame == 0 and self._start != "mask" and self._logits is None and is_mask and not self._is_part:
-            if _iou(found, self._target) >= _PROMISING or self._rng.random() < 0.3:
-                self._logits = mask
-                return
+        is_mask = bool(np.count_nonzero(found) >= _LEAST)
+        is_first = self._frame == 0 and self._start != "mask" and self._logits is None and not self._is_part
+        if is_first and is_mask and (_iou(found, self._target) >= _PROMISING or self._rng.random() < 0.3):
+            self._logits = mask
+            return
         self._logits = None
         if self._frame == 0 and (self._guided or _iou(found, self._target) < _PROMISING or self._start == "mask"):
             found, is_mask, score = self._seed(), True, 1.0

@@ -90,9 +90,7 @@ def part_in_a_box(mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
     return (box_of(seen), seen) if np.count_nonzero(seen) >= LEAST_AREA else (box, mask)
 
 
-def clicked(
-    window: Window, on: np.ndarray, negative: np.ndarray, box: np.ndarray | None, cells: int
-) -> np.ndarray:
+def clicked(window: Window, on: np.ndarray, negative: np.ndarray, box: np.ndarray | None, cells: int) -> np.ndarray:
     """(6, cells, cells) float32: points on it (n, 2) and off it (m, 2), and a box."""
     prompts = np.zeros((PROMPT_CHANNELS, cells, cells), np.float32)
     prompts[POSITIVE] = draw_points(window.to_window(on, cells), cells)
@@ -102,9 +100,7 @@ def clicked(
     return prompts
 
 
-def followed(
-    window: Window, carried: np.ndarray, on: np.ndarray, negative: np.ndarray, cells: int
-) -> np.ndarray:
+def followed(window: Window, carried: np.ndarray, on: np.ndarray, negative: np.ndarray, cells: int) -> np.ndarray:
     """(6, cells, cells) float32: the mask (H, W) float32 0..1 carried here, tracked points on it and off it."""
     prompts = clicked(window, on, negative, None, cells)
     # As the segmenter has it: logits of -3..3 become -0.9..0.9.

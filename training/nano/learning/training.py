@@ -7,6 +7,7 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from pathlib import Path
 
 import cv2
@@ -14,9 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sampt_ros.evaluation.metrics import score_correlation
 from sampt_ros.segmenters.nano.interface import Features, Memory
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
 from sampt_ros.segmenters.nano.network import DEEP, NanoNetwork, normalised
+from sampt_ros.utils.machine import machine
 from training.nano.learning.follower import Follower, Look
 from training.nano.learning.library import Library
 from training.nano.learning.losses import corrected, losses
@@ -41,12 +44,15 @@ class Recipe:
     # Windows shrink where there are many objects, so every size is seen: (pixels, how often).
     sizes: tuple[tuple[int, float], ...] = ((128, 0.1), (160, 0.2), (192, 0.25), (224, 0.15), (256, 0.3))
     # After so many steps everybody starts anew, so that training can go on from there; saved then.
-    round: int = 200
+    round: int = 100
     seed: int = 0
 
 
 class Training:
-    """A run: the network, the average of its weights, the optimiser, and how far it has come."""
+    """A run: the network, the average of its weights, the optimiser, and how far it has come.
+
+    seconds  what it has taken until now, by device and machine
+    """
 
     def __init__(self, work: Path, recipe: Recipe, device: torch.device) -> None:
         """Begin, or go on where `work`/training.pt was saved; ValueError if that is of another recipe."""
@@ -62,6 +68,7 @@ class Training:
         self.optimiser = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._pace)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.seconds: dict[str, float] = {}
         self._file = work / CHECKPOINT
         if self._file.exists():
             self._resume()
@@ -75,12 +82,18 @@ class Training:
         started, first = time.time(), self.step
         with ThreadPoolExecutor(workers) as pool:
             while self.step < self.recipe.steps and time.time() < stop_at:
+                began = time.time()
                 facts = self._round(library, pool)
+                place = f"{self.device.type}, {machine()}"
+                self.seconds[place] = self.seconds.get(place, 0.0) + time.time() - began
                 self._save()
                 pace = (time.time() - started) / (self.step - first)
                 left = pace * (self.recipe.steps - self.step) / 60
                 told = ", ".join(f"{name} {value:.3f}" for name, value in facts.items())
-                print(f"step {self.step}/{self.recipe.steps}: {told}, {pace:.2f} s a step, {left:.0f} min left", flush=True)
+                print(
+                    f"step {self.step}/{self.recipe.steps}: {told}, {pace:.2f} s a step, {left:.0f} min left",
+                    flush=True,
+                )
 
     def _round(self, library: Library, pool: ThreadPoolExecutor) -> dict[str, float]:
         """Some steps with new followers. Returns the means of what `Tally` counts."""
@@ -91,7 +104,7 @@ class Training:
         sizes, shares = zip(*recipe.sizes)
         while self.step < min(first + recipe.round, recipe.steps):
             size = int(rng.choice(sizes, p=shares))
-            looks = list(pool.map(lambda follower: follower.look(size), crew.followers))
+            looks = list(pool.map(Follower.look, crew.followers, repeat(size)))
             logits, scores, features, losses = self._learn(looks, crew.followers)
             tally.add(looks, losses, scores)
             for follower, *seen in zip(crew.followers, logits, scores, features):
@@ -114,7 +127,8 @@ class Training:
     ) -> tuple[np.ndarray, list[float], list[Tensor], np.ndarray]:
         """One step. Returns logits (B, S / 2, S / 2), predicted IoUs, features at stride 16, and _losses' (3, B)."""
         window, prompts, truth, known, beyond, first = (
-            torch.from_numpy(np.stack([np.asarray(value) for value in values])).to(self.device) for values in zip(*looks)
+            torch.from_numpy(np.stack([np.asarray(value) for value in values])).to(self.device)
+            for values in zip(*looks)
         )
         beyond = beyond.float()
         features = self._encode(window)
@@ -177,6 +191,7 @@ class Training:
         state = {
             "recipe": asdict(self.recipe),
             "step": self.step,
+            "seconds": self.seconds,
             "network": self.network.state_dict(),
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
@@ -190,7 +205,7 @@ class Training:
         state = torch.load(self._file, map_location=self.device, weights_only=True)
         if state["recipe"] != asdict(self.recipe):
             raise ValueError(f"{self._file} is of another recipe: {state['recipe']}; expected {asdict(self.recipe)}")
-        self.step, self.average = state["step"], state["average"]
+        self.step, self.seconds, self.average = state["step"], state["seconds"], state["average"]
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
@@ -239,5 +254,5 @@ class Tally:
         facts = {"loss": loss.mean(), "score loss": iou_loss.mean()}
         for name, rows in (("IoU clicked", first), ("IoU followed", ~first)):
             facts[name] = iou[rows].mean() if rows.any() else math.nan
-        facts["r"] = np.corrcoef(iou, score)[0, 1]
+        facts["r"] = score_correlation(list(zip(score.tolist(), iou.tolist()))) or 0.0
         return {name: float(value) for name, value in facts.items()}

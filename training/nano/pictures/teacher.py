@@ -17,7 +17,7 @@ from tqdm import tqdm
 from training.nano.pictures.sources import TEACHER
 from training.nano.sequence import VOID, Sequence, is_held_out, write_sequence
 
-RUNS, FRAMES, GAP = 4, 6, 3  # of each clip so many runs of so many frames, every third one
+RUNS, FRAMES, GAP = 4, 5, 3  # of each clip so many runs of so many frames, every third one
 WIDTH = 448
 _SIDE = 1024  # ISNet's input
 _UNSURE = (0.15, 0.85)  # probabilities between these, away from a contour, are void
@@ -50,7 +50,11 @@ class Teacher:
     """ISNet: an image to the probability of every pixel to belong to what stands out."""
 
     def __init__(self, model: Path) -> None:
-        self._session = onnxruntime.InferenceSession(str(model), providers=onnxruntime.get_available_providers())
+        options = onnxruntime.SessionOptions()
+        # Threads that wait busily take the time of whatever else the machine does.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = onnxruntime.get_available_providers()
+        self._session = onnxruntime.InferenceSession(str(model), options, providers=providers)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """(H, W) float32 0..1 of an image (H, W, 3) uint8 RGB."""

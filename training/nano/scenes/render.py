@@ -13,6 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from training.nano.scenes.scanned import Scans
+from training.nano.scenes.shapes import Mesh, Paint, Painter
+from training.nano.scenes.solids import Solid
 from training.nano.scenes.tabletop import (
     Item,
     Pace,
@@ -24,8 +26,6 @@ from training.nano.scenes.tabletop import (
     make_place,
     move_items,
 )
-from training.nano.scenes.shapes import Mesh, Paint, Painter
-from training.nano.scenes.solids import Solid
 from training.nano.sequence import Sequence, write_sequence
 
 WIDTH, HEIGHT, ATTEMPTS = 416, 312, 10

@@ -8,9 +8,9 @@ import cv2
 import mujoco
 import numpy as np
 
-from training.nano.scenes.shapes import Mesh, Paint, Painter, box, turn
 from training.nano.animation.motion import smooth_path
 from training.nano.scenes.scanned import Scans
+from training.nano.scenes.shapes import Mesh, Paint, Painter, box, turn
 from training.nano.scenes.solids import Solid, gripper, random_solid
 
 _SCANNED = 0.65  # of the objects, where there are scanned ones
@@ -250,7 +250,7 @@ def _drop(rng: np.random.Generator, item: Item, time: Pace) -> None:
 
 
 def make_gripper(p: Painter, items: list[Item], time: Pace) -> tuple[Item, int]:
-    """Return a gripper that hovers over, reaches before, or grasps, carries and lets go an object; which one that is."""
+    """Return a gripper that hovers over, reaches before, or grasps and carries an object, and that object's number."""
     rng = p.rng
     number = int(rng.integers(len(items)))
     held = items[number]
@@ -283,7 +283,7 @@ def _grasp(
     path = path[along] - path[max(grasps, 0)]
     path[:, 2] = np.abs(path[:, 2]) * rng.choice([0.3, 1.0])
     away = (np.maximum(np.maximum(grasps - steps, steps - leaves), 0) * time.pace)[:, None]
-    retreat = away * (np.append(rng.normal(0, 0.015, 2), 0) + [0, 0, rng.uniform(0.015, 0.05)])
+    retreat = away * np.array([*rng.normal(0, 0.015, 2), rng.uniform(0.015, 0.05)])
     turning, (rotation, position) = rng.normal(0, rng.choice([0.02, 0.15])) * time.pace, held.poses[0]
     turns = [turn(2, turning * float(k - along[0])) for k in along]
     # The object turns about the axis between the fingers.
