@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import cv2
@@ -46,8 +48,17 @@ def animator(work: Path, stills: Path, held_out: bool) -> Animator:
 
 def _prepare(work: Path, stills: Path) -> None:
     global _animator
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     _animator = animator(work, stills, held_out=False)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it was killed, which would leave it waiting for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _make(job: tuple[Path, int, np.ndarray]) -> None:
