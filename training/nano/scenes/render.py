@@ -128,18 +128,18 @@ class Studio:
                 table[geom.segid + 1] = self._labels[geom.objid]
         return table[picture[..., 0] + (picture[..., 1] << 8) + (picture[..., 2] << 16)]
 
-    def color(self, rng: np.random.Generator, softness: float) -> np.ndarray:
-        """Return (HEIGHT, WIDTH, 3) float32 RGB, 0 to 255: two passes with shaken lamps, for softer shadows."""
+    def color(self, rng: np.random.Generator, softness: float, passes: int) -> np.ndarray:
+        """Return (HEIGHT, WIDTH, 3) float32 RGB, 0 to 255: several passes with shaken lamps have softer shadows."""
         total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
         lights = [light for light in self._scene.lights[: self._scene.nlight] if not light.headlight]
         middle = [(light.pos.copy(), light.dir.copy()) for light in lights]
-        for shake in rng.normal(0, softness, (2, 3)):
+        for shake in rng.normal(0, softness, (passes, 3)):
             for light, (position, direction) in zip(lights, middle):
                 light.pos[:] = position + shake
                 light.dir[:] = direction - shake / np.linalg.norm(position)
                 light.dir /= np.linalg.norm(light.dir)
             total += self._draw(segment=False)
-        return total / 2
+        return total / passes
 
 
 class Lens:
@@ -230,7 +230,8 @@ def render_scene(
             arm, held = len(items), number + 1
         model = build(place, items, p, fov)
         studio.load(model, np.maximum(model.geom_bodyid - 1, 0).astype(np.uint8))
-        labels, colors, softness = [], [], rng.uniform(0, 0.04)
+        labels, colors = [], []
+        softness, passes = rng.uniform(0, 0.04), 1 + int(rng.random() < 0.3)
         for k in range(time.frames):
             studio.pose(items, cameras[k], k)
             labels.append(studio.labels())
@@ -238,7 +239,7 @@ def render_scene(
             lens = Lens(rng)
             for k in range(time.frames):
                 studio.pose(items, cameras[k], k)
-                colors.append(lens.shoot(studio.color(rng, softness)))
+                colors.append(lens.shoot(studio.color(rng, softness, passes)))
         studio.unload()
         if colors:
             return Sequence(colors, labels), held
