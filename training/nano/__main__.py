@@ -52,8 +52,8 @@ def _data(parsed: argparse.Namespace) -> None:
     from training.nano.pictures.teacher import label_clips
     from training.nano.scenes.render import render_scenes
 
-    render_scenes(parsed.work, parsed.train / "objects/ycb", parsed.scenes, Recipe().seed)
     label_clips(parsed.work, parsed.train / "clips")
+    render_scenes(parsed.work, parsed.train / "objects/ycb", parsed.scenes, Recipe().seed)
 
 
 def _facts(train: Path) -> dict[str, Any]:
