@@ -108,6 +108,7 @@ def _data(data: Mapping[str, Any]) -> str:
         for source in used_for(use):
             count = data["packages"].get(source.name, 0)
             rows.append((_package(source), f"{count} {noun if count != 1 else noun[:-1]}", source.licence))
+    rows += [(_package(source), "models of arms and grippers", source.licence) for source in used_for("arms")]
     sequences = [
         (kind, what, str(data["sequences"].get(kind, 0)), f"{data['mixture'][kind]:.0%}")
         for kind, what in _KINDS.items()

@@ -97,7 +97,7 @@ def _rendered(train: Path, kind: str) -> Maker:
     photos = [still.path for still in read_stills(train / "stills") if still.is_held_out]
 
     def make(rng: np.random.Generator, seed: list[int]) -> tuple[Sequence, int]:
-        return render_scene(studio, photos, scans, seed, Pace(FRAMES, _PACE))
+        return render_scene(studio, photos, scans, None, seed, Pace(FRAMES, _PACE))
 
     return make
 

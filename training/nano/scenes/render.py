@@ -12,6 +12,8 @@ import mujoco
 import numpy as np
 from tqdm import tqdm
 
+from training.nano.pictures.sources import ARMS
+from training.nano.scenes.arms import Arms
 from training.nano.scenes.scanned import Scans
 from training.nano.scenes.shapes import Mesh, Paint, Painter
 from training.nano.scenes.solids import Solid
@@ -203,7 +205,12 @@ def usable(labels: np.ndarray, count: int, arm: int) -> bool:
 
 
 def render_scene(
-    studio: Studio, photos: list[Path], scans: Scans | None, seed: list[int], time: Pace | None = None
+    studio: Studio,
+    photos: list[Path],
+    scans: Scans | None,
+    arms: Arms | None,
+    seed: list[int],
+    time: Pace | None = None,
 ) -> tuple[Sequence, int]:
     """Return a scene, and the id of the object that a gripper holds or points at, 0 without a gripper.
 
@@ -225,7 +232,7 @@ def render_scene(
         cameras = make_cameras(p, items, place, fov, time)
         arm = held = 0
         if rng.random() < 0.5:
-            gripper, number = make_gripper(p, items, time)
+            gripper, number = make_gripper(p, items, time, arms)
             items.append(gripper)
             arm, held = len(items), number + 1
         model = build(place, items, p, fov)
@@ -257,8 +264,8 @@ def render_scenes(work: Path, objects: Path, count: int, seed: int) -> None:
     if not missing:
         return
     photos = sorted(work.glob("cutouts/**/*.png")) + sorted(work.glob("backgrounds/**/*.jpg"))
-    scans = Scans(objects)
+    scans, arms = Scans(objects), Arms(work / "downloads" / ARMS)
     print(f"{len(photos)} photographs for textures, {len(scans.names)} scanned objects", flush=True)
     studio = Studio()
     for index in tqdm(missing, "rendered", unit="scene"):
-        write_sequence(files[index], render_scene(studio, photos, scans, [seed, index])[0])
+        write_sequence(files[index], render_scene(studio, photos, scans, arms, [seed, index])[0])

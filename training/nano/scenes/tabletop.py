@@ -9,10 +9,12 @@ import mujoco
 import numpy as np
 
 from training.nano.animation.motion import smooth_path
+from training.nano.scenes.arms import Arms
 from training.nano.scenes.scanned import Scans
 from training.nano.scenes.shapes import Mesh, Paint, Painter, box, turn
 from training.nano.scenes.solids import Solid, gripper, random_solid
 
+_WIDEST = 0.08  # metres that the fingers of a real gripper open
 _SCANNED = 0.65  # of the objects, where there are scanned ones
 
 
@@ -249,7 +251,7 @@ def _drop(rng: np.random.Generator, item: Item, time: Pace) -> None:
     _shifted(item, drop, [turn(axis, spin * float(k)) for k in left[:, 0]])
 
 
-def make_gripper(p: Painter, items: list[Item], time: Pace) -> tuple[Item, int]:
+def make_gripper(p: Painter, items: list[Item], time: Pace, arms: Arms | None = None) -> tuple[Item, int]:
     """Return a gripper that hovers over, reaches before, or grasps and carries an object, and that object's number."""
     rng = p.rng
     number = int(rng.integers(len(items)))
@@ -258,7 +260,10 @@ def make_gripper(p: Painter, items: list[Item], time: Pace) -> tuple[Item, int]:
     yaw = np.radians(angle if wide < deep else angle + 90)
     narrow, holds = min(wide, deep), min(wide, deep) < 0.12 and rng.random() < 0.65
     top = held.poses[0][1] + [0, 0, points[:, 2].max()]
-    arm = Item(gripper(p, narrow if holds else rng.uniform(0, 0.09), rng.uniform(0.7, 1.3)), np.eye(3))
+    gap = narrow if holds else rng.uniform(0, 0.09)
+    is_real = arms is not None and (gap < _WIDEST or not holds) and rng.random() < 0.6
+    solid = arms.draw(p, gap) if arms and is_real else gripper(p, gap, rng.uniform(0.7, 1.3))
+    arm = Item(solid, np.eye(3))
     path = time.path(rng, rng.choice([0.012, 0.03, 0.06]))
     if holds:
         middle = np.array([*cv2.minAreaRect(held.outline())[0], top[2]])
