@@ -23,7 +23,7 @@ from training.nano.sequence import VOID, Sequence
 CAPACITY = NanoConfig().memories  # frames that are remembered of an object
 _ACCEPTED = load_preset("default").prompting.iou_threshold  # predicted IoU; below it the stream refuses a mask
 _LEAST = 16  # pixels of a mask that is a mask
-_PROMISING = 0.3  # IoU of a first mask; with a lower one a person would click again
+_PROMISING = 0.3  # IoU of a mask; with a lower one a person would click again
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,18 @@ class Habits:
     guided    share whose carried masks are the true ones, damaged, rather than the network's own
     accident  of all frames: the carried mask ends up on something else, or only a remnant is left
     damage    of all frames: the network's own mask is damaged besides
+    rescued   of the frames whose mask is much too wrong: it goes on with the true one, damaged. A network that is shown
+              too many masks on other things no longer believes where its mask is, and loses the object to its twin
     sought    of all frames: the object is looked for by a click that may be wrong, as after it was lost
     part      of the boxes: only a part of the object is meant
     """
 
     starts: tuple[float, float, float] = (0.45, 0.08, 0.47)
-    guided: float = 0.25
-    accident: float = 0.06
-    damage: float = 0.15
-    sought: float = 0.06
+    guided: float = 0.35
+    accident: float = 0.02
+    damage: float = 0.1
+    sought: float = 0.04
+    rescued: float = 0.7
     part: float = 0.4
 
 
@@ -263,8 +266,12 @@ class Follower:
             is_mask = False  # the stream's own check refuses it
         if is_mask and score >= _ACCEPTED:
             self._missed = 0
-            self._carried = found.astype(np.float32)
-            self._remember(window, found, features)
+            is_wrong = self._target.any() and _iou(found, self._target) < _PROMISING
+            if is_wrong and self._rng.random() < self._habits.rescued:
+                self._carried = lightly_damaged(self._target, self._rng)
+            else:
+                self._carried = found.astype(np.float32)
+                self._remember(window, found, features)
         else:
             self._missed += 1
         self._advance()
@@ -313,7 +320,7 @@ def chosen_object(labels: np.ndarray, rng: np.random.Generator) -> tuple[int, ..
         return ()
     weights = np.sqrt(np.minimum(np.array(list(found.values()), float), 0.08 * labels.size))
     name = int(rng.choice(list(found), p=weights / weights.sum()))
-    if rng.random() > 0.15:
+    if rng.random() > 0.1:
         return (name,)
     rim = cv2.dilate((labels == name).view(np.uint8), np.ones((5, 5), np.uint8)) > 0
     touched = np.bincount(labels[rim], minlength=256)
@@ -331,7 +338,7 @@ def mirrored(sequence: Sequence) -> Sequence:
 
 def drawn_frames(count: int, rng: np.random.Generator) -> list[int]:
     """Which of `count` frames are shown, in which order: mostly all from somewhere on, sometimes every second."""
-    step = int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))
+    step = int(rng.choice([1, 2, 3], p=[0.8, 0.15, 0.05]))
     frames = list(range(int(rng.integers(step)), count, step))
     if rng.random() < 0.5:
         frames.reverse()
