@@ -42,7 +42,7 @@ class Habits:
 
     starts: tuple[float, float, float] = (0.45, 0.08, 0.47)
     guided: float = 0.35
-    accident: float = 0.02
+    accident: float = 0.01
     damage: float = 0.1
     sought: float = 0.04
     rescued: float = 0.7
