@@ -26,8 +26,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from sampt_ros.io.image_files import read_image, write_image
 from sampt_ros.io.label_images import write_labels
-from sampt_ros.io.video import image_files, open_source, read_image, write_image
+from sampt_ros.io.video import image_files, open_source
 from training.nano.animation.animate import Animator
 from training.nano.animation.files import animator
 from training.nano.animation.motion import Span
