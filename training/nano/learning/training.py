@@ -145,8 +145,9 @@ class Training:
                 total = total + (loss2 + iou_loss2).sum() / len(looks)
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        if torch.isfinite(norm):  # One bad batch would spoil all weights for good.
+            self.optimiser.step()
         self.schedule.step()
         keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
         weights = self.network.state_dict()
