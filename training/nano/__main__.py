@@ -12,17 +12,20 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from sampt_ros.segmenters.nano.weights import WEIGHTS
-from sampt_ros.utils.machine import machine
 from sampt_ros.utils.torch_device import torch_device
+from training.nano.animation.files import make_animated
 from training.nano.card import write_card
-from training.nano.cutouts import make_backgrounds, make_cutouts, make_photographs
 from training.nano.export import export_weights, training_state
-from training.nano.library import Library
-from training.nano.measure import MEASURED, RUNS, measure, read_json, write_json
-from training.nano.sources import fetch
-from training.nano.train import Recipe, Training
+from training.nano.learning.library import Library
+from training.nano.learning.training import Recipe, Training
+from training.nano.measure import DATA, MEASURED, measure, write_json
+from training.nano.pictures.cutouts import make_backgrounds, make_cutouts
+from training.nano.pictures.sources import fetch
+from training.nano.pictures.stills import counted, read_stills
+from training.nano.sequence import is_held_out
 
 CARD = Path(__file__).resolve().parents[2] / "docs/nano.md"
 
@@ -32,39 +35,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     parsed = parser.parse_args(arguments)
     stages = [parsed.only] if parsed.only else list(STAGES)
-    if "data" in stages and not (parsed.clips and parsed.coco):
-        parser.error("the data are made from --clips and --coco")
+    if "data" in stages and not parsed.train:
+        parser.error("the data are made from --train")
     for stage in stages:
         print(f"== {stage}", flush=True)
         STAGES[stage](parsed)
 
 
 def _data(parsed: argparse.Namespace) -> None:
-    # Where the data are there already, neither onnxruntime nor MuJoCo with its OpenGL is needed.
-    from training.nano.render import render_scenes
-    from training.nano.teacher import label_clips
-
     fetch(parsed.work)
     make_cutouts(parsed.work)
     make_backgrounds(parsed.work)
-    make_photographs(parsed.work, parsed.coco)
-    label_clips(parsed.work, parsed.clips)
-    render_scenes(parsed.work, parsed.scenes, Recipe().seed)
+    write_json(parsed.work / DATA, _facts(parsed.train))
+    make_animated(parsed.work, parsed.train / "stills", parsed.animated, Recipe().seed, parsed.workers)
+    # Where the data are there already, neither onnxruntime nor MuJoCo with its OpenGL is needed.
+    from training.nano.pictures.teacher import label_clips
+    from training.nano.scenes.render import render_scenes
+
+    label_clips(parsed.work, parsed.train / "clips")
+    render_scenes(parsed.work, parsed.train / "objects/ycb", parsed.scenes, Recipe().seed)
+
+
+def _facts(train: Path) -> dict[str, Any]:
+    """What is trained on, and how much is held out for validation."""
+    stills = read_stills(train / "stills")
+    names = {
+        "clips": sorted(path.stem for path in (train / "clips").glob("*.mp4")),
+        "objects": sorted(path.stem for path in (train / "objects/ycb").glob("*.npz")),
+    }
+    return {
+        "stills": counted([still for still in stills if not still.is_held_out]),
+        **{kind: [name for name in each if not is_held_out(name)] for kind, each in names.items()},
+        "held out": {
+            "stills": sum(still.is_held_out for still in stills),
+            **{kind: [name for name in each if is_held_out(name)] for kind, each in names.items()},
+        },
+    }
 
 
 def _train(parsed: argparse.Namespace) -> None:
     device = torch_device(parsed.device)
     training = Training(parsed.work, Recipe(steps=parsed.steps), device)
     if training.step < parsed.steps:
-        library = Library(parsed.work)
+        library = Library(parsed.work / "sequences")
         print(library.counts)
-        first, started = training.step, time.time()
-        try:
-            training.run(library, parsed.workers, started + 60 * parsed.minutes)
-        finally:
-            run = {"first": first, "last": training.step, "seconds": time.time() - started, "device": device.type}
-            file = parsed.work / RUNS
-            write_json(file, [*read_json(file, []), {**run, "machine": machine()}])
+        training.run(library, max(2, parsed.workers), time.time() + 60 * parsed.minutes)
     if training.step < parsed.steps:
         sys.exit(f"stopped at step {training.step} of {parsed.steps}; give the command again to go on")
 
@@ -85,7 +100,7 @@ def _graphs(parsed: argparse.Namespace) -> None:
 
 
 def _evaluate(parsed: argparse.Namespace) -> None:
-    measure(parsed.work, parsed.output, parsed.davis, parsed.stills, parsed.device)
+    measure(parsed.work, parsed.output, parsed.validation, parsed.davis, parsed.stills, parsed.device)
 
 
 def _card(parsed: argparse.Namespace) -> None:
@@ -109,8 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--work", type=Path, default=Path("nano_work"), metavar="FOLDER", help="everything made (default: nano_work)")
-    add("--clips", type=_folder, metavar="FOLDER", help="videos (*.mp4) without labels, which the teacher gives masks")
-    add("--coco", type=_folder, metavar="FOLDER", help="COCO128: images/ and labels/, YOLO's polygons")
+    add("--train", type=_folder, metavar="FOLDER", help="pictures, clips and scanned objects: see the README")
+    add("--validation", type=_folder, metavar="FOLDER", help="measure on what `training.nano.validation` made")
     add("--davis", type=_folder, metavar="FOLDER", help="measure on these sequences, in the DAVIS layout")
     add(
         "--stills",
@@ -118,11 +133,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="measure on these: OBJECT/NN.jpg, OBJECT/NN_mask.png",
     )
-    add("--scenes", type=_count, default=700, metavar="N", help="scenes rendered (default: 700)")
+    add("--animated", type=_count, default=4000, metavar="N", help="photographs animated (default: 4000)")
+    add("--scenes", type=_count, default=500, metavar="N", help="scenes rendered (default: 500)")
     steps = Recipe().steps
     add("--steps", type=_count, default=steps, metavar="N", help=f"training steps in all (default: {steps})")
     workers = max(1, min(8, (os.cpu_count() or 2) // 2))
-    add("--workers", type=_count, default=workers, metavar="N", help=f"processes that make samples ({workers} here)")
+    told = f"processes that make data, threads that prepare samples ({workers} here)"
+    add("--workers", type=_count, default=workers, metavar="N", help=told)
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the network runs (default: auto)")
     add("--minutes", type=float, default=math.inf, metavar="M", help="stop training after so long (default: never)")
     add("--output", type=Path, default=WEIGHTS, metavar="FILE", help="weights (default: those in the package)")

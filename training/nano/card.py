@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, PROMPT_STRIDE
-from training.nano.sources import Source, used_for
+from training.nano.pictures.sources import Source, used_for
 
-# Where the clips are from, and on what terms. The other pictures are in sources.SOURCES.
-CLIPS = {
-    "teacher": ("example videos of EdgeTAM, labelled by the teacher", "Apache-2.0"),
-    "coco128": ("COCO128, photographs of COCO train2017", "annotations CC BY 4.0, images under their Flickr terms"),
-    "rendered": ("table, shelf and floor scenes, rendered with MuJoCo", "our own"),
-}
+# Of the folders that are given: what they hold, and on what terms. The other pictures are in sources.SOURCES.
+VIDEOS = ("example videos of EdgeTAM", "Apache-2.0")
+OBJECTS = ("scanned objects of the YCB object set", "CC BY 4.0")
+OUTLINES = "CC BY 4.0"  # of the outlines of COCO's pictures, whatever the pictures' own licence is
 
 _HEAD = """# Model card: nano
 
@@ -30,18 +29,17 @@ of the weights; on a GPU, torch does."""
 
 _LIMITS = """## Limits
 
-- It has seen few real videos ({videos}), and one set of photographs labelled by people. Nobody corrected the teacher's
-  masks. The other pictures are composed or rendered, which is not what a camera gives.
+- It has seen few real videos ({videos}), labelled by the teacher; nobody corrected its masks. What else moves in its
+  training are photographs brought to life by a program, and rendered scenes, which is not what a camera gives.
 - A click stands for the whole thing rather than for a part of it: the true masks in training are of whole things. For a
   part, give a box, or more clicks, on it and off it.
 - Thin structures (cables, stems, spokes): masks are made with at most {cells} x {cells} pixels a window, so what is
   thinner than one of these is easily lost. The smaller windows that many objects at once are given see less.
-- Motion blur: that in training is at most {blur} pixels long, and frames that the teacher was unsure of were left out.
+- Frames of videos that the teacher was unsure of were left out, and with them much of the fastest motion.
 - Nothing was gathered for pictures other than ordinary colour ones (thermal, depth, X-ray, microscopes, from the air).
   Translucent cut-outs were left out, so glass, smoke and liquids are rare in the data.
 - The predicted IoU was learned on these data; on others it may be too high or too low.
 """
-_BLUR = 9  # pixels, the longest in warping.through_a_camera and render.Lens
 
 
 def write_card(measured: Path, card: Path) -> None:
@@ -64,7 +62,7 @@ def model_card(measured: Mapping[str, Any]) -> str:
         _teacher(),
         _training(training),
         _quality(masks),
-        _LIMITS.format(videos=data["clips"]["teacher"], cells=max(sizes) // 2, blur=_BLUR),
+        _LIMITS.format(videos=len(data["clips"]), cells=max(sizes) // 2),
     ]
     return "\n\n".join(sections)
 
@@ -102,23 +100,47 @@ def _interface(sizes: Sequence[int]) -> str:
 
 
 def _data(data: Mapping[str, Any]) -> str:
-    rows = []
-    for kind, (what, licence) in CLIPS.items():
-        count = f"{data['clips'][kind]} clips, {data['frames'][kind]} labelled frames"
-        if kind in data["cut-outs"]:
-            count += f"; {data['cut-outs'][kind]} cut-outs and {data['backgrounds'][kind]} backgrounds of them"
-        rows.append((what, count, licence))
+    rows = [_photographs(entry) for entry in data["stills"]]
+    frames = f"{len(data['clips'])} clips, {data['teacher frames']} frames labelled by the teacher"
+    rows.append((VIDEOS[0], frames, VIDEOS[1]))
+    rows.append((OBJECTS[0], f"{len(data['objects'])} objects", OBJECTS[1]))
     for use, noun in (("cutouts", "cut-outs"), ("backgrounds", "backgrounds")):
         for source in used_for(use):
-            count = data[noun].get(source.name, 0)
+            count = data["packages"].get(source.name, 0)
             rows.append((_package(source), f"{count} {noun if count != 1 else noun[:-1]}", source.licence))
-    shares = ", ".join(f"{kind} {share:.0%}" for kind, (share, _) in data["mixture"].items())
-    composed = "Composed shots are cut-outs that move before a background, made anew for every sample."
-    videos = ", ".join(f"`{name}`" for name in data["videos"])
+    rows += [(_package(source), "models of arms and grippers", source.licence) for source in used_for("arms")]
+    sequences = [
+        (kind, what, str(data["sequences"].get(kind, 0)), f"{data['mixture'][kind]:.0%}")
+        for kind, what in _KINDS.items()
+    ]
+    out = data["held out"]
     return (
-        f"## Data\n\n{table(('what', 'how much', 'licence'), rows)}\n\n{composed} Samples are drawn from: {shares}.\n"
-        f"The videos are {videos}.\nNone of these pictures is redistributed."
+        f"## Data\n\n{table(('what', 'how much', 'licence'), rows)}\n\n"
+        f"None of these pictures is redistributed. Of the same sources {out['stills']} photographs, "
+        f"{_listed(out['clips'])} and {_listed(out['objects'])}\nare held out: the validation sequences below are made "
+        "of them.\n"
+        f"The videos are {_listed(data['clips'])}.\n\nTraining draws from sequences of frames:\n\n"
+        + table(("kind", "what", "sequences", "share of samples"), sequences)
     )
+
+
+_KINDS = {
+    "animated": "photographs whose camera and objects move, with things from other pictures that come by",
+    "rendered": "tables, shelves and floors with scanned and made-up objects, grippers, pushes, drops (MuJoCo)",
+    "teacher": "runs of the videos",
+}
+
+
+def _photographs(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The row of the photographs of one source and licence."""
+    licence = entry["licence"]
+    if entry["source"].startswith("COCO"):
+        licence = f"images {licence}, outlines {OUTLINES}"
+    return f"photographs of {entry['source']}", f"{entry['pictures']}, {entry['objects']} objects outlined", licence
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _teacher() -> str:
@@ -147,18 +169,15 @@ def _training(training: Mapping[str, Any]) -> str:
         ("seed", f"{recipe['seed']}"),
         ("rates", f"AdamW, {rates}; {training['warm_up']} steps of warm-up, then a cosine to 0"),
         ("weights kept", f"exponential average over the steps, {training['average']}"),
-        *(("run", _run(run)) for run in training["runs"]),
+        *(("time", f"{seconds / 3600:.1f} h on {where}") for where, seconds in training["seconds"].items()),
     ]
-    timed = set().union(*(range(run["first"], run["last"]) for run in training["runs"]))
-    text = "## Training\n\n" + table(("", ""), rows)
-    if untimed := training["step"] - len(timed):
-        text += f"\n\nOf {untimed} steps no time was recorded."
+    text = f"## Training\n\n{table(('', ''), rows)}\n\n{_FOLLOWED.format(**training['habits'])}"
     return f"{text}\n\n{training['note']}" if training["note"] else text
 
 
-def _run(run: Mapping[str, Any]) -> str:
-    hours = f"{run['seconds'] / 3600:.1f} h"
-    return f"steps {run['first']} to {run['last']}: {hours} on {run['device']}, {run['machine']}"
+_FOLLOWED = """Objects are followed from frame to frame as the stream does it: by the network's own masks, moved by
+optical flow, with what it remembers of its own masks. {guided:.0%} of the objects, and all at first, are led by true
+masks that were damaged. In {accident:.0%} of the frames the mask lands on something else, or little of it is left."""
 
 
 def _quality(masks: Mapping[str, Any]) -> str:
@@ -166,25 +185,39 @@ def _quality(masks: Mapping[str, Any]) -> str:
     text = "## How good the masks are\n\n"
     if not sections:
         return text + "Not measured."
+    # Both starts are in one section.
     return text + "\n\n".join(dict.fromkeys(section(masks) for section in sections))
 
 
-def _davis(masks: Mapping[str, Any]) -> str:
+def _videos(masks: Mapping[str, Any], name: str) -> str:
     """Both starts side by side, or the one that was measured."""
-    parts = {"davis, mask": "mask", "davis, click": "one click"}
-    starts = {name: masks[part] for part, name in parts.items() if part in masks}
+    title, text = _TITLES[name]
+    parts = {f"{name}, mask": "mask", f"{name}, click": "one click"}
+    starts = {start: masks[part] for part, start in parts.items() if part in masks}
     one = next(iter(starts.values()))
-    header = ["sequence", *(f"{measure}, {name}" for name in starts for measure in ("J", "F", "J&F"))]
-    rows = [[name, *_jf(start["sequences"].get(name) for start in starts.values())] for name in one["sequences"]]
+    header = ["sequence", *(f"{measure}, {start}" for start in starts for measure in _MEASURES)]
+    rows = [[each, *_jf(start["sequences"].get(each) for start in starts.values())] for each in one["sequences"]]
     rows.append(["**mean**", *_jf(start["mean"] for start in starts.values())])
     return (
-        f"### {len(one['sequences'])} videos\n\nDAVIS's measures, from the true mask of the first frame or from "
-        f"one click on it; the first and the last frame are not scored.\n{_setting(one)}\n\n{table(header, rows)}"
+        f"### {len(one['sequences'])} {title}\n\n{text}\nDAVIS's measures, from the true mask of the first frame or "
+        "from one click on it; the first and the last\nframe are not scored. `false`: the share of frames with a mask "
+        "on something else (J < 0.1). `r`: the correlation of\npredicted and true IoU over the frames with a mask.\n"
+        f"{_setting(one)}\n\n{table(header, rows)}"
     )
 
 
-def _jf(scores: Iterable[Mapping[str, float] | None]) -> list[str]:
-    return [f"{score[name]:.3f}" if score else "" for score in scores for name in ("j", "f", "jf")]
+_MEASURES = {"j": "J", "f": "F", "jf": "J&F", "false": "false", "r": "r"}
+_TITLES = {
+    "validation": (
+        "validation sequences",
+        "Made of held-out pictures, objects and clips. Parameters are chosen on these.",
+    ),
+    "davis": ("videos of DAVIS-2016", "Nothing is chosen on these."),
+}
+
+
+def _jf(scores: Iterable[Mapping[str, float | None] | None]) -> list[str]:
+    return ["" if not score or score[name] is None else f"{score[name]:.3f}" for score in scores for name in _MEASURES]
 
 
 def _stills(masks: Mapping[str, Any]) -> str:
@@ -213,4 +246,7 @@ def _setting(found: Mapping[str, Any]) -> str:
     return f"Measured on {found['machine']}, with {preset}; all other parameters as in `SamPtConfig`."
 
 
-_PARTS = (("davis, mask", _davis), ("davis, click", _davis), ("stills", _stills))
+_PARTS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
+    *((f"{name}, {start}", partial(_videos, name=name)) for name in _TITLES for start in ("mask", "click")),
+    ("stills", _stills),
+)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +25,21 @@ from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_obj
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 from training.nano.export import training_state
-from training.nano.library import MIXTURE, Library
-from training.nano.train import AVERAGE, RATES, WARM_UP
+from training.nano.learning.follower import Habits
+from training.nano.learning.library import MIXTURE, Library
+from training.nano.learning.training import AVERAGE, RATES, WARM_UP
 
 PRESET = "default"
-MEASURED, RUNS = "measured.json", "runs.json"  # in the work folder
+MEASURED, DATA = "measured.json", "data.json"  # in the work folder
 NOTE = "note.txt"  # there too, if there is something to say of a training that the recipe does not
 
 
-def measure(work: Path, weights: Path, davis: Path | None, stills: Path | None, device: str) -> None:
+def measure(
+    work: Path, weights: Path, validation: Path | None, davis: Path | None, stills: Path | None, device: str
+) -> None:
     """Write `work`/measured.json. Of the same weights nothing is measured twice; without a folder it is left out.
 
+    validation  what training.nano.validation made: likewise
     davis   a folder in the DAVIS layout; from the first frame's mask, and from one click
     stills  a folder of stills: see sampt_ros.evaluation.stills
     """
@@ -47,9 +54,10 @@ def measure(work: Path, weights: Path, davis: Path | None, stills: Path | None, 
     config = load_preset(PRESET, changes)
     sam_pt = SamPt(config)
     parts: dict[str, Callable[[], dict[str, Any]]] = {}
-    if davis:
-        parts["davis, mask"] = lambda: _davis(sam_pt, davis, 0)
-        parts["davis, click"] = lambda: _davis(sam_pt, davis, 1)
+    for name, folder in (("validation", validation), ("davis", davis)):
+        if folder:
+            parts[f"{name}, mask"] = partial(_videos, sam_pt, folder, 0)
+            parts[f"{name}, click"] = partial(_videos, sam_pt, folder, 1)
     if stills:
         parts["stills"] = lambda: _stills(sam_pt, stills)
     for part, run in parts.items():
@@ -89,15 +97,23 @@ def _training(work: Path) -> dict[str, Any]:
         "rates": RATES,
         "warm_up": WARM_UP,
         "average": AVERAGE,
-        "runs": read_json(work / RUNS, []),
+        "seconds": state["seconds"],
+        "habits": asdict(Habits()),
         "note": note.read_text().strip() if note.is_file() else "",
     }
 
 
 def _data(work: Path) -> dict[str, Any]:
-    frames = {kind: len(list((work / "clips" / kind).glob("*/*.png"))) for kind in MIXTURE if kind != "composed"}
-    videos = sorted(path.parent.name for path in (work / "clips/teacher").glob("*/00.png"))
-    return {**Library(work).counts, "frames": frames, "videos": videos, "mixture": MIXTURE}
+    """What is trained on: see __main__._facts; with the sequences of each kind and the pictures of each package."""
+    pictures = Counter(path.parent.name for kind in ("cutouts", "backgrounds") for path in work.glob(f"{kind}/*/*.*"))
+    frames = sum(int(path.read_text().split()[0]) for path in work.glob("sequences/teacher/*.txt"))
+    return {
+        **read_json(work / DATA, {}),
+        "packages": dict(pictures),
+        "sequences": dict(Library(work / "sequences").counts),
+        "teacher frames": frames,
+        "mixture": MIXTURE,
+    }
 
 
 def _preset(config: SamPtConfig) -> dict[str, Any]:
@@ -106,17 +122,16 @@ def _preset(config: SamPtConfig) -> dict[str, Any]:
     return {name: value for name, value, _ in walk(config) if defaults[name] != value and name != "nano.checkpoint"}
 
 
-def _davis(sam_pt: SamPt, folder: Path, clicks: int) -> dict[str, Any]:
-    scores = {
-        sequence.name: evaluate_sequence(sam_pt, sequence, clicks)
-        for sequence in tqdm(davis_sequences(folder), f"DAVIS, {clicks} clicks" if clicks else "DAVIS", unit="sequence")
-    }
+def _videos(sam_pt: SamPt, folder: Path, clicks: int) -> dict[str, Any]:
+    """Scores of a folder in the DAVIS layout, from the first frame's mask, or from so many clicks on it."""
+    sequences = tqdm(davis_sequences(folder), f"{folder.name}, {clicks} clicks", unit="sequence")
+    scores = {sequence.name: evaluate_sequence(sam_pt, sequence, clicks) for sequence in sequences}
     mean = MaskScore.mean(list(scores.values()))
     return {"sequences": {name: _jf(score) for name, score in scores.items()}, "mean": _jf(mean)}
 
 
-def _jf(score: MaskScore) -> dict[str, float]:
-    return {"j": score.j, "f": score.f, "jf": score.jf}
+def _jf(score: MaskScore) -> dict[str, float | None]:
+    return {"j": score.j, "f": score.f, "jf": score.jf, "false": score.false, "r": score.r}
 
 
 def _stills(sam_pt: SamPt, folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pictures that training clips are composed from: cutouts with alpha, backgrounds, and photographs with labels.
+"""Pictures of collections that sequences are composed from: cutouts with alpha, and backgrounds.
 
 `sources.fetch` comes first. Each function here leaves a marker beside what it made, and does nothing where it finds it.
 """
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from training.nano.sources import used_for
+from training.nano.pictures.sources import used_for
 
 CUTOUT_SIDE = 320  # px, longest
 CUTOUT_SHORT_SIDE = 40  # px, at least
@@ -24,8 +24,6 @@ CUTOUT_OPAQUE = 0.85  # of the area with alpha > 0.9, at least: below it is glas
 CLIPART_COUNT = 1200
 BACKGROUND_SIDE = 960  # px, longest
 GRADIENT_ENTROPY = 2.8  # bits, at least: see gradient_entropy
-OBJECT_AREA = 200  # px, visible, at least
-OBJECT_COUNT = 250  # at most, so that ids fit uint8 with room for a void label
 
 # Folder names, at any depth: not photographs of things, as far as the name tells.
 STAMP_FOLDERS_LEFT_OUT = {"symbols", "cartoon", "flags", "roadsigns", "naturalforces"}
@@ -81,53 +79,6 @@ def make_backgrounds(work: Path) -> None:
             cv2.imwrite(str(folder / f"{name}.jpg"), _at_most(image, BACKGROUND_SIDE), [cv2.IMWRITE_JPEG_QUALITY, 92])
             counts[source.name] += 1
     _finish(target, "backgrounds", counts)
-
-
-def make_photographs(work: Path, coco: Path) -> None:
-    """Write work/clips/coco128/NAME/00.jpg and 00.png, a uint8 (H, W) label image: 0 background, 1..n the objects.
-
-    `coco` holds images/ and labels/, with as many folders in between as it likes; the labels are YOLO's polygons, one
-    a line: class x1 y1 x2 y2 ..., as shares of width and height. Pictures with no object left are skipped. Raises
-    FileNotFoundError where there are no pictures, ValueError on a line that is no polygon.
-    """
-    target = work / "clips" / "coco128"
-    if _made(target):
-        return
-    images = sorted((coco / "images").rglob("*.jpg"))
-    if not images:
-        raise FileNotFoundError(f"expected pictures (*.jpg) in {coco / 'images'}, found none")
-    count = objects = 0
-    for path in tqdm(images, desc="photographs"):
-        listed = (coco / "labels" / path.relative_to(coco / "images")).with_suffix(".txt")
-        image = cv2.imread(str(path))
-        if image is None or not listed.is_file():
-            continue
-        labels = draw_labels(_polygons(listed, *image.shape[:2]), *image.shape[:2])
-        if not labels.any():
-            continue
-        folder = target / path.stem
-        folder.mkdir(parents=True)
-        shutil.copyfile(path, folder / "00.jpg")
-        cv2.imwrite(str(folder / "00.png"), labels)
-        count, objects = count + 1, objects + int(labels.max())
-    _finish(target, "photographs", {f"coco128 ({objects} objects)": count})
-
-
-def draw_labels(polygons: list[np.ndarray], height: int, width: int) -> np.ndarray:
-    """Return the uint8 (height, width) label image of int32 (N, 2) xy polygons in px, the large below the small.
-
-    An object with less than `OBJECT_AREA` px in sight is left out, and what it covered goes back to what lies below.
-    """
-    kept = sorted(polygons, key=cv2.contourArea, reverse=True)
-    kept = [polygon for polygon in kept if cv2.contourArea(polygon) >= OBJECT_AREA][:OBJECT_COUNT]
-    while True:
-        labels = np.zeros((height, width), np.uint8)
-        for number, polygon in enumerate(kept, start=1):
-            cv2.fillPoly(labels, [polygon], number)
-        seen = np.bincount(labels.ravel(), minlength=len(kept) + 1)[1:]
-        if (seen >= OBJECT_AREA).all():
-            return labels
-        kept = [polygon for polygon, area in zip(kept, seen) if area >= OBJECT_AREA]
 
 
 def gradient_entropy(image: np.ndarray) -> float:
@@ -228,17 +179,6 @@ def _largest_of_each(paths: list[Path]) -> dict[str, Path]:
         if name not in largest or path.stat().st_size > largest[name].stat().st_size:
             largest[name] = path
     return largest
-
-
-def _polygons(listed: Path, height: int, width: int) -> list[np.ndarray]:
-    """Read a YOLO label file into int32 (N, 2) xy polygons in px."""
-    polygons = []
-    for line in listed.read_text().splitlines():
-        shares = np.array(line.split()[1:], np.float64)
-        if shares.size < 6 or shares.size % 2:
-            raise ValueError(f"expected class x1 y1 x2 y2 x3 y3 ... in {listed}, got {line[:80]!r}")
-        polygons.append(np.rint(shares.reshape(-1, 2) * (width, height)).astype(np.int32))
-    return polygons
 
 
 def _at_most(image: np.ndarray, side: int) -> np.ndarray:

@@ -12,9 +12,14 @@ import mujoco
 import numpy as np
 from tqdm import tqdm
 
-from training.nano.scenes import (
-    FRAMES,
+from training.nano.pictures.sources import ARMS
+from training.nano.scenes.arms import Arms
+from training.nano.scenes.scanned import Scans
+from training.nano.scenes.shapes import Mesh, Paint, Painter
+from training.nano.scenes.solids import Solid
+from training.nano.scenes.tabletop import (
     Item,
+    Pace,
     Place,
     add_lights,
     make_cameras,
@@ -23,10 +28,9 @@ from training.nano.scenes import (
     make_place,
     move_items,
 )
-from training.nano.shapes import Mesh, Paint, Painter
-from training.nano.solids import Solid
+from training.nano.sequence import Sequence, write_sequence
 
-WIDTH, HEIGHT, ATTEMPTS = 480, 360, 10
+WIDTH, HEIGHT, ATTEMPTS = 416, 312, 10
 LEAST_PIXELS = 80  # an object smaller than this in the first frame is no use as a prompt
 
 
@@ -126,18 +130,18 @@ class Studio:
                 table[geom.segid + 1] = self._labels[geom.objid]
         return table[picture[..., 0] + (picture[..., 1] << 8) + (picture[..., 2] << 16)]
 
-    def color(self, rng: np.random.Generator, softness: float) -> np.ndarray:
-        """Return (HEIGHT, WIDTH, 3) float32 RGB, 0 to 255: two passes with shaken lamps, for softer shadows."""
+    def color(self, rng: np.random.Generator, softness: float, passes: int) -> np.ndarray:
+        """Return (HEIGHT, WIDTH, 3) float32 RGB, 0 to 255: several passes with shaken lamps have softer shadows."""
         total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
         lights = [light for light in self._scene.lights[: self._scene.nlight] if not light.headlight]
         middle = [(light.pos.copy(), light.dir.copy()) for light in lights]
-        for shake in rng.normal(0, softness, (2, 3)):
+        for shake in rng.normal(0, softness, (passes, 3)):
             for light, (position, direction) in zip(lights, middle):
                 light.pos[:] = position + shake
                 light.dir[:] = direction - shake / np.linalg.norm(position)
                 light.dir /= np.linalg.norm(light.dir)
             total += self._draw(segment=False)
-        return total / 2
+        return total / passes
 
 
 class Lens:
@@ -193,66 +197,75 @@ def build(place: Place, items: list[Item], p: Painter, fov: float) -> mujoco.MjM
 
 
 def usable(labels: np.ndarray, count: int, arm: int) -> bool:
-    """Tell whether (FRAMES, H, W) labels show enough: two objects of `count`, little hidden, some background."""
+    """Tell whether (frames, H, W) labels show enough: two objects of `count`, little hidden, some background."""
     sizes = np.stack([np.bincount(image.ravel(), minlength=256) for image in labels]) / labels[0].size
     seen = (sizes[0, 1 : count + 1] * labels[0].size >= LEAST_PIXELS).sum()
     arm_most = sizes[:, arm].max() if arm else 0.0
     return bool(seen >= 2 and arm_most < 0.4 and sizes[:, 0].min() > 0.12 and sizes[:, 1:].max() < 0.6)
 
 
-def render_scene(studio: Studio, photos: list[Path], seed: int, index: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return a clip: FRAMES pictures (H, W, 3) uint8 RGB, and labels (FRAMES, H, W) uint8.
+def render_scene(
+    studio: Studio,
+    photos: list[Path],
+    scans: Scans | None,
+    arms: Arms | None,
+    seed: list[int],
+    time: Pace | None = None,
+) -> tuple[Sequence, int]:
+    """Return a scene, and the id of the object that a gripper holds or points at, 0 without a gripper.
+
+    Equal seeds give equal scenes.
 
     Raises:
         RuntimeError: no attempt gave a usable scene.
     """
+    time = time or Pace()
     for attempt in range(ATTEMPTS):
-        rng = np.random.default_rng([seed, index, attempt])
+        rng = np.random.default_rng([*seed, attempt])
         p = Painter(rng, photos)
         place = make_place(p)
-        items = make_items(p, place)
+        items = make_items(p, place, scans)
         if len(items) < 2:
             continue
-        move_items(p, items, place)
+        move_items(p, items, place, time)
         count, fov = len(items), rng.uniform(32, 62)
-        cameras = make_cameras(p, items, place, fov)
-        arm = 0
-        if rng.random() < 0.45:
-            items.append(make_gripper(p, items))
-            arm = len(items)
+        cameras = make_cameras(p, items, place, fov, time)
+        arm = held = 0
+        if rng.random() < 0.5:
+            gripper, number = make_gripper(p, items, time, arms)
+            items.append(gripper)
+            arm, held = len(items), number + 1
         model = build(place, items, p, fov)
         studio.load(model, np.maximum(model.geom_bodyid - 1, 0).astype(np.uint8))
-        labels, colors, softness = [], [], rng.uniform(0, 0.04)
-        for k in range(FRAMES):
+        labels, colors = [], []
+        softness, passes = rng.uniform(0, 0.04), 1 + int(rng.random() < 0.3)
+        for k in range(time.frames):
             studio.pose(items, cameras[k], k)
             labels.append(studio.labels())
         if usable(np.stack(labels), count, arm):
             lens = Lens(rng)
-            for k in range(FRAMES):
+            for k in range(time.frames):
                 studio.pose(items, cameras[k], k)
-                colors.append(lens.shoot(studio.color(rng, softness)))
+                colors.append(lens.shoot(studio.color(rng, softness, passes)))
         studio.unload()
         if colors:
-            return colors, np.stack(labels)
-    raise RuntimeError(f"scene {index} of seed {seed}: none of {ATTEMPTS} attempts shows two objects")
+            return Sequence(colors, labels), held
+    raise RuntimeError(f"scene {seed}: none of {ATTEMPTS} attempts shows two objects")
 
 
-def render_scenes(work: Path, count: int, seed: int) -> None:
-    """Write clips to work/clips/rendered/NNNN/: {00,01,02}.jpg and .png labels, 0 the background; skips those there.
+def render_scenes(work: Path, objects: Path, count: int, seed: int) -> None:
+    """Write work/sequences/rendered/NNNNN.npz for every number below `count`; those that are there are kept.
 
-    A clip depends on seed, its number, and the photographs under work/cutouts and work/backgrounds.
+    A scene depends on seed, its number, the scanned objects, and the photographs under work/cutouts and
+    work/backgrounds.
     """
-    folders = {index: work / "clips" / "rendered" / f"{index:04d}" for index in range(count)}
-    # The last file written tells that the clip is whole.
-    missing = [index for index in folders if not (folders[index] / f"{FRAMES - 1:02d}.png").exists()]
+    files = {index: work / "sequences/rendered" / f"{index:05d}.npz" for index in range(count)}
+    missing = [index for index, file in files.items() if not file.exists()]
     if not missing:
         return
     photos = sorted(work.glob("cutouts/**/*.png")) + sorted(work.glob("backgrounds/**/*.jpg"))
-    print(f"{len(photos)} photographs for textures", flush=True)
+    scans, arms = Scans(objects), Arms(work / "downloads" / ARMS)
+    print(f"{len(photos)} photographs for textures, {len(scans.names)} scanned objects", flush=True)
     studio = Studio()
     for index in tqdm(missing, "rendered", unit="scene"):
-        colors, labels = render_scene(studio, photos, seed, index)
-        folders[index].mkdir(parents=True, exist_ok=True)
-        for k in range(FRAMES):
-            cv2.imwrite(str(folders[index] / f"{k:02d}.jpg"), colors[k][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-            cv2.imwrite(str(folders[index] / f"{k:02d}.png"), labels[k])
+        write_sequence(files[index], render_scene(studio, photos, scans, arms, [seed, index])[0])

@@ -14,11 +14,11 @@ import numpy as np
 import onnxruntime
 from tqdm import tqdm
 
-from training.nano.sources import TEACHER
+from training.nano.pictures.sources import TEACHER
+from training.nano.sequence import VOID, Sequence, is_held_out, write_sequence
 
-FRAMES = 24  # taken of each clip, evenly spaced
-WIDTH = 640
-VOID = 255
+RUNS, FRAMES, GAP = 4, 5, 3  # of each clip so many runs of so many frames, every third one
+WIDTH = 448
 _SIDE = 1024  # ISNet's input
 _UNSURE = (0.15, 0.85)  # probabilities between these, away from a contour, are void
 _CONTOUR = 4  # pixels around a contour where doubt is natural
@@ -28,26 +28,33 @@ _SAME = 0.4  # IoU of a moved object with one of the next frame, to be the same
 
 
 def label_clips(work: Path, clips: Path) -> None:
-    """Write `work`/clips/teacher/CLIP/NN.jpg and NN.png (uint8 object ids, 255 void) for every video in `clips`."""
-    videos = sorted(clips.glob("*.mp4"))
+    """Write work/sequences/teacher/CLIP_N.npz for the runs of every video in `clips` that is not held out."""
+    videos = [video for video in sorted(clips.glob("*.mp4")) if not is_held_out(video.stem)]
     if not videos:
         raise FileNotFoundError(f"expected .mp4 files in {clips}; got none")
     teacher = None
     for video in tqdm(videos, "teacher", unit="clip"):
-        folder = work / "clips/teacher" / video.stem
-        if (folder / "done").exists():
+        done = work / "sequences/teacher" / f"{video.stem}.txt"
+        if done.exists():
             continue
-        folder.mkdir(parents=True, exist_ok=True)
+        done.parent.mkdir(parents=True, exist_ok=True)
         teacher = teacher or Teacher(work / "downloads" / TEACHER)
-        written = _label_clip(teacher, video, folder)
-        (folder / "done").write_text(f"{written} frames\n")
+        labelled = [_labelled(teacher, run) for run in _runs(video)]
+        usable = [sequence for sequence in labelled if len(sequence.images) > 1]
+        for number, sequence in enumerate(usable):
+            write_sequence(done.with_name(f"{video.stem}_{number}.npz"), sequence)
+        done.write_text(f"{sum(len(sequence.images) for sequence in usable)} frames\n")
 
 
 class Teacher:
     """ISNet: an image to the probability of every pixel to belong to what stands out."""
 
     def __init__(self, model: Path) -> None:
-        self._session = onnxruntime.InferenceSession(str(model), providers=onnxruntime.get_available_providers())
+        options = onnxruntime.SessionOptions()
+        # Threads that wait busily take the time of whatever else the machine does.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = onnxruntime.get_available_providers()
+        self._session = onnxruntime.InferenceSession(str(model), options, providers=providers)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """(H, W) float32 0..1 of an image (H, W, 3) uint8 RGB."""
@@ -57,16 +64,18 @@ class Teacher:
         return cv2.resize(probability, image.shape[1::-1])
 
 
-def _label_clip(teacher: Teacher, video: Path, folder: Path) -> int:
-    """The number of frames written."""
-    written, last_id = 0, 0
+def _labelled(teacher: Teacher, run: list[np.ndarray]) -> Sequence:
+    """The frames of a run that the teacher is sure of, up to one of which it is not."""
+    sequence = Sequence([], [], complete=False)
+    last_id = 0
     previous: tuple[np.ndarray, np.ndarray] | None = None
-    for image in _frames(video):
+    for image in run:
         probability = teacher(image)
         image = cv2.resize(image, (WIDTH, round(image.shape[0] * WIDTH / image.shape[1])), interpolation=cv2.INTER_AREA)
         parts, void = _objects(cv2.resize(probability, image.shape[1::-1], interpolation=cv2.INTER_AREA))
         if not parts:
-            previous = None
+            if sequence.images:
+                break
             continue
         gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         ids = _linked(parts, gray, previous, last_id)
@@ -77,22 +86,29 @@ def _label_clip(teacher: Teacher, video: Path, folder: Path) -> int:
         for name, part in zip(ids, parts):
             labels[part] = name
         previous = gray, labels
-        cv2.imwrite(str(folder / f"{written:02d}.jpg"), image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-        cv2.imwrite(str(folder / f"{written:02d}.png"), np.where(void & (labels == 0), VOID, labels).astype(np.uint8))
-        written += 1
-    return written
+        sequence.images.append(image)
+        sequence.labels.append(np.where(void & (labels == 0), VOID, labels).astype(np.uint8))
+    return sequence
 
 
-def _frames(video: Path) -> Iterator[np.ndarray]:
-    """FRAMES images (H, W, 3) uint8 RGB, evenly spaced."""
+def _runs(video: Path) -> Iterator[list[np.ndarray]]:
+    """RUNS of FRAMES images (H, W, 3) uint8 RGB each, evenly spread over the video."""
     capture = cv2.VideoCapture(str(video))
-    wanted = set(np.linspace(0, capture.get(cv2.CAP_PROP_FRAME_COUNT) - 1, FRAMES).round().astype(int).tolist())
-    for index in range(max(wanted) + 1):
+    span = GAP * (FRAMES - 1) + 1
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    runs = max(1, min(RUNS, count // span))
+    starts = np.linspace(0, max(0, count - span), runs).round().astype(int)
+    wanted = {int(start) + GAP * step for start in starts for step in range(FRAMES)}
+    run: list[np.ndarray] = []
+    for index in range(count):
         read, image = capture.read()
         if not read:
-            return
+            break
         if index in wanted:
-            yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            run.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            if len(run) == FRAMES:
+                yield run
+                run = []
 
 
 def _objects(probability: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:

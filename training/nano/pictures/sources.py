@@ -19,6 +19,7 @@ from pathlib import Path
 
 TEACHER = "isnet.onnx"  # in work/downloads
 ENCODER = "efficientnet_lite0.pth"  # in work/downloads
+ARMS = "robosuite"  # in work/downloads: robots/ and grippers/
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Source:
     """One archive of a registry.
 
     `registry` is a key of `COMMANDS`; `archive` the file name that its client gives the download; `use` one of cutouts,
-    backgrounds, teacher, encoder; `licence` that of the contents, as the package states it.
+    backgrounds, teacher, encoder, arms; `licence` that of the contents, as the package states it.
     """
 
     registry: str
@@ -104,6 +105,15 @@ SOURCES = (
         "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
         "encoder",
         "Apache-2.0 (the wheel's LICENSE; its metadata name none)",
+    ),
+    Source(
+        "pypi",
+        "robosuite",
+        "1.5.2",
+        "robosuite-1.5.2-py3-none-any.whl",
+        "b9e02df55de8949739de6ba1d196d2ba59cf33c51a76efcfbe5c2f73cdcf99ce",
+        "arms",
+        "MIT",
     ),
 )
 
@@ -210,6 +220,21 @@ def _unpack_encoder(archive: Path, source: Source, folder: Path) -> None:
         _write(target, wheel.read(names[0]))
 
 
+def _unpack_arms(archive: Path, source: Source, folder: Path) -> None:
+    """Unpack robosuite's models of robots and grippers to `ARMS`, which appears only when complete."""
+    target, inside = folder / ARMS, "robosuite/models/assets/"
+    if target.is_dir():
+        return
+    partial = folder / f"{ARMS}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    with zipfile.ZipFile(archive) as wheel:
+        wanted = tuple(f"{inside}{part}" for part in ("robots/panda/", "robots/ur5e/", "grippers/"))
+        names = [name for name in wheel.namelist() if name.startswith(wanted)]
+        wheel.extractall(partial, names)
+    (partial / inside).rename(target)
+    shutil.rmtree(partial)
+
+
 def _write(target: Path, content: bytes) -> None:
     """Write a file that appears only when complete."""
     partial = target.with_name(f"{target.name}.partial")
@@ -222,4 +247,5 @@ _UNPACK: dict[str, Callable[[Path, Source, Path], None]] = {
     "backgrounds": _unpack_debian,
     "teacher": _unpack_teacher,
     "encoder": _unpack_encoder,
+    "arms": _unpack_arms,
 }

@@ -8,10 +8,14 @@ import cv2
 import mujoco
 import numpy as np
 
-from training.nano.shapes import Mesh, Paint, Painter, box, turn
-from training.nano.solids import Solid, gripper, random_solid
+from training.nano.animation.motion import smooth_path
+from training.nano.scenes.arms import Arms
+from training.nano.scenes.scanned import Scans
+from training.nano.scenes.shapes import Mesh, Paint, Painter, box, turn
+from training.nano.scenes.solids import Solid, gripper, random_solid
 
-FRAMES = 3
+_WIDEST = 0.08  # metres that the fingers of a real gripper open
+_SCANNED = 0.65  # of the objects, where there are scanned ones
 
 
 @dataclass
@@ -21,7 +25,7 @@ class Item:
     Attributes:
         solid: its meshes, in its own frame.
         rest: (3, 3), how it lies before it is turned about the vertical.
-        poses: one (rotation (3, 3), position (3,)) a frame.
+        poses: one (rotation (3, 3), position (3,)) a frame; a single one until it moves.
     """
 
     solid: Solid
@@ -110,10 +114,10 @@ def make_place(p: Painter) -> Place:
 
 
 def settle(item: Item, height: float, x: float, y: float, yaw: float) -> None:
-    """Put the item at rest on a surface, in all frames."""
+    """Put the item at rest on a surface."""
     rotation = turn(2, yaw) @ item.rest
     position = np.array([x, y, height - item.points(rotation)[:, 2].min()])
-    item.poses = [(rotation, position)] * FRAMES
+    item.poses = [(rotation, position)]
 
 
 def _beside(item: Item, other: Item, height: float, rng: np.random.Generator) -> None:
@@ -127,7 +131,14 @@ def _beside(item: Item, other: Item, height: float, rng: np.random.Generator) ->
         low, high = (middle, high) if overlaps(item.outline(), other.outline()) else (low, middle)
 
 
-def make_items(p: Painter, place: Place) -> list[Item]:
+def _drawn(p: Painter, scans: Scans | None) -> tuple[Solid, bool]:
+    """Return a random object, and whether it may lie on a side."""
+    if scans and p.rng.random() < _SCANNED:
+        return scans.draw(p.rng), True
+    return random_solid(p)
+
+
+def make_items(p: Painter, place: Place, scans: Scans | None = None) -> list[Item]:
     """Return 2 to 9 objects at rest: free, touching another (a twin often), or on top of one."""
     rng = p.rng
     items: list[Item] = []
@@ -137,7 +148,7 @@ def make_items(p: Painter, place: Place) -> list[Item]:
     for _ in range(12 * count):
         if len(items) == count:
             break
-        solid, rolls = random_solid(p)
+        solid, rolls = _drawn(p, scans)
         solid = [(mesh.scaled((larger,) * 3), paint) for mesh, paint in solid]
         near = int(rng.integers(len(items))) if items else -1
         level = place.levels[rng.integers(len(place.levels))]
@@ -180,61 +191,114 @@ def _stack(p: Painter, items: list[Item], larger: float) -> None:
     items.append(item)
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How long a scene is: its frames, and how much happens from one to the next, 1 for a scene of 8 frames."""
+
+    frames: int = 8
+    pace: float = 1.0
+
+    def path(self, rng: np.random.Generator, step: float) -> np.ndarray:
+        """Return a smooth (frames, 3) path from 0, about `step` long a frame."""
+        return smooth_path(rng, self.frames, 3, step * self.pace)
+
+    def turns(self, rng: np.random.Generator, spin: float, tilt: float) -> list[np.ndarray]:
+        """Return a rotation (3, 3) a frame, turning smoothly by about so many radians a frame."""
+        angles = self.path(rng, 1.0) * [tilt, tilt, spin]
+        return [turn(2, c) @ turn(0, a) @ turn(1, b) for a, b, c in angles]
+
+    def when(self, rng: np.random.Generator, earliest: float, latest: float) -> int:
+        """Return a frame between two moments, which are given as eighths of the scene."""
+        return int(rng.uniform(earliest, latest) * self.frames / 8)
+
+
 def _shifted(item: Item, shifts: np.ndarray, rotations: list[np.ndarray]) -> None:
-    """Move the item by a (FRAMES, 3) path and turn it about its own origin."""
+    """Move the item by a (frames, 3) path and turn it about its own origin."""
     item.poses = [(turned @ r, t + s) for (r, t), s, turned in zip(item.poses, shifts, rotations)]
 
 
-def move_items(p: Painter, items: list[Item], place: Place) -> None:
-    """Let some objects slide, turn or fly over the frames; one that would slide into another stays."""
-    rng, step = p.rng, np.arange(FRAMES)[:, None]
+def move_items(p: Painter, items: list[Item], place: Place, time: Pace) -> None:
+    """Let some objects slide, fly or fall over the frames; one that would slide into another stays."""
+    rng = p.rng
+    for item in items:
+        item.poses = item.poses * time.frames
     for item in items:
         kind, before = rng.random(), item.poses
-        if kind < 0.5 or (place.kind == "shelf" and kind < 0.8):
+        if kind < 0.45 or (place.kind == "shelf" and kind < 0.75):
             continue
-        spin = rng.normal(0, 0.35)
-        velocity = rng.normal(0, 0.04, 3) * [1, 1, 0]
-        if kind < 0.8:
-            _shifted(item, step * velocity, [turn(2, spin * k) for k in range(FRAMES)])
+        if kind < 0.68:  # pushed
+            path = time.path(rng, rng.choice([0.006, 0.02, 0.05])) * [1, 1, 0]
+            _shifted(item, path, time.turns(rng, rng.choice([0.05, 0.25]), 0.0))
             others = [other for other in items if other is not item]
-            if any(overlaps(item.outline(k), other.outline(k)) for other in others for k in (1, 2)):
+            if any(overlaps(item.outline(k), other.outline(k)) for other in others for k in range(1, time.frames)):
                 item.poses = before
-            continue
-        # Carried by something out of sight, perhaps before the others.
-        lift = np.minimum(step, 1) * [0, 0, rng.uniform(0.02, 0.15)]
-        path = lift + step * (velocity * 2.5 + [0, 0, rng.uniform(0, 0.05)])
-        tilt = rng.normal(0, 0.3, 2)
-        turns = [turn(2, spin * k) @ turn(0, tilt[0] * k) @ turn(1, tilt[1] * k) for k in range(FRAMES)]
-        _shifted(item, path, turns)
+        elif kind < 0.88:  # carried by something out of sight, perhaps before the others
+            high, lifted = rng.uniform(0.01, 0.1), max(1, time.when(rng, 1, 4))
+            lift = np.minimum(np.arange(time.frames) / lifted, 1)[:, None] * [0, 0, high]
+            path = time.path(rng, rng.choice([0.01, 0.03, 0.07]))
+            path[:, 2] = np.maximum(path[:, 2], 0)
+            _shifted(item, lift + path, time.turns(rng, 0.15, 0.12))
+        else:
+            _drop(rng, item, time)
 
 
-def make_gripper(p: Painter, items: list[Item]) -> Item:
-    """Return a gripper that hovers over, reaches before, or holds and carries one of the objects."""
+def _drop(rng: np.random.Generator, item: Item, time: Pace) -> None:
+    """Let an object fall to where it rests, tumbling; some are out of sight at first."""
+    lands = time.when(rng, 2, 8)
+    left = (np.maximum(lands - np.arange(time.frames), 0) * time.pace)[:, None]
+    drop = left**2 * [0, 0, rng.uniform(0.006, 0.03)] + left * np.append(rng.normal(0, 0.01, 2), 0)
+    axis, spin = int(rng.integers(3)), rng.normal(0, 0.3)
+    _shifted(item, drop, [turn(axis, spin * float(k)) for k in left[:, 0]])
+
+
+def make_gripper(p: Painter, items: list[Item], time: Pace, arms: Arms | None = None) -> tuple[Item, int]:
+    """Return a gripper that hovers over, reaches before, or grasps and carries an object, and that object's number."""
     rng = p.rng
-    held = items[rng.integers(len(items))]
+    number = int(rng.integers(len(items)))
+    held = items[number]
     (_, (wide, deep), angle), points = cv2.minAreaRect(held.outline()), held.points(held.poses[0][0])
     yaw = np.radians(angle if wide < deep else angle + 90)
-    narrow, holds = min(wide, deep), min(wide, deep) < 0.1 and rng.random() < 0.5
+    narrow, holds = min(wide, deep), min(wide, deep) < 0.12 and rng.random() < 0.65
     top = held.poses[0][1] + [0, 0, points[:, 2].max()]
-    arm = Item(gripper(p, narrow if holds else rng.uniform(0, 0.09), rng.uniform(0.7, 1.3)), np.eye(3))
-    path = np.arange(FRAMES)[:, None] * rng.normal(0, 0.035, 3)
-    path[:, 2] = np.abs(path[:, 2])
+    gap = narrow if holds else rng.uniform(0, 0.09)
+    is_real = arms is not None and (gap < _WIDEST or not holds) and rng.random() < 0.6
+    solid = arms.draw(p, gap) if arms and is_real else gripper(p, gap, rng.uniform(0.7, 1.3))
+    arm = Item(solid, np.eye(3))
+    path = time.path(rng, rng.choice([0.012, 0.03, 0.06]))
     if holds:
         middle = np.array([*cv2.minAreaRect(held.outline())[0], top[2]])
         tips = middle - [0, 0, min(0.04, rng.uniform(0.3, 0.7) * np.ptp(points[:, 2]))]
-        lean, rise = np.eye(3), [0, 0, rng.choice([0.0, rng.uniform(0.02, 0.2)])]
-        start = held.poses[0]
-        held.poses = [(start[0], start[1] + rise + shift) for shift in path]
-        arm.poses = [(turn(2, yaw), tips + rise + shift) for shift in path]
-        return arm
+        _grasp(rng, held, arm, path, tips, yaw, time)
+        return arm, number
     lean = turn(0, rng.uniform(-0.3, 0.9)) @ turn(1, rng.normal(0, 0.4)) @ turn(2, rng.uniform(0, np.pi))
     tips = top + np.array([*rng.normal(0, 0.07, 2), rng.uniform(0.005, 0.12)])
-    turns = rng.normal(0, 0.12)
-    arm.poses = [(turn(2, turns * k) @ lean, tips + 1.5 * shift) for k, shift in enumerate(path)]
-    return arm
+    path[:, 2] = np.abs(path[:, 2])
+    turns = time.turns(rng, 0.08, 0.05)
+    arm.poses = [(turned @ lean, tips + 1.5 * shift) for turned, shift in zip(turns, path)]
+    return arm, number
 
 
-def make_cameras(p: Painter, items: list[Item], place: Place, fov: float) -> list[tuple[np.ndarray, np.ndarray]]:
+def _grasp(
+    rng: np.random.Generator, held: Item, arm: Item, path: np.ndarray, tips: np.ndarray, yaw: float, time: Pace
+) -> None:
+    """Let the arm come, take the object along a (frames, 3) path, turn it, and perhaps let it go again."""
+    grasps, steps = time.when(rng, -4, 5), np.arange(time.frames)
+    leaves = max(grasps, 0) + max(1, time.when(rng, 2, 10))
+    along = np.clip(steps, max(grasps, 0), min(leaves, time.frames - 1))
+    path = path[along] - path[max(grasps, 0)]
+    path[:, 2] = np.abs(path[:, 2]) * rng.choice([0.3, 1.0])
+    away = (np.maximum(np.maximum(grasps - steps, steps - leaves), 0) * time.pace)[:, None]
+    retreat = away * np.array([*rng.normal(0, 0.015, 2), rng.uniform(0.015, 0.05)])
+    turning, (rotation, position) = rng.normal(0, rng.choice([0.02, 0.15])) * time.pace, held.poses[0]
+    turns = [turn(2, turning * float(k - along[0])) for k in along]
+    # The object turns about the axis between the fingers.
+    held.poses = [(t @ rotation, tips + t @ (position - tips) + shift) for t, shift in zip(turns, path)]
+    arm.poses = [(t @ turn(2, yaw), tips + shift + far) for t, shift, far in zip(turns, path, retreat)]
+
+
+def make_cameras(
+    p: Painter, items: list[Item], place: Place, fov: float, time: Pace
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return one (position (3,), rotation (3, 3) camera to world, looking along -z) a frame."""
     rng, u = p.rng, p.rng.uniform
     centers = np.array([item.poses[0][1] for item in items])
@@ -247,17 +311,17 @@ def make_cameras(p: Painter, items: list[Item], place: Place, fov: float) -> lis
     if place.kind == "shelf":
         azimuth, height = np.clip(0.4 * azimuth, -0.6, 0.6), np.radians(u(-6, 28))
         distance = max(distance, 0.4)
-    pace = rng.choice([0.25, 1.0, 2.5], p=[0.35, 0.4, 0.25])
-    drift, roll = pace * rng.normal(0, [0.07, 0.05, 0.05, 0.03]), rng.normal(0, 0.05)
-    slide, cameras = pace * rng.normal(0, 0.015, 3), []
-    for k in range(FRAMES):
-        a, h = azimuth + k * drift[0], np.clip(height + k * drift[1], -0.1, 1.52)
+    pace = rng.choice([0.0, 0.25, 1.0, 2.0], p=[0.2, 0.3, 0.3, 0.2])
+    drift = pace * smooth_path(rng, time.frames, 4, time.pace) * [0.05, 0.035, 0.035, 0.025]
+    slide, roll, cameras = pace * time.path(rng, 0.01), rng.normal(0, 0.05), []
+    for k in range(time.frames):
+        a, h = azimuth + drift[k, 0], np.clip(height + drift[k, 1], -0.1, 1.52)
         back = np.array([np.sin(a) * np.cos(h), -np.cos(a) * np.cos(h), np.sin(h)])
         # The camera's own axes: x to the right, y up, z backwards.
         right = np.cross([0, 0, 1], back)
         right /= np.linalg.norm(right)
-        axes = np.stack([right, np.cross(back, right), back], -1) @ turn(2, roll + k * drift[3])
-        position = target + k * slide + distance * np.exp(k * drift[2]) * back
+        axes = np.stack([right, np.cross(back, right), back], -1) @ turn(2, roll + drift[k, 3])
+        position = target + slide[k] + distance * np.exp(drift[k, 2]) * back
         cameras.append((np.maximum(position, [-9, -9, 0.03 - (place.kind == "shelf")]), axes))
     return cameras
 

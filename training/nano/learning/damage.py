@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from training.nano.warping import random_affine, smooth_noise, warp_maps
+from training.nano.pictures.warping import random_affine, smooth_noise, warp_maps
 
 
 def damaged(mask: np.ndarray, others: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -29,6 +29,24 @@ def lightly_damaged(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if not mask.any():
         return mask.astype(np.float32)
     return _soft(_moved(mask, rng, 0.1), rng)
+
+
+def misplaced(mask: np.ndarray, others: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W) float32 0..1: a mask that a tracker lost: on something else, on what is near, or only a remnant of it.
+
+    mask    (H, W) bool, not empty
+    others  (H, W) bool: one other object, or nothing
+    """
+    kind = rng.random()
+    if others.any() and kind < 0.5:
+        return _soft(_moved(others, rng, 0.15), rng)
+    if kind < 0.75:  # a remnant, and perhaps the place that the rest of it moved away from
+        remnant = _blob(mask, mask, rng, rng.uniform(0.1, 0.3))
+        return _soft(remnant & mask if rng.random() < 0.5 else remnant, rng)
+    shift = rng.normal(0, 1, 2)
+    shift *= rng.uniform(0.6, 1.6) * _size(mask) / max(float(np.linalg.norm(shift)), 1e-6)
+    moved = cv2.warpAffine(mask.astype(np.uint8), np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), mask.shape[::-1])
+    return _soft(moved > 0, rng)
 
 
 def _size(mask: np.ndarray) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.nano.shapes import Mesh, Paint, Painter, ball, box, lathe, prism, rod, tube, turn
+from training.nano.scenes.shapes import Mesh, Paint, Painter, ball, box, lathe, prism, rod, tube, turn
 
 Solid = list[tuple[Mesh, Paint]]
 

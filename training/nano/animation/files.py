@@ -1,0 +1,82 @@
+"""Animated photographs as files, made by several processes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from training.nano.animation.animate import Animator
+from training.nano.animation.stage import Props
+from training.nano.pictures.stills import read_stills
+from training.nano.sequence import write_sequence
+
+_animator: Animator | None = None  # of a process that makes sequences
+
+
+def make_animated(work: Path, stills: Path, count: int, seed: int, workers: int) -> None:
+    """Write work/sequences/animated/NNNNN.npz for every number below `count`; those that are there are kept."""
+    folder = work / "sequences/animated"
+    missing = [number for number in range(count) if not _file(folder, number).exists()]
+    if not missing:
+        return
+    # Forked processes would hang where OpenCV's threads had been running.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare, (work, stills))
+    with pool:
+        jobs = [(folder, seed, numbers) for numbers in np.array_split(missing, max(1, len(missing) // 10))]
+        for _ in tqdm(pool.map(_make, jobs), "animated", total=len(jobs), unit="ten"):
+            pass
+
+
+def animator(work: Path, stills: Path, held_out: bool) -> Animator:
+    """What animates the photographs for training, or those that are held out for validation."""
+    chosen = [still for still in read_stills(stills) if still.is_held_out == held_out]
+    collections = [
+        [_rgba(path) for path in sorted(source.glob("*.png"))]
+        for source in sorted((work / "cutouts").glob("*"))
+        if source.is_dir() and not held_out
+    ]
+    backgrounds = [] if held_out else [_rgb(path) for path in sorted((work / "backgrounds").glob("*/*.jpg"))]
+    return Animator(chosen, Props(chosen, collections), backgrounds)
+
+
+def _prepare(work: Path, stills: Path) -> None:
+    global _animator
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)
+    _animator = animator(work, stills, held_out=False)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it was killed, which would leave it waiting for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _make(job: tuple[Path, int, np.ndarray]) -> None:
+    folder, seed, numbers = job
+    assert _animator is not None
+    for number in numbers.tolist():
+        write_sequence(_file(folder, number), _animator(np.random.default_rng([seed, number])))
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / f"{number:05d}.npz"
+
+
+def _rgba(path: Path) -> np.ndarray:
+    return cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+
+
+def _rgb(path: Path) -> np.ndarray:
+    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    scale = 448 / max(image.shape[:2])  # as large as the photographs
+    return image if scale >= 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

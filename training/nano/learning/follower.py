@@ -1,0 +1,347 @@
+"""One object followed through a training sequence the way the stream follows it, its own errors included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from sampt_ros.config.core import NanoConfig
+from sampt_ros.config.presets import load_preset
+from sampt_ros.data_types import Frame
+from sampt_ros.geometry.crops import Window, box_of
+from sampt_ros.point_trackers.dis_flow import DisFlow
+from sampt_ros.segmenters.nano.interface import MASK
+from training.nano.learning import prompts
+from training.nano.learning.damage import damaged, lightly_damaged, misplaced
+from training.nano.pictures.camera import Camera
+from training.nano.sequence import VOID, Sequence
+
+CAPACITY = NanoConfig().memories  # frames that are remembered of an object
+_ACCEPTED = load_preset("default").prompting.iou_threshold  # predicted IoU; below it the stream refuses a mask
+_LEAST = 16  # pixels of a mask that is a mask
+_PROMISING = 0.3  # IoU of a mask; with a lower one a person would click again
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What happens to a follower, and how often.
+
+    starts    shares of followers that begin with a click, with a box, with a mask
+    guided    share whose carried masks are the true ones, damaged, rather than the network's own
+    accident  of all frames: the carried mask ends up on something else, or only a remnant is left
+    damage    of all frames: the network's own mask is damaged besides
+    rescued   of the frames whose mask is much too wrong: it goes on with the true one, damaged. A network that is shown
+              too many masks on other things no longer believes where its mask is, and loses the object to its twin
+    sought    of all frames: the object is looked for by a click that may be wrong, as after it was lost
+    part      of the boxes: only a part of the object is meant
+    """
+
+    starts: tuple[float, float, float] = (0.45, 0.08, 0.47)
+    guided: float = 0.35
+    accident: float = 0.01
+    damage: float = 0.1
+    sought: float = 0.04
+    rescued: float = 0.7
+    part: float = 0.4
+
+
+class Look(NamedTuple):
+    """What the network gets in one step, and what would be right; S = window size.
+
+    window   (S, S, 3) uint8 RGB
+    prompts  (6, S / 4, S / 4) float32, see segmenters/nano/network.py
+    truth    (S / 2, S / 2) float32, the object's share of the pixel; known, likewise, 0 where nobody knows
+    beyond   pixels of `truth` that the window does not show
+    first    whether the object is clicked, with no mask and no memory
+    """
+
+    window: np.ndarray
+    prompts: np.ndarray
+    truth: np.ndarray
+    known: np.ndarray
+    beyond: float
+    first: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """A window that is remembered: its features (C, S / 16, S / 16) at stride 16, and the mask in it (S, S) float32."""
+
+    features: Tensor
+    mask: np.ndarray
+
+
+class Follower:
+    """Asked for a `look`, told by `take` what the network made of it, until it is `done`."""
+
+    def __init__(
+        self, sequence: Sequence, names: tuple[int, ...], rng: np.random.Generator, habits: Habits, guided: float
+    ) -> None:
+        """Follow the object of these ids from the first frame, in which it must be.
+
+        guided: see Habits; higher at the beginning of training
+        """
+        self._images, self._complete, self._names, self._rng = sequence.images, sequence.complete, names, rng
+        self._labels = sequence.labels
+        self._twins = {other for pair in sequence.twins if set(names) & set(pair) for other in pair} - set(names)
+        self._habits, self._guided = habits, rng.random() < guided
+        self._camera, self._flow = Camera(rng), DisFlow()
+        self._has_rivals = rng.random() < 0.35
+        self._frame, self.done = 0, False
+        self._target = np.isin(sequence.labels[0], names)
+        self._carried: np.ndarray | None = None
+        self._logits: np.ndarray | None = None  # of the first look at a click, for the second
+        self._click = np.zeros((0, 2))
+        self.memories: list[Remembered] = []
+        self._missed = 0
+        self._is_sought = self._is_part = False
+        start = rng.choice(3, p=habits.starts)
+        self._start = ("click", "box", "mask")[start] if len(names) == 1 else "mask"
+        self._window: Window | None = None
+
+    # What the network gets
+
+    def look(self, size: int) -> Look:
+        """What the network sees next, in a window of `size` pixels."""
+        rng, cells = self._rng, size // 4
+        self._is_sought = False
+        if self._frame == 0 and self._logits is not None:
+            window, given = self._second(size)
+        elif self._frame == 0 and self._start != "mask":
+            window, given = self._started(size)
+        elif self._frame > 0 and self._wants_search():
+            window, given = self._sought(size)
+        else:
+            window, given = self._followed(size)
+        if self._has_rivals and not self._is_part:
+            prompts.add_rivals(given, self._labels[self._frame], self._names, window, rng)
+        self._window = window
+        target, half = self._target.astype(np.float32), size // 2
+        truth = window.cut(target, half)
+        cell = (window.side / half) ** 2
+        beyond = max(0.0, float(np.count_nonzero(self._target)) / cell - float(truth.sum()))
+        image = self._camera.shoot(window.cut(self._images[self._frame]), rng)
+        known = 1 - window.cut((self._labels[self._frame] == VOID).astype(np.float32), half)
+        assert given.shape[-1] == cells
+        return Look(image, given, truth, known, beyond if beyond > 1 else 0.0, self._is_first())
+
+    def _is_first(self) -> bool:
+        return self._frame == 0 and self._start != "mask" and self._logits is None and not self.memories
+
+    def _started(self, size: int) -> tuple[Window, np.ndarray]:
+        """The object at a click, or in a box."""
+        rng, labels, cells = self._rng, self._labels[0], size // 4
+        mask = prompts.largest_part(self._target)
+        box = box_of(mask)
+        longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
+        count = 1 if rng.random() < 0.8 else int(rng.integers(2, 4))
+        self._click = np.array([prompts.click_on(mask, rng) for _ in range(count)])
+        negative = prompts.off(labels, self._names, rng, 1) if rng.random() < 0.12 else np.zeros((0, 2))
+        if self._start == "click":
+            window = prompts.search_window(self._click[0], longest, mask.shape, size, rng)
+            return window, prompts.clicked(window, self._click, negative, None, cells)
+        if rng.random() < self._habits.part:
+            box, self._target = prompts.part_in_a_box(mask, rng)
+            self._is_part = True
+        longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
+        box = box + rng.normal(0, 0.03 * longest, 4)
+        window = Window.around(box, rng.uniform(1.3, 2.0), mask.shape, size)
+        on = self._click if rng.random() < 0.3 and not self._is_part else np.zeros((0, 2))
+        self._click = on
+        return window, prompts.clicked(window, on, negative, box, cells)
+
+    def _second(self, size: int) -> tuple[Window, np.ndarray]:
+        """The window around what was found at the click, with what was found."""
+        assert self._logits is not None
+        found = self._logits > 0
+        window = self._around(found, size)
+        given = prompts.followed(window, found.astype(np.float32), self._click, np.zeros((0, 2)), size // 4)
+        given[MASK] = np.tanh(window.cut(self._logits, size // 4) / 2)
+        return window, given
+
+    def _followed(self, size: int) -> tuple[Window, np.ndarray]:
+        """The object whose mask was carried here, with tracked points."""
+        rng, labels = self._rng, self._labels[self._frame]
+        carried = self._carry()
+        on = carried > 0.5
+        source = on if rng.random() < 0.6 or not self._target.any() else self._target
+        points = np.zeros((0, 2))
+        if rng.random() < 0.85:
+            points = prompts.spread(source, rng, int(rng.integers(1, 9))) + rng.normal(0, 1.5, 2)
+            if rng.random() < 0.12:
+                points[0] += rng.normal(0, 0.25 * np.sqrt(np.count_nonzero(on)), 2)  # lost its object
+        negative = prompts.off(labels, self._names, rng, 2) if rng.random() < 0.15 else np.zeros((0, 2))
+        self._carried = carried
+        window = self._around(on, size)
+        return window, prompts.followed(window, carried, points, negative, size // 4)
+
+    def _sought(self, size: int) -> tuple[Window, np.ndarray]:
+        """A place that resembles the object, clicked: it may be another."""
+        rng, labels = self._rng, self._labels[self._frame]
+        self._is_sought = True
+        others = [other for other in prompts.areas(labels) if other not in {*self._names, *self._twins}]
+        if np.count_nonzero(self._target) >= prompts.LEAST_AREA and (rng.random() < 0.65 or not others):
+            place = self._target
+        elif others and rng.random() < 0.7:
+            place = labels == others[int(rng.integers(len(others)))]
+        else:
+            place = ~np.isin(labels, [*self._names, VOID, *self._twins])
+            place = place if place.any() else np.ones_like(place)
+        part = prompts.largest_part(place)
+        box = box_of(part)
+        longest = min(float(max(box[2] - box[0], box[3] - box[1]) + 1), 0.5 * max(labels.shape))
+        self._click = prompts.click_on(part, rng)[None]
+        window = prompts.search_window(self._click[0], longest, labels.shape, size, rng)
+        return window, prompts.clicked(window, self._click, np.zeros((0, 2)), None, size // 4)
+
+    def _wants_search(self) -> bool:
+        if self._is_part or not self.memories:
+            return False
+        return self._rng.random() < (0.5 if self._missed else self._habits.sought)
+
+    def _around(self, mask: np.ndarray, size: int) -> Window:
+        """A window around a mask (H, W) bool, not always quite as the segmenter's."""
+        rng, box = self._rng, box_of(mask)
+        longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
+        centre = (box[:2] + box[2:]) / 2 + rng.normal(0, 0.03, 2) * longest
+        return Window.centred(centre, longest * rng.uniform(1.35, 2.0), mask.shape, size)
+
+    # How the mask gets to the next frame
+
+    def _carry(self) -> np.ndarray:
+        """(H, W) float32: the last mask moved to this frame, or something worse; never empty."""
+        rng, labels = self._rng, self._labels[self._frame]
+        names = [name for name in prompts.areas(labels) if name not in self._names]
+        last = self._carried
+        truth = self._target if np.count_nonzero(self._target) >= _LEAST else None
+        if self._frame == 0 or (self._guided and truth is not None):
+            others = np.isin(labels, names)
+            assert truth is not None
+            last = damaged(truth, others, rng)
+        elif last is not None:
+            before, now = (Frame(index, self._images[index]) for index in (self._frame - 1, self._frame))
+            last = self._flow.propagate_mask(last, before, now)
+            if truth is not None and rng.random() < self._habits.damage:
+                last = damaged(last > 0.5, np.isin(labels, names), rng) if (last > 0.5).any() else last
+        if last is not None and np.count_nonzero(last > 0.5) >= _LEAST and rng.random() < self._habits.accident:
+            other = [name for name in names if name not in self._twins]
+            chosen = labels == other[int(rng.integers(len(other)))] if other else np.zeros_like(self._target)
+            last = misplaced(last > 0.5, chosen, rng)
+        if last is None or np.count_nonzero(last > 0.5) < _LEAST:
+            fallback = truth if truth is not None else np.isin(labels, names[:1])
+            if not fallback.any():
+                fallback = np.zeros_like(self._target)
+                height, width = fallback.shape
+                fallback[height // 3 : height // 2, width // 3 : width // 2] = True
+            last = damaged(fallback, np.zeros_like(fallback), rng)
+            last = last if (last > 0.5).any() else fallback.astype(np.float32)
+        return last
+
+    # What the network made of it
+
+    def take(self, logits: np.ndarray, score: float, features: Tensor) -> None:
+        """Go on after a look.
+
+        logits    (S / 2, S / 2) float32 of the mask that was found
+        score     its predicted IoU
+        features  (C, S / 16, S / 16) of the window at stride 16
+        """
+        window, size = self._window, self._target.shape
+        assert window is not None
+        mask = window.paste(logits, size, -10.0)
+        found = mask > 0
+        is_mask = bool(np.count_nonzero(found) >= _LEAST)
+        is_first = self._frame == 0 and self._start != "mask" and self._logits is None and not self._is_part
+        if is_first and is_mask and (_iou(found, self._target) >= _PROMISING or self._rng.random() < 0.3):
+            self._logits = mask
+            return
+        self._logits = None
+        if self._frame == 0 and (self._guided or _iou(found, self._target) < _PROMISING or self._start == "mask"):
+            found, is_mask, score = self._seed(), True, 1.0
+        if self._is_sought and np.count_nonzero(found & self._target) < 0.3 * np.count_nonzero(found | self._target):
+            is_mask = False  # the stream's own check refuses it
+        if is_mask and score >= _ACCEPTED:
+            self._missed = 0
+            is_wrong = self._target.any() and _iou(found, self._target) < _PROMISING
+            if is_wrong and self._rng.random() < self._habits.rescued:
+                self._carried = lightly_damaged(self._target, self._rng)
+            else:
+                self._carried = found.astype(np.float32)
+                self._remember(window, found, features)
+        else:
+            self._missed += 1
+        self._advance()
+
+    def _seed(self) -> np.ndarray:
+        """(H, W) bool: the mask that an object starts with, as a person or a program gives it."""
+        if self._rng.random() < 0.5:
+            return self._target
+        rough = lightly_damaged(self._target, self._rng) > 0.5
+        return rough if rough.any() else self._target
+
+    def _remember(self, window: Window, mask: np.ndarray, features: Tensor) -> None:
+        """Remember the first mask for good, and the latest of the others."""
+        if self.memories and self._rng.random() < 0.3:
+            return
+        inside = mask
+        if self._guided and self._frame:
+            inside = lightly_damaged(self._target, self._rng) > 0.5 if self._target.any() else mask
+        self.memories.append(Remembered(features, window.cut(inside)))
+        if len(self.memories) > CAPACITY:
+            del self.memories[1]
+
+    def _advance(self) -> None:
+        """On to the next frame, if there is one of which the truth is known."""
+        self._frame += 1
+        if self._frame >= len(self._images) or self._is_part:
+            self.done = True
+            return
+        self._target = np.isin(self._labels[self._frame], self._names)
+        if not self._complete and not self._target.any():
+            self.done = True
+
+
+def _iou(mask: np.ndarray, truth: np.ndarray) -> float:
+    union = np.count_nonzero(mask | truth)
+    return np.count_nonzero(mask & truth) / union if union else 0.0
+
+
+def chosen_object(labels: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
+    """The ids of an object of a label image (H, W) uint8 to follow, rather a large one; empty if there is none.
+
+    Sometimes two that touch are one, as a rider and a bicycle.
+    """
+    found = prompts.areas(labels)
+    if not found:
+        return ()
+    weights = np.sqrt(np.minimum(np.array(list(found.values()), float), 0.08 * labels.size))
+    name = int(rng.choice(list(found), p=weights / weights.sum()))
+    if rng.random() > 0.1:
+        return (name,)
+    rim = cv2.dilate((labels == name).view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    touched = np.bincount(labels[rim], minlength=256)
+    others = [other for other in found if other != name and touched[other] > 10]
+    return (name, others[int(rng.integers(len(others)))]) if others else (name,)
+
+
+def mirrored(sequence: Sequence) -> Sequence:
+    """The sequence as a mirror shows it."""
+    images, labels = (
+        [np.ascontiguousarray(each[:, ::-1]) for each in part] for part in (sequence.images, sequence.labels)
+    )
+    return sequence._replace(images=images, labels=labels)
+
+
+def drawn_frames(count: int, rng: np.random.Generator) -> list[int]:
+    """Which of `count` frames are shown, in which order: mostly all from somewhere on, sometimes every second."""
+    step = int(rng.choice([1, 2, 3], p=[0.8, 0.15, 0.05]))
+    frames = list(range(int(rng.integers(step)), count, step))
+    if rng.random() < 0.5:
+        frames.reverse()
+    longest = int(rng.integers(3, count + 1))
+    first = int(rng.integers(max(1, len(frames) - longest + 1)))
+    return frames[first : first + longest]

@@ -1,0 +1,104 @@
+"""Photographs in which objects were outlined: stills.json beside the pictures says where each object is."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from training.nano.sequence import VOID, is_held_out
+
+LEAST_AREA = 150  # pixels in sight, of a labelled object
+COCO_LICENCES = {
+    1: "CC BY-NC-SA 2.0",
+    2: "CC BY-NC 2.0",
+    3: "CC BY-NC-ND 2.0",
+    4: "CC BY 2.0",
+    5: "CC BY-SA 2.0",
+    6: "CC BY-ND 2.0",
+    7: "no known copyright restrictions",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """A photograph of which at least one object is outlined.
+
+    path      of the picture
+    outlines  an object each: its parts, (n, 2) float32 pixel xy
+    complete  whether all of its objects are outlined
+    source, licence  where it is from
+    """
+
+    path: Path
+    outlines: tuple[tuple[np.ndarray, ...], ...]
+    complete: bool
+    source: str
+    licence: str
+
+    @cached_property
+    def is_held_out(self) -> bool:
+        """Whether it is for validation, not for training."""
+        return is_held_out(self.path.stem)
+
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB. Raises FileNotFoundError if it cannot be read."""
+        image = cv2.imread(str(self.path))
+        if image is None:
+            raise FileNotFoundError(f"expected a readable picture; got {self.path}")
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+    def labels(self, height: int, width: int) -> np.ndarray:
+        """(height, width) uint8: 0 background, 1..n the objects, the large ones below the small ones.
+
+        An object with less than LEAST_AREA pixels in sight is left out.
+        """
+        outlines = sorted(self.outlines, key=lambda parts: -sum(cv2.contourArea(part) for part in parts))
+        labels = np.zeros((height, width), np.uint8)
+        for number, parts in enumerate(outlines[: VOID - 1], start=1):
+            cv2.fillPoly(labels, [np.rint(part).astype(np.int32) for part in parts], number)
+        areas = np.bincount(labels.ravel(), minlength=256)
+        kept = [number for number in range(1, VOID) if areas[number] >= LEAST_AREA]
+        table = np.zeros(256, np.uint8)
+        table[kept] = np.arange(1, len(kept) + 1)
+        return table[labels]
+
+
+def read_stills(folder: Path) -> list[Still]:
+    """All photographs of a folder with stills.json: see training/nano/README.md for its layout.
+
+    Raises FileNotFoundError where there is none, ValueError where an outline is no polygon.
+    """
+    file = folder / "stills.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"expected the outlines of photographs in {file}; found none")
+    return [_still(folder, entry) for entry in json.loads(file.read_text())]
+
+
+def counted(stills: list[Still]) -> list[dict[str, Any]]:
+    """How many pictures and objects there are of every source and licence."""
+    pictures, objects = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for still in stills:
+        pictures[still.source, still.licence] += 1
+        objects[still.source, still.licence] += len(still.outlines)
+    return [
+        {"source": source, "licence": licence, "pictures": count, "objects": objects[source, licence]}
+        for (source, licence), count in sorted(pictures.items())
+    ]
+
+
+def _still(folder: Path, entry: dict[str, Any]) -> Still:
+    outlines = []
+    for listed in entry["objects"]:
+        parts = tuple(np.array(polygon, np.float32).reshape(-1, 2) for polygon in listed["polygons"])
+        if any(len(part) < 3 for part in parts):
+            raise ValueError(f"expected polygons of 3 points or more for {entry['file']}; got {listed['polygons']}")
+        outlines.append(parts)
+    licence = COCO_LICENCES[entry["licence_id"]] if "licence_id" in entry else entry["licence"]
+    return Still(folder / entry["file"], tuple(outlines), entry["all_objects_labelled"], entry["source"], licence)

@@ -1,0 +1,52 @@
+"""Scanned household objects as solids for render.py: NAME.npz with the mesh, NAME.jpg with its texture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from training.nano.scenes.shapes import Mesh, Paint
+from training.nano.scenes.solids import Solid
+from training.nano.sequence import is_held_out
+
+_TEXTURE = 512  # pixels a side, at most: more would only cost time
+
+
+class Scans:
+    """The objects of a folder; each is read when it is first drawn."""
+
+    def __init__(self, folder: Path, held_out: bool = False) -> None:
+        """Those for training, or those that are held out for validation; FileNotFoundError if there are none."""
+        self.names = [path.stem for path in sorted(folder.glob("*.npz")) if is_held_out(path.stem) == held_out]
+        if not self.names:
+            raise FileNotFoundError(f"expected scanned objects (*.npz) in {folder}; got none")
+        self._folder = folder
+        self._known: dict[str, tuple[Mesh, np.ndarray]] = {}
+
+    def draw(self, rng: np.random.Generator) -> Solid:
+        """A random object, standing as it was scanned, its middle above the origin, its lowest point at z = 0."""
+        name = self.names[int(rng.integers(len(self.names)))]
+        if name not in self._known:
+            self._known[name] = _read(self._folder, name)
+        mesh, texture = self._known[name]
+        specular, shininess = (rng.uniform(0.2, 0.7), rng.uniform(0.3, 0.9)) if rng.random() < 0.4 else (0.05, 0.1)
+        size = float(np.exp(rng.normal(0, 0.12)))
+        return [(mesh.scaled((size,) * 3), Paint(np.ones(3), texture, specular, shininess))]
+
+
+def _read(folder: Path, name: str) -> tuple[Mesh, np.ndarray]:
+    with np.load(folder / f"{name}.npz") as arrays:
+        vertices, uv = arrays["vertices"].astype(float), arrays["texcoords"].astype(float)
+        faces, uv_faces = arrays["faces"].astype(np.int64), arrays["face_texcoords"].astype(np.int64)
+    # A vertex at a seam of the texture becomes several, one for each place in the texture.
+    pairs, corners = np.unique(np.stack([faces.ravel(), uv_faces.ravel()], 1), axis=0, return_inverse=True)
+    low, high = vertices.min(0), vertices.max(0)
+    middle = np.array([*(low + high)[:2] / 2, low[2]])
+    texture = cv2.cvtColor(cv2.imread(str(folder / f"{name}.jpg")), cv2.COLOR_BGR2RGB)
+    scale = min(1.0, _TEXTURE / max(texture.shape))
+    texture = cv2.resize(texture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    # In these files v goes up, in textures down.
+    mesh = Mesh(vertices[pairs[:, 0]] - middle, uv[pairs[:, 1]] * [1, -1] + [0, 1], corners.reshape(-1, 3))
+    return mesh, texture
