@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from sampt_ros.config.core import NanoConfig
+from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import Frame
 from sampt_ros.geometry.crops import Window, box_of
