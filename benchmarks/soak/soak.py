@@ -40,7 +40,8 @@ from sampt_ros.ros.fastdds import enlarge_shared_memory
 START_TIMEOUT = 90.0  # seconds
 FLAT = 1.05, 30.0  # memory may grow by this factor and so many MiB
 SILENT = 240.0  # seconds without a mask, after which the node hangs
-SHORT, FILLING = 300.0, 100.0  # in less than so many seconds by so many MiB: each object still fills its buffers
+# In less than so many seconds by so many MiB: the last of 16 objects may begin late, and fill their buffers then.
+SHORT, FILLING = 600.0, 160.0
 
 
 def resident(pid: int) -> float:
