@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.config.presets import load_preset
+from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.geometry.crops import Window, box_of
 from sampt_ros.point_trackers.dis_flow import DisFlow
