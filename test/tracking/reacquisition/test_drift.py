@@ -167,9 +167,11 @@ def test_what_is_left_of_an_object_and_moves_slower_has_to_be_high_in_both_measu
     assert not looks.moved(MOVING / 2).doubts(half_alike, 4, 36)
 
 
-def test_an_object_like_its_surroundings_stays_doubted_until_it_goes_on_as_before():
-    looks = replace(moving(known()), first_margins=(0.1,) * 3).doubted()
+def test_an_object_like_its_surroundings_that_stood_for_three_frames_is_doubted_until_it_goes_on_as_before():
+    looks = replace(moving(known()), first_margins=(0.1,) * 3).doubted().doubted()
     unlike = Likeness(resemblance=0.5, margin=0.1)
+    assert not looks.moved(MOVING / 2).doubts(unlike, 4, 36)
+    looks = looks.doubted()
     assert looks.doubts(unlike, 4, 36)
     assert looks.moved(MOVING / 2).doubts(unlike, 4, 36)
     assert not looks.moved(MOVING).doubts(unlike, 4, 36)
