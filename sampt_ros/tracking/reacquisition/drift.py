@@ -61,7 +61,7 @@ _STILL = 0.0006  # ... and what moves less, where its object did not, may be.
 _AS_BEFORE, _FAST = 0.75, 0.02  # At this share of its usual motion, or at this motion, an object goes on as before.
 _MOTIONS, _LEAST_MOTIONS = 5, 3  # Its latest motions, and at least so many, say whether the object was moving.
 _MOTION_GAP = 4  # Frames between them, where nothing else asks for one.
-_STAYS_AFTER = 3  # After so many doubted masks in a row, one that does not go on as before stays where it stands.
+_STAYS_AFTER = 3  # After so many doubted masks in a row, one that does not go on as before is taken to stand still.
 _GIVEN_UP_AFTER = 8  # Doubted masks in a row after which the object is lost.
 _SMALLEST_PART = 0.08  # A part of a smaller share of the mask is left as it is.
 
@@ -140,12 +140,12 @@ class ObjectLooks:
     def doubts(self, likeness: Likeness, index: int, area: int) -> bool:
         """Whether a mask of so many pixels and of this likeness on frame `index` may be something else."""
         is_suspicious = index <= self.suspected_till
+        stays = self.has_stopped or (self.frames_doubted >= _STAYS_AFTER and not self._goes_on)
         if not self.is_telling:
-            stays = self.has_stopped or (self.frames_doubted >= _STAYS_AFTER and not self._goes_on)
             return stays and (is_suspicious or self.frames_doubted > 0) and likeness.resemblance < _LEAST_OF_STOPPED
         if self._goes_on:
             return bool(self.frames_doubted) and not likeness.reaches(_LEAST)
-        if self.has_stopped:
+        if stays:
             return not likeness.is_surely(_LEAST_OF_STILL)
         if self.frames_doubted or self._has_shrunk(area):
             return not likeness.is_surely(_LEAST_OF_BOTH)

@@ -177,6 +177,12 @@ def test_an_object_like_its_surroundings_that_stood_for_three_frames_is_doubted_
     assert not looks.moved(MOVING).doubts(unlike, 4, 36)
 
 
+def test_after_three_doubted_masks_one_that_does_not_go_on_has_to_be_as_like_as_one_that_stands_still():
+    looks, nearly = known().doubted().doubted(), Likeness(resemblance=0.55, margin=0.05)
+    assert not looks.doubts(nearly, 4, 36)
+    assert looks.doubted().doubts(nearly, 4, 36)
+
+
 def test_the_motion_of_a_doubted_mask_is_not_its_objects():
     looks = moving(known()).moved(STANDING)
     assert looks.doubted().motions == (MOVING,) * 3
