@@ -13,8 +13,8 @@ suspicion besides: for some frames after a loss of area or of predicted IoU, or 
 that clearly lies on what was beside the object is always doubted. Where most of the area is gone at once, where the
 mask stands still in its surroundings while its object moved, and after a mask was doubted, both measures have to be
 high. A mask that moves unlike its surroundings cannot lie on the background, and is not doubted; but where backgrounds
-move too, what is left behind does as well. So after a doubt, or a loss of most of the area, it has to move as fast as
-its object did.
+move too, what is left behind does as well. So after a doubt it has to move as fast as its object did, and what is
+slower after a loss of most of the area has to be high in one measure.
 
 Parts of a mask that falls into parts are compared with the object too, so that what is left behind does not stay in the
 mask of one that moves on. An object whose own first masks have a low margin, as a thin one or one among others of its
@@ -147,10 +147,10 @@ class ObjectLooks:
             return bool(self.frames_doubted) and not likeness.reaches(_LEAST)
         if stays:
             return not likeness.is_surely(_LEAST_OF_STILL)
+        if self.moves_apart and not self.frames_doubted:
+            return self._has_shrunk(area) and not likeness.reaches(_LEAST)
         if self.frames_doubted or self._has_shrunk(area):
             return not likeness.is_surely(_LEAST_OF_BOTH)
-        if self.moves_apart:
-            return False
         return (is_suspicious and not likeness.reaches(_LEAST)) or likeness.margin < _LEAST_MARGIN
 
     def wants_motion(self, likeness: Likeness, index: int, area: int) -> bool:
