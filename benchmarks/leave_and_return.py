@@ -44,9 +44,11 @@ WAYS = (
     "shrinks",
     "blurs",
 )
+COVERED = ("behind", "covered")
 _OUTWARD = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
 _DRIFT = 1.25  # A still background is so many times larger than the frame, so that the camera can drift over it.
 _SOLID = 0.5  # An object is to be seen where it is less transparent than this.
+_COVER = 2.4  # What covers an object is so many times as wide as half the object's diagonal.
 _CANDIDATES = 12  # Backgrounds among which the one most like the object is chosen, where colours shall be similar.
 
 
@@ -184,7 +186,7 @@ def way_of(way: str, rng: np.random.Generator, radius: float) -> list[Pose]:
     start, turn, again, end = (_somewhere(rng, radius) for _ in range(4))
     inside = _steps(start, turn, LEAVING)
     entered = _beyond(again, str(rng.choice(list(_OUTWARD))), radius)
-    if way in ("behind", "covered"):
+    if way in COVERED:
         away = _steps(turn, turn, BACK - LEAVING)
         return [*inside, *away, *_steps(turn, end, FRAMES - BACK)]
     if way == "shrinks":
@@ -261,19 +263,26 @@ def _backgrounds(pictures: Pictures, rng: np.random.Generator, cut_out: CutOut) 
         yield cv2.warpAffine(large, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
 
 
+def _moving_object(pictures: Pictures, way: str, rng: np.random.Generator) -> tuple[CutOut, float, list[Pose]]:
+    """An object, half its diagonal in pixels, and its poses; its middle is not covered in the first one."""
+    while True:
+        side = float(rng.uniform(32, 95))
+        if rng.random() < 0.35:
+            aspect = rng.uniform(0.6, 1.6) ** 0.5
+            cut_out = pictures.rectangle(rng, round(side * aspect), round(side / aspect))
+        else:
+            cut_out = pictures.object(rng, side)
+        radius = float(np.hypot(*cut_out.alpha.shape)) / 2
+        poses = way_of(way, rng, radius)
+        if way not in COVERED or abs(poses[0].x - cover_of(way, poses, radius)(0)) > _COVER / 2 * radius:
+            return cut_out, radius, poses
+
+
 def compose(pictures: Pictures, way: str, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Image (H, W, 3) uint8 RGB and true mask (H, W) bool of every frame of a sequence."""
     rng = np.random.default_rng(seed)
-    side = float(rng.uniform(32, 95))
-    if rng.random() < 0.35:
-        aspect = rng.uniform(0.6, 1.6) ** 0.5
-        cut_out = pictures.rectangle(rng, round(side * aspect), round(side / aspect))
-    else:
-        cut_out = pictures.object(rng, side)
-    radius = float(np.hypot(*cut_out.alpha.shape)) / 2
-    poses = way_of(way, rng, radius)
-    covers = way in ("behind", "covered")
-    cover = pictures.rectangle(rng, round(2.4 * radius), 2 * SIZE[0]) if covers else None
+    cut_out, radius, poses = _moving_object(pictures, way, rng)
+    cover = pictures.rectangle(rng, round(_COVER * radius), 2 * SIZE[0]) if way in COVERED else None
     cover_x = cover_of(way, poses, radius)
     for frame, (canvas, pose) in enumerate(zip(_backgrounds(pictures, rng, cut_out), poses)):
         alpha = _put(canvas, cut_out, pose)

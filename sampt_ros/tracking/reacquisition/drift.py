@@ -12,7 +12,9 @@ Objects turn and change, so this alone says little. A mask that is low in both i
 suspicion besides: for some frames after a loss of area or of predicted IoU, or contact with the image's border. One
 that clearly lies on what was beside the object is always doubted. Where most of the area is gone at once, where the
 mask stands still in its surroundings while its object moved, and after a mask was doubted, both measures have to be
-high. A mask that moves unlike its surroundings cannot lie on the background, and is not doubted.
+high. A mask that moves unlike its surroundings cannot lie on the background, and is not doubted; but where backgrounds
+move too, what is left behind does as well. So after a doubt it has to move as fast as its object did, and what is
+slower after a loss of most of the area has to be high in one measure.
 
 Parts of a mask that falls into parts are compared with the object too, so that what is left behind does not stay in the
 mask of one that moves on. An object whose own first masks have a low margin, as a thin one or one among others of its
@@ -56,8 +58,10 @@ _SUSPICION = 10  # Frames that a suspicion lasts.
 _AREA_LOSS = 0.6  # With a smaller share of the median area, most of the object is gone.
 _APART = 0.002  # What moves by this share of the image's longer side a frame is no background ...
 _STILL = 0.0006  # ... and what moves less, where its object did not, may be.
+_AS_BEFORE, _FAST = 0.75, 0.02  # At this share of its usual motion, or at this motion, an object goes on as before.
 _MOTIONS, _LEAST_MOTIONS = 5, 3  # Its latest motions, and at least so many, say whether the object was moving.
 _MOTION_GAP = 4  # Frames between them, where nothing else asks for one.
+_STAYS_AFTER = 3  # After so many doubted masks in a row, one that does not go on as before is taken to stand still.
 _GIVEN_UP_AFTER = 8  # Doubted masks in a row after which the object is lost.
 _SMALLEST_PART = 0.08  # A part of a smaller share of the mask is left as it is.
 
@@ -87,7 +91,7 @@ CERTAIN = Likeness(1.0, 1.0)
 _LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
 _LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, in both.
 _LEAST_OF_STILL = Likeness(0.6, 0.1)  # One that stands still while its object moved, in both.
-LEAST_OF_FOUND = Likeness(0.7, 0.15)  # One that was found while the object was lost, in both.
+LEAST_OF_FOUND = Likeness(0.65, 0.1)  # One that was found while the object was lost, in both.
 _LEAST_OF_STOPPED = 0.8  # Where likeness is not telling, one that stands still is doubted under this resemblance.
 _LEAST_MARGIN = -0.05  # A mask of a lower margin is doubted without a suspicion: it lies on what was beside the object.
 _LEAST_OF_PART = Likeness(0.5, 0.03)  # A part that does not reach it is cut off.
@@ -103,7 +107,7 @@ class ObjectLooks:
     learn_at        index of the frame from which on it is to be learned from again
     suspected_till  index of the last frame under the latest suspicion
     frames_doubted  masks in a row that were doubted
-    motions         of its masks against their surroundings, every few frames, oldest first: see relative_motion
+    motions         of its accepted masks against their surroundings, every few frames, oldest first (relative_motion)
     motion          that of its newest mask, or None where it is not known
     motion_at       index of the frame from which on it is to be measured again
     """
@@ -136,13 +140,15 @@ class ObjectLooks:
     def doubts(self, likeness: Likeness, index: int, area: int) -> bool:
         """Whether a mask of so many pixels and of this likeness on frame `index` may be something else."""
         is_suspicious = index <= self.suspected_till
+        stays = self.has_stopped or (self.frames_doubted >= _STAYS_AFTER and not self._goes_on)
         if not self.is_telling:
-            is_suspicious = is_suspicious or self.frames_doubted > 0
-            return is_suspicious and self.has_stopped and likeness.resemblance < _LEAST_OF_STOPPED
-        if self.moves_apart:
+            return stays and (is_suspicious or self.frames_doubted > 0) and likeness.resemblance < _LEAST_OF_STOPPED
+        if self._goes_on:
             return bool(self.frames_doubted) and not likeness.reaches(_LEAST)
-        if self.has_stopped:
+        if stays:
             return not likeness.is_surely(_LEAST_OF_STILL)
+        if self.moves_apart and not self.frames_doubted:
+            return self._has_shrunk(area) and not likeness.reaches(_LEAST)
         if self.frames_doubted or self._has_shrunk(area):
             return not likeness.is_surely(_LEAST_OF_BOTH)
         return (is_suspicious and not likeness.reaches(_LEAST)) or likeness.margin < _LEAST_MARGIN
@@ -155,6 +161,12 @@ class ObjectLooks:
     def moves_apart(self) -> bool:
         """Whether its newest mask moves unlike its surroundings, so that it cannot lie on the background."""
         return self.motion is not None and self.motion >= _APART
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether its newest mask moves unlike its surroundings, and about as fast as those before it, or fast."""
+        usual = median(self.motions) if self.motions else 0.0
+        return self.motion is not None and self.motion >= max(_APART, min(_AS_BEFORE * usual, _FAST))
 
     @property
     def has_stopped(self) -> bool:
@@ -243,13 +255,9 @@ class ObjectLooks:
         suspected_till = index + _SUSPICION if is_suspicious else self.suspected_till
         return replace(self, suspected_till=suspected_till, motion=None)
 
-    def moved(self, index: int, motion: float | None) -> ObjectLooks:
-        """After the motion of the mask on frame `index` was measured; None: it is not known."""
-        if index < self.motion_at:
-            return replace(self, motion=motion)
-        motions = self.motions if motion is None else (*self.motions, motion)[-_MOTIONS:]
-        gap = 1 if len(motions) < _LEAST_MOTIONS else _MOTION_GAP
-        return replace(self, motion=motion, motions=motions, motion_at=index + gap)
+    def moved(self, motion: float | None) -> ObjectLooks:
+        """After the motion of its newest mask was measured; None: it is not known."""
+        return replace(self, motion=motion)
 
     def accepted(self, index: int, around: WindowFeatures, mask: np.ndarray, score: float) -> ObjectLooks:
         """After a mask (H, W) bool, with its predicted IoU, was accepted on frame `index`."""
@@ -260,13 +268,21 @@ class ObjectLooks:
         """After a mask of so many pixels, of known likeness, was accepted on frame `index`."""
         first_margins = (*self.first_margins, likeness.margin)[:_TELLING] if self.views else ()
         masks = (*self.masks, (area, score))[-_RECENT:]
-        known = replace(self, first_margins=first_margins, masks=masks, frames_doubted=0)
+        known = replace(self._with_motion(index), first_margins=first_margins, masks=masks, frames_doubted=0)
         if index < self.learn_at or not self._learns_from(index, likeness, area):
             return known
         views = (*self.views, view)
         if len(views) > _CAPACITY:
             views = (views[0], *views[2:])
         return replace(known, views=views, learn_at=index + min(_GAP, _FIRST_GAP * len(views)))
+
+    def _with_motion(self, index: int) -> ObjectLooks:
+        """With the motion of a mask that was accepted on frame `index`, where one is due."""
+        if index < self.motion_at:
+            return self
+        motions = self.motions if self.motion is None else (*self.motions, self.motion)[-_MOTIONS:]
+        gap = 1 if len(motions) < _LEAST_MOTIONS else _MOTION_GAP
+        return replace(self, motions=motions, motion_at=index + gap)
 
     def doubted(self) -> ObjectLooks:
         """After a mask was doubted."""
@@ -318,7 +334,7 @@ class DriftWatch:
         likeness = looks.likeness_of(view)
         self._judged = (mask, view, likeness)
         if looks.wants_motion(likeness, frame.index, area):
-            looks = looks.moved(frame.index, self._motion(mask))
+            looks = looks.moved(self._motion(mask))
         if looks.doubts(likeness, frame.index, area):
             return Verdict(looks.doubted(), mask, likeness, is_doubted=True)
         return Verdict(looks, mask, likeness)

@@ -143,18 +143,56 @@ def moving(looks: ObjectLooks) -> ObjectLooks:
 
 def test_a_mask_that_stands_still_while_its_object_moved_has_to_be_high_in_both_measures():
     half_alike = Likeness(resemblance=0.4, margin=0.5)
-    assert moving(known()).moved(4, STANDING).doubts(half_alike, 4, 36)
-    assert not moving(known()).moved(4, MOVING).doubts(half_alike, 4, 36)
-    assert not known().moved(4, STANDING).doubts(half_alike, 4, 36)
+    assert moving(known()).moved(STANDING).doubts(half_alike, 4, 36)
+    assert not moving(known()).moved(MOVING).doubts(half_alike, 4, 36)
+    assert not known().moved(STANDING).doubts(half_alike, 4, 36)
 
 
 def test_an_object_that_stops_is_not_doubted():
-    assert not moving(known()).moved(4, STANDING).doubts(Likeness(resemblance=0.9, margin=0.5), 4, 36)
+    assert not moving(known()).moved(STANDING).doubts(Likeness(resemblance=0.9, margin=0.5), 4, 36)
+
+
+def test_what_goes_on_as_before_after_a_doubt_has_to_be_high_in_one_measure_and_what_moves_slower_in_both():
+    half_alike = Likeness(resemblance=0.4, margin=0.5)
+    looks = moving(known()).doubted()
+    assert not looks.moved(MOVING).doubts(half_alike, 4, 36)
+    assert looks.moved(MOVING / 2).doubts(half_alike, 4, 36)
+
+
+def test_what_is_left_of_an_object_and_moves_slower_has_to_be_high_in_one_measure():
+    unlike, half_alike = Likeness(resemblance=0.4, margin=0.0), Likeness(resemblance=0.4, margin=0.5)
+    looks = moving(known())
+    assert not looks.moved(MOVING).doubts(unlike, 4, 9)
+    assert looks.moved(MOVING / 2).doubts(unlike, 4, 9)
+    assert not looks.moved(MOVING / 2).doubts(half_alike, 4, 9)
+    assert not looks.moved(MOVING / 2).doubts(unlike, 4, 36)
+
+
+def test_an_object_like_its_surroundings_that_stood_for_three_frames_is_doubted_until_it_goes_on_as_before():
+    looks = replace(moving(known()), first_margins=(0.1,) * 3).doubted().doubted()
+    unlike = Likeness(resemblance=0.5, margin=0.1)
+    assert not looks.moved(MOVING / 2).doubts(unlike, 4, 36)
+    looks = looks.doubted()
+    assert looks.doubts(unlike, 4, 36)
+    assert looks.moved(MOVING / 2).doubts(unlike, 4, 36)
+    assert not looks.moved(MOVING).doubts(unlike, 4, 36)
+
+
+def test_after_three_doubted_masks_one_that_does_not_go_on_has_to_be_as_like_as_one_that_stands_still():
+    looks, nearly = known().doubted().doubted(), Likeness(resemblance=0.55, margin=0.05)
+    assert not looks.doubts(nearly, 4, 36)
+    assert looks.doubted().doubts(nearly, 4, 36)
+
+
+def test_the_motion_of_a_doubted_mask_is_not_its_objects():
+    looks = moving(known()).moved(STANDING)
+    assert looks.doubted().motions == (MOVING,) * 3
+    assert looks.accepted(4, scene((square(5, 5), OBJECT)), square(5, 5), 0.9).motions == (MOVING,) * 3 + (STANDING,)
 
 
 def test_what_moves_unlike_its_surroundings_is_not_doubted_at_first():
     alien = Likeness(resemblance=0.0, margin=-0.5)
-    looks = known().moved(4, MOVING)
+    looks = known().moved(MOVING)
     assert not looks.doubts(alien, 4, 36)
     assert looks.doubted().doubts(alien, 4, 36)
 
@@ -162,14 +200,14 @@ def test_what_moves_unlike_its_surroundings_is_not_doubted_at_first():
 def test_an_object_like_its_surroundings_is_doubted_where_it_stands_still_under_a_suspicion():
     looks = replace(moving(known()), first_margins=(0.1,) * 3, suspected_till=4)
     unlike = Likeness(resemblance=0.5, margin=0.1)
-    assert looks.moved(4, STANDING).doubts(unlike, 4, 36)
-    assert not looks.moved(5, STANDING).doubts(unlike, 5, 36)
-    assert not looks.moved(4, MOVING).doubts(unlike, 4, 36)
+    assert looks.moved(STANDING).doubts(unlike, 4, 36)
+    assert not looks.moved(STANDING).doubts(unlike, 5, 36)
+    assert not looks.moved(MOVING).doubts(unlike, 4, 36)
 
 
 def test_motion_is_measured_now_and_then_and_where_it_decides():
     sure, unsure = Likeness(1.0, 1.0), Likeness(0.0, -1.0)
-    looks = moving(known()).moved(4, MOVING)
+    looks = moving(known()).moved(MOVING).accepted(4, scene((square(5, 5), OBJECT)), square(5, 5), 0.9)
     assert [looks.wants_motion(sure, index, 36) for index in (5, 7, 8)] == [False, False, True]
     assert looks.observed(5, square(5, 5), 0.9).wants_motion(unsure, 5, 36)
     assert looks.observed(5, square(0, 5), 0.9).wants_motion(sure, 5, 36)
@@ -177,7 +215,7 @@ def test_motion_is_measured_now_and_then_and_where_it_decides():
 
 @pytest.mark.parametrize(("motion", "views"), [(STANDING, 1), (MOVING, 2)])
 def test_a_mask_that_grows_is_learned_from_only_where_it_moves_unlike_its_surroundings(motion, views):
-    looks = replace(known(), views=known().views[:1], learn_at=4).moved(4, motion)
+    looks = replace(known(), views=known().views[:1], learn_at=4).moved(motion)
     grown = square(4, 4, side=8)
     assert len(looks.accepted(4, scene((grown, OBJECT)), grown, 0.9).views) == views
 
