@@ -41,6 +41,10 @@ class DenseFlowTracker(FrameToFrameTracker):
     def flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """(h, w, 2) float32 xy: how many pixels each pixel of the input `start` moves in `end`; inputs of any size."""
 
+    def carrying_flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """The same for masks; a concurrent method computes it apart from `flow`."""
+        return self.flow(start, end)
+
     def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         before, after = self._scaled(previous), self._scaled(current)
         scale = np.array(before.shape[1::-1], np.float32) / np.array(previous.size[::-1], np.float32)
@@ -56,7 +60,7 @@ class DenseFlowTracker(FrameToFrameTracker):
             return mask
         crop = Crop.around(on_object, _MARGIN, self._carry_size, _PAD)
         before, after = (crop.cut(self.flow_input(frame)) for frame in (previous, current))
-        origins = _destinations(self.flow(after, before))
+        origins = _destinations(self.carrying_flow(after, before))
         moved, warped = (_look_up(source, origins) for source in (crop.cut(mask), before))
         difference = cv2.absdiff(after, warped).astype(np.float32)
         if difference.ndim == 3:

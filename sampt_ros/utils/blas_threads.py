@@ -5,8 +5,9 @@ After a product, OpenBLAS's other threads go on spinning for tens of millisecond
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,15 +20,41 @@ def on_one_thread(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(function)
     def limited(*arguments: _P.args, **named: _P.kwargs) -> _R:
-        with _limit():
+        with _LIMIT.held():
             return function(*arguments, **named)
 
     return limited
 
 
-def _limit() -> AbstractContextManager[Any]:
-    controller = _controller()
-    return nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
+class _Limit:
+    """One thread as long as anybody holds the limit, then as many as before the first one.
+
+    The libraries' numbers of threads are the whole process's, so whoever set them back on their own would do so under
+    another thread that still holds the limit.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._limiter: Any = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with self._lock:
+            if self._holders == 0 and (controller := _controller()) is not None:
+                self._limiter = controller.limit(limits=1, user_api="blas")
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0 and self._limiter is not None:
+                    self._limiter.restore_original_limits()
+                    self._limiter = None
+
+
+_LIMIT = _Limit()
 
 
 @cache

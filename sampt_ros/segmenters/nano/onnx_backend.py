@@ -25,6 +25,8 @@ _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
 class OnnxBackend(NanoBackend):
     """Features and memories are NumPy arrays."""
 
+    concurrent = True
+
     def __init__(self, weights: Mapping[str, np.ndarray], threads: int = 1) -> None:
         """weights: by their names in the network's state dict, float16; threads: that it computes on"""
         self._encode, self._memorize, self._decode = (
