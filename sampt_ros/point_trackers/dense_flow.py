@@ -33,6 +33,10 @@ class DenseFlowTracker(FrameToFrameTracker):
         self._size, self._carry_size, self._max_error = size, carry_size, max_error
         super().__init__()
 
+    def reset(self) -> None:
+        super().reset()
+        self._newest: tuple[Frame, np.ndarray] | None = None  # scaled down; it is the next step's start
+
     @abstractmethod
     def flow_input(self, frame: Frame) -> np.ndarray:
         """What flow is computed from: (H, W) or (H, W, 3) uint8, of the frame's size."""
@@ -70,9 +74,12 @@ class DenseFlowTracker(FrameToFrameTracker):
 
     def _scaled(self, frame: Frame) -> np.ndarray:
         """The flow input of a frame, scaled down to the size that flow is computed at."""
+        if self._newest is not None and self._newest[0] is frame:
+            return self._newest[1]
         scale = min(1.0, self._size / max(frame.size))
         size = [max(1, round(length * scale)) for length in frame.size[::-1]]
         scaled: np.ndarray = cv2.resize(self.flow_input(frame), size, interpolation=cv2.INTER_AREA)
+        self._newest = (frame, scaled)
         return scaled
 
 

@@ -94,11 +94,11 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         return self._feature_map[1]
 
     def describing(self, frame: Frame) -> Callable[[], np.ndarray]:
-        """A function for later that returns what `describe` does, and changes nothing here."""
+        """A function for another thread that returns what `describe` does, and changes nothing here."""
         embedding, known = self.encode(frame), self._feature_map
         if known is not None and known[0] is frame:
             return lambda: known[1]
-        return lambda: self._segmenter.describe(frame, embedding)
+        return lambda: self._segmenter.describe_beside(frame, embedding)
 
     def describe_object(self, frame: Frame, mask: np.ndarray) -> WindowFeatures:
         """The features around a mask (H, W) bool with at least one pixel: see Segmenter.describe_object."""
