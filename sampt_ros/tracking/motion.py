@@ -43,9 +43,7 @@ class FrameMotion:
         self._points, self._carrier, self._segmenter = points, carrier, segmenter
         self._side = SideThread("sampt_points")
 
-    def to_next(
-        self, objects: Sequence[TrackedObject], frames: Sequence[Frame], effort: Effort, clock: Clock
-    ) -> Moved:
+    def to_next(self, objects: Sequence[TrackedObject], frames: Sequence[Frame], effort: Effort, clock: Clock) -> Moved:
         """Everything on the last of these frames, from the one before it if there is one; objects stay as they are.
 
         Raises what ends the motion of the points, and then nothing has changed.

@@ -284,7 +284,6 @@ class SamPt:
         if (replaced := self._objects.put(tracked)) is not None:
             self._points.forget(replaced.points)
 
-
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Give each of these objects its result on the newest frame."""
         visible = []

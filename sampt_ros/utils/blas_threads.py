@@ -5,6 +5,7 @@ After a product, OpenBLAS's other threads go on spinning for tens of millisecond
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,15 @@ def on_one_thread(function: Callable[_P, _R]) -> Callable[_P, _R]:
             return function(*arguments, **named)
 
     return limited
+
+
+def stay_on_one_thread() -> None:
+    """All matrix products of this process, which must be one of our own, run on one thread from now on.
+
+    Where threadpoolctl is installed, and OPENBLAS_NUM_THREADS does not say otherwise.
+    """
+    if "OPENBLAS_NUM_THREADS" not in os.environ and (controller := _controller()) is not None:
+        controller.limit(limits=1, user_api="blas")
 
 
 class _Limit:

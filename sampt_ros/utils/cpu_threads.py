@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import cv2
 
+from sampt_ros.utils.blas_threads import stay_on_one_thread
 from sampt_ros.utils.machine import usable_cores
 
 _C = TypeVar("_C")
@@ -42,11 +43,12 @@ def thread_count(configured: int) -> int:
 def do_not_spin() -> None:
     """Let no thread wait for another one's turn in this process, which must be one of our own.
 
-    torch's waiting threads sleep, and OpenCV computes on the thread that calls it. To be called before torch is
-    imported. What environment variables say already stays as it is.
+    torch's waiting threads sleep, and OpenCV and NumPy compute on the thread that calls them. To be called before torch
+    is imported. What environment variables say already stays as it is.
     """
     if _OPENCV_THREADS not in os.environ:
         cv2.setNumThreads(1)
+    stay_on_one_thread()
     ours = {name: value for name, value in _SLEEP_AT_ONCE.items() if name not in os.environ}
     os.environ.update(ours)
     _set_here.update(ours)
