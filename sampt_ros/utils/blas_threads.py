@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -32,36 +32,43 @@ def stay_on_one_thread() -> None:
 
     Where threadpoolctl is installed, and OPENBLAS_NUM_THREADS does not say otherwise.
     """
-    if "OPENBLAS_NUM_THREADS" not in os.environ and (controller := _controller()) is not None:
-        controller.limit(limits=1, user_api="blas")
+    if "OPENBLAS_NUM_THREADS" not in os.environ:
+        _LIMIT.stay()
 
 
 class _Limit:
-    """One thread as long as anybody holds the limit, then as many as before the first one.
+    """One thread as long as a thread of this process holds the limit, then as many as before.
 
-    The libraries' numbers of threads are the whole process's, so whoever set them back on their own would do so under
-    another thread that still holds the limit.
+    The libraries' numbers of threads are the whole process's, and threadpoolctl lets one thread at a time change them.
+    So the limit is held by one of them, and others wait for it.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._holders = 0
-        self._limiter: Any = None
+        self._lock = threading.RLock()
+        self._depth = 0  # Functions that hold it call one another.
+        self._stays = False
+
+    def stay(self) -> None:
+        """Never give the other threads back."""
+        if not self._stays and (controller := _controller()) is not None:
+            controller.limit(limits=1, user_api="blas")
+            self._stays = True
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        with self._lock:
-            if self._holders == 0 and (controller := _controller()) is not None:
-                self._limiter = controller.limit(limits=1, user_api="blas")
-            self._holders += 1
-        try:
+        if self._stays:
             yield
-        finally:
-            with self._lock:
-                self._holders -= 1
-                if self._holders == 0 and self._limiter is not None:
-                    self._limiter.restore_original_limits()
-                    self._limiter = None
+            return
+        with self._lock, self._outermost():
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+
+    def _outermost(self) -> AbstractContextManager[Any]:
+        controller = None if self._depth else _controller()
+        return nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
 
 
 _LIMIT = _Limit()

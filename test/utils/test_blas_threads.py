@@ -16,22 +16,35 @@ def threads_inside() -> set[int]:
     return {each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"}
 
 
-def test_the_limit_stays_until_the_last_thread_needs_it_no_more():
-    inside, leave = threading.Event(), threading.Event()
+def test_another_thread_has_the_limit_too_and_gives_back_what_was_there():
+    before = threadpoolctl.threadpool_info()
+    assert threads_inside() == {
+        1
+    }  # Some versions of threadpoolctl would let this thread alone set a limit from now on.
+    found = []
+    other = threading.Thread(target=lambda: found.append(threads_inside()))
+    other.start()
+    other.join()
+    assert found == [{1}]
+    assert threadpoolctl.threadpool_info() == before
+
+
+def test_the_limit_is_not_lifted_under_another_thread():
+    begun, leave, found = threading.Event(), threading.Event(), []
 
     @on_one_thread
     def held() -> None:
-        inside.set()
+        begun.set()
         leave.wait(10)
 
-    before = threadpoolctl.threadpool_info()
-    other = threading.Thread(target=held)
-    other.start()
-    inside.wait(10)
-    assert threads_inside() == {1}
+    first, second = threading.Thread(target=held), threading.Thread(target=lambda: found.append(threads_inside()))
+    first.start()
+    begun.wait(10)
+    second.start()
     leave.set()
-    other.join()
-    assert threadpoolctl.threadpool_info() == before
+    first.join()
+    second.join()
+    assert found == [{1}]
 
 
 def test_products_run_on_one_thread_and_leave_the_libraries_as_they_were():
