@@ -158,7 +158,7 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     at_once       how many objects are decoded fastest in one batch; None: all
     asynchronous  whether `encode` returns at once, while a GPU goes on to compute the embedding
     adapts_detail whether it is faster where `Prompts.detail` is less
-    concurrent    whether `describe_beside` may be called in one thread while another one uses this object
+    concurrent    whether `describe` may be called in one thread while another one uses this object
     """
 
     remembers = False
@@ -211,10 +211,6 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
         Here it describes colours and gradients; a segmenter that computes better features overrides it.
         """
         return colors_and_gradients(frame.image)
-
-    def describe_beside(self, frame: Frame, embedding: Embedding) -> np.ndarray:
-        """The same as `describe`, in another thread; it may be slower so that it takes less from what goes on."""
-        return self.describe(frame, embedding)
 
     def describe_object(self, frame: Frame, embedding: Embedding, mask: np.ndarray) -> WindowFeatures:
         """The features around a mask (H, W) bool with at least one pixel, by which masks of other things are told.

@@ -98,7 +98,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         embedding, known = self.encode(frame), self._feature_map
         if known is not None and known[0] is frame:
             return lambda: known[1]
-        return lambda: self._segmenter.describe_beside(frame, embedding)
+        return lambda: self._segmenter.describe(frame, embedding)
 
     def describe_object(self, frame: Frame, mask: np.ndarray) -> WindowFeatures:
         """The features around a mask (H, W) bool with at least one pixel: see Segmenter.describe_object."""

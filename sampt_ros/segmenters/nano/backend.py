@@ -24,10 +24,6 @@ class NanoBackend(ABC):
     def encode(self, images: np.ndarray) -> Features:
         """Features of n images (n, h, w, 3) uint8 RGB, whose sides are multiples of 32."""
 
-    def encode_beside(self, images: np.ndarray) -> Features:
-        """The same beside what else is being computed, from which it takes as little as it can."""
-        return self.encode(images)
-
     @abstractmethod
     def stacked(self, features: Sequence[Features]) -> Features:
         """Features of n >= 1 windows of one size, each given alone, as one batch."""

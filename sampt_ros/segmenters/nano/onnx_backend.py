@@ -30,8 +30,6 @@ class OnnxBackend(NanoBackend):
     def __init__(self, weights: Mapping[str, np.ndarray], threads: int = 1) -> None:
         """weights: by their names in the network's state dict, float16; threads: that it computes on"""
         self._encode, self._memorize, self._decode = (_part(name, weights, threads) for name in _GRAPHS)
-        # On one thread it slows several frames a little; on all of them it would make one late.
-        self._encode_beside = _part("encode", weights, 1) if threads > 1 else self._encode
 
     @classmethod
     def from_checkpoint(cls, checkpoint: str = "", threads: int = 1) -> OnnxBackend:
@@ -41,9 +39,6 @@ class OnnxBackend(NanoBackend):
     def encode(self, images: np.ndarray) -> Features:
         # One image at a time: no slower, and the large maps of the first layers take the memory of one image only.
         return self.stacked([Features(tuple(_run(self._encode, image[None]))) for image in images])
-
-    def encode_beside(self, images: np.ndarray) -> Features:
-        return self.stacked([Features(tuple(_run(self._encode_beside, image[None]))) for image in images])
 
     def stacked(self, features: Sequence[Features]) -> Features:
         if len(features) == 1:

@@ -8,7 +8,7 @@ like is remembered.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -177,16 +177,10 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         return memory.learned(embedding.frame.index, memorized, self._config.memories)
 
     def describe(self, frame: Frame, embedding: NanoEmbedding) -> np.ndarray:
-        return self._described(frame, self._backend.encode)
-
-    def describe_beside(self, frame: Frame, embedding: NanoEmbedding) -> np.ndarray:
-        return self._described(frame, self._backend.encode_beside)
-
-    def _described(self, frame: Frame, encode: Callable[[np.ndarray], Features]) -> np.ndarray:
         scale = _DESCRIBED_SIDE / max(frame.size)
         size = [max(1, round(length * scale / _STRIDE)) * _STRIDE for length in frame.size[::-1]]
         image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-        return self._backend.directions(encode(image[None]).maps[_DESCRIBED_MAP])
+        return self._backend.directions(self._backend.encode(image[None]).maps[_DESCRIBED_MAP])
 
     def describe_object(self, frame: Frame, embedding: NanoEmbedding, mask: np.ndarray) -> WindowFeatures:
         window = self._encoded_window(embedding, mask)

@@ -306,10 +306,3 @@ def test_windows_that_were_prepared_are_not_encoded_again_and_change_nothing(nan
     np.testing.assert_array_equal(nano.decode(prepared, prompts).logits, expected)
     assert len(prepared.features) == 1
     assert not prepared.prepared
-
-
-def test_a_frame_is_described_alike_beside_others(nano):
-    image, *_ = scene(0)
-    frame = Frame(0, image)
-    beside, alone = nano.describe_beside(frame, nano.encode(frame)), nano.describe(frame, nano.encode(frame))
-    np.testing.assert_allclose(beside, alone, atol=1e-5)
