@@ -58,9 +58,11 @@ class PointTracker(ABC):
     """Follows points through a stream of frames; all points of all objects move in one call.
 
     carries_masks  whether `propagate_mask` moves masks
+    concurrent     whether `propagate_mask` may be called in one thread while another one is in `update`
     """
 
     carries_masks = False
+    concurrent = False
 
     @abstractmethod
     def reset(self) -> None:

@@ -33,6 +33,10 @@ class DenseFlowTracker(FrameToFrameTracker):
         self._size, self._carry_size, self._max_error = size, carry_size, max_error
         super().__init__()
 
+    def reset(self) -> None:
+        super().reset()
+        self._newest: tuple[Frame, np.ndarray] | None = None  # scaled down; it is the next step's start
+
     @abstractmethod
     def flow_input(self, frame: Frame) -> np.ndarray:
         """What flow is computed from: (H, W) or (H, W, 3) uint8, of the frame's size."""
@@ -40,6 +44,10 @@ class DenseFlowTracker(FrameToFrameTracker):
     @abstractmethod
     def flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """(h, w, 2) float32 xy: how many pixels each pixel of the input `start` moves in `end`; inputs of any size."""
+
+    def carrying_flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """The same for masks; a concurrent method computes it apart from `flow`."""
+        return self.flow(start, end)
 
     def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         before, after = self._scaled(previous), self._scaled(current)
@@ -56,7 +64,7 @@ class DenseFlowTracker(FrameToFrameTracker):
             return mask
         crop = Crop.around(on_object, _MARGIN, self._carry_size, _PAD)
         before, after = (crop.cut(self.flow_input(frame)) for frame in (previous, current))
-        origins = _destinations(self.flow(after, before))
+        origins = _destinations(self.carrying_flow(after, before))
         moved, warped = (_look_up(source, origins) for source in (crop.cut(mask), before))
         difference = cv2.absdiff(after, warped).astype(np.float32)
         if difference.ndim == 3:
@@ -66,9 +74,12 @@ class DenseFlowTracker(FrameToFrameTracker):
 
     def _scaled(self, frame: Frame) -> np.ndarray:
         """The flow input of a frame, scaled down to the size that flow is computed at."""
+        if self._newest is not None and self._newest[0] is frame:
+            return self._newest[1]
         scale = min(1.0, self._size / max(frame.size))
         size = [max(1, round(length * scale)) for length in frame.size[::-1]]
         scaled: np.ndarray = cv2.resize(self.flow_input(frame), size, interpolation=cv2.INTER_AREA)
+        self._newest = (frame, scaled)
         return scaled
 
 

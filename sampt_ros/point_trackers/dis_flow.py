@@ -21,23 +21,34 @@ _MIN_SIDE, _MIN_LONGER_SIDE = 32, 96  # Pixels that each side, and the longer si
 class DisFlow(DenseFlowTracker):
     """Dense inverse search on the luminance."""
 
+    concurrent = True
+
     def __init__(self, config: DisFlowConfig | None = None) -> None:
         config = config or DisFlowConfig()
-        self._method = cv2.DISOpticalFlow_create(_PRESETS[config.preset])
+        # One for points and one for masks: each has buffers of its own, so that both can compute at once.
+        self._method, self._carrying_method = (cv2.DISOpticalFlow_create(_PRESETS[config.preset]) for _ in range(2))
         super().__init__(config.size, config.carry_size, config.max_error)
 
     def flow_input(self, frame: Frame) -> np.ndarray:
         return frame.gray
 
     def flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        flow: np.ndarray
-        width, height = start.shape[::-1]
-        if min(width, height) >= _MIN_SIDE and max(width, height) >= _MIN_LONGER_SIDE:
-            flow = self._method.calc(start, end, None)
-            return flow
-        size = np.maximum((width, height), _MIN_SIDE)
-        size = np.ceil(size * max(1.0, _MIN_LONGER_SIDE / size.max())).astype(int)
-        enlarged = (cv2.resize(image, size.tolist()) for image in (start, end))
-        flow = cv2.resize(self._method.calc(*enlarged, None), (width, height))
-        flow = flow * (np.array((width, height), np.float32) / size.astype(np.float32))
+        return _flow(self._method, start, end)
+
+    def carrying_flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        return _flow(self._carrying_method, start, end)
+
+
+def _flow(method: cv2.DISOpticalFlow, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """What `method` computes; images too small for it are enlarged."""
+    flow: np.ndarray
+    width, height = start.shape[::-1]
+    if min(width, height) >= _MIN_SIDE and max(width, height) >= _MIN_LONGER_SIDE:
+        flow = method.calc(start, end, None)
         return flow
+    size = np.maximum((width, height), _MIN_SIDE)
+    size = np.ceil(size * max(1.0, _MIN_LONGER_SIDE / size.max())).astype(int)
+    enlarged = (cv2.resize(image, size.tolist()) for image in (start, end))
+    flow = cv2.resize(method.calc(*enlarged, None), (width, height))
+    flow = flow * (np.array((width, height), np.float32) / size.astype(np.float32))
+    return flow

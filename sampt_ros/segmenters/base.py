@@ -158,16 +158,26 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     at_once       how many objects are decoded fastest in one batch; None: all
     asynchronous  whether `encode` returns at once, while a GPU goes on to compute the embedding
     adapts_detail whether it is faster where `Prompts.detail` is less
+    concurrent    whether `describe` may be called in one thread while another one uses this object
     """
 
     remembers = False
     at_once: int | None = None
     asynchronous = False
     adapts_detail = False
+    concurrent = False
 
     @abstractmethod
     def encode(self, frame: Frame) -> Embedding:
         """The frame's embedding, to be given to `decode` any number of times."""
+
+    def prepare(self, embedding: Embedding, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:
+        """Compute ahead what `decode` will need of some objects, and keep it in the embedding; masks stay the same.
+
+        masks    (H, W) bool or float32 0..1 each: the objects' mask prompts
+        objects  how many will be decoded together, these among them
+        detail   as in Prompts.detail
+        """
 
     @abstractmethod
     def decode(self, embedding: Embedding, prompts: Prompts[Memory], ambiguous: bool = False) -> Decoded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic
 
@@ -49,6 +49,17 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         """Whether `masks` is faster with less detail."""
         return self._segmenter.adapts_detail
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether what `describing` returns may be called in another thread."""
+        return self._segmenter.concurrent
+
+    def prepare(self, frame: Frame, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:
+        """Encode the frame, and compute ahead what `masks` will need of it: see Segmenter.prepare."""
+        embedding = self.encode(frame)
+        with self.saving_memory():
+            self._segmenter.prepare(embedding, masks, objects, detail)
+
     def masks(
         self,
         frame: Frame,
@@ -81,6 +92,13 @@ class FrameSegmenter(Generic[Embedding, Memory]):
             with self.saving_memory():
                 self._feature_map = (frame, self._segmenter.describe(frame, embedding))
         return self._feature_map[1]
+
+    def describing(self, frame: Frame) -> Callable[[], np.ndarray]:
+        """A function for another thread that returns what `describe` does, and changes nothing here."""
+        embedding, known = self.encode(frame), self._feature_map
+        if known is not None and known[0] is frame:
+            return lambda: known[1]
+        return lambda: self._segmenter.describe(frame, embedding)
 
     def describe_object(self, frame: Frame, mask: np.ndarray) -> WindowFeatures:
         """The features around a mask (H, W) bool with at least one pixel: see Segmenter.describe_object."""

@@ -23,6 +23,7 @@ from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.masks.click_masks import corrected_mask, first_mask
 from sampt_ros.tracking.masks.mask_carrier import MaskCarrier
+from sampt_ros.tracking.motion import FrameMotion
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
 from sampt_ros.tracking.points.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
@@ -65,6 +66,7 @@ class SamPt:
         self._segmenter = FrameSegmenter(segmenter or build_segmenter(self._config))
         self._points = TrackedPoints(self._config, point_tracker)
         self._carrier = MaskCarrier(self._config, self._points, mask_propagator)
+        self._motion = FrameMotion(self._points, self._carrier, self._segmenter)
         self._policy = build_reinit_policy(self._config.reinit)
         self._search = ObjectSearch(self._config, self._segmenter)
         self._objects = ObjectTable()
@@ -131,15 +133,18 @@ class SamPt:
         on), and no object has a mask on this frame; the next one can come.
         """
         clock = StageClock()
-        # The tracker moves all points of all objects to the new frame.
-        frame = self._move_points(image, clock)
+        frame = self._frames.next_frame(image)
         objects = list(self._objects)
+        # The tracker moves all points of all objects to the new frame.
+        moved = self._motion.to_next(objects, [*list(self._frames)[-1:], frame], self.effort, clock)
+        self._frames.append(frame)
+        for tracked, points in zip(objects, moved.points):
+            tracked.points = points
         try:
-            # The last accepted masks move along if the tracker can do that; with less effort, some are the new masks.
-            with clock("carrying"):
-                self._carrier.move(objects, list(self._frames)[-2:], self.effort)
-                runs = self.effort.runs_network(frame.index)
-                rest = [tracked for tracked in objects if runs or not tracked.take_propagated_mask()]
+            # The last accepted masks move along; with less effort, some are the new masks.
+            moved.finish()
+            runs = self.effort.runs_network(frame.index)
+            rest = [tracked for tracked in objects if runs or not tracked.take_propagated_mask()]
 
             # The image is encoded once; all objects with a visible point become masks in one batch.
             with clock("encoding"):
@@ -279,22 +284,6 @@ class SamPt:
         if (replaced := self._objects.put(tracked)) is not None:
             self._points.forget(replaced.points)
 
-    def _move_points(self, image: np.ndarray, clock: StageClock) -> Frame:
-        """The next frame, all points of all objects moved to it in one batch; if that fails, nothing has changed."""
-        frame = self._frames.next_frame(image)
-        objects = list(self._objects)
-        # Encode before points are tracked: a GPU then computes the embedding meanwhile, which objects will likely need.
-        is_encoded = self._segmenter.asynchronous and self.effort.runs_network(frame.index)
-        if is_encoded and any(tracked.has_visible_point for tracked in objects):
-            with clock("encoding"):
-                self._segmenter.encode(frame)
-        with clock("tracking"), self._segmenter.saving_memory():
-            moved = self._points.update([tracked.points for tracked in objects], frame)
-        self._frames.append(frame)
-        for tracked, points in zip(objects, moved):
-            tracked.points = points
-        return frame
-
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
         """Give each of these objects its result on the newest frame."""
         visible = []
@@ -357,7 +346,8 @@ class SamPt:
         self._search.observe(objects, frame)
         if not self.effort.runs_network(frame.index):
             return
-        for tracked in [tracked for tracked in objects if self._search.has_drifted(tracked, frame)]:
+        late = self._search.take_over(objects, frame)
+        for tracked in [tracked for tracked in objects if tracked in late or self._search.has_drifted(tracked, frame)]:
             self._lose(tracked)
         self._search.learn(objects, frame)
         for tracked in filter(self._search.is_sought, objects):

@@ -5,8 +5,10 @@ After a product, OpenBLAS's other threads go on spinning for tens of millisecond
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,15 +21,57 @@ def on_one_thread(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(function)
     def limited(*arguments: _P.args, **named: _P.kwargs) -> _R:
-        with _limit():
+        with _LIMIT.held():
             return function(*arguments, **named)
 
     return limited
 
 
-def _limit() -> AbstractContextManager[Any]:
-    controller = _controller()
-    return nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
+def stay_on_one_thread() -> None:
+    """All matrix products of this process, which must be one of our own, run on one thread from now on.
+
+    Where threadpoolctl is installed, and OPENBLAS_NUM_THREADS does not say otherwise.
+    """
+    if "OPENBLAS_NUM_THREADS" not in os.environ:
+        _LIMIT.stay()
+
+
+class _Limit:
+    """One thread as long as a thread of this process holds the limit, then as many as before.
+
+    The libraries' numbers of threads are the whole process's, and threadpoolctl lets one thread at a time change them.
+    So the limit is held by one of them, and others wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._depth = 0  # Functions that hold it call one another.
+        self._stays = False
+
+    def stay(self) -> None:
+        """Never give the other threads back."""
+        if not self._stays and (controller := _controller()) is not None:
+            controller.limit(limits=1, user_api="blas")
+            self._stays = True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        if self._stays:
+            yield
+            return
+        with self._lock, self._outermost():
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+
+    def _outermost(self) -> AbstractContextManager[Any]:
+        controller = None if self._depth else _controller()
+        return nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
+
+
+_LIMIT = _Limit()
 
 
 @cache

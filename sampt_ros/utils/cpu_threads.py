@@ -1,7 +1,8 @@
 """A CPU's threads beside other programs: few that compute, none that spins while it waits.
 
 torch takes a thread for every core, and each spins at every barrier until the last one is there. On a CPU that other
-programs use as well, the last one waits for its turn while all others burn what they have.
+programs use as well, the last one waits for its turn while all others burn what they have. OpenCV shares even the
+smallest scaling of an image out to all cores, and waits likewise.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
+import cv2
+
+from sampt_ros.utils.blas_threads import stay_on_one_thread
 from sampt_ros.utils.machine import usable_cores
 
 _C = TypeVar("_C")
 _FEWEST, _MOST = 2, 4  # Threads that are taken where nobody says how many.
 # How waiting threads of OpenMP, GNU's and Intel's, sleep. They are read when torch is imported.
 _SLEEP_AT_ONCE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+_OPENCV_THREADS = "OPENCV_FOR_THREADS_NUM"  # OpenCV's own variable for how many threads it has
 _set_here: set[str] = set()  # those that this process has set
 
 
@@ -36,10 +41,14 @@ def thread_count(configured: int) -> int:
 
 
 def do_not_spin() -> None:
-    """Let torch's waiting threads sleep in this process, which must be one of our own.
+    """Let no thread wait for another one's turn in this process, which must be one of our own.
 
-    To be called before torch is imported. What environment variables say already stays as it is.
+    torch's waiting threads sleep, and OpenCV and NumPy compute on the thread that calls them. To be called before torch
+    is imported. What environment variables say already stays as it is.
     """
+    if _OPENCV_THREADS not in os.environ:
+        cv2.setNumThreads(1)
+    stay_on_one_thread()
     ours = {name: value for name, value in _SLEEP_AT_ONCE.items() if name not in os.environ}
     os.environ.update(ours)
     _set_here.update(ours)

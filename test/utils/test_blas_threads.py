@@ -1,5 +1,7 @@
 """Matrix products on one thread."""
 
+import threading
+
 import numpy  # noqa: F401, which loads its BLAS library
 import pytest
 
@@ -12,6 +14,37 @@ threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl is mi
 def threads_inside() -> set[int]:
     """How many threads each BLAS library would use in here."""
     return {each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"}
+
+
+def test_another_thread_has_the_limit_too_and_gives_back_what_was_there():
+    before = threadpoolctl.threadpool_info()
+    assert threads_inside() == {
+        1
+    }  # Some versions of threadpoolctl would let this thread alone set a limit from now on.
+    found = []
+    other = threading.Thread(target=lambda: found.append(threads_inside()))
+    other.start()
+    other.join()
+    assert found == [{1}]
+    assert threadpoolctl.threadpool_info() == before
+
+
+def test_the_limit_is_not_lifted_under_another_thread():
+    begun, leave, found = threading.Event(), threading.Event(), []
+
+    @on_one_thread
+    def held() -> None:
+        begun.set()
+        leave.wait(10)
+
+    first, second = threading.Thread(target=held), threading.Thread(target=lambda: found.append(threads_inside()))
+    first.start()
+    begun.wait(10)
+    second.start()
+    leave.set()
+    first.join()
+    second.join()
+    assert found == [{1}]
 
 
 def test_products_run_on_one_thread_and_leave_the_libraries_as_they_were():

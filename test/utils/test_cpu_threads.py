@@ -95,11 +95,33 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise(monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("KMP_BLOCKTIME", "200")
     monkeypatch.setattr(cpu_threads, "_set_here", set())
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")  # This process goes on to run other tests.
+    monkeypatch.setenv("OPENCV_FOR_THREADS_NUM", "2")
     do_not_spin()
     assert (os.environ["OMP_WAIT_POLICY"], os.environ["KMP_BLOCKTIME"]) == ("PASSIVE", "200")
     # Programs that are started from here choose for themselves.
     assert "OMP_WAIT_POLICY" not in environment_for_others()
     assert environment_for_others()["KMP_BLOCKTIME"] == "200"
+
+
+def test_opencv_and_numpy_compute_on_the_calling_thread_in_our_own_programs():
+    program = """
+import cv2, numpy
+from sampt_ros.utils.cpu_threads import do_not_spin
+cv2.setNumThreads(2)
+do_not_spin()
+counts = [cv2.getNumThreads()]
+try:
+    import threadpoolctl
+    counts += [each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
+except ImportError:
+    pass
+print(set(counts))
+"""
+    unset = {"OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert run.stdout.strip() == "{1}", run.stderr
 
 
 def test_tracking_leaves_torch_its_threads():

@@ -13,7 +13,12 @@ from sampt_ros.utils.device import network_device
 
 
 class NanoBackend(ABC):
-    """The network with its weights. Features and memories stay in its own arrays, on its device."""
+    """The network with its weights. Features and memories stay in its own arrays, on its device.
+
+    concurrent  whether several threads may compute at once
+    """
+
+    concurrent = False
 
     @abstractmethod
     def encode(self, images: np.ndarray) -> Features:

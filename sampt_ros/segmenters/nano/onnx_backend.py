@@ -25,11 +25,11 @@ _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
 class OnnxBackend(NanoBackend):
     """Features and memories are NumPy arrays."""
 
+    concurrent = True
+
     def __init__(self, weights: Mapping[str, np.ndarray], threads: int = 1) -> None:
         """weights: by their names in the network's state dict, float16; threads: that it computes on"""
-        self._encode, self._memorize, self._decode = (
-            _session(graph_path(name), _selected(weights, prefixes), threads) for name, prefixes in _GRAPHS.items()
-        )
+        self._encode, self._memorize, self._decode = (_part(name, weights, threads) for name in _GRAPHS)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: str = "", threads: int = 1) -> OnnxBackend:
@@ -68,8 +68,10 @@ def graph_path(name: str) -> Path:
     return WEIGHTS.with_name(f"{name}.onnx")
 
 
-def _selected(weights: Mapping[str, np.ndarray], prefixes: tuple[str, ...]) -> dict[str, np.ndarray]:
-    return {name: value for name, value in weights.items() if name.startswith(prefixes)}
+def _part(name: str, weights: Mapping[str, np.ndarray], threads: int) -> InferenceSession:
+    """One part of the network, with those of the weights that it has."""
+    own = {key: value for key, value in weights.items() if key.startswith(_GRAPHS[name])}
+    return _session(graph_path(name), own, threads)
 
 
 def _session(graph: Path, weights: Mapping[str, np.ndarray], threads: int) -> InferenceSession:

@@ -52,10 +52,12 @@ class NanoEmbedding:
     """A frame, and the features of those of its windows that were encoded so far.
 
     features  grows as windows are asked for, so that no window is encoded twice
+    prepared  of windows that were encoded ahead, until they are asked for
     """
 
     frame: Frame
     features: dict[Window, Features] = field(default_factory=dict)
+    prepared: dict[Window, Features] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +122,18 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         self._config = config or NanoConfig()
         self._backend = backend or build_backend(self._config.checkpoint)
 
+    @property
+    def concurrent(self) -> bool:  # type: ignore[override]
+        return self._backend.concurrent
+
     def encode(self, frame: Frame) -> NanoEmbedding:
         return NanoEmbedding(frame)
+
+    def prepare(self, embedding: NanoEmbedding, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:
+        side = self._scaled_side(objects, detail)
+        on_object = [mask > 0.5 for mask in masks]
+        windows = [self._around(mask, side) for mask in on_object if np.count_nonzero(mask) >= _MIN_AREA]
+        embedding.prepared.update(self._encoded(embedding.frame, windows))
 
     def decode(
         self, embedding: NanoEmbedding, prompts: Prompts[ObjectMemory], ambiguous: bool = False
@@ -291,15 +303,18 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
 
     def _features(self, embedding: NanoEmbedding, windows: Sequence[Window]) -> Features:
         """Features of n windows; those that were not encoded before are encoded in one batch."""
-        known = embedding.features
-        new = [window for window in dict.fromkeys(windows) if window not in known]
-        if new:
-            images = np.stack([window.cut(embedding.frame.image) for window in new])
-            encoded = self._backend.encode(images)
-            known.update((window, encoded.select(slice(row, row + 1))) for row, window in enumerate(new))
-            if new == list(windows):
-                return encoded
+        known, prepared = embedding.features, embedding.prepared
+        known.update((window, prepared.pop(window)) for window in dict.fromkeys(windows) if window in prepared)
+        known.update(self._encoded(embedding.frame, [window for window in windows if window not in known]))
         return self._backend.stacked([known[window] for window in windows])
+
+    def _encoded(self, frame: Frame, windows: Sequence[Window]) -> dict[Window, Features]:
+        """Features of each of these windows, encoded in one batch."""
+        if not windows:
+            return {}
+        different = list(dict.fromkeys(windows))
+        encoded = self._backend.encode(np.stack([window.cut(frame.image) for window in different]))
+        return {window: encoded.select(slice(row, row + 1)) for row, window in enumerate(different)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,11 @@ class MaskCarrier:
         """Whether masks can be brought to the next frame at all."""
         return self._propagator is not None or self._points.tracker.carries_masks
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether `moved` may be called in one thread while another one moves the points."""
+        return self._propagator is None and self._points.tracker.concurrent
+
     def reset(self) -> None:
         """Forget all objects."""
         if self._propagator is not None:
@@ -52,7 +57,7 @@ class MaskCarrier:
         """Bring the masks from the frame before, frames[0], to the newest, frames[-1]."""
         if self._propagator is None:
             for tracked in objects:
-                tracked.propagated_mask = self._moved(tracked.propagated_mask, frames, effort)
+                tracked.propagated_mask = self.moved(tracked, frames, effort)
             return
         found = self._propagator.update(frames[-1])
         for tracked in objects:
@@ -65,7 +70,7 @@ class MaskCarrier:
         """Bring a new object's mask from frames[0], where it was clicked, to the newest frame, frames[-1]."""
         mask = tracked.propagated_mask
         if self._propagator is None or mask is None:
-            tracked.propagated_mask = self._moved(mask, frames, effort)
+            tracked.propagated_mask = self.moved(tracked, frames, effort)
             return
         found = self._propagator.follow(mask > 0.5, frames)
         tracked.propagated_mask, tracked.certainty = _left(found.mask), found.certainty
@@ -90,8 +95,9 @@ class MaskCarrier:
         if self._propagator is not None and self.config.propagation.use == "mask" and tracked.result.state.has_mask:
             self._propagator.start(tracked.id, tracked.result.mask, frame)
 
-    def _moved(self, mask: np.ndarray | None, frames: Sequence[Frame], effort: Effort) -> np.ndarray | None:
-        """A mask of frames[0] on frames[-1], by the tracker's motion."""
+    def moved(self, tracked: TrackedObject, frames: Sequence[Frame], effort: Effort) -> np.ndarray | None:
+        """An object's mask of frames[0] on frames[-1], by the tracker's motion; the object stays as it is."""
+        mask = tracked.propagated_mask
         # Where it is not carried a mask would stay behind, and be wrong if the option were switched on later.
         carries = self.config.prompting.carry_mask or effort.network_every > 1
         return None if mask is None or not carries else self._points.propagate_mask(mask, frames)

@@ -36,20 +36,29 @@ def k_medoids(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.n
     sample = random(mask, max(_SAMPLE, count) if count else 0, rng, gray)
     if len(sample) <= count:
         return sample
-    distance = np.linalg.norm(sample[:, None] - sample[None], axis=2)
+    distance = _distances(sample)
     medoids = _spread(distance, count, rng)
     for _ in range(_ITERATIONS):
         nearest = distance[:, medoids].argmin(axis=1)
         nearest[medoids] = np.arange(count)  # Each part keeps its medoid, so that none is ever empty.
-        moved = medoids.copy()
-        for part in range(count):
-            members = np.flatnonzero(nearest == part)
-            moved[part] = members[distance[np.ix_(members, members)].sum(axis=1).argmin()]
+        moved = np.array([_medoid(distance, np.flatnonzero(nearest == part)) for part in range(count)])
         if np.array_equal(moved, medoids):
             break
         medoids = moved
     centres: np.ndarray = sample[medoids]
     return centres
+
+
+def _distances(xy: np.ndarray) -> np.ndarray:
+    """(n, n) float32: how far each of the points (n, 2) is from each."""
+    across, down = (xy[:, None, axis] - xy[None, :, axis] for axis in (0, 1))
+    distance: np.ndarray = np.sqrt(across * across + down * down)
+    return distance
+
+
+def _medoid(distance: np.ndarray, members: np.ndarray) -> int:
+    """That of some points which is nearest to all of them, by the distances (n, n) of all points."""
+    return int(members[distance[members][:, members].sum(axis=1).argmin()])
 
 
 def _spread(distance: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -84,6 +93,8 @@ def shi_tomasi(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.
 def mixed(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
     """A quarter of the points by k-medoids, a third by Shi-Tomasi, the rest at random."""
     chosen = np.zeros((0, 2), np.float32)
+    if count == 0:
+        return chosen
     for select, share in ((k_medoids, count // 4), (shi_tomasi, count // 3), (random, count)):
         wanted = min(share, count - len(chosen))
         chosen = np.concatenate([chosen, select(_without(mask, chosen), wanted, rng, gray)])

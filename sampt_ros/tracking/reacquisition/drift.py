@@ -42,6 +42,7 @@ from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.reacquisition.object_view import ObjectView
 from sampt_ros.tracking.reacquisition.relative_motion import relative_motion
+from sampt_ros.utils.blas_threads import on_one_thread
 
 _CAPACITY = 6  # Frames in which an object's looks are remembered; the first one always is among them.
 _FIRST_GAP, _GAP = 1, 4  # Frames between the first two that are remembered, and at most.
@@ -124,6 +125,7 @@ class ObjectLooks:
 
     # Questions
 
+    @on_one_thread
     def likeness(self, around: WindowFeatures, mask: np.ndarray) -> Likeness:
         """How much what is under a mask (H, W) bool with at least one pixel is like the object.
 
@@ -320,6 +322,7 @@ class DriftWatch:
         # The mask that was judged last, its view and its likeness: what is accepted is learned from right afterwards.
         self._judged: tuple[np.ndarray, ObjectView, Likeness] | None = None
 
+    @on_one_thread
     def judge(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> Verdict:
         """Judge the mask (H, W) bool, with its predicted IoU, that was found of an object on the newest frame.
 
@@ -346,6 +349,7 @@ class DriftWatch:
         previous, newest = list(self._frames)[-2:]
         return relative_motion(previous.image, newest.image, mask)
 
+    @on_one_thread
     def learned(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> ObjectLooks:
         """With an accepted mask (H, W) bool, and its predicted IoU."""
         if not self.config.reacquire.enabled:

@@ -186,6 +186,13 @@ class Reacquisition:
         until = index + _DISTRACTOR_MEMORY
         return replace(known, distractors=tuple(Distractor(xy, until, float(response[xy[1], xy[0]])) for xy in peaks))
 
+    def taught(self, later: Reacquisition) -> Reacquisition:
+        """With what was learned meanwhile from an earlier frame: `later` is what was known then, with that frame."""
+        known = replace(self, appearance=later.appearance, learn_at=later.learn_at)
+        # After a cut, or since it was lost, whatever looked like it is elsewhere.
+        is_same_scene = not self.is_doubted and self.frames_missed == 0
+        return replace(known, distractors=later.distractors) if is_same_scene else known
+
     def checked(self) -> Reacquisition:
         """After its mask was found to be on the object."""
         return replace(self, is_doubted=False)

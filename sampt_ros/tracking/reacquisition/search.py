@@ -16,6 +16,7 @@ from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.reacquisition.appearance import MIN_COVERAGE
 from sampt_ros.tracking.reacquisition.drift import LEAST_OF_FOUND
+from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
 
@@ -37,17 +38,19 @@ class SearchResult:
 class ObjectSearch:
     """Learns what tracked objects look like, and finds those that are lost by it.
 
-    `observe` and `learn` change the objects' `reacquisition`, each once a frame; questions change nothing.
+    `observe`, `take_over` and `learn` change the objects' `reacquisition`, each once a frame; questions change nothing.
     """
 
     def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter[Any, Any]) -> None:
         self.config = config
         self._segmenter = segmenter
         self._cuts = SceneCutDetector()
+        self._lessons = Lessons()
 
     def reset(self) -> None:
         """Forget the last frame, as for another camera."""
         self._cuts.reset()
+        self._lessons.forget()
 
     def from_reference(self, picture: Frame, mask: np.ndarray) -> Reacquisition:
         """What a picture shows of an object, its mask (H, W) bool; raises QueryError if it is too small to be known."""
@@ -71,7 +74,7 @@ class ObjectSearch:
 
     def cut(self, objects: Iterable[TrackedObject]) -> None:
         """The next frame does not follow from the last one: all objects are in doubt."""
-        self._cuts.reset()
+        self.reset()
         for tracked in objects:
             tracked.reacquisition = tracked.reacquisition and tracked.reacquisition.after_cut()
 
@@ -82,25 +85,62 @@ class ObjectSearch:
         self.learn([tracked for tracked in objects if tracked.reacquisition is None], frame)
         return [tracked.id for tracked in objects if not tracked.is_known]
 
+    def take_over(self, objects: Iterable[TrackedObject], frame: Frame) -> list[TrackedObject]:
+        """Take over what was learned beside the last frames, if this is the frame for it.
+
+        Returns the objects whose masks were found to lie on something else.
+        """
+        drifted, present = [], list(objects)
+        with self._segmenter.saving_memory():
+            lessons = self._lessons.taken(frame.index)
+        for lesson in lessons:
+            tracked = lesson.tracked
+            if tracked not in present:
+                continue
+            if lesson.after is not None and tracked.reacquisition is not None:
+                tracked.reacquisition = tracked.reacquisition.taught(lesson.after)
+            elif lesson.after is None and tracked.result.state.has_mask:
+                drifted.append(tracked)
+        return drifted
+
     def has_drifted(self, tracked: TrackedObject, frame: Frame) -> bool:
-        """Whether an object's mask is due to be checked on this frame, and lies on something else."""
+        """Whether an object's mask is due to be checked on this frame at once, and lies on something else."""
         known = tracked.reacquisition
-        if not known or not known.is_check_due(frame.index):
+        if not known or not known.is_check_due(frame.index) or self._can_wait(tracked):
             return False
         if not tracked.result.state.has_mask:
             return known.is_doubted and tracked.looks.frames_doubted > 0  # After a cut, one doubt more is enough.
         return known.has_drifted(self._segmenter.describe(frame), tracked.result.mask)
 
     def learn(self, objects: Iterable[TrackedObject], frame: Frame) -> None:
-        """Learn from the masks of this frame where that is due; masks that have drifted must be gone by now."""
+        """Learn from the masks of this frame where that is due; masks that have drifted must be gone by now.
+
+        What can wait is learned beside the next frames.
+        """
+        objects = list(objects)
+        waiting = [tracked for tracked in objects if self._can_wait(tracked)]
+        due = [each for each in waiting if each.reacquisition and frame.index >= each.reacquisition.learn_at]
+        if due and not self._lessons.is_running:
+            self._lessons.start(frame.index, due, self._segmenter.describing(frame))
         for tracked in objects:
             known, state = tracked.reacquisition, tracked.result.state
-            if state.has_mask and (known is None or frame.index >= known.learn_at):
+            if tracked in waiting:
+                pass
+            elif state.has_mask and (known is None or frame.index >= known.learn_at):
                 known = known or Reacquisition.start(self.config.reacquire)
                 known = known.learned(frame.index, self._segmenter.describe(frame), tracked.result.mask)
             elif state.has_mask and known is not None:
                 known = known.checked()
             tracked.reacquisition = known and known.after_frame(state)
+
+    def _can_wait(self, tracked: TrackedObject) -> bool:
+        """Whether an object's mask is learned from, and checked, beside the next frames.
+
+        A known one's is, unless there was a cut; nothing is known to find the others by.
+        """
+        known = tracked.reacquisition
+        is_sure = known is not None and known.appearance.is_known and not known.is_doubted
+        return self._segmenter.concurrent and is_sure and tracked.result.state.has_mask
 
     def is_sought(self, tracked: TrackedObject) -> bool:
         """Whether an object is to be looked for in the whole image."""

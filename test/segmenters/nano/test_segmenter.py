@@ -291,3 +291,18 @@ def test_a_window_is_encoded_once(nano, monkeypatch):
     nano.decode(embedding, prompts)
     nano.decode(embedding, prompts)
     assert encoded == [1]
+
+
+# What is computed ahead
+
+
+def test_windows_that_were_prepared_are_not_encoded_again_and_change_nothing(nano, monkeypatch):
+    image, mask, _ = scene(0)
+    prompts = Prompts.pack([click(mask)], [NO_POINTS], None, 6 * mask[None].astype(np.float32) - 3, [None])
+    expected = nano.decode(nano.encode(Frame(0, image)), prompts).logits
+    prepared = nano.encode(Frame(0, image))
+    nano.prepare(prepared, [mask], objects=1, detail=1.0)
+    monkeypatch.setattr(nano._backend, "encode", None)  # a call would be an error
+    np.testing.assert_array_equal(nano.decode(prepared, prompts).logits, expected)
+    assert len(prepared.features) == 1
+    assert not prepared.prepared

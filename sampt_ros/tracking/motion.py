@@ -1,0 +1,111 @@
+"""How points and masks get to the next frame, and what is computed beside that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sampt_ros.data_types import Frame, Points
+from sampt_ros.tracking.effort import Effort
+from sampt_ros.tracking.frame_segmenter import FrameSegmenter
+from sampt_ros.tracking.masks.mask_carrier import MaskCarrier
+from sampt_ros.tracking.object_state import TrackedObject
+from sampt_ros.tracking.points.point_set import TrackedPoints
+from sampt_ros.utils.side_thread import SideThread
+
+Clock = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """Where objects are on the next frame, in their order.
+
+    points  of each
+    finish  gives the objects their masks on that frame; raises what ended their computation
+    """
+
+    points: list[Points]
+    finish: Callable[[], None]
+
+
+class FrameMotion:
+    """Moves points on one thread and masks on another, where the tracker can do both at once.
+
+    As soon as the masks are there, the segmenter is given what it can compute from them: the image, where they lie.
+    Points are waited for last. Without a thread, points come first and masks after them.
+    """
+
+    def __init__(self, points: TrackedPoints, carrier: MaskCarrier, segmenter: FrameSegmenter[Any, Any]) -> None:
+        self._points, self._carrier, self._segmenter = points, carrier, segmenter
+        self._side = SideThread("sampt_points")
+
+    def to_next(self, objects: Sequence[TrackedObject], frames: Sequence[Frame], effort: Effort, clock: Clock) -> Moved:
+        """Everything on the last of these frames, from the one before it if there is one; objects stay as they are.
+
+        Raises what ends the motion of the points, and then nothing has changed.
+        """
+        encodes = effort.runs_network(frames[-1].index) and any(tracked.has_visible_point for tracked in objects)
+        if self._side.threaded and self._carrier.concurrent and not self._segmenter.asynchronous:
+            return self._beside(objects, frames, effort, encodes, clock)
+        # Encode before points are tracked: a GPU then computes the embedding meanwhile, which objects will likely need.
+        if encodes and self._segmenter.asynchronous:
+            with clock("encoding"):
+                self._segmenter.encode(frames[-1])
+        with clock("tracking"), self._segmenter.saving_memory():
+            moved = self._points.update([tracked.points for tracked in objects], frames[-1])
+
+        def finish() -> None:
+            with clock("carrying"):
+                self._carrier.move(objects, frames, effort)
+
+        return Moved(moved, finish)
+
+    def _beside(
+        self,
+        objects: Sequence[TrackedObject],
+        frames: Sequence[Frame],
+        effort: Effort,
+        encodes: bool,
+        clock: Clock,
+    ) -> Moved:
+        """Points beside masks, and beside what the segmenter can do meanwhile if it `encodes`."""
+        groups = [tracked.points for tracked in objects]
+        for frame in frames:
+            _ = frame.gray  # Both threads need it; it is computed once.
+        pending = self._side.start(lambda: self._points.update(groups, frames[-1]))
+        masks: list[np.ndarray | None] = []
+        failure: Exception | None = None
+        try:
+            with clock("carrying"):
+                for tracked in objects:
+                    masks.append(self._carrier.moved(tracked, frames, effort))
+            if encodes:
+                with clock("encoding"):
+                    self._prepare(objects, masks, frames[-1], effort)
+        except Exception as error:  # It is raised when the points have moved.
+            failure = error
+        except BaseException:  # an interrupt
+            pending.wait()
+            raise
+        with clock("tracking"), self._segmenter.saving_memory():
+            moved = pending.result()
+
+        def finish() -> None:
+            for tracked, mask in zip(objects, masks):
+                tracked.propagated_mask = mask
+            if failure is not None:
+                raise failure
+
+        return Moved(moved, finish)
+
+    def _prepare(
+        self, objects: Sequence[TrackedObject], masks: Sequence[np.ndarray | None], frame: Frame, effort: Effort
+    ) -> None:
+        """Have the segmenter compute ahead for the objects that have been visible so far."""
+        visible = [mask for tracked, mask in zip(objects, masks) if tracked.has_visible_point]
+        prompts = [mask for mask in visible if mask is not None] if self._carrier.config.prompting.carry_mask else []
+        self._segmenter.prepare(frame, prompts, len(visible), effort.detail)
