@@ -90,9 +90,9 @@ class Likeness:
 
 CERTAIN = Likeness(1.0, 1.0)
 _LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
-_LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, in both.
+_LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, or was found after a cut, in both.
 _LEAST_OF_STILL = Likeness(0.6, 0.1)  # One that stands still while its object moved, in both.
-LEAST_OF_FOUND = Likeness(0.65, 0.1)  # One that was found while the object was lost, in both.
+_LEAST_OF_FOUND = Likeness(0.65, 0.1)  # One that was found after the object had left, in both.
 _LEAST_OF_STOPPED = 0.8  # Where likeness is not telling, one that stands still is doubted under this resemblance.
 _LEAST_MARGIN = -0.05  # A mask of a lower margin is doubted without a suspicion: it lies on what was beside the object.
 _LEAST_OF_PART = Likeness(0.5, 0.03)  # A part that does not reach it is cut off.
@@ -154,6 +154,15 @@ class ObjectLooks:
         if self.frames_doubted or self._has_shrunk(area):
             return not likeness.is_surely(_LEAST_OF_BOTH)
         return (is_suspicious and not likeness.reaches(_LEAST)) or likeness.margin < _LEAST_MARGIN
+
+    def is_found_again(self, likeness: Likeness, follows_cut: bool) -> bool:
+        """Whether a mask of this likeness, found while the object was lost, is the object.
+
+        follows_cut: it was lost by a cut, so it likely is in the picture; what has left may not be there, and more is
+        asked
+        """
+        least = _LEAST_OF_BOTH if follows_cut else _LEAST_OF_FOUND
+        return likeness.is_surely(least) if self.is_telling else likeness.resemblance >= least.resemblance
 
     def wants_motion(self, likeness: Likeness, index: int, area: int) -> bool:
         """Whether the motion of a mask of so many pixels and of this likeness matters on frame `index`."""

@@ -15,7 +15,6 @@ from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.reacquisition.appearance import MIN_COVERAGE
-from sampt_ros.tracking.reacquisition.drift import LEAST_OF_FOUND
 from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
@@ -171,9 +170,8 @@ class ObjectSearch:
     def _looks_alike(self, tracked: TrackedObject, mask: np.ndarray, frame: Frame) -> bool:
         """Whether what is under a mask (H, W) bool looks as the object did in its surroundings."""
         likeness = tracked.looks.likeness(self._segmenter.describe_object(frame, mask), mask)
-        if tracked.looks.is_telling:
-            return likeness.is_surely(LEAST_OF_FOUND)
-        return likeness.resemblance >= LEAST_OF_FOUND.resemblance
+        follows_cut = tracked.reacquisition is not None and tracked.reacquisition.is_doubted
+        return tracked.looks.is_found_again(likeness, follows_cut)
 
     def _mask_at(
         self, cell: np.ndarray, feature_map: np.ndarray, tracked: TrackedObject, frame: Frame

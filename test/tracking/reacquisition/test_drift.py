@@ -279,3 +279,9 @@ def test_an_object_whose_place_is_empty_is_uncertain_and_then_lost():
 
 def test_without_reacquisition_nothing_is_doubted():
     assert run(is_enabled=False) == [ObjectState.TRACKING] * 15
+
+
+@pytest.mark.parametrize(("follows_cut", "is_found"), [(True, True), (False, False)])
+def test_more_likeness_is_asked_of_what_had_left_than_after_a_cut(follows_cut, is_found):
+    somewhat_alike = Likeness(resemblance=0.55, margin=0.05)
+    assert known().is_found_again(somewhat_alike, follows_cut) is is_found
