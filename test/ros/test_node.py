@@ -337,7 +337,7 @@ def test_where_a_bag_loops_the_objects_are_looked_for_again(sampt):
         sampt.wait_for_count("frames_rejected", dropped)
     assert sampt.track(stamp=START_NS + 5).objects[1].state == TrackedObject.LOST
     # From the second time on it is believed at once.
-    sampt.track(stamp=START_NS + 5_000_000_000)
+    sampt.track(stamp=START_NS + 6_000_000_000)  # A stamp of its own: results are told apart by it.
     assert list(sampt.track(stamp=START_NS + 2).objects) == [1]
 
 
