@@ -37,6 +37,14 @@ class Case:
         return f"{self.size[0]}x{self.size[1]} with {self.objects} objects of {self.points} points{beside}"
 
 
+CASE_COLUMNS = (
+    Column("case.size", "size", "{0[0]}x{0[1]}", "size"),
+    Column("case.objects", "objects", "{}", "objects"),
+    Column("case.points", "points", "{}", "points"),
+    Column("case.beside", "beside", "{}", "beside"),
+)  # What is told of a `case`, in every table.
+
+
 @dataclass(frozen=True)
 class Timing:
     """How long something took per frame: median and 95th percentile over the frames, milliseconds."""
@@ -62,10 +70,7 @@ class Measurement(Score):
     """
 
     columns = (
-        Column("case.size", "size", "{0[0]}x{0[1]}", "size"),
-        Column("case.objects", "objects", "{}", "objects"),
-        Column("case.points", "points", "{}", "points"),
-        Column("case.beside", "beside", "{}", "beside"),
+        *CASE_COLUMNS,
         Column("stages", "{}", "{0.median:.1f} / {0.p95:.1f}", "stages_ms"),
         Column("rate", "frames/s", "{:.1f}", "frames_per_second"),
         Column("tracked", "tracked", "{:.0%}", "tracked"),

@@ -14,7 +14,7 @@ from typing import Any
 
 from sampt_ros.errors import SamPtError
 from sampt_ros.evaluation.scores import Column, Score, Table
-from sampt_ros.evaluation.speed.benchmark import Case, Measurement, Timing
+from sampt_ros.evaluation.speed.benchmark import CASE_COLUMNS, Case, Measurement, Timing
 from sampt_ros.utils.cpu_threads import environment_for_others
 
 Timings = Mapping[Case, Timing]  # what a whole step took, by case
@@ -28,10 +28,7 @@ class Ratio(Score):
     """
 
     columns = (
-        Column("case.size", "size", "{0[0]}x{0[1]}", "size"),
-        Column("case.objects", "objects", "{}", "objects"),
-        Column("case.points", "points", "{}", "points"),
-        Column("case.beside", "beside", "{}", "beside"),
+        *CASE_COLUMNS,
         Column("now", "now", "{0.median:.1f} / {0.p95:.1f}", "now_ms"),
         Column("then", "then", "{0.median:.1f} / {0.p95:.1f}", "then_ms"),
         Column("median", "median", "{:.2f}", "median_ratio"),
