@@ -79,6 +79,7 @@ MODULES = {
     "rosbags.image": "rosbags-image",
     "rosbags.rosbag2": "rosbags",
     "mcap": "mcap",
+    "av": "av",
 }
 # Installed without what it names: a numpy that is newer than Humble's by a digit, and what the nodes never use.
 ONNX_RUNTIME = "onnxruntime"

@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -251,7 +252,7 @@ def _checkpoints(config: SamPtConfig) -> list[tuple[str, str, str]]:
 
 def _ros() -> Iterator[Check]:
     group = "ROS 2 (for the node)"
-    distribution = os.environ.get("ROS_DISTRO", "")
+    distribution = _distribution()
     yield Check(group, "distribution", bool(distribution), distribution or "ROS_DISTRO is not set", _SOURCE_ROS)
     yield _module(group, "rclpy", f"{_SOURCE_ROS}, or pip install ros-kilted-rclpy")
     if _is_installed("rclpy"):
@@ -265,6 +266,13 @@ def _ros() -> Iterator[Check]:
     ):
         package = module.replace("_", "-") + ("-py" if module == "tf2_ros" else "")
         yield _module(group, module, f"for {purpose}: apt install ros-DISTRO-{package}")
+
+
+def _distribution() -> str:
+    """The name of the ROS 2 that is sourced, or that came from PyPI, whose wheels set no ROS_DISTRO; "" for none."""
+    packages = importlib.metadata.packages_distributions().get("rclpy", [])
+    wheels = [found[1] for package in packages if (found := re.fullmatch(r"ros-([a-z]+)-rclpy", package))]
+    return os.environ.get("ROS_DISTRO") or next(iter(wheels), "")
 
 
 def _color_backend(group: str) -> Check:

@@ -75,7 +75,7 @@ def ros_cv_bridge() -> Any:
     """
     try:
         prefix = importlib.import_module("ament_index_python.packages").get_package_prefix("cv_bridge")
-    except (ImportError, LookupError):
+    except (ImportError, LookupError, OSError):  # OSError: nothing is sourced, so that AMENT_PREFIX_PATH is not set
         there = importlib.util.find_spec("cv_bridge")
         found = f"the one in {Path(there.origin).parent} is another" if there and there.origin else "it is not there"
         raise ImportError(f"expected cv_bridge of a ROS 2 installation; {found}") from None

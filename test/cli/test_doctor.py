@@ -44,6 +44,20 @@ def test_whatever_may_be_missing_has_advice(monkeypatch):
     assert all(check.advice for check in missing)
 
 
+@pytest.mark.parametrize(
+    ("sourced", "package", "named"),
+    [
+        ("humble", "ros-kilted-rclpy", "humble"),
+        ("", "ros-kilted-rclpy", "kilted"),  # from PyPI: nothing sets ROS_DISTRO
+        ("", "rclpy", ""),
+    ],
+)
+def test_the_distribution_is_named(monkeypatch, sourced, package, named):
+    monkeypatch.setenv("ROS_DISTRO", sourced)
+    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: {"rclpy": [package]})
+    assert doctor._distribution() == named
+
+
 def test_a_missing_requirement_is_not_healthy(monkeypatch):
     def no_weights(config):
         raise CheckpointError("expected weights")

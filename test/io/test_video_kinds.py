@@ -12,7 +12,7 @@ from PIL import Image
 from synthetic import texture
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io import video
+from sampt_ros.io.video import opencv_sources
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.video import open_source
 from sampt_ros.io.video_writer import video_writer
@@ -88,7 +88,7 @@ def test_images_of_fourteen_bits_are_shown_by_one_range(tmp_path):
 
 def unreadable(monkeypatch):
     """Let OpenCV read no frame, as of a codec that it lacks."""
-    monkeypatch.setattr(video, "_decoded", lambda capture: iter(()))
+    monkeypatch.setattr(opencv_sources, "_decoded", lambda capture: iter(()))
 
 
 def test_a_codec_that_opencv_lacks_is_named_with_the_way_out(tmp_path, no_pyav, monkeypatch):
@@ -208,8 +208,8 @@ def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
     source = open_source(str(tmp_path / "clip.mp4"))
     assert len(list(source)) == 10
     assert not caplog.text
-    decoded = video._decoded
-    monkeypatch.setattr(video, "_decoded", lambda capture: (image for image, _ in zip(decoded(capture), range(4))))
+    decoded = opencv_sources._decoded
+    monkeypatch.setattr(opencv_sources, "_decoded", lambda capture: (image for image, _ in zip(decoded(capture), range(4))))
     assert len(list(source)) == 4
     assert "clip.mp4: 4 of the 10 frames that it claims could be read" in caplog.text
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
-from sampt_ros.io.video import FALLBACK_FPS, FrameSource, warn_of_missing
+from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameSource, warn_of_missing
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,72 @@
+"""Frames from a video file, an image folder or a camera, behind one interface."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from sampt_ros.errors import SourceError
+from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameSource
+from sampt_ros.io.video.image_folder import (
+    IMAGE_SUFFIXES,
+    ImageFolder,
+    image_files,
+    is_pattern,
+    matching_files,
+    natural_key,
+)
+from sampt_ros.io.video.image_stack import ImageStack, is_stack
+from sampt_ros.io.video.opencv_sources import Camera, VideoFile, grey_bits
+from sampt_ros.io.video.pyav_file import HINT, PyavFile
+
+__all__ = [
+    "FALLBACK_FPS",
+    "IMAGE_SUFFIXES",
+    "FrameSource",
+    "VideoFile",
+    "image_files",
+    "natural_key",
+    "open_source",
+]
+
+_log = logging.getLogger(__name__)
+
+
+def open_source(source: str) -> FrameSource:
+    """The frames of `source`: the path of a video file or an image folder, or a camera's number such as "0".
+
+    Of the images in a folder a pattern of names takes some: "frames/*-color.jpg", "frames/%05d.png".
+    Raises SourceError if it is missing, empty or unreadable.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return ImageFolder(path, image_files(path), warn_of_several_kinds=True)
+    if path.is_file():
+        return _video_file(path)
+    if re.fullmatch(r"\d{1,3}", source):
+        return Camera(int(source))
+    if is_pattern(path.name):
+        return ImageFolder(path, matching_files(path))
+    raise SourceError(
+        f"expected a video file, an image folder, a pattern of image files or a camera's number; there is no {source!r}"
+    )
+
+
+def _video_file(path: Path) -> FrameSource:
+    """A video through OpenCV, or through PyAV where that one alone reads it, or all that is in it."""
+    if is_stack(path):
+        return ImageStack(path)
+    try:
+        video = VideoFile(path)
+    except SourceError as error:
+        try:
+            return PyavFile(path)
+        except ImportError:
+            raise SourceError(f"{error}; {HINT}") from None
+    if (bits := grey_bits(path)) > 8:
+        try:
+            return PyavFile(path)
+        except (ImportError, SourceError):
+            _log.warning("%s: of its %d bits of grey OpenCV reads the highest 8; %s", path, bits, HINT)
+    return video

@@ -1,0 +1,123 @@
+"""Frames from the images in a folder, or from those whose names match a pattern."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sampt_ros.errors import SourceError
+from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.io.image_files import read_image
+from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+_log = logging.getLogger(__name__)
+
+_NUMBERED = re.compile(r"%0?(\d*)d")  # FFmpeg and OpenCV take %05d in a file name for a number of 5 digits.
+_MOST_ODD = 5  # So many images of another size in a row are no oversight.
+
+
+class ImageFolder(NumberedSource):
+    """Images of a folder, in the order given.
+
+    Unreadable ones, and single ones of another size, are skipped, counted and named in a warning.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[Path], warn_of_several_kinds: bool = False) -> None:
+        """folder: what was asked for, a pattern perhaps."""
+        self.fps = FALLBACK_FPS
+        self.names = [path.stem for path in files]
+        self._files = files
+        self._grey = GreyRange()  # Shared by all iterations, so that 16-bit images that are read again look the same.
+        self._reported: set[Path] = set()  # Unreadable files that were named in a warning.
+        self.length = len(self._files)
+        if warn_of_several_kinds:
+            _warn_of_several_kinds(folder, files)
+        first = next(self._readable(), None)
+        if first is None:
+            raise SourceError(f"expected at least one readable image in {str(folder)!r}; got {self.length} unreadable")
+        self.size = first[1].shape[:2]
+
+    def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        self.skipped = odd = 0
+        for number, image in self._readable(first, warn=True):
+            odd = odd + 1 if image.shape[:2] != self.size else 0
+            if not odd:
+                yield number, image
+                continue
+            (height, width), came = self.size, f"{image.shape[1]}x{image.shape[0]} in {self._files[number]}"
+            if odd == _MOST_ODD:
+                raise SourceError(f"expected images of one size, {width}x{height}; got {came}, and those before it")
+            self._skip(number, f"expected an image of {width}x{height} like the first one; got {came}", warn=True)
+
+    def _readable(self, first: int = 0, warn: bool = False) -> Iterator[tuple[int, np.ndarray]]:
+        for number, path in enumerate(self._files[first:], start=first):
+            try:
+                image = read_image(path, self._grey)
+            except SourceError as error:
+                self._skip(number, str(error), warn)
+            else:
+                yield number, image
+
+    def _skip(self, number: int, reason: str, warn: bool) -> None:
+        self.skipped += 1
+        if warn and self._files[number] not in self._reported:
+            self._reported.add(self._files[number])
+            _log.warning("%s; skipped", reason)
+
+
+def natural_key(path: Path) -> list[tuple[int, int | str]]:
+    """A sorting key that puts 2.jpg before 10.jpg."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files in a folder, in natural order; raises SourceError if there are none."""
+    if not folder.is_dir():
+        raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
+    visible = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    found = [path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not found:
+        raise SourceError(f"expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}; got none")
+    return sorted(found, key=natural_key)
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a file's name is a pattern of names, such as *.png or %05d.png."""
+    return bool(re.search(r"[*?[]", name) or _NUMBERED.search(name))
+
+
+def matching_files(pattern: Path) -> list[Path]:
+    """The files whose names match a pattern with *, ?, [...] or %d, in natural order; raises SourceError for none."""
+    folder = pattern.parent
+    if not folder.is_dir():
+        raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
+    if number := _NUMBERED.search(pattern.name):
+        digits = rf"\d{{{number[1]},}}" if number[1] else r"\d+"
+        name = re.escape(pattern.name[: number.start()]) + digits + re.escape(pattern.name[number.end() :])
+        found = [path for path in folder.iterdir() if re.fullmatch(name, path.name)]
+    else:
+        found = list(folder.glob(pattern.name))
+    if not found:
+        raise SourceError(f"expected files whose names match {str(pattern)!r}; got none")
+    return sorted(found, key=natural_key)
+
+
+def _warn_of_several_kinds(folder: Path, files: Sequence[Path]) -> None:
+    """Tell of a folder with, say, colour and depth side by side, by their names without the numbers."""
+    kinds = Counter(re.sub(r"\d+", "*", path.name) for path in files)
+    if len(kinds) > 1 and min(kinds.values()) > 1:
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
+        _log.warning(
+            "%s holds images of several kinds (%s), and all are taken for one sequence; '%s' takes one kind",
+            folder,
+            counts,
+            folder / kinds.most_common(1)[0][0],
+        )

@@ -1,0 +1,71 @@
+"""Frames from a file that holds several images."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.io.label_images import UNREADABLE, image_count
+from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
+
+_log = logging.getLogger(__name__)
+
+_SUFFIXES = (".apng", ".gif", ".png", ".tif", ".tiff", ".webp")  # Of files that may hold several images.
+
+
+class ImageStack(NumberedSource):
+    """The images that are in one file: the pages of a TIFF, an animated GIF, WebP or PNG."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._times: dict[int, float] = {}
+        self._grey = GreyRange()
+        with Image.open(path) as images:
+            self.length = image_count(images) or None
+            images.seek(0)
+            images.load()  # WebP knows its duration after that.
+            self.size = images.size[::-1]
+            self.fps = 1000 / (images.info.get("duration") or 1000 / FALLBACK_FPS)  # it is in milliseconds
+
+    def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        self.skipped = 0
+        with Image.open(self._path) as images:
+            seconds = 0.0
+            for number in itertools.count() if self.length is None else range(self.length):
+                try:
+                    images.seek(number)
+                    images.load()
+                except UNREADABLE as error:
+                    self.skipped = (self.length or number + 1) - number
+                    _log.warning(
+                        "%s: %d of its %s images can be read (%s)", self._path, number, self.length or "several", error
+                    )
+                    return
+                self._times[number] = seconds
+                seconds += (images.info.get("duration") or 1000 / self.fps) / 1000
+                if number >= first:
+                    yield number, self._rgb(images)
+
+    def _rgb(self, image: Image.Image) -> np.ndarray:
+        """The image (H, W, 3) uint8 RGB that a file stands at."""
+        if image.mode.startswith("I"):
+            values = np.clip(np.asarray(image), 0, np.iinfo(np.uint16).max).astype(np.uint16)
+            return np.repeat(self._grey.to_8_bits(values)[..., None], 3, axis=2)
+        return np.asarray(image.convert("RGB"))
+
+
+def is_stack(path: Path) -> bool:
+    """Whether a file holds several images."""
+    if path.suffix.lower() not in _SUFFIXES:
+        return False
+    try:
+        with Image.open(path) as image:
+            return image.load() is not None and image_count(image) != 1
+    except UNREADABLE:
+        return False

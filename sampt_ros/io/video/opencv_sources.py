@@ -1,0 +1,118 @@
+"""Frames from what OpenCV reads: video files and cameras."""
+
+from __future__ import annotations
+
+import mmap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sampt_ros.errors import SourceError
+from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameSource, NumberedSource, warn_of_missing
+
+
+class VideoFile(NumberedSource):
+    """A video file, decoded by OpenCV."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._times: dict[int, float] = {}
+        first = next(iter(self), None)
+        if first is None:
+            raise SourceError(
+                f"expected a video file that OpenCV can decode; cannot read a frame from {str(path)!r}{_codec(path)}"
+            )
+        self.size = first.shape[:2]
+        capture = cv2.VideoCapture(str(path))
+        self.fps = _fps(capture)
+        self.length = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0) or None
+        capture.release()
+
+    def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        capture = cv2.VideoCapture(str(self._path))
+        read = 0
+        try:
+            # Seeking is not exact in every video, so earlier frames are decoded, but not converted to RGB.
+            while read < first and capture.grab():
+                read += 1
+            for image in _decoded(capture):
+                seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                if seconds > self._times.get(read - 1, -1.0):  # Some files do not tell: there all times are equal.
+                    self._times[read] = seconds
+                read += 1
+                yield read - 1, image
+        finally:
+            capture.release()
+        warn_of_missing(self._path, read, self.length)
+
+
+class Camera(FrameSource):
+    """A camera by its number; it stays open until `close`."""
+
+    is_live = True
+
+    def __init__(self, number: int) -> None:
+        self._capture = cv2.VideoCapture(number)
+        self._times: dict[int, float] = {}
+        first = next(_decoded(self._capture), None)
+        if first is None:
+            self.close()
+            raise SourceError(f"expected a working camera; cannot read a frame from camera {number}")
+        self.size = first.shape[:2]
+        self.fps = _fps(self._capture)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        start = None
+        for number, image in enumerate(_decoded(self._capture)):
+            start = start or time.monotonic()
+            self._times = {number: time.monotonic() - start}  # the newest alone, as a camera may run for long
+            yield image
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def grey_bits(path: Path) -> int:
+    """Bits per pixel of a grey video, as OpenCV names its pixels: Y1, 0, bits; 0 for another one."""
+    capture = cv2.VideoCapture(str(path))
+    name = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)).to_bytes(8, "little", signed=True)[:4]
+    capture.release()
+    for order in (1, -1):  # little-endian, big-endian
+        if name[::order][:3] == b"Y1\0":
+            return name[::order][3]
+    return 0
+
+
+def _decoded(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    while True:
+        read, image = capture.read()
+        if not read:
+            return
+        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _fps(capture: cv2.VideoCapture) -> float:
+    fps = float(capture.get(cv2.CAP_PROP_FPS))
+    return fps if 0 < fps <= 1000 else FALLBACK_FPS
+
+
+def _codec(path: Path) -> str:
+    """How a video is compressed, in words, where OpenCV knows."""
+    capture = cv2.VideoCapture(str(path))
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=False) if capture.isOpened() else b""
+    capture.release()
+    if _lacks_index(path):
+        return ", which lacks its index (moov), as where a recording was cut off"
+    return f", whose codec is {code.decode()}" if code.isalnum() else ""
+
+
+def _lacks_index(path: Path) -> bool:
+    """Whether a file is an MP4 or MOV whose index, which is written last, is not there."""
+    with path.open("rb") as file:
+        if file.read(8)[4:] != b"ftyp":
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"moov") < 0
