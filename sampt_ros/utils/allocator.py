@@ -2,19 +2,25 @@
 
 Each frame takes and gives back tens of MiB. glibc serves several threads from several arenas, of which none uses what
 another one has free, and it gives back only what lies at an arena's end. A process that runs for hours would hold ever
-more memory that nothing uses. In a process of our own there is one arena: what one thread frees, the next one takes.
+more memory that nothing uses. In a process of our own there is one arena: what one thread frees, the next one takes, and
+what is free between things that stay is given back now and then.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import time
+
+from sampt_ros.utils.machine import resident_memory
 
 # Parameters of mallopt, as malloc.h numbers them.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _MIB = 2**20
 _KEPT_AT_END = 64 * _MIB  # So much that is free at the arena's end stays, as the next frame takes it again.
 _OWN_PAGES = 32 * _MIB  # What is larger has pages of its own, which go back when it is freed; glibc's largest value.
+_LOOK_EVERY = 10.0  # seconds
+_GROWTH = 1.25, 64 * _MIB  # Free pages are given back when memory has grown by this factor and so many bytes.
 _USER_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")  # Environment variables by which a user says how it is to be.
 
 
@@ -30,6 +36,36 @@ def use_one_arena() -> bool:
         return False
     settings = {_ARENA_MAX: 1, _MMAP_THRESHOLD: _OWN_PAGES, _TRIM_THRESHOLD: _KEPT_AT_END}
     return all(glibc.mallopt(parameter, value) == 1 for parameter, value in settings.items())
+
+
+class FreePages:
+    """Gives back the pages of a process that lie free between what stays, as objects that come and go leave them.
+
+    That takes some milliseconds, and pages that are needed again cost time too: it is done only after growth.
+    """
+
+    def __init__(self, look_every: float = _LOOK_EVERY) -> None:
+        """look_every: seconds from one look at the process's memory to the next"""
+        self._look_every = look_every
+        self._next_look = time.monotonic() + look_every
+        self._kept = 0  # bytes that were resident after pages were given back
+        self._glibc = _glibc()
+
+    def give_back(self) -> bool:
+        """Give pages back if it is time for a look and the process has grown; returns whether it did.
+
+        With another C library than glibc nothing is done.
+        """
+        now = time.monotonic()
+        if self._glibc is None or now < self._next_look:
+            return False
+        self._next_look = now + self._look_every
+        factor, more = _GROWTH
+        if self._kept and resident_memory() <= factor * self._kept + more:
+            return False
+        self._glibc.malloc_trim(0)
+        self._kept = resident_memory()
+        return True
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -33,6 +33,15 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def resident_memory() -> int:
+    """Bytes of memory that this process holds now; 0 where that cannot be known, as on another system than Linux."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def peak_memory() -> float:
     """Peak memory of this process, MiB."""
     import resource  # It is missing on Windows.

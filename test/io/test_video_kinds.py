@@ -12,9 +12,8 @@ from PIL import Image
 from synthetic import texture
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.video import opencv_sources
 from sampt_ros.io.image_files import write_image
-from sampt_ros.io.video import open_source
+from sampt_ros.io.video import open_source, opencv_sources
 from sampt_ros.io.video_writer import video_writer
 
 
@@ -209,7 +208,9 @@ def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
     assert len(list(source)) == 10
     assert not caplog.text
     decoded = opencv_sources._decoded
-    monkeypatch.setattr(opencv_sources, "_decoded", lambda capture: (image for image, _ in zip(decoded(capture), range(4))))
+    monkeypatch.setattr(
+        opencv_sources, "_decoded", lambda capture: (image for image, _ in zip(decoded(capture), range(4)))
+    )
     assert len(list(source)) == 4
     assert "clip.mp4: 4 of the 10 frames that it claims could be read" in caplog.text
 

@@ -54,3 +54,34 @@ def test_threads_take_what_others_have_freed():
 
 def test_what_the_user_says_of_the_allocator_counts():
     assert run("use_one_arena()", MALLOC_ARENA_MAX="4")[0] == "False"
+
+
+FRAGMENTS = """
+from sampt_ros.utils.allocator import FreePages, use_one_arena
+from sampt_ros.utils.machine import resident_memory
+
+use_one_arena()
+pages, rare = FreePages(look_every=0), FreePages(look_every=3600)
+gaps, stays = [], []
+
+def fill():
+    for _ in range(300):  # Between any two that are freed later, one stays.
+        gaps.append(bytearray(1 << 20))
+        stays.append(bytearray(5000))
+
+fill()
+print(pages.give_back(), pages.give_back(), rare.give_back())
+fill()
+gaps.clear()
+before = resident_memory()
+print(rare.give_back(), pages.give_back(), (before - resident_memory()) >> 20)
+"""
+
+
+def test_pages_between_what_stays_are_given_back_after_growth():
+    command = [sys.executable, "-c", FRAGMENTS]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    first, grown = (line.split() for line in finished.stdout.splitlines())
+    assert first == ["True", "False", "False"]  # the second time nothing has grown; the other waits for its hour
+    assert grown[:2] == ["False", "True"]
+    assert int(grown[2]) > 400  # MiB

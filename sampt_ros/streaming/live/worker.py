@@ -10,6 +10,7 @@ from sampt_ros.streaming.live.load import LoadControl
 from sampt_ros.streaming.live.mailbox import Mailbox
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
+from sampt_ros.utils.allocator import FreePages
 
 _PATIENCE = 60.0  # seconds that the last frame may take when the worker is stopped
 
@@ -26,6 +27,7 @@ class Worker:
         self._mailbox = mailbox
         self._stream = stream
         self._work_on = work_on
+        self._free_pages = FreePages()
         self._thread = threading.Thread(target=self._work, name="sampt_worker", daemon=True)
         self._thread.start()
 
@@ -57,6 +59,7 @@ class Worker:
                 failures = self._stream.failures
                 with failures.task(errand.outcome) if errand.outcome else failures.query():
                     errand.act(self._stream)
+            self._free_pages.give_back()
 
     def _adapt(self, spent: float) -> None:
         """Choose the effort for the next frame, after one that took so many seconds."""
