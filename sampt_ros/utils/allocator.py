@@ -2,8 +2,8 @@
 
 Each frame takes and gives back tens of MiB. glibc serves several threads from several arenas, of which none uses what
 another one has free, and it gives back only what lies at an arena's end. A process that runs for hours would hold ever
-more memory that nothing uses. In a process of our own there is one arena: what one thread frees, the next one takes, and
-what is free between things that stay is given back now and then.
+more memory that nothing uses. In a process of our own there is one arena: what one thread frees, the next one takes,
+and what is free between things that stay is given back now and then.
 """
 
 from __future__ import annotations
