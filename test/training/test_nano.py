@@ -197,6 +197,16 @@ def test_a_network_that_finds_nothing_keeps_what_was_carried():
     assert len(follower.memories) <= 1
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 20])
+def test_a_sequence_of_any_length_shows_some_of_its_frames(count):
+    from training.nano.learning.follower import drawn_frames
+
+    for seed in range(50):
+        drawn = drawn_frames(count, np.random.default_rng(seed))
+        assert drawn
+        assert set(drawn) <= set(range(count))
+
+
 def test_an_object_without_a_label_in_an_incomplete_sequence_ends_it():
     sequence = scene(complete=False)
     for labels in sequence.labels[2:]:

@@ -338,10 +338,10 @@ def mirrored(sequence: Sequence) -> Sequence:
 
 def drawn_frames(count: int, rng: np.random.Generator) -> list[int]:
     """Which of `count` frames are shown, in which order: mostly all from somewhere on, sometimes every second."""
-    step = int(rng.choice([1, 2, 3], p=[0.8, 0.15, 0.05]))
+    step = min(int(rng.choice([1, 2, 3], p=[0.8, 0.15, 0.05])), count)
     frames = list(range(int(rng.integers(step)), count, step))
     if rng.random() < 0.5:
         frames.reverse()
-    longest = int(rng.integers(3, count + 1))
+    longest = int(rng.integers(min(3, count), count + 1))
     first = int(rng.integers(max(1, len(frames) - longest + 1)))
     return frames[first : first + longest]
