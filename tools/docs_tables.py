@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sampt_ros"
 # In the order of their imports: each imports only from those after it.
 PACKAGES = (
-    *("cli", "ros", "bags", "messages", "streaming", "evaluation", "tracking"),
+    *("cli", "fleet", "ros", "bags", "messages", "streaming", "evaluation", "tracking"),
     *("segmenters", "point_trackers", "mask_propagators", "io", "geometry", "weights", "config", "utils"),
 )
 

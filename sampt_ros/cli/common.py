@@ -15,6 +15,8 @@ from sampt_ros.cli.prompts import starts_in_order
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.errors import ConfigError, SamPtError
+from sampt_ros.fleet.local_workers import LocalWorkers
+from sampt_ros.fleet.workers import Workers
 from sampt_ros.streaming.requests import ObjectStart
 
 
@@ -55,8 +57,12 @@ class Prompt(argparse.Action):
         namespace.prompts = (*namespace.prompts, (self.dest, values))
 
 
-def add_prompts(parser: argparse.ArgumentParser) -> None:
-    """Add --point, --box, --mask, --reference, --reference-mask, --query-points and --start, as `starts` takes them."""
+def add_prompts(parser: argparse.ArgumentParser, masks: bool = False, file: Callable[[str], Path | str] = Path) -> None:
+    """Add --point, --box, --mask, --reference, --reference-mask, --query-points and --start, as `starts` takes them.
+
+    masks  whether to add --masks, too
+    file   makes the values of what is a file or folder
+    """
     parser.set_defaults(prompts=())
 
     def argument(name: str, **options: Any) -> None:
@@ -81,16 +87,46 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
     )
     argument(
         "--query-points",
-        type=Path,
+        type=file,
         metavar="FILE",
         help="points as SAM-PT's demo reads them: how many are positive, then FRAME;X,Y X,Y ... for each object",
     )
+    if masks:
+        argument(
+            "--masks",
+            type=file,
+            metavar="FOLDER",
+            help="masks, as for --mask, with the names of their frames (for a video: numbers, as 00012.png); each "
+            "object starts in the first frame that shows it",
+        )
     argument(
         "--start",
         type=frame_number,
         metavar="FRAME",
         help="the prompts after this one lie in that frame, counted from 0, and their objects start there (default: 0)",
     )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add --workers and --ray, as `workers` takes them."""
+    argument = parser.add_argument
+    argument(
+        "--workers", type=count, metavar="N", help="processes of this machine (default: one a GPU, or else a core)"
+    )
+    argument("--ray", metavar="ADDRESS", help="use a Ray cluster: auto (where `ray start` ran), or ray://HOST:10001")
+    argument("--per-gpu", type=count, default=1, metavar="N", help="tasks that share a GPU of the cluster (default: 1)")
+
+
+def workers(parsed: argparse.Namespace) -> Workers:
+    """What --workers and --ray say; raises ConfigError."""
+    device = config(parsed).device
+    if parsed.ray is None:
+        return LocalWorkers.for_device(device, parsed.workers)
+    if parsed.workers is not None:
+        raise ConfigError("expected --workers, which are of this machine, or --ray; got both")
+    from sampt_ros.fleet.ray_workers import RayWorkers
+
+    return RayWorkers(parsed.ray, device, parsed.per_gpu)
 
 
 def has_prompts(parsed: argparse.Namespace) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -37,14 +37,14 @@ class Summary:
     text: str = ""
 
 
-def add_outputs(parser: argparse.ArgumentParser) -> None:
-    """Add --export, --names and --truth."""
+def add_outputs(parser: argparse.ArgumentParser, file: Callable[[str], Path | str] = Path) -> None:
+    """Add --export, --names and --truth; file: makes the value of the last one."""
     argument = parser.add_argument
     argument("--export", choices=EXPORTERS, help="also write a labelled dataset: COCO JSON and YOLO polygons")
     argument("--names", default="", metavar="1=mug,2=can", help="what the objects are, for the dataset's categories")
     argument(
         "--truth",
-        type=Path,
+        type=file,
         metavar="FOLDER",
         help="true masks of some frames, named as for --masks: say how well the masks agree with them (J)",
     )
@@ -76,7 +76,10 @@ class Outputs:
             self._dataset.close()
 
     def add(self, image: np.ndarray, result: FrameResult) -> None:
-        """Take one frame; image: (H, W, 3) uint8 RGB; its `index` is its number in the recording. Raises SourceError."""
+        """Take one frame; image: (H, W, 3) uint8 RGB; result: its `index` is its number in the recording.
+
+        Raises SourceError for what cannot be written, and for a true mask that cannot be read.
+        """
         if self._dataset is not None:
             self._dataset.add(image, result)
         if self._truth is not None:

@@ -61,16 +61,7 @@ def add(commands: Any) -> None:
     )
     argument = parser.add_argument
     argument("source", metavar="SOURCE", help="video file, image folder or pattern, or camera number")
-    common.add_prompts(parser)
-    argument(
-        "--masks",
-        action=common.Prompt,
-        default=argparse.SUPPRESS,
-        type=Path,
-        metavar="FOLDER",
-        help="masks, as for --mask, with the names of their frames (for a video: numbers, as 00012.png); each object "
-        "starts in the first frame that shows it",
-    )
+    common.add_prompts(parser, masks=True)
     argument("--both-ways", action="store_true", help="track backwards from each object's start too; not with a camera")
     argument(
         "--out", type=Path, default=Path("sampt_out"), metavar="FOLDER", help="where results go (default: sampt_out)"

@@ -9,7 +9,7 @@ _LEAST = 3  # points of a polygon
 
 
 def run_lengths(mask: np.ndarray) -> np.ndarray:
-    """(n,) int: how many pixels of a mask (H, W) bool are off, then on, then off ..., column after column, as in COCO."""
+    """(n,) int: how many pixels of a mask (H, W) bool are off, then on, then off ..., by columns, as in COCO."""
     pixels = mask.ravel(order="F")
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
     lengths = np.diff(changes, prepend=0, append=len(pixels))

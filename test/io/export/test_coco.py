@@ -106,5 +106,5 @@ def test_nothing_is_written_without_a_frame(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SourceError, match="cannot write to .*file/coco"):
+    with pytest.raises(SourceError, match=r"cannot write to .*file/coco"):
         CocoDataset(tmp_path / "file/coco").add(*next(results(1)))

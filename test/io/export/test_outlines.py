@@ -16,11 +16,15 @@ PIXEL = np.zeros((5, 7), bool)
 PIXEL[2, 3] = True
 CORNER = np.zeros((5, 7), bool)
 CORNER[:2, :3] = True
-ALL = pytest.mark.parametrize(
-    "mask",
-    [disk((70, 50), 30), RING, TWO, EVERYTHING, PIXEL, CORNER],
-    ids=["disk", "ring", "two", "everything", "pixel", "corner"],
-)
+MASKS = {
+    "disk": disk((70, 50), 30),
+    "ring": RING,
+    "two parts": TWO,
+    "everything": EVERYTHING,
+    "pixel": PIXEL,
+    "corner": CORNER,
+}
+ALL = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 
 
 @ALL
