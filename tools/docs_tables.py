@@ -131,7 +131,7 @@ def with_examples(page: str) -> str:
     def current(block: re.Match[str]) -> str:
         return f"{block[1]}{(ROOT / block[2]).read_text()}```\n"
 
-    pattern = r"(\((examples/\w+\.py)\):\n\n```python\n).*?```\n"
+    pattern = r"(\((?:\.\./)?(examples/\w+\.py)\):\n\n```python\n).*?```\n"
     return re.sub(pattern, current, (ROOT / page).read_text(), flags=re.DOTALL)
 
 
@@ -150,6 +150,7 @@ def pages() -> dict[str, str]:
     }
     return {
         "README.md": with_examples("README.md"),
+        "docs/recipes.md": with_examples("docs/recipes.md"),
         "docs/architecture.md": filled("docs/architecture.md", {"packages": packages()}),
         "docs/ros_interface.md": filled("docs/ros_interface.md", interface),
         "docs/parameters.md": filled("docs/parameters.md", options),

@@ -23,7 +23,7 @@ from sampt_ros.fleet.prompt_file import PATH_OPTIONS, PromptFile, has_prompts, w
 from sampt_ros.fleet.recordings import Recording, find_recordings
 from sampt_ros.fleet.remote_files import is_remote
 from sampt_ros.fleet.results import Outcome, results_at
-from sampt_ros.fleet.workers import Workers
+from sampt_ros.fleet.workers import ThisProcess, Workers
 
 _MOST_WARNINGS = 20  # that are kept of a recording
 
@@ -100,12 +100,13 @@ def _run(parsed: argparse.Namespace) -> int:
             f"{parsed.out}: expected results of the same options; those of {', '.join(other)} were made with others: "
             "name another --out, or do them again with --redo"
         )
-    workers = common.workers(parsed)
+    to_do = {name: job for name, job in jobs.items() if name not in finished}
+    workers = common.workers(parsed) if to_do else ThisProcess()
     results.clear()
     began = time.monotonic()
     summary = report.Report(finished)
     try:
-        _track_all(workers, {name: job for name, job in jobs.items() if name not in finished}, summary)
+        _track_all(workers, to_do, summary)
     finally:
         results.clear()
         results.write(report.FILE, summary.as_json(time.monotonic() - began))
@@ -115,8 +116,6 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _track_all(workers: Workers, jobs: dict[str, _Job], summary: report.Report) -> None:
     """Carry out jobs, by name, and add what comes of each to the summary."""
-    if not jobs:
-        return
     with (
         closing(workers.run(track_recording, jobs)) as attempts,
         tqdm(total=len(jobs), unit="recording", disable=None) as progress,

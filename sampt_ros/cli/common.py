@@ -107,12 +107,10 @@ def add_prompts(parser: argparse.ArgumentParser, masks: bool = False, file: Call
     )
 
 
-def add_workers(parser: argparse.ArgumentParser) -> None:
-    """Add --workers and --ray, as `workers` takes them."""
+def add_workers(parser: argparse.ArgumentParser, default: str = "one a GPU, else a core") -> None:
+    """Add --workers, --ray and --per-gpu, as `workers` takes them; default: what is used without them, for the help."""
     argument = parser.add_argument
-    argument(
-        "--workers", type=count, metavar="N", help="processes of this machine (default: one a GPU, or else a core)"
-    )
+    argument("--workers", type=count, metavar="N", help=f"processes of this machine (default: {default})")
     argument("--ray", metavar="ADDRESS", help="use a Ray cluster: auto (where `ray start` ran), or ray://HOST:10001")
     argument("--per-gpu", type=count, default=1, metavar="N", help="tasks that share a GPU of the cluster (default: 1)")
 

@@ -8,12 +8,12 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
-from sampt_ros.fleet.workers import MOST_ATTEMPTS, Attempt, Item, Value, Workers, attempt
+from sampt_ros.fleet.workers import MOST_ATTEMPTS, Attempt, Attempts, Item, Value, Workers, attempt
 from sampt_ros.utils.cpu_threads import do_not_spin
 from sampt_ros.utils.device import network_device
 from sampt_ros.utils.machine import usable_cores
@@ -37,7 +37,7 @@ class LocalWorkers(Workers):
         threads = {"OMP_NUM_THREADS": str(max(1, usable_cores() // count))}
         return cls([threads | ({"CUDA_VISIBLE_DEVICES": gpus[k % len(gpus)]} if gpus else {}) for k in range(count)])
 
-    def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Iterator[tuple[str, Attempt[Value]]]:
+    def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Attempts[Value]:
         waiting = deque(items)
         deaths = dict.fromkeys(items, 0)
         idle = [_Process(environment) for environment in self._environments[: len(items)]]
@@ -71,7 +71,8 @@ class _Process:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
-        self._begin()
+        self._executor = self._new()
+        self._pid: Future[int] | None = None
 
     def submit(self, function: Callable[[Item], Value], item: Item) -> Future[Attempt[Value]]:
         if self._pid is None:
@@ -81,7 +82,7 @@ class _Process:
     def restart(self) -> None:
         """Take another process in place of one that died."""
         self._executor.shutdown(wait=False)
-        self._begin()
+        self._executor, self._pid = self._new(), None
 
     def interrupt(self) -> None:
         """End its task; it still tidies up what it has made."""
@@ -93,11 +94,10 @@ class _Process:
         """End the process, which has no task or an interrupted one."""
         self._executor.shutdown(cancel_futures=True)
 
-    def _begin(self) -> None:
-        self._pid: Future[int] | None = None
+    def _new(self) -> ProcessPoolExecutor:
         # A process that is forked would share the threads and the CUDA context of this one.
         context = multiprocessing.get_context("spawn")
-        self._executor = ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(self._environment,))
+        return ProcessPoolExecutor(1, context, initializer=_prepare, initargs=(self._environment,))
 
 
 def _prepare(environment: Mapping[str, str]) -> None:

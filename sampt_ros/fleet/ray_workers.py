@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sampt_ros.errors import SamPtError
-from sampt_ros.fleet.workers import MOST_ATTEMPTS, Attempt, Item, Value, Workers, attempt
+from sampt_ros.fleet.workers import MOST_ATTEMPTS, Attempt, Attempts, Item, Value, Workers, attempt
 from sampt_ros.utils.cpu_threads import do_not_spin
 
 
@@ -40,7 +40,7 @@ class RayWorkers(Workers):
             raise SamPtError(f"expected GPUs in the Ray cluster at {address!r} for device cuda; it has none")
         self._options = {"num_cpus": 1, "num_gpus": 1 / per_gpu if gpus else 0, "max_retries": MOST_ATTEMPTS - 1}
 
-    def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Iterator[tuple[str, Attempt[Value]]]:
+    def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Attempts[Value]:
         ray = self._ray
         remote = ray.remote(**self._options)(_attempt)
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from sampt_ros.errors import SamPtError
 
@@ -36,11 +36,15 @@ class Attempt(Generic[Value]):
         return self.value
 
 
+# Names of tasks with how they went, in the order in which they end.
+Attempts: TypeAlias = Generator[tuple[str, Attempt[Value]], None, None]
+
+
 class Workers(ABC):
     """Something that carries out tasks, each once."""
 
     @abstractmethod
-    def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Iterator[tuple[str, Attempt[Value]]]:
+    def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Attempts[Value]:
         """Call a function with each of the items; yields its name and how it went, in the order in which they end.
 
         function  of a module that workers can import; what it returns, but not None, travels back, so it is to be small
@@ -54,7 +58,7 @@ class Workers(ABC):
 class ThisProcess(Workers):
     """Carries out one task after the other, here. Errors are raised, as from any function."""
 
-    def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Iterator[tuple[str, Attempt[Value]]]:
+    def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Attempts[Value]:
         for name, item in items.items():
             yield name, Attempt(function(item))
 
