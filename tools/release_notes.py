@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def notes(tag: str, version: str, changelog: str) -> str:
-    """The section of a changelog about a version, without its heading; raises ValueError where it is not to be released.
+    """The section of a changelog about a version, without its heading; raises ValueError if it is not to be released.
 
     tag        of the release, such as v0.1.0
     version    that of package.xml
