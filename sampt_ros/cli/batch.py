@@ -88,10 +88,11 @@ def add(commands: Any) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    jobs = {job.recording.name: job for job in _jobs(parsed)}
-    results = results_at(jobs[next(iter(jobs))].out)
+    out = parsed.out if is_remote(parsed.out) else str(Path(parsed.out).resolve())
+    jobs = {job.recording.name: job for job in _jobs(parsed, out)}
+    results = results_at(out)
     if parsed.redo:
-        for name in jobs:
+        for name in filter(results.finished, jobs):
             results.remove(name)
     finished = {name: outcome for name in jobs if (outcome := results.finished(name))}
     other = [name for name, outcome in finished.items() if outcome.arguments != jobs[name].arguments]
@@ -129,13 +130,12 @@ def _track_all(workers: Workers, jobs: dict[str, _Job], summary: report.Report) 
             progress.update()
 
 
-def _jobs(parsed: argparse.Namespace) -> Iterator[_Job]:
-    """The recordings with their options; raises SamPtError if one of these cannot be meant."""
+def _jobs(parsed: argparse.Namespace, out: str) -> Iterator[_Job]:
+    """The recordings with their options, and where results go; raises SamPtError if an option cannot be meant."""
     recordings = find_recordings(parsed.sources)
     prompt_file = PromptFile(parsed.prompt_file) if parsed.prompt_file else None
     if prompt_file and (unused := prompt_file.unused(each.name for each in recordings)):
         logging.getLogger(__name__).warning("%s: no recording is called %s", parsed.prompt_file, ", ".join(unused))
-    out = parsed.out if is_remote(parsed.out) else str(Path(parsed.out).resolve())
     for recording in recordings:
         own = prompt_file.arguments(recording.name) if prompt_file else ()
         common_options = _common_options(parsed, with_prompts=not has_prompts(own), is_bag=recording.is_bag)

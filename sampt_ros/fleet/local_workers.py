@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
 from sampt_ros.fleet.workers import MOST_ATTEMPTS, Attempt, Attempts, Item, Value, Workers, attempt
+from sampt_ros.utils.allocator import use_one_arena
 from sampt_ros.utils.cpu_threads import do_not_spin
 from sampt_ros.utils.device import network_device
 from sampt_ros.utils.machine import usable_cores
@@ -49,16 +50,17 @@ class LocalWorkers(Workers):
                     busy[process.submit(function, items[name])] = process, name
                 for future in wait(busy, return_when=FIRST_COMPLETED).done:
                     process, name = busy.pop(future)
+                    idle.append(process)
                     try:
-                        yield name, future.result()
+                        went = future.result()
                     except BrokenProcessPool:
                         process.restart()
                         deaths[name] += 1
                         if deaths[name] < MOST_ATTEMPTS:
                             waiting.append(name)
-                        else:
-                            yield name, Attempt(error=f"its worker died, as did {deaths[name] - 1} before it")
-                    idle.append(process)
+                            continue
+                        went = Attempt(error=f"its worker died, as did {deaths[name] - 1} before it")
+                    yield name, went
         finally:
             for process, _ in busy.values():
                 process.interrupt()
@@ -103,6 +105,7 @@ class _Process:
 def _prepare(environment: Mapping[str, str]) -> None:
     """Make a new process a worker."""
     os.environ.update(environment)
+    use_one_arena()
     do_not_spin()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; who started them ends them.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())

@@ -51,6 +51,8 @@ def find_recordings(sources: Sequence[str]) -> list[Recording]:
                     f"{other.source} and {recording.source}; a pattern in quotes, such as 'recordings/*/cups.mp4', "
                     "keeps the folders in which they differ"
                 )
+    if not found:
+        raise SourceError(f"expected at least one recording; got none in {', '.join(sources)}")
     return list(found.values())
 
 

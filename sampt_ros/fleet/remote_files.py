@@ -9,6 +9,8 @@ from typing import Any
 
 from sampt_ros.errors import SamPtError, SourceError
 
+_UNFINISHED = "unfinished"  # A file beside those that are being sent.
+
 
 def is_remote(source: str) -> bool:
     """Whether something is an address, not a path."""
@@ -54,14 +56,28 @@ def fetch(address: str, folder: Path) -> Path:
 
 
 def send(folder: Path, address: str, last: str) -> None:
-    """Copy the files of a folder to an address, the one called `last` after all others. Raises SourceError."""
+    """Copy the files of a folder to an address, the one called `last` after all others.
+
+    What an earlier try has left there is deleted first; it is told by a file that is there only meanwhile. Raises
+    SourceError where there is something else, or where the address cannot be written to.
+    """
     files, path = _opened(address)
+    unfinished = f"{path}/{_UNFINISHED}"
     try:
+        if files.exists(unfinished):
+            files.rm(path, recursive=True)
+        elif files.exists(path) and files.ls(path):
+            raise SourceError(f"expected nothing at {address} that is not results; there is something")
+        files.makedirs(path, exist_ok=True)
+        files.pipe_file(unfinished, b"")
         local = sorted((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.name == last)
         for file in local:
             target = f"{path}/{file.relative_to(folder).as_posix()}"
             files.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
             files.put_file(str(file), target)
+        files.rm_file(unfinished)
+    except SourceError:
+        raise
     except OSError as error:
         raise SourceError(f"cannot write to {address}: {error}") from None
 

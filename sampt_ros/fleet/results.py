@@ -164,7 +164,6 @@ class RemoteResults(Results):
         if faster := self.finished(outcome.name):
             return faster
         (folder / RESULT).write_text(outcome.as_json())
-        self.remove(outcome.name)  # What a worker sent that died meanwhile.
         remote_files.send(folder, f"{self._address}/{outcome.name}", last=RESULT)
         return outcome
 

@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from traceback import extract_tb
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from sampt_ros.errors import SamPtError
@@ -71,4 +72,5 @@ def attempt(function: Callable[[Any], Value], item: Any) -> Attempt[Value]:
         return Attempt(error=" ".join(str(error).split()))
     except Exception as error:
         _log.warning("a task failed", exc_info=True)
-        return Attempt(error=f"{type(error).__name__}: {error}")
+        place = extract_tb(error.__traceback__)[-1]
+        return Attempt(error=f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import closing
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_workers_have_environments_of_their_own(two):
 def test_an_error_fails_its_task_alone_and_says_why():
     done = dict(LocalWorkers([{}]).run(fleet_tasks.fail, {"known": "expected", "bug": "other"}))
     assert done["known"].error == "expected"
-    assert done["bug"].error == "KeyError: 'other'"
+    assert re.fullmatch(r"KeyError: 'other' \(.*fleet_tasks\.py, line \d+\)", done["bug"].error)
 
 
 def test_a_task_whose_worker_dies_is_tried_again_and_the_others_are_done(tmp_path):
@@ -74,3 +75,11 @@ def test_gpus_and_cores_are_shared_out(monkeypatch):
 def test_this_process_raises_what_a_task_raises():
     with pytest.raises(KeyError):
         list(ThisProcess().run(fleet_tasks.fail, {"bug": "other"}))
+
+
+def test_closing_between_two_tasks_leaves_no_process(two):
+    attempts = two.run(fleet_tasks.environment, dict.fromkeys("xyz", "WORKER"))
+    process, _ = next(attempts)[1].result()
+    attempts.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)

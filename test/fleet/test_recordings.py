@@ -14,6 +14,7 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "one.mcap.zstd").write_text("")
+    (tmp_path / "empty.txt").write_text("# nothing yet")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -57,6 +58,7 @@ def test_a_list_names_sources_from_its_own_folder(folder, monkeypatch):
         (["nowhere.mp4"], "there is no 'nowhere.mp4'"),
         (["no*"], "whose names match 'no\\*'; got none"),
         (["frames/*.jpg"], "finds images such as frames/0.jpg: name their folders"),
+        (["empty.txt"], "expected at least one recording; got none in empty.txt"),
         (["monday/cups.mp4", "tuesday/cups.mp4"], "got two that are called 'cups': .*monday.*tuesday"),
     ],
 )

@@ -56,7 +56,21 @@ def test_a_folder_of_somebody_else_is_not_touched(tmp_path):
     (tmp_path / "monday/cups/notes").write_text("mine")
     with pytest.raises(SourceError, match=r"cannot write to .*monday/cups: Directory not empty"):
         publish(LocalResults(tmp_path), "whole")
+    pytest.importorskip("fsspec", reason="fsspec is missing")
+    with pytest.raises(SourceError, match=r"expected nothing at file://.*monday/cups that is not results"):
+        publish(RemoteResults(f"file://{tmp_path}"), "whole")
     assert [path.name for path in (tmp_path / "monday/cups").iterdir()] == ["notes"]
+
+
+def test_what_was_sent_in_part_is_replaced(tmp_path):
+    pytest.importorskip("fsspec", reason="fsspec is missing")
+    (tmp_path / "out/monday/cups").mkdir(parents=True)
+    for name in ("unfinished", "part_of_earlier"):
+        (tmp_path / "out/monday/cups" / name).write_text("")
+    results = RemoteResults(f"file://{tmp_path}/out")
+    assert results.finished("monday/cups") is None
+    publish(results, "whole")
+    assert sorted(path.name for path in (tmp_path / "out/monday/cups").iterdir()) == ["labels", "result.json"]
 
 
 def test_a_row_of_the_report_for_every_recording():
