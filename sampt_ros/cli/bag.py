@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from sampt_ros.cli import common
-from sampt_ros.cli.outputs import Outputs, Summary, add_outputs
+from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import QueryError, SamPtError, SourceError
 from sampt_ros.tracking.sam_pt import SamPt

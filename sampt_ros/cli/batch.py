@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stderr
@@ -16,7 +17,8 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from sampt_ros.cli import bag, common, track
-from sampt_ros.cli.outputs import Summary, add_outputs
+from sampt_ros.cli.options.outputs import add_outputs
+from sampt_ros.cli.options.workers import add_workers, workers_for
 from sampt_ros.errors import ConfigError, QueryError
 from sampt_ros.fleet import remote_files, report
 from sampt_ros.fleet.prompt_file import PATH_OPTIONS, PromptFile, has_prompts, with_name
@@ -84,7 +86,7 @@ def add(commands: Any) -> None:
     common.add_prompts(parser, masks=True, file=str)  # They may be addresses.
     add_outputs(parser, file=str)
     common.add_config(parser)
-    common.add_workers(parser)
+    add_workers(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -102,7 +104,7 @@ def _run(parsed: argparse.Namespace) -> int:
             "name another --out, or do them again with --redo"
         )
     to_do = {name: job for name, job in jobs.items() if name not in finished}
-    workers = common.workers(parsed) if to_do else ThisProcess()
+    workers = workers_for(parsed) if to_do else ThisProcess()
     results.clear()
     began = time.monotonic()
     summary = report.Report(finished)
@@ -173,8 +175,11 @@ def track_recording(job: _Job) -> Outcome:
         return done
     began = time.monotonic()
     with results.working_folder(job.recording.name) as folder, TemporaryDirectory(prefix="sampt-") as temporary:
+        parsed = _parse(_with_files_here(job.arguments, Path(temporary)), folder)
         with _warnings() as warnings, redirect_stderr(StringIO()):  # No progress bar of its own.
-            summary = _tracked(_with_files_here(job.arguments, Path(temporary)), folder)
+            summary = (bag.track if parsed.command == "bag" else track.track)(parsed)
+        if not summary.masks:
+            raise QueryError("; ".join(["expected an object that can be started; got none", *warnings[:1]]))
         outcome = Outcome(
             name=job.recording.name,
             arguments=job.arguments,
@@ -187,14 +192,6 @@ def track_recording(job: _Job) -> Outcome:
             warnings=tuple(dict.fromkeys(warnings))[:_MOST_WARNINGS],
         )
         return results.publish(folder, outcome)
-
-
-def _tracked(arguments: tuple[str, ...], folder: Path) -> Summary:
-    parsed = _parse(arguments, folder)
-    summary = (bag.track if parsed.command == "bag" else track.track)(parsed)
-    if not summary.masks:
-        raise QueryError("expected at least one object that can be started; none was")
-    return summary
 
 
 def _parse(arguments: tuple[str, ...], folder: Path) -> argparse.Namespace:
@@ -219,7 +216,8 @@ def _with_files_here(arguments: tuple[str, ...], folder: Path) -> tuple[str, ...
     """A command line with paths in place of addresses, whose files are copied into a folder."""
 
     def here(address: str) -> str:
-        return str(remote_files.fetch(address, folder / str(len(list(folder.iterdir())))))
+        file = re.sub(r",\d+$", "", address)  # without OBJECT, which --mask may have after it
+        return f"{remote_files.fetch(file, folder / str(len(list(folder.iterdir()))))}{address.removeprefix(file)}"
 
     command, source, *options = arguments
     local = [command, here(source) if is_remote(source) else source]

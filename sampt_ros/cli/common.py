@@ -11,12 +11,10 @@ from typing import Any
 
 import yaml
 
-from sampt_ros.cli.prompts import starts_in_order
+from sampt_ros.cli.options.prompts import starts_in_order
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.errors import ConfigError, SamPtError
-from sampt_ros.fleet.local_workers import LocalWorkers
-from sampt_ros.fleet.workers import Workers
 from sampt_ros.streaming.requests import ObjectStart
 
 
@@ -105,26 +103,6 @@ def add_prompts(parser: argparse.ArgumentParser, masks: bool = False, file: Call
         metavar="FRAME",
         help="the prompts after this one lie in that frame, counted from 0, and their objects start there (default: 0)",
     )
-
-
-def add_workers(parser: argparse.ArgumentParser, default: str = "one a GPU, else a core") -> None:
-    """Add --workers, --ray and --per-gpu, as `workers` takes them; default: what is used without them, for the help."""
-    argument = parser.add_argument
-    argument("--workers", type=count, metavar="N", help=f"processes of this machine (default: {default})")
-    argument("--ray", metavar="ADDRESS", help="use a Ray cluster: auto (where `ray start` ran), or ray://HOST:10001")
-    argument("--per-gpu", type=count, default=1, metavar="N", help="tasks that share a GPU of the cluster (default: 1)")
-
-
-def workers(parsed: argparse.Namespace) -> Workers:
-    """What --workers and --ray say; raises ConfigError."""
-    device = config(parsed).device
-    if parsed.ray is None:
-        return LocalWorkers.for_device(device, parsed.workers)
-    if parsed.workers is not None:
-        raise ConfigError("expected --workers, which are of this machine, or --ray; got both")
-    from sampt_ros.fleet.ray_workers import RayWorkers
-
-    return RayWorkers(parsed.ray, device, parsed.per_gpu)
 
 
 def has_prompts(parsed: argparse.Namespace) -> bool:

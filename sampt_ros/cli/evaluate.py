@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sampt_ros.cli import common
+from sampt_ros.cli.options.workers import add_workers, workers_for
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import FrameResult
 from sampt_ros.errors import SamPtError
@@ -126,7 +127,7 @@ def add(commands: Any) -> None:
     argument("--json", type=Path, metavar="FILE", help="write the scores there too")
     argument("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence or object there")
     common.add_config(parser)
-    common.add_workers(parser, "this process alone")
+    add_workers(parser, "this process alone")
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -212,7 +213,7 @@ def _evaluate_each(
     """
     width = max(len(noun), *map(len, items))
     scores: dict[str, SomeScore] = {}
-    workers = common.workers(parsed) if parsed.workers or parsed.ray else ThisProcess()
+    workers = workers_for(parsed) if parsed.workers or parsed.ray else ThisProcess()
     with closing(workers.run(evaluate, items)) as attempts:
         for name, attempt in tqdm(attempts, total=len(items), unit=noun, leave=False, disable=None):
             scores[name] = attempt.result()

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from sampt_ros.cli import common
-from sampt_ros.cli.outputs import Outputs, Summary, add_outputs
+from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
 from sampt_ros.config.options import updated
 from sampt_ros.errors import QueryError
 from sampt_ros.io.result_folder import ResultFolder

@@ -82,6 +82,21 @@ def test_a_recording_that_fails_is_reported_and_the_others_are_done(folder, tmp_
     assert not (tmp_path / "out/b").exists()
 
 
+def test_a_recording_in_which_nothing_starts_fails_with_the_reason(folder, tmp_path):
+    more = ("--start", "3", "--point", "500,20", "--out", str(tmp_path / "out"), "--workers", "1", *fleet.OPTIONS)
+    assert cli.main(["batch", f"{folder}/recordings/a", *more]) == 1
+    reason = fleet.report(tmp_path / "out")["failures"]["a"]
+    assert reason.startswith("expected an object that can be started; got none; object 1 is not started on image 3")
+
+
+def test_a_mask_at_an_address_may_have_its_object_behind_it(folder, done, tmp_path):
+    pytest.importorskip("fsspec", reason="fsspec is missing")
+    mask = f"file://{folder}/masks/a/00000.png,7"
+    more = ("--mask", mask, "--out", str(tmp_path / "out"), "--workers", "1", *fleet.OPTIONS)
+    assert cli.main(["batch", f"{folder}/recordings/a", *more]) == 0
+    assert fleet.report(tmp_path / "out")["recordings"]["a"]["masks"] == {"7": fleet.FRAMES}
+
+
 def test_addresses_are_fetched_and_results_sent_there(folder, done, tmp_path):
     pytest.importorskip("fsspec", reason="fsspec is missing")
     masks = f"file://{folder}/masks/{{name}}"
