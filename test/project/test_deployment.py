@@ -33,7 +33,7 @@ KEYS = {
 # Imported where a network, a file or a command asks for them; docs/install.md names them.
 OPTIONAL = {
     *("torch", "torchvision", "segment_anything", "segment_anything_hq", "mobile_sam", "timm", "transformers", "cutie"),
-    *("cotracker", "av", "rosbags", "mcap", "ray", "fsspec", "zstandard", "lz4", "apsw"),
+    *("cotracker", "av", "rosbags", "mcap", "ray", "fsspec", "zstandard", "lz4", "apsw", "aiohttp"),
 }
 
 
