@@ -47,7 +47,9 @@ setup(
         "cutie": ["torch>=2.1", "torchvision", "rf-cutie>=1.0.1,<1.1"],
         "bag": ["mcap", "rosbags", "rosbags-image"],
         "video": ["av"],
-        "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
+        "ray": ["ray>=2.9"],
+        "remote": ["fsspec"],
+        "dev": ["mypy", "pycocotools", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["sampt = sampt_ros.cli.main:main"]},
 )

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sampt_ros"
 # In the order of their imports: each imports only from those after it.
 PACKAGES = (
-    *("cli", "ros", "bags", "messages", "streaming", "evaluation", "tracking"),
+    *("cli", "fleet", "ros", "bags", "messages", "streaming", "evaluation", "tracking"),
     *("segmenters", "point_trackers", "mask_propagators", "io", "geometry", "weights", "config", "utils"),
 )
 
@@ -131,7 +131,7 @@ def with_examples(page: str) -> str:
     def current(block: re.Match[str]) -> str:
         return f"{block[1]}{(ROOT / block[2]).read_text()}```\n"
 
-    pattern = r"(\((examples/\w+\.py)\):\n\n```python\n).*?```\n"
+    pattern = r"(\((?:\.\./)?(examples/\w+\.py)\):\n\n```python\n).*?```\n"
     return re.sub(pattern, current, (ROOT / page).read_text(), flags=re.DOTALL)
 
 
@@ -150,6 +150,7 @@ def pages() -> dict[str, str]:
     }
     return {
         "README.md": with_examples("README.md"),
+        "docs/recipes.md": with_examples("docs/recipes.md"),
         "docs/architecture.md": filled("docs/architecture.md", {"packages": packages()}),
         "docs/ros_interface.md": filled("docs/ros_interface.md", interface),
         "docs/parameters.md": filled("docs/parameters.md", options),

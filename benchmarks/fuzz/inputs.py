@@ -22,7 +22,7 @@ from sampt_ros.bags import types as bag_types
 from sampt_ros.bags.reader import BagReader
 from sampt_ros.bags.topics import Inputs, choose_inputs, look_at
 from sampt_ros.bags.tracker import BagTracker
-from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.config.live import Settings
 from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset, presets_folder

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from sampt_ros.cli import common
+from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import QueryError, SamPtError, SourceError
 from sampt_ros.tracking.sam_pt import SamPt
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from sampt_ros.bags.reader import BagReader
     from sampt_ros.bags.recorder import BagRecorder
     from sampt_ros.bags.tracker import BagTracker
+    from sampt_ros.streaming.tracked_frame import TrackedFrame
 
 
 _HELP = """
@@ -39,6 +42,7 @@ not copied:
   /sampt/overlay        sensor_msgs/Image rgb8, with --overlay
   /sampt/object_poses   geometry_msgs/PoseArray, with depth
   /sampt/cloud          sensor_msgs/PointCloud2, with depth
+With --export coco a labelled dataset is in OUT/coco: images, COCO JSON and YOLO polygons.
 Depth is registered to the images: 16UC1 millimetres or 32FC1 metres, raw or compressedDepth (PNG, RVL), the
 nearest in time of each image. Where none is named, the one topic of depth in the images' own frame is read, if
 there is their CameraInfo.
@@ -87,10 +91,24 @@ def add(commands: Any) -> None:
     argument("--storage", choices=("mcap", "sqlite3"), help="of OUT (default: as IN)")
     argument("--overlay", action="store_true", help="also write masks and points drawn over the images")
     common.add_prompts(parser)
+    add_outputs(parser)
     common.add_config(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    summary = track(parsed, print_text=True)
+    if not summary.masks:
+        print("no object was ever started: all masks are empty")
+    return 0
+
+
+def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
+    """Do what the command's parsed arguments say; returns what it came to, without any masks if no object was started.
+
+    print_text  whether to print that too, also where an error or Ctrl-C ends the run after some images
+
+    Raises SamPtError.
+    """
     try:
         from sampt_ros.bags.reader import BagReader
         from sampt_ros.bags.recorder import BagRecorder
@@ -103,7 +121,7 @@ def _run(parsed: argparse.Namespace) -> int:
     starts = common.starts(parsed) if common.has_prompts(parsed) else {}
     config = common.config(parsed)
     options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified, clicks=parsed.clicks)
-    with BagReader(parsed.bag) as bag:
+    with BagReader(parsed.bag) as bag, Outputs(parsed, parsed.out, starts) as outputs:
         inputs = choose_inputs(bag.topics, look_at(bag), parsed.image, parsed.depth, parsed.queries, parsed.camera_info)
         if not (starts or inputs.asking):
             raise QueryError(
@@ -113,35 +131,41 @@ def _run(parsed: argparse.Namespace) -> int:
         tracker = BagTracker(SamPt(config), inputs, starts, options)
         try:
             with recorder, tqdm(total=inputs.image.count, unit="frame", disable=None) as progress:
-                _record(tracker, bag, recorder, progress)
+                _record(tracker, bag, recorder, outputs, progress)
         finally:
-            if recorder.frames:
-                print(_summary(recorder, tracker))
+            summary = _summary(recorder, tracker, outputs)
+            if recorder.frames and print_text:
+                print(summary.text)
     if not recorder.frames:
         reason = f" that cannot be used: {tracker.trouble}" if tracker.dropped else ""
         raise SourceError(f"expected at least one image on {inputs.image.name}; got {tracker.dropped}{reason}")
-    if not recorder.masks:
-        print("no object was ever started: all masks are empty")
-    return 0
+    return summary
 
 
-def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, progress: tqdm[Any]) -> None:
+def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, outputs: Outputs, progress: tqdm[Any]) -> None:
     """Write every image that is tracked, those too that wait for their depth when the run is ended."""
+
+    def write(tracked: TrackedFrame) -> None:
+        recorder.add(tracked)
+        outputs.add(tracked.image, replace(tracked.result, index=tracked.event.number))
+
     try:
         for tracked in tracker.track(bag):
             if tracked is not None:
-                recorder.add(tracked)
+                write(tracked)
             progress.update()
     finally:
         for tracked in tracker.rest():
-            recorder.add(tracked)
+            write(tracked)
 
 
-def _summary(recorder: BagRecorder, tracker: BagTracker) -> str:
+def _summary(recorder: BagRecorder, tracker: BagTracker, outputs: Outputs) -> Summary:
     dropped = f" ({tracker.dropped} dropped)" if tracker.dropped else ""
     depth = f", {recorder.in_space} of them with depth" if recorder.writes_depth else ""
     refused = f", {tracker.refused} messages refused" if tracker.refused else ""
-    return (
+    text = (
         f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}; "
         + common.tracked(recorder.frames, recorder.seconds, recorder.masks)
+        + outputs.text
     )
+    return Summary(recorder.frames, tracker.dropped, recorder.seconds, recorder.masks, outputs.j, text)

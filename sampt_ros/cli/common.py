@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sampt_ros.cli.prompts import starts_in_order
+from sampt_ros.cli.options.prompts import starts_in_order
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.errors import ConfigError, SamPtError
@@ -55,8 +55,12 @@ class Prompt(argparse.Action):
         namespace.prompts = (*namespace.prompts, (self.dest, values))
 
 
-def add_prompts(parser: argparse.ArgumentParser) -> None:
-    """Add --point, --box, --mask, --reference, --reference-mask, --query-points and --start, as `starts` takes them."""
+def add_prompts(parser: argparse.ArgumentParser, masks: bool = False, file: Callable[[str], Path | str] = Path) -> None:
+    """Add --point, --box, --mask, --reference, --reference-mask, --query-points and --start, as `starts` takes them.
+
+    masks  whether to add --masks, too
+    file   makes the values of what is a file or folder
+    """
     parser.set_defaults(prompts=())
 
     def argument(name: str, **options: Any) -> None:
@@ -81,10 +85,18 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
     )
     argument(
         "--query-points",
-        type=Path,
+        type=file,
         metavar="FILE",
         help="points as SAM-PT's demo reads them: how many are positive, then FRAME;X,Y X,Y ... for each object",
     )
+    if masks:
+        argument(
+            "--masks",
+            type=file,
+            metavar="FOLDER",
+            help="masks, as for --mask, with the names of their frames (for a video: numbers, as 00012.png); each "
+            "object starts in the first frame that shows it",
+        )
     argument(
         "--start",
         type=frame_number,

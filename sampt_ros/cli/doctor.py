@@ -136,9 +136,11 @@ def _networks() -> Iterator[Check]:
 
 
 def _bags() -> Iterator[Check]:
-    group = "Recordings (sampt bag)"
+    group = "Recordings (sampt bag, sampt batch)"
     yield _module(group, "rosbags.rosbag2", "pip install rosbags")
     yield _module(group, "mcap", "pip install mcap")
+    yield _module(group, "ray", "for --ray: pip install 'sampt_ros[ray]'")
+    yield _module(group, "fsspec", "for remote files: pip install 'sampt_ros[remote]'")
 
 
 def _gpu(group: str) -> Check:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from sampt_ros.cli import common
+from sampt_ros.cli.options.workers import add_workers, workers_for
+from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import FrameResult
 from sampt_ros.errors import SamPtError
 from sampt_ros.evaluation.layouts import annotated_sequences
@@ -31,6 +34,7 @@ from sampt_ros.evaluation.stills import (
     is_stills_folder,
     stills_objects,
 )
+from sampt_ros.fleet.workers import ThisProcess
 from sampt_ros.io import overlay
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.rgbd_recording import Recording, is_rgbd_folder
@@ -61,6 +65,9 @@ which any mask has while the object is not to be seen; the mean over the objects
 "r" is Pearson's correlation of the score published with a mask and the mask's J, over all scored frames that
 have a mask; in the last row over those of all sequences together. It is "nan" with fewer than 3 masks, or
 where all scores or all J are equal.
+
+With --workers N or --ray ADDRESS sequences are shared out. Scores are the same; frames/s are those of a process among
+others.
 
 With --blank N or --cut N, N frames from the middle of each video on are grey, or not there. A row then has the
 share of objects regained (J >= 0.5 within 10 frames after it), the frames that it took, the frames since the
@@ -120,11 +127,14 @@ def add(commands: Any) -> None:
     argument("--json", type=Path, metavar="FILE", help="write the scores there too")
     argument("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence or object there")
     common.add_config(parser)
+    add_workers(parser, "this process alone")
 
 
 def _run(parsed: argparse.Namespace) -> int:
     if parsed.points:
         return _evaluate_points(parsed)
+    if parsed.ray:
+        parsed.folder = parsed.folder.resolve()  # The workers are in folders of their own.
     if parsed.blank or parsed.cut:
         return _evaluate_reacquisition(parsed)
     return (_evaluate_stills if is_stills_folder(parsed.folder) else _evaluate_sequences)(parsed)
@@ -132,13 +142,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _evaluate_sequences(parsed: argparse.Namespace) -> int:
     sequences = {sequence.name: sequence for sequence in annotated_sequences(parsed.folder, parsed.sequences)}
-    sam_pt = SamPt(common.config(parsed))
-
-    def evaluate(sequence: AnnotatedSequence) -> MaskScore:
-        with _pictures(parsed, sequence.name) as watch:
-            return evaluate_sequence(sam_pt, sequence, parsed.clicks or 0, watch)
-
-    _evaluate_each("sequence", sequences, evaluate, parsed.json)
+    _evaluate_each("sequence", sequences, partial(_sequence_score, _Measure.of(parsed)), parsed)
     return 0
 
 
@@ -147,56 +151,89 @@ def _evaluate_reacquisition(parsed: argparse.Namespace) -> int:
         raise SamPtError("expected --blank or --cut without --pictures")
     sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
     interruption = Interruption(parsed.blank or parsed.cut, blank=bool(parsed.blank))
-    sam_pt = SamPt(common.config(parsed))
-
-    def evaluate(sequence: AnnotatedSequence) -> ReacquisitionScore:
-        return evaluate_reacquisition(sam_pt, sequence, interruption, parsed.clicks or 0)
-
-    _evaluate_each("sequence", sequences, evaluate, parsed.json)
+    _evaluate_each("sequence", sequences, partial(_reacquisition_score, _Measure.of(parsed), interruption), parsed)
     return 0
 
 
 def _evaluate_stills(parsed: argparse.Namespace) -> int:
     objects = {stills.name: stills for stills in stills_objects(parsed.folder, parsed.sequences)}
-    sam_pt = SamPt(common.config(parsed))
-
-    def evaluate(stills: Stills) -> StillsScore:
-        with _pictures(parsed, stills.name, [path.stem for path in stills.pictures]) as watch:
-            return evaluate_stills(sam_pt, stills, parsed.clicks or DEFAULT_CLICKS, watch)
-
-    mean = _evaluate_each("object", objects, evaluate, parsed.json)
+    mean = _evaluate_each("object", objects, partial(_stills_score, _Measure.of(parsed)), parsed)
     correlation = "none, too few or equal values" if mean.correlation is None else f"{mean.correlation:.3f}"
     print(f"correlation of predicted and true IoU: {correlation} ({mean.rating_count} masks)")
     return 0
 
 
+@dataclass(frozen=True)
+class _Measure:
+    """What is measured of each item; it travels to workers. pictures: the folder for contact sheets, None: none."""
+
+    config: SamPtConfig
+    clicks: int
+    pictures: Path | None
+
+    @classmethod
+    def of(cls, parsed: argparse.Namespace) -> _Measure:
+        pictures = parsed.pictures and parsed.pictures.resolve()
+        return cls(common.config(parsed), parsed.clicks or 0, pictures)
+
+
+def _sam_pt(config: SamPtConfig) -> SamPt:
+    """The tracker of this process: networks are loaded once, not for every item."""
+    return _built(SamPt, config)
+
+
+@lru_cache(maxsize=1)
+def _built(build: Callable[[SamPtConfig], SamPt], config: SamPtConfig) -> SamPt:
+    return build(config)
+
+
+def _sequence_score(measure: _Measure, sequence: AnnotatedSequence) -> MaskScore:
+    with _pictures(measure.pictures, sequence.name) as watch:
+        return evaluate_sequence(_sam_pt(measure.config), sequence, measure.clicks, watch)
+
+
+def _reacquisition_score(
+    measure: _Measure, interruption: Interruption, sequence: AnnotatedSequence
+) -> ReacquisitionScore:
+    return evaluate_reacquisition(_sam_pt(measure.config), sequence, interruption, measure.clicks)
+
+
+def _stills_score(measure: _Measure, stills: Stills) -> StillsScore:
+    with _pictures(measure.pictures, stills.name, [path.stem for path in stills.pictures]) as watch:
+        return evaluate_stills(_sam_pt(measure.config), stills, measure.clicks or DEFAULT_CLICKS, watch)
+
+
 def _evaluate_each(
-    noun: str, items: Mapping[str, Any], evaluate: Callable[[Any], SomeScore], file: Path | None
+    noun: str, items: Mapping[str, Any], evaluate: Callable[[Any], SomeScore], parsed: argparse.Namespace
 ) -> SomeScore:
     """Evaluate items by name, print a row for each as soon as it is known, then their mean, and write JSON.
 
-    Returns the mean. The heading is printed with the first row, whose score says which columns there are.
+    Returns the mean. The heading is printed with the first row, whose score says which columns there are. Items go to
+    --workers or --ray, or one after the other to this process; there `evaluate` may be any function.
     """
     width = max(len(noun), *map(len, items))
     scores: dict[str, SomeScore] = {}
-    for name, item in tqdm(items.items(), unit=noun, leave=False, disable=None):
-        scores[name] = evaluate(item)
-        if len(scores) == 1:
-            table = Table([scores[name]])
-            tqdm.write(f"{noun:{width}}  {table.heading}")
-        tqdm.write(f"{name:{width}}  {table.row(scores[name])}")
-    mean = type(scores[name]).mean(list(scores.values()))
+    workers = workers_for(parsed) if parsed.workers or parsed.ray else ThisProcess()
+    with closing(workers.run(evaluate, items)) as attempts:
+        for name, attempt in tqdm(attempts, total=len(items), unit=noun, leave=False, disable=None):
+            scores[name] = attempt.result()
+            if len(scores) == 1:
+                table = Table([scores[name]])
+                tqdm.write(f"{noun:{width}}  {table.heading}")
+            tqdm.write(f"{name:{width}}  {table.row(scores[name])}")
+    in_order = {name: scores[name] for name in items}
+    mean = type(scores[name]).mean(list(in_order.values()))
     print(f"{'mean':{width}}  {table.row(mean)}")
-    if file:
-        rows = {name: score.as_json() for name, score in scores.items()}
-        common.write_json(file, {f"{noun}s": rows, "mean": mean.as_json()})
+    if parsed.json:
+        rows = {name: score.as_json() for name, score in in_order.items()}
+        common.write_json(parsed.json, {f"{noun}s": rows, "mean": mean.as_json()})
     return mean
 
 
 @contextmanager
-def _pictures(parsed: argparse.Namespace, name: str, captions: Sequence[str] = ()) -> Iterator[Watcher | None]:
-    """Yield what draws each frame of a sequence or object, or None without --pictures; write the sheet at the end."""
-    if not parsed.pictures:
+def _pictures(folder: Path | None, name: str, captions: Sequence[str] = ()) -> Iterator[Watcher | None]:
+    """Yield what draws each frame of a sequence or object, or None without a folder; write the sheet at the end."""
+    if folder is None:
         yield None
         return
     sheet = overlay.ContactSheet(len(captions)) if captions else overlay.ContactSheet()
@@ -205,7 +242,7 @@ def _pictures(parsed: argparse.Namespace, name: str, captions: Sequence[str] = (
         sheet.add(result.index, overlay.draw(image, result), captions[result.index] if captions else "")
 
     yield draw
-    write_image(parsed.pictures / f"{name}.png", sheet.image())
+    write_image(folder / f"{name}.png", sheet.image())
 
 
 def _evaluate_points(parsed: argparse.Namespace) -> int:
@@ -216,6 +253,8 @@ def _evaluate_points(parsed: argparse.Namespace) -> int:
         "--cut": parsed.cut,
         "--pictures": parsed.pictures,
         "--sequences": recorded and parsed.sequences,
+        "--workers": parsed.workers,
+        "--ray": parsed.ray,
     }
     useless = [name for name, value in given.items() if value]
     if useless:
@@ -226,9 +265,8 @@ def _evaluate_points(parsed: argparse.Namespace) -> int:
 def _evaluate_joints(parsed: argparse.Namespace) -> int:
     found = joint_sequences(parsed.folder, parsed.sequences)
     sequences = {joints.sequence.name: joints for joints in found}
-    _evaluate_each(
-        "sequence", sequences, partial(evaluate_joints, build_point_tracker(common.config(parsed))), parsed.json
-    )
+    tracker = build_point_tracker(common.config(parsed))
+    _evaluate_each("sequence", sequences, partial(evaluate_joints, tracker), parsed)
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from sampt_ros.cli import common
+from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
 from sampt_ros.config.options import updated
 from sampt_ros.errors import QueryError
 from sampt_ros.io.result_folder import ResultFolder
@@ -46,6 +47,7 @@ def add(commands: Any) -> None:
           sampt track cups.mp4 --reference my_cup.jpg --reference-mask my_cup_mask.png
           sampt track cups.mp4 --point 320,240 --start 120 --point 500,260,1,2 --both-ways
           sampt track JPEGImages/VIDEO --masks Annotations/VIDEO
+          sampt track cups.mp4 --point 320,240 --export coco --names 1=cup
 
         Written to the --out folder, where an earlier run's files are replaced:
           labels/00000.png   object id per pixel, 0 background
@@ -53,65 +55,81 @@ def add(commands: Any) -> None:
           objects.csv        state, score, area and box of every object and frame
           overlay.mp4        masks and points drawn over the video
           contact_sheet.png  12 frames of it
+          coco/              with --export coco: images/, annotations.json (COCO), labels/ and data.yaml (YOLO polygons)
         Ctrl-C ends the run; what is written until then is complete.
         """,
     )
     argument = parser.add_argument
     argument("source", metavar="SOURCE", help="video file, image folder or pattern, or camera number")
-    common.add_prompts(parser)
-    argument(
-        "--masks",
-        action=common.Prompt,
-        default=argparse.SUPPRESS,
-        type=Path,
-        metavar="FOLDER",
-        help="masks, as for --mask, with the names of their frames (for a video: numbers, as 00012.png); each object "
-        "starts in the first frame that shows it",
-    )
+    common.add_prompts(parser, masks=True)
     argument("--both-ways", action="store_true", help="track backwards from each object's start too; not with a camera")
     argument(
         "--out", type=Path, default=Path("sampt_out"), metavar="FOLDER", help="where results go (default: sampt_out)"
     )
     argument("--max-frames", type=common.count, metavar="N", help="stop after N frames")
     argument("--random-weights", action="store_true", help="try whether a preset runs whose weights are not there")
+    add_outputs(parser)
     common.add_config(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    config = common.config(parsed)
-    if parsed.random_weights:
-        config = updated(config, {"random_weights": True})
-    with open_source(parsed.source) as source:
-        tracker = VideoTracker(SamPt(config), common.starts(parsed, source.names))
-        with tracker:
-            if parsed.both_ways:
-                for _ in tqdm(tracker.look_back(source, parsed.max_frames), "backwards", unit="frame", disable=None):
-                    pass
-            _record(tracker, source, ResultFolder(parsed.out, source.fps, source.seconds), parsed.max_frames)
-    if not tracker.started:
+    summary = track(parsed, print_text=True)
+    if not summary.masks:
         raise QueryError("expected at least one object that can be started; the warnings above say why none can")
     return 0
 
 
-def _record(tracker: VideoTracker, source: FrameSource, recorder: ResultFolder, most: int | None) -> None:
-    """Track forwards and write every frame, at most so many, and print what it came to."""
+def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
+    """Do what the command's parsed arguments say; returns what it came to, without any masks if no object was started.
+
+    print_text  whether to print that too, also where an error or Ctrl-C ends the run after some frames
+
+    Raises SamPtError.
+    """
+    config = common.config(parsed)
+    if parsed.random_weights:
+        config = updated(config, {"random_weights": True})
+    with open_source(parsed.source) as source:
+        starts = common.starts(parsed, source.names)
+        with (
+            Outputs(parsed, parsed.out, starts, source.names) as outputs,
+            VideoTracker(SamPt(config), starts) as tracker,
+        ):
+            if parsed.both_ways:
+                for _ in tqdm(tracker.look_back(source, parsed.max_frames), "backwards", unit="frame", disable=None):
+                    pass
+            recorder = ResultFolder(parsed.out, source.fps, source.seconds)
+            try:
+                _record(tracker, source, recorder, outputs, parsed.max_frames)
+            finally:
+                summary = _summary(recorder, tracker, source, outputs)
+                if recorder.frames and print_text:
+                    print(summary.text)
+    return summary
+
+
+def _record(
+    tracker: VideoTracker, source: FrameSource, recorder: ResultFolder, outputs: Outputs, most: int | None
+) -> None:
+    """Track forwards and write every frame, at most so many."""
     lengths = [length for length in (source.length, most) if length]
     frames = itertools.islice(source.numbered(), most)
     progress = tqdm(frames, total=min(lengths, default=None), unit="frame", disable=None)
-    try:
-        with recorder, progress:
-            for image, result in tracker.track(progress):
-                recorder.add(image, result)
-    finally:
-        if recorder.frames:
-            print(_track_summary(recorder, len(tracker.started), source.skipped, tracker.dropped))
+    with recorder, progress:
+        for image, result in tracker.track(progress):
+            recorder.add(image, result)
+            outputs.add(image, result)
 
 
-def _track_summary(recorder: ResultFolder, objects: int, skipped: int, dropped: int) -> str:
+def _summary(recorder: ResultFolder, tracker: VideoTracker, source: FrameSource, outputs: Outputs) -> Summary:
+    objects = len(tracker.started)
     tracked = common.tracked(recorder.frames, recorder.seconds, recorder.masks)
-    lost = ", ".join(f"{count} {what}" for count, what in ((skipped, "skipped"), (dropped, "dropped")) if count)
+    counts = ((source.skipped, "skipped"), (tracker.dropped, "dropped"))
+    lost = ", ".join(f"{count} {what}" for count, what in counts if count)
     frames = f"{recorder.frames} frames ({lost})" if lost else f"{recorder.frames} frames"
-    return (
+    text = (
         f"{recorder.folder}: labels, tracks, overlay and contact sheet of {frames}, "
-        f"{objects} object{'' if objects == 1 else 's'}; {tracked}"
+        f"{objects} object{'' if objects == 1 else 's'}; {tracked}{outputs.text}"
     )
+    dropped = source.skipped + tracker.dropped
+    return Summary(recorder.frames, dropped, recorder.seconds, recorder.masks, outputs.j, text)

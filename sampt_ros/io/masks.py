@@ -51,15 +51,25 @@ def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int,
 
     Raises SourceError for a file that cannot be read or whose name is that of no frame, and for a folder without masks.
     """
-    numbers = {name: number for number, name in enumerate(frame_names)}
-    files = {_frame_number(path, numbers): path for path in image_files(folder)}
+    files = files_by_frame(folder, frame_names)
     first: dict[int, tuple[int, np.ndarray]] = {}
-    for number, path in sorted(files.items()):
+    for number, path in files.items():
         for object_id, mask in _masks_or_none(path).items():
             first.setdefault(object_id, (number, mask))
     if not first:
         raise SourceError(f"expected an object in one of the masks in {folder}; got {len(files)} masks without one")
     return first
+
+
+def files_by_frame(folder: Path, frame_names: Sequence[str] = ()) -> dict[int, Path]:
+    """The image files of a folder by the number of the frame that each belongs to, in order.
+
+    frame_names  as for `read_first_masks`
+
+    Raises SourceError for a file whose name is that of no frame, and for a folder without images.
+    """
+    numbers = {name: number for number, name in enumerate(frame_names)}
+    return dict(sorted((_frame_number(path, numbers), path) for path in image_files(folder)))
 
 
 def _frame_number(path: Path, numbers: Mapping[str, int]) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 import sys
 
@@ -14,7 +15,7 @@ from rosbags.rosbag2 import Writer
 from sampt_ros.bags import types as bag_types
 from sampt_ros.cli import bag as command
 from sampt_ros.cli import main as cli
-from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.label_images import read_labels, write_labels
 from sampt_ros.tracking.sam_pt import SamPt
 
 STORAGES = ("mcap", "sqlite3")
@@ -233,3 +234,17 @@ def test_the_types_are_those_of_the_msg_files():
     fields = bag_types.types().fielddefs
     assert [name for name, _ in fields[bag_types.TRACKED_OBJECTS][1]] == ["header", "objects"]
     assert bag_types.types().types["sampt_ros/msg/TrackedObject"].LOST == 3
+
+
+def test_a_dataset_is_exported_and_masks_are_scored_by_the_numbers_of_the_images(fakes, source, tmp_path, capsys):
+    truth = np.zeros((48, 64), np.uint8)
+    truth[16:25, 18:27] = 1  # the square around 20,20 after two frames
+    (tmp_path / "truth").mkdir()
+    write_labels(tmp_path / "truth/2.png", truth)
+    asked = ("--export", "coco", "--truth", tmp_path / "truth")
+    assert run("bag", source, tmp_path / "out", "--point", "20,20", *asked) == 0
+    content = json.loads((tmp_path / "out/coco/annotations.json").read_text())
+    assert [each["id"] for each in content["images"]] == [0, 1, 2, 3, 4]
+    assert [each["bbox"] for each in content["annotations"]][2] == [18, 16, 9, 9]
+    assert capsys.readouterr().out.endswith(f"; {tmp_path}/out/coco: 5 images; J 1.000 of object 1\n")
+    assert len(bags.read(tmp_path / "out")["/sampt/mask"]) == 5

@@ -20,7 +20,7 @@ from sampt_ros.bags.topics import choose_inputs, look_at
 from sampt_ros.bags.tracker import BagTracker
 from sampt_ros.cli import bag as command
 from sampt_ros.cli import main as cli
-from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.geometry.camera import Pinhole

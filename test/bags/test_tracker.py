@@ -18,7 +18,7 @@ from sampt_ros.bags.reader import BagReader, Topic
 from sampt_ros.bags.recorder import BagRecorder
 from sampt_ros.bags.topics import Look, choose_inputs
 from sampt_ros.bags.tracker import BagTracker
-from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import NEGATIVE
 from sampt_ros.errors import OutOfMemoryError, QueryError, SourceError

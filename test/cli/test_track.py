@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -124,3 +125,26 @@ def test_a_start_is_a_frame_number(run, folder, capsys):
     with pytest.raises(SystemExit):
         run(folder, "--start", "soon", "--point", "20,20")
     assert "expected a frame's number, from 0 on; got 'soon'" in capsys.readouterr().err
+
+
+def test_a_dataset_is_exported_and_masks_are_scored(run, folder, tmp_path, capsys):
+    run(folder, "--point", "20,20", "--max-frames", 4)
+    (tmp_path / "truth").mkdir()
+    labels = read_labels(tmp_path / "out/labels/00002.png")
+    write_labels(tmp_path / "truth/00010.png", labels)
+    capsys.readouterr()
+    status, _ = run(
+        *(folder, "--point", "20,20", "--max-frames", 4),
+        *("--export", "coco", "--names", "1=mug", "--truth", tmp_path / "truth"),
+    )
+    content = json.loads((tmp_path / "out/coco/annotations.json").read_text())
+    assert (status, len(content["images"])) == (0, 4)
+    assert [each["area"] for each in content["annotations"]] == [81] * 4
+    assert content["categories"] == [{"id": 1, "name": "mug"}]
+    assert f"{tmp_path}/out/coco: 4 images; J 1.000 of object 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("names", ["mug", "1=", "x=mug", "1=mug,can"])
+def test_names_are_pairs(run, folder, capsys, names):
+    assert run(folder, "--point", "20,20", "--export", "coco", "--names", names)[0] == 2
+    assert "--names: expected ID=NAME pairs, such as 1=mug,2=can; got" in capsys.readouterr().err

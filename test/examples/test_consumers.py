@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
 
+from example_process import start_example  # noqa: F401
 from fakes import SIDE
 from geometry_msgs.msg import Point, Pose
 from node_harness import CAMERA, PATIENCE, Harness, wait_for
@@ -22,26 +16,6 @@ from sampt_ros.msg import TrackedObject, TrackedObjects
 from std_msgs.msg import Header
 
 from sampt_ros.ros.conversions import time_from_ns
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-@pytest.fixture
-def start_example(tmp_path, ros_domain) -> Iterator[Callable[..., Callable[[], str]]]:  # noqa: F811
-    """Starts an example in the test's ROS domain; what it returns reads what the example has printed so far."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(name: str, *arguments: str) -> Callable[[], str]:
-        log = tmp_path / f"{name}.log"
-        with log.open("w") as output:
-            command = [sys.executable, "-u", EXAMPLES / f"{name}.py", *arguments]
-            running.append(subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ}))
-        return log.read_text
-
-    yield start
-    for process in running:
-        process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
 
 
 def test_mask_consumer_counts_the_pixels_of_the_nodes_mask(start_example, ros_domain):  # noqa: F811

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.errors import SourceError
 from sampt_ros.io.query_points import read_query_points
 

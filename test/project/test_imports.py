@@ -16,6 +16,7 @@ PACKAGE = ROOT / "sampt_ros"
 # From the top down: a package imports from itself and from the rows below; packages of one row do not know each other.
 ROWS = (
     ("cli",),
+    ("fleet",),
     ("ros", "bags", "web"),
     ("messages",),
     ("streaming",),

@@ -20,9 +20,11 @@ def jobs(name: str) -> dict:
 
 
 def test_every_script_that_a_workflow_runs_is_there_and_executable():
-    steps = [step for name in ("with_ros", "without_ros") for job in jobs(name).values() for step in job["steps"]]
+    steps = [
+        step for name in ("with_ros", "without_ros", "release") for job in jobs(name).values() for step in job["steps"]
+    ]
     scripts = {script for step in steps for script in re.findall(r"\.ci/\w+", step.get("run", ""))}
-    assert scripts == {".ci/run", ".ci/without_ros", ".ci/ros_dependencies", ".ci/ros_workspace"}
+    assert {Path(script).name for script in scripts} == {path.name for path in (ROOT / ".ci").iterdir()}
     assert all(os.access(ROOT / script, os.X_OK) for script in scripts)
 
 

@@ -9,7 +9,7 @@ import pytest
 from fakes import DriftingTracker, SquareSegmenter, blank
 from streams import follow
 
-from sampt_ros.cli.prompts import parse_starts
+from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import ObjectState, check_image
 from sampt_ros.errors import QueryError, SamPtError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fakes import blank
 
-from sampt_ros.cli.prompts import parse_starts, starts_in_order
+from sampt_ros.cli.options.prompts import parse_starts, starts_in_order
 from sampt_ros.errors import SamPtError
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels

@@ -1,0 +1,117 @@
+"""What tracking a recording leaves besides the tracked masks: a labelled dataset, and a score where truth is known."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from sampt_ros.data_types import FrameResult
+from sampt_ros.errors import ConfigError
+from sampt_ros.evaluation.truth import Truth
+from sampt_ros.io.export import EXPORTERS
+from sampt_ros.streaming.requests import ObjectStart
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What tracking a recording came to.
+
+    frames    written; dropped: those that could not be read or tracked
+    seconds   tracking alone
+    masks     by object, the frames in which it has a mask
+    j         by object, region similarity with the true masks, 0..1; empty where no truth is known
+    text      all of this in words
+    """
+
+    frames: int
+    dropped: int
+    seconds: float
+    masks: Mapping[int, int] = field(default_factory=Counter)
+    j: Mapping[int, float] = field(default_factory=dict)
+    text: str = ""
+
+
+def add_outputs(parser: argparse.ArgumentParser, file: Callable[[str], Path | str] = Path) -> None:
+    """Add --export, --names and --truth; file: makes the value of the last one."""
+    argument = parser.add_argument
+    argument("--export", choices=EXPORTERS, help="also write a labelled dataset: COCO JSON and YOLO polygons")
+    argument("--names", default="", metavar="1=mug,2=can", help="what the objects are, for the dataset's categories")
+    argument(
+        "--truth",
+        type=file,
+        metavar="FOLDER",
+        help="true masks of some frames, named as for --masks: say how well the masks agree with them (J)",
+    )
+
+
+class Outputs:
+    """The outputs that the options ask for; a frame goes to all of them."""
+
+    def __init__(
+        self,
+        parsed: argparse.Namespace,
+        folder: Path,
+        starts: Mapping[int, ObjectStart],
+        frame_names: Sequence[str] = (),
+    ) -> None:
+        """folder: where the dataset goes, in a folder of its own; frame_names: of the frames, if these are files."""
+        names = _names(parsed.names)
+        self._dataset = EXPORTERS[parsed.export](folder / parsed.export, names) if parsed.export else None
+        frames = {object_id: start.frame for object_id, start in starts.items() if start.reference is None}
+        self._truth = Truth(parsed.truth, frame_names, frames) if parsed.truth else None
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._dataset is not None:
+            self._dataset.close()
+
+    def add(self, image: np.ndarray, result: FrameResult) -> None:
+        """Take one frame; image: (H, W, 3) uint8 RGB; result: its `index` is its number in the recording.
+
+        Raises SourceError for what cannot be written, and for a true mask that cannot be read.
+        """
+        if self._dataset is not None:
+            self._dataset.add(image, result)
+        if self._truth is not None:
+            self._truth.add(result)
+
+    @property
+    def j(self) -> dict[int, float]:
+        """Region similarity by object, 0..1; empty where no truth is known."""
+        return self._truth.j if self._truth else {}
+
+    @property
+    def text(self) -> str:
+        """What was written and found, in words, to go on a sentence with; empty if nothing was asked for."""
+        parts = []
+        if self._dataset is not None:
+            parts.append(f"; {self._dataset.folder}: {self._dataset.frames} images")
+            if self._dataset.left_out:
+                parts.append(
+                    f" ({self._dataset.left_out} left out, in which a mask is uncertain or nothing is tracked)"
+                )
+        if self._truth is not None:
+            scores = ", ".join(f"{value:.3f} of object {name}" for name, value in self.j.items())
+            parts.append(f"; J {scores}" if scores else "; no J, since no frame that was tracked has a true mask")
+        return "".join(parts)
+
+
+def _names(text: str) -> dict[int, str]:
+    """The names of objects by id, of "1=mug,2=can"; raises ConfigError."""
+    names = {}
+    for part in filter(None, text.split(",")):
+        number, _, name = part.partition("=")
+        if not (number.strip().isdecimal() and name.strip()):
+            raise ConfigError(f"--names: expected ID=NAME pairs, such as 1=mug,2=can; got {part!r}")
+        names[int(number)] = name.strip()
+    return names

@@ -1,0 +1,36 @@
+"""Who does the work: processes of this machine, or a Ray cluster."""
+
+from __future__ import annotations
+
+import argparse
+
+from sampt_ros.cli import common
+from sampt_ros.errors import ConfigError
+from sampt_ros.fleet.local_workers import LocalWorkers
+from sampt_ros.fleet.workers import Workers
+
+
+def add_workers(parser: argparse.ArgumentParser, default: str = "one a GPU, else a core") -> None:
+    """Add --workers, --ray and --per-gpu, as `workers_for` takes them; default: what the help says of --workers."""
+    argument = parser.add_argument
+    argument("--workers", type=common.count, metavar="N", help=f"processes of this machine (default: {default})")
+    argument("--ray", metavar="ADDRESS", help="use a Ray cluster: auto (where `ray start` ran), or ray://HOST:10001")
+    argument(
+        "--per-gpu",
+        type=common.count,
+        default=1,
+        metavar="N",
+        help="tasks that share a GPU of the cluster (default: 1)",
+    )
+
+
+def workers_for(parsed: argparse.Namespace) -> Workers:
+    """What --workers and --ray say; raises ConfigError."""
+    device = common.config(parsed).device
+    if parsed.ray is None:
+        return LocalWorkers.for_device(device, parsed.workers)
+    if parsed.workers is not None:
+        raise ConfigError("expected --workers, which are of this machine, or --ray; got both")
+    from sampt_ros.fleet.ray_workers import RayWorkers
+
+    return RayWorkers(parsed.ray, device, parsed.per_gpu)

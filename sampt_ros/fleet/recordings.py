@@ -1,0 +1,105 @@
+"""Which recordings are meant: files, folders, bags, patterns of them, and lists."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sampt_ros.errors import SourceError
+from sampt_ros.fleet import remote_files
+from sampt_ros.fleet.remote_files import is_remote
+from sampt_ros.io.video import IMAGE_SUFFIXES, natural_key
+
+_BAG_FILE = re.compile(r"\.(mcap|db3)(\.zstd?)?$")
+_LIST_SUFFIX = ".txt"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A video file, an image folder or a bag.
+
+    name    under which its results are kept: that of its file without the suffix; of what a pattern has found, with the
+            folders that differ, as "monday/cups"
+    source  its absolute path, or its address
+    is_bag  whether it is a ROS 2 bag
+    """
+
+    name: str
+    source: str
+    is_bag: bool
+
+
+def find_recordings(sources: Sequence[str]) -> list[Recording]:
+    """The recordings that sources name, in order.
+
+    sources  each a video file, image folder or bag, a pattern of these with *, ?, [...] or **, an address that fsspec
+             knows such as s3://bucket/recordings/*.mp4, or a list: a .txt file with a source in each line, where #
+             begins a comment, and paths count from the list's folder
+
+    Raises SourceError for a source that is not there, and for two recordings of one name.
+    """
+    found: dict[str, Recording] = {}
+    for source in sources:
+        for recording in _recordings(source, Path()):
+            other = found.setdefault(recording.name, recording)
+            if other.source != recording.source:
+                raise SourceError(
+                    f"expected recordings of different names; got two that are called {recording.name!r}: "
+                    f"{other.source} and {recording.source}; a pattern in quotes, such as 'recordings/*/cups.mp4', "
+                    "keeps the folders in which they differ"
+                )
+    if not found:
+        raise SourceError(f"expected at least one recording; got none in {', '.join(sources)}")
+    return list(found.values())
+
+
+def _recordings(source: str, folder: Path) -> Iterator[Recording]:
+    """What a source names that is written as seen from a folder."""
+    if is_remote(source):
+        for name, address in remote_files.matches(source):
+            yield Recording(_stem(name), address, remote_files.holds(address, _is_bag_name))
+        return
+    path = folder / Path(source).expanduser()
+    if path.suffix == _LIST_SUFFIX and path.is_file():
+        for line in path.read_text().splitlines():
+            if entry := line.partition("#")[0].strip():
+                yield from _recordings(entry, path.parent)
+    elif path.exists():
+        yield _recording(path.name, path)
+    elif glob.has_magic(source):
+        yield from _matches(path)
+    else:
+        raise SourceError(
+            f"expected a video file, image folder, bag, a pattern or list of them; there is no {source!r}"
+        )
+
+
+def _matches(pattern: Path) -> Iterator[Recording]:
+    depth = next(k for k, part in enumerate(pattern.parts) if glob.has_magic(part))
+    base = Path(*pattern.parts[:depth])
+    found = sorted(base.glob(str(Path(*pattern.parts[depth:]))), key=lambda path: (path.parent, natural_key(path)))
+    if not found:
+        raise SourceError(f"expected recordings whose names match {str(pattern)!r}; got none")
+    images = [path for path in found if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES]
+    if images:
+        raise SourceError(f"expected recordings; {str(pattern)!r} finds images such as {images[0]}: name their folders")
+    for path in found:
+        yield _recording(str(path.relative_to(base)), path)
+
+
+def _recording(name: str, path: Path) -> Recording:
+    names = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
+    name = name if path.is_dir() else _stem(name)
+    return Recording(name, str(path.resolve()), any(map(_is_bag_name, names)))
+
+
+def _is_bag_name(name: str) -> bool:
+    return name == "metadata.yaml" or bool(_BAG_FILE.search(name))
+
+
+def _stem(name: str) -> str:
+    """A name without the suffix of a file."""
+    return _BAG_FILE.sub("", name) if _BAG_FILE.search(name) else str(Path(name).with_suffix(""))

@@ -1,0 +1,119 @@
+"""Files at addresses such as s3://bucket/cups.mp4, by fsspec: found, fetched to where they are used, sent back."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sampt_ros.errors import SamPtError, SourceError
+
+_UNFINISHED = "unfinished"  # A file beside those that are being sent.
+
+
+def is_remote(source: str) -> bool:
+    """Whether something is an address, not a path."""
+    return "://" in source
+
+
+def matches(address: str) -> list[tuple[str, str]]:
+    """Name and address of everything that an address with or without *, ?, [...] names, sorted.
+
+    The name of what a pattern found is the part of its path from the pattern's first such sign on. Raises SourceError
+    if there is nothing.
+    """
+    files, path = _opened(address)
+    if not glob.has_magic(address):
+        if not files.exists(path):
+            raise SourceError(f"expected a recording; there is none at {address}")
+        return [(PurePosixPath(path).name, address)]
+    parts = PurePosixPath(path).parts
+    depth = next(k for k, part in enumerate(parts) if glob.has_magic(part))
+    found = sorted(files.glob(path))
+    if not found:
+        raise SourceError(f"expected recordings whose names match {address}; got none")
+    return [("/".join(PurePosixPath(each).parts[depth:]), files.unstrip_protocol(each)) for each in found]
+
+
+def holds(address: str, fits: Callable[[str], bool]) -> bool:
+    """Whether the name of a file, or of one that is in a folder, fits."""
+    files, path = _opened(address)
+    paths = files.ls(path, detail=False) if files.isdir(path) else [path]
+    return any(fits(PurePosixPath(each).name) for each in paths)
+
+
+def fetch(address: str, folder: Path) -> Path:
+    """Copy a file or folder into a folder of this machine; returns where it is then. Raises SourceError."""
+    files, path = _opened(address)
+    target = folder / PurePosixPath(path).name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files.get(path, str(target), recursive=files.isdir(path))
+    except OSError as error:
+        raise SourceError(f"cannot fetch {address}: {error}") from None
+    return target
+
+
+def send(folder: Path, address: str, last: str) -> None:
+    """Copy the files of a folder to an address, the one called `last` after all others.
+
+    What an earlier try has left there is deleted first; it is told by a file that is there only meanwhile. Raises
+    SourceError where there is something else, or where the address cannot be written to.
+    """
+    files, path = _opened(address)
+    unfinished = f"{path}/{_UNFINISHED}"
+    try:
+        if files.exists(unfinished):
+            files.rm(path, recursive=True)
+        elif files.exists(path) and files.ls(path):
+            raise SourceError(f"expected nothing at {address} that is not results; there is something")
+        files.makedirs(path, exist_ok=True)
+        files.pipe_file(unfinished, b"")
+        local = sorted((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.name == last)
+        for file in local:
+            target = f"{path}/{file.relative_to(folder).as_posix()}"
+            files.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
+            files.put_file(str(file), target)
+        files.rm_file(unfinished)
+    except SourceError:
+        raise
+    except OSError as error:
+        raise SourceError(f"cannot write to {address}: {error}") from None
+
+
+def read_text(address: str) -> str | None:
+    """The text of a file; None if there is no such file."""
+    files, path = _opened(address)
+    try:
+        content: str = files.cat_file(path).decode()
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def write_text(address: str, text: str) -> None:
+    """Write a file."""
+    files, path = _opened(address)
+    files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+    files.pipe_file(path, text.encode())
+
+
+def remove(address: str) -> None:
+    """Delete a folder, if it is there."""
+    files, path = _opened(address)
+    if files.exists(path):
+        files.rm(path, recursive=True)
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    """The file system that an address is of, and the path in it; raises SamPtError where a package is missing."""
+    try:
+        import fsspec
+    except ImportError:
+        raise SamPtError(f"expected fsspec, which opens {address}: pip install fsspec") from None
+    try:
+        files, path = fsspec.core.url_to_fs(address)
+    except (ImportError, ValueError) as error:  # The package that knows this kind of address is missing.
+        raise SamPtError(f"cannot open {address}: {error}") from None
+    return files, path

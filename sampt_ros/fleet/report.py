@@ -1,0 +1,94 @@
+"""What came of all recordings, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from statistics import fmean
+from typing import Any
+
+from sampt_ros.fleet.results import Outcome
+
+FILE = "report.json"
+_HEADING = ("recording", "frames", "dropped", "J", "frames/s", "seconds", "result")
+
+
+class Report:
+    """Rows for the recordings of a run, those that were finished before it included."""
+
+    def __init__(self, earlier: Mapping[str, Outcome]) -> None:
+        """earlier: the outcomes of recordings that were finished before."""
+        self.failures: dict[str, str] = {}  # The reasons, by recording.
+        self._earlier = set(earlier)
+        self._outcomes = dict(earlier)
+
+    def add(self, outcome: Outcome) -> None:
+        """A recording is done."""
+        self._outcomes[outcome.name] = outcome
+
+    def fail(self, name: str, reason: str) -> None:
+        """A recording has no results."""
+        self.failures[name] = reason
+
+    @property
+    def j(self) -> float | None:
+        """Region similarity, the mean of all objects of all recordings; None where no truth is known."""
+        values = [value for outcome in self._outcomes.values() for value in outcome.j.values()]
+        return fmean(values) if values else None
+
+    def table(self) -> str:
+        """A row for each recording, and one for all."""
+        rows = [_HEADING, *map(self._row, sorted({*self._outcomes, *self.failures})), self._total()]
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        return "\n".join(_aligned(row, widths) for row in rows)
+
+    def as_json(self, seconds: float) -> str:
+        """Text for a file; seconds: how long the run took, by the clock."""
+        content: dict[str, Any] = {
+            "done": len(self._outcomes),
+            "of which earlier": len(self._earlier),
+            "failed": len(self.failures),
+            "frames": sum(outcome.frames for outcome in self._outcomes.values()),
+            "j": self.j,
+            "seconds": round(seconds, 3),
+            "recordings": {name: asdict(outcome) for name, outcome in sorted(self._outcomes.items())},
+            "failures": dict(sorted(self.failures.items())),
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+    def _row(self, name: str) -> tuple[str, ...]:
+        if name in self.failures:
+            return name, "", "", "", "", "", f"failed: {self.failures[name]}"
+        outcome = self._outcomes[name]
+        result = "done earlier" if name in self._earlier else "done"
+        if outcome.warnings:
+            more = f", and {len(outcome.warnings) - 1} more" if len(outcome.warnings) > 1 else ""
+            result += f"; {outcome.warnings[0]}{more}"
+        rate = f"{outcome.frames / max(outcome.tracking_seconds, 1e-9):.1f}"
+        return (
+            name,
+            str(outcome.frames),
+            str(outcome.dropped),
+            _j(outcome.mean_j),
+            rate,
+            f"{outcome.seconds:.1f}",
+            result,
+        )
+
+    def _total(self) -> tuple[str, ...]:
+        outcomes = self._outcomes.values()
+        done = f"{len(outcomes)} done" + (f", {len(self.failures)} failed" if self.failures else "")
+        frames, dropped = (str(sum(getattr(each, name) for each in outcomes)) for name in ("frames", "dropped"))
+        return "all", frames, dropped, _j(self.j), "", "", done
+
+
+def _j(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    """A line: the first and last cell to the left, numbers to the right."""
+    first, *numbers, last = row
+    cells = (number.rjust(width) for number, width in zip(numbers, widths[1:-1]))
+    return "  ".join([first.ljust(widths[0]), *cells, last]).rstrip()

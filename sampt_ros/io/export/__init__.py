@@ -1,0 +1,7 @@
+"""Tracked recordings as labelled datasets: an exporter is a file here, and a line in the table EXPORTERS."""
+
+from __future__ import annotations
+
+from sampt_ros.io.export.coco import CocoDataset
+
+EXPORTERS = {"coco": CocoDataset}

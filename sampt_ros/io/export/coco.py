@@ -1,0 +1,133 @@
+"""A labelled dataset: COCO JSON for what reads COCO, and YOLO polygons for what reads YOLO, beside the same images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+import numpy as np
+import yaml
+
+from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState
+from sampt_ros.errors import SourceError
+from sampt_ros.io.export.outlines import outline, run_lengths
+from sampt_ros.io.image_files import write_image
+
+_NOTE = "# Made by sampt. Every image is listed for training and for validation: split them as your training needs.\n"
+
+
+class CocoDataset:
+    """Writes the frames whose objects are known as a dataset; its files are whole also if tracking stops early.
+
+        with CocoDataset(folder, {1: "mug"}) as dataset:
+            for image, result in track(...):
+                dataset.add(image, result)
+
+    images/00000.jpg   every frame that counts
+    annotations.json   COCO: masks as run lengths, exact to the pixel; `track_id` is the object's id
+    labels/00000.txt   YOLO: for every object its class and the polygon around its mask, as shares of width and height
+    data.yaml          the classes, as YOLO's training reads them
+
+    A frame in which an object is UNCERTAIN does not count: the object is in the picture, and its mask is not known.
+    Frames before the start of the first object do not count either.
+
+    frames    written
+    left_out  frames that do not count
+    """
+
+    def __init__(self, folder: Path, names: Mapping[int, str] | None = None) -> None:
+        """names: what objects are, by id; those of one name are one category. Others are called "object 3"."""
+        self.folder = folder
+        self.frames = self.left_out = 0
+        self._names = dict(names or {})
+        # The categories that were named come first, and always in the same order, in whatever frame they appear.
+        self._categories = list(dict.fromkeys(self._names.values()))
+        self._images: list[dict[str, Any]] = []
+        self._annotations = 0
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> CocoDataset:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add(self, image: np.ndarray, result: FrameResult) -> None:
+        """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
+        if not result.objects or any(item.state is ObjectState.UNCERTAIN for item in result.objects):
+            self.left_out += 1
+            return
+        file = self._file or self._open()
+        name = f"{result.index:05d}"
+        write_image(self.folder / f"images/{name}.jpg", image)
+        height, width = result.size
+        self._images.append({"id": result.index, "file_name": f"{name}.jpg", "width": width, "height": height})
+        shown = [item for item in result.objects if item.area]
+        for item in shown:
+            file.write(",\n" if self._annotations else "\n")
+            self._annotations += 1
+            json.dump(self._annotation(item, result.index), file)
+        lines = (f"{self._category(item.id)} {_polygon(item.mask)}\n" for item in shown)
+        (self.folder / f"labels/{name}.txt").write_text("".join(lines))
+        self.frames += 1
+
+    def close(self) -> None:
+        """Finish the files."""
+        if self._file is None:
+            return
+        categories = [{"id": number, "name": name} for number, name in enumerate(self._categories, 1)]
+        self._file.write('\n], "images": ')
+        json.dump(self._images, self._file)
+        self._file.write(', "categories": ')
+        json.dump(categories, self._file)
+        self._file.write("}\n")
+        self._file.close()
+        self._file = None
+        classes = {"train": "images", "val": "images", "names": dict(enumerate(self._categories))}
+        (self.folder / "data.yaml").write_text(_NOTE + yaml.safe_dump(classes, sort_keys=False))
+
+    def _open(self) -> TextIO:
+        """The file of annotations, which are written as they come, and a folder without those of an earlier run."""
+        try:
+            for kind, suffix in (("images", "jpg"), ("labels", "txt")):
+                (self.folder / kind).mkdir(parents=True, exist_ok=True)
+                for old in self.folder.glob(f"{kind}/[0-9][0-9][0-9][0-9][0-9].{suffix}"):
+                    old.unlink()
+            self._file = (self.folder / "annotations.json").open("w")
+        except OSError as error:
+            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
+        self._file.write('{"info": {"description": "masks tracked by sampt"}, "annotations": [')
+        return self._file
+
+    def _annotation(self, item: ObjectResult, index: int) -> dict[str, Any]:
+        height, width = item.mask.shape
+        return {
+            "id": self._annotations,
+            "image_id": index,
+            "category_id": self._category(item.id) + 1,
+            "track_id": item.id,
+            "bbox": list(item.box),
+            "area": item.area,
+            "segmentation": {"counts": run_lengths(item.mask).tolist(), "size": [height, width]},
+            "iscrowd": 0,
+            "score": round(item.score, 4),
+        }
+
+    def _category(self, object_id: int) -> int:
+        """The number of an object's category, from 0."""
+        name = self._names.get(object_id, f"object {object_id}")
+        if name not in self._categories:
+            self._categories.append(name)
+        return self._categories.index(name)
+
+
+def _polygon(mask: np.ndarray) -> str:
+    """The outline of a mask (H, W) bool as YOLO has it: x y x y ..., shares of the width and height."""
+    height, width = mask.shape
+    shares = (outline(mask) + 0.5) / (width, height)  # the middles of the pixels
+    return " ".join(f"{value:.6f}" for value in shares.ravel())

@@ -1,0 +1,143 @@
+"""`sampt batch` on processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import fleet_recordings as fleet
+import pytest
+
+from sampt_ros.cli import main as cli
+from sampt_ros.fleet.results import Outcome
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the default preset needs")
+
+NAMES = ["a", "b", "c"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return fleet.write(tmp_path_factory.mktemp("fleet"), NAMES)
+
+
+@pytest.fixture(scope="module")
+def done(folder):
+    """The results of a run without mishaps."""
+    assert cli.main(fleet.arguments(folder, folder / "out", "--workers", "1")) == 0
+    return folder / "out"
+
+
+def test_results_equal_those_of_sampt_track_one_by_one(folder, done):
+    fleet.one_by_one(folder, folder / "single", NAMES)
+    for name in NAMES:
+        assert fleet.compared(done, name) == fleet.compared(folder / "single", name)
+        assert len(fleet.compared(done, name)) == fleet.FRAMES + 2
+
+
+def test_the_report_says_what_came_of_each(done):
+    report = fleet.report(done)
+    assert (report["done"], report["failed"], report["frames"]) == (3, 0, 3 * fleet.FRAMES)
+    assert report["j"] > 0.8
+    assert report["recordings"]["a"]["masks"] == {"1": fleet.FRAMES, "2": fleet.FRAMES}
+    assert sorted(path.name for path in done.iterdir()) == [*NAMES, "report.json"]
+
+
+def test_run_again_there_is_nothing_to_do(folder, done, capsys):
+    before = {path: path.stat().st_mtime_ns for path in done.rglob("*") if path.name != "report.json"}
+    assert cli.main(fleet.arguments(folder, done, "--workers", "1")) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert fleet.report(done)["of which earlier"] == 3
+    assert capsys.readouterr().out.count("done earlier") == 3
+
+
+def test_results_of_other_options_are_not_taken_for_these(folder, done, capsys):
+    assert cli.main(fleet.arguments(folder, done, "--workers", "1", "--both-ways")) == 2
+    assert "those of a, b, c were made with others: name another --out, or do them again with --redo" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_worker_killed_in_the_middle_costs_nothing(folder, done, tmp_path):
+    killer = fleet.Killer(tmp_path / "out")
+    assert cli.main(fleet.arguments(folder, tmp_path / "out", "--workers", "1")) == 0
+    assert killer.killed
+    for name in NAMES:
+        assert fleet.compared(tmp_path / "out", name) == fleet.compared(done, name)
+    assert not (tmp_path / "out/.partial").exists()
+
+
+def test_a_recording_that_fails_is_reported_and_the_others_are_done(folder, tmp_path, capsys):
+    prompts = tmp_path / "prompts.yaml"
+    prompts.write_text(
+        f"a: {{masks: '{folder}/masks/a'}}\nb: {{point: '500,20'}}\n'*': {{point: [36, 48], max-frames: 2}}\n"
+    )
+    more = ("--prompts", str(prompts), "--out", str(tmp_path / "out"), "--workers", "1", *fleet.OPTIONS)
+    assert cli.main(["batch", f"{folder}/recordings/*", *more]) == 1
+    report = fleet.report(tmp_path / "out")
+    assert list(report["recordings"]) == ["a", "c"]
+    assert report["recordings"]["c"]["frames"] == 2
+    assert "expected points inside the 128x96 image" in report["failures"]["b"]
+    assert re.search("^b +failed: expected points", capsys.readouterr().out, re.MULTILINE)
+    assert not (tmp_path / "out/b").exists()
+
+
+def test_a_recording_in_which_nothing_starts_fails_with_the_reason(folder, tmp_path):
+    more = ("--start", "3", "--point", "500,20", "--out", str(tmp_path / "out"), "--workers", "1", *fleet.OPTIONS)
+    assert cli.main(["batch", f"{folder}/recordings/a", *more]) == 1
+    reason = fleet.report(tmp_path / "out")["failures"]["a"]
+    assert reason.startswith("expected an object that can be started; got none; object 1 is not started on image 3")
+
+
+def test_a_mask_at_an_address_may_have_its_object_behind_it(folder, done, tmp_path):
+    pytest.importorskip("fsspec", reason="fsspec is missing")
+    mask = f"file://{folder}/masks/a/00000.png,7"
+    more = ("--mask", mask, "--out", str(tmp_path / "out"), "--workers", "1", *fleet.OPTIONS)
+    assert cli.main(["batch", f"{folder}/recordings/a", *more]) == 0
+    assert fleet.report(tmp_path / "out")["recordings"]["a"]["masks"] == {"7": fleet.FRAMES}
+
+
+def test_addresses_are_fetched_and_results_sent_there(folder, done, tmp_path):
+    pytest.importorskip("fsspec", reason="fsspec is missing")
+    masks = f"file://{folder}/masks/{{name}}"
+    where = ("--masks", masks, "--out", f"file://{tmp_path}/out", "--workers", "1", *fleet.OPTIONS)
+    command = ["batch", f"file://{folder}/recordings/[ab]", *where]
+    assert cli.main(command) == 0
+    for name in "ab":
+        assert fleet.compared(tmp_path / "out", name) == fleet.compared(done, name)
+        assert Outcome.from_json((tmp_path / "out" / name / "result.json").read_text()).frames == fleet.FRAMES
+    assert cli.main(command) == 0
+    assert fleet.report(tmp_path / "out")["of which earlier"] == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--workers", "1"], "a: expected what to track: give --prompts FILE, --point"),
+        (
+            ["--workers", "1", "--ray", "auto", "--point", "1,2"],
+            "expected --workers, which are of this machine, or --ray",
+        ),
+        (["--prompts", "nowhere.yaml"], "cannot read the prompt file nowhere.yaml"),
+        (["--prompts", "WRONG"], "a: sampt: unrecognized arguments: --pint=1,2"),
+        (["--point", "1,2", "--set", "horizon"], "--set: expected NAME=VALUE"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_anything_starts(folder, tmp_path, capsys, more, complaint):
+    (tmp_path / "wrong.yaml").write_text("'*': {pint: '1,2'}")
+    more = [str(tmp_path / "wrong.yaml") if each == "WRONG" else each for each in more]
+    assert cli.main(["batch", f"{folder}/recordings/*", "--out", str(tmp_path / "out"), *more]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_bags_are_recordings_too(folder, tmp_path):
+    pytest.importorskip("rosbags", reason="rosbags is missing")
+    import bags
+    from synthetic import two_disks
+
+    bags.write(tmp_path / "in/drive", [bags.image(index, two_disks(index)[0]) for index in range(2)])
+    more = ("--point", "36,48", "--export", "coco", "--out", str(tmp_path / "out"), "--workers", "1", *fleet.OPTIONS)
+    assert cli.main(["batch", str(tmp_path / "in/*"), *more]) == 0
+    assert len(bags.read(tmp_path / "out/drive/tracked")["/sampt/mask"]) == 2
+    assert len(json.loads((tmp_path / "out/drive/tracked/coco/annotations.json").read_text())["images"]) == 2

@@ -1,0 +1,58 @@
+"""Results compared with true masks of some frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.errors import SourceError
+from sampt_ros.evaluation.truth import Truth
+from sampt_ros.io.label_images import write_labels
+
+
+def square(left: int, label: int = 1) -> np.ndarray:
+    labels = np.zeros((20, 40), np.uint8)
+    labels[5:15, left : left + 10] = label
+    return labels
+
+
+def result(index: int, **lefts: int) -> FrameResult:
+    """Squares of the objects named one, two."""
+    ids = {"one": 1, "two": 2}
+    objects = (
+        ObjectResult(ids[name], ObjectState.TRACKING, 1.0, square(left) > 0, Points.none())
+        for name, left in lefts.items()
+    )
+    return FrameResult(index, (20, 40), tuple(objects))
+
+
+def test_j_is_the_mean_of_the_annotated_frames_but_the_start(tmp_path):
+    for index in (0, 2, 4):
+        write_labels(tmp_path / f"{index:05d}.png", square(10))
+    truth = Truth(tmp_path, starts={1: 0})
+    for index, left in enumerate((30, 30, 10, 30, 15)):
+        truth.add(result(index, one=left))
+    assert truth.j == {1: pytest.approx((1 + 50 / 150) / 2)}
+
+
+def test_an_object_that_never_started_scores_zero_and_one_that_truth_does_not_show_is_not_scored(tmp_path):
+    write_labels(tmp_path / "00001.png", square(10, label=3) + square(25))
+    truth = Truth(tmp_path, starts={3: 0})
+    truth.add(result(1, two=0, one=25))
+    assert truth.j == {3: 0, 1: 1}
+
+
+def test_masks_are_called_as_their_frames(tmp_path):
+    write_labels(tmp_path / "b.png", square(10))
+    truth = Truth(tmp_path, ["a", "b"])
+    truth.add(result(1, one=10))
+    assert truth.j == {1: 1}
+    with pytest.raises(SourceError, match=r"the name of a frame, such as a.png; got .*b.png"):
+        Truth(tmp_path, ["a"])
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path):
+    write_labels(tmp_path / "00000.png", square(10)[:10])
+    with pytest.raises(SourceError, match="expected an annotation of its frame's size"):
+        Truth(tmp_path).add(result(0, one=10))

@@ -1,0 +1,66 @@
+"""One file with the prompts of many recordings."""
+
+from __future__ import annotations
+
+import pytest
+
+from sampt_ros.errors import ConfigError
+from sampt_ros.fleet.prompt_file import PromptFile
+
+
+def arguments(tmp_path, content, name):
+    (tmp_path / "prompts.yaml").write_text(content)
+    return list(PromptFile(tmp_path / "prompts.yaml").arguments(name))
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("point: '320,240'", ["--point=320,240"]),
+        # numbers alone are one value, anything else several
+        ("point: [320, 240]", ["--point=320,240"]),
+        ("point: ['320,240', '5,6,0']", ["--point=320,240", "--point=5,6,0"]),
+        ("point: [[320, 240], [5, 6, 0]]", ["--point=320,240", "--point=5,6,0"]),
+        ("{start: 7, box: [1, 2, 3, 4]}", ["--start=7", "--box=1,2,3,4"]),
+        # a start holds until the next one, so each group has its own
+        (
+            "[{start: 7, point: '1,2'}, {point: '3,4,1,2'}]",
+            ["--start=7", "--point=1,2", "--start=0", "--point=3,4,1,2"],
+        ),
+        ("{point: '1,2', both-ways: true}", ["--point=1,2", "--both-ways"]),
+        ("{point: '1,2', both-ways: false}", ["--point=1,2"]),
+        ("mask: /a/{name}.png,2", ["--mask=/a/cups.png,2"]),
+        ("masks: s3://bucket/{name}", ["--masks=s3://bucket/cups"]),
+    ],
+)
+def test_entries_are_options(tmp_path, entry, expected):
+    assert arguments(tmp_path, f"cups:\n  {entry}", "cups") == expected
+
+
+def test_paths_count_from_the_file(tmp_path):
+    assert arguments(tmp_path, "cups:\n  truth: ../{name}", "cups") == [f"--truth={tmp_path.parent}/cups"]
+
+
+def test_the_own_name_goes_before_patterns_and_the_first_pattern_counts(tmp_path):
+    content = "'*': {point: '1,1'}\n'c*': {point: '2,2'}\ncups: {point: '3,3'}\n"
+    assert arguments(tmp_path, content, "cups") == ["--point=3,3"]
+    assert arguments(tmp_path, content, "cans") == ["--point=1,1"]
+    assert arguments(tmp_path, "cups: {point: '3,3'}", "mugs") == []
+
+
+def test_entries_of_no_recording_are_told(tmp_path):
+    (tmp_path / "p.yaml").write_text("cups: {point: '1,1'}\n'm*': {point: '1,1'}\ncans: {point: '1,1'}\n")
+    assert PromptFile(tmp_path / "p.yaml").unused(["cups", "mug"]) == ["cans"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("- cups", "expected names of recordings with the options of each; got list"),
+        ("cups: '320,240'", "cups: expected options, such as point: '320,240'; got '320,240'"),
+        ("cups: {", "cannot read the prompt file"),
+    ],
+)
+def test_another_form_is_refused(tmp_path, content, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        arguments(tmp_path, content, "cups")

@@ -1,0 +1,80 @@
+"""Which recordings sources name."""
+
+from __future__ import annotations
+
+import pytest
+
+from sampt_ros.errors import SourceError
+from sampt_ros.fleet.recordings import find_recordings
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name in ("monday/cups.mp4", "monday/mugs.mp4", "tuesday/cups.mp4", "frames/0.jpg", "bag/metadata.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "one.mcap.zstd").write_text("")
+    (tmp_path / "empty.txt").write_text("# nothing yet")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(*sources):
+    return [recording.name for recording in find_recordings(sources)]
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (["monday/cups.mp4", "frames"], ["cups", "frames"]),
+        # what a pattern finds is called by the folders in which it differs
+        (["monday/*.mp4"], ["cups", "mugs"]),
+        (["*/cups.mp4"], ["monday/cups", "tuesday/cups"]),
+        (["**/*.mp4"], ["monday/cups", "monday/mugs", "tuesday/cups"]),
+        # named twice, it is one recording
+        (["monday/cups.mp4", "monday/cu*.mp4"], ["cups"]),
+    ],
+)
+def test_recordings_are_called_by_their_files(folder, sources, expected):
+    assert names(*sources) == expected
+
+
+def test_bags_are_told_from_videos_and_folders(folder):
+    found = {each.name: each.is_bag for each in find_recordings(["bag", "one.mcap.zstd", "frames", "monday/cups.mp4"])}
+    assert found == {"bag": True, "one": True, "frames": False, "cups": False}
+
+
+def test_a_list_names_sources_from_its_own_folder(folder, monkeypatch):
+    (folder / "list.txt").write_text("# of this week\nmonday/cups.mp4  # good\n\n*/mugs.mp4\n")
+    monkeypatch.chdir("/")
+    found = find_recordings([str(folder / "list.txt")])
+    assert [each.name for each in found] == ["cups", "monday/mugs"]
+    assert found[0].source == str(folder / "monday/cups.mp4")
+
+
+@pytest.mark.parametrize(
+    ("sources", "complaint"),
+    [
+        (["nowhere.mp4"], "there is no 'nowhere.mp4'"),
+        (["no*"], "whose names match 'no\\*'; got none"),
+        (["frames/*.jpg"], "finds images such as frames/0.jpg: name their folders"),
+        (["empty.txt"], "expected at least one recording; got none in empty.txt"),
+        (["monday/cups.mp4", "tuesday/cups.mp4"], "got two that are called 'cups': .*monday.*tuesday"),
+    ],
+)
+def test_what_is_not_there_or_unclear_is_said(folder, sources, complaint):
+    with pytest.raises(SourceError, match=complaint):
+        names(*sources)
+
+
+def test_addresses_are_looked_up(folder):
+    pytest.importorskip("fsspec", reason="fsspec is missing")
+    found = find_recordings([f"file://{folder}/*/cups.mp4", f"file://{folder}/bag"])
+    assert [(each.name, each.is_bag) for each in found] == [
+        ("monday/cups", False),
+        ("tuesday/cups", False),
+        ("bag", True),
+    ]
+    assert found[0].source == f"file://{folder}/monday/cups.mp4"
+    with pytest.raises(SourceError, match="there is none at file:///nowhere"):
+        names("file:///nowhere")
