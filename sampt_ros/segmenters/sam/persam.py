@@ -15,6 +15,7 @@ from sampt_ros.segmenters.sam.segmenter import Sam, SamEmbedding, full_logits
 from sampt_ros.utils.torch_device import downloaded, uploaded
 
 _ENLARGED = 4  # times, before the map of similarities is brought to the image's size
+_MIN_DEVIATION = 1e-6  # of similarities, where all places are alike
 
 
 class PerSam(OneShot[SamEmbedding, Tensor]):
@@ -35,11 +36,12 @@ class PerSam(OneShot[SamEmbedding, Tensor]):
         """
         picture = np.repeat(255 * mask[..., None].astype(np.uint8), 3, 2)
         (prepared,) = self._sam.prepare_input(uploaded(picture, self._sam.device), embedding.resized)
-        size = embedding.features.shape[2:]
-        inside = functional.interpolate(prepared[:, :1], size, mode="bilinear")[0, 0] > 0
+        height, width = embedding.features.shape[2:]
+        inside = functional.interpolate(prepared[:, :1], (height, width), mode="bilinear")[0, 0] > 0
         if inside.any():
             return inside
-        share = functional.adaptive_avg_pool2d(prepared[:, :1], size)[0, 0]
+        prompt = self._sam.mask_prompt(embedding, [mask.astype(np.float32)])
+        share = functional.adaptive_avg_pool2d(prompt, (height, width))[0]
         return share == share.max()
 
     @torch.inference_mode()
@@ -74,7 +76,7 @@ class PerSam(OneShot[SamEmbedding, Tensor]):
 
         As published, the image without its padding is spread over all cells.
         """
-        standardized = (similarity - similarity.mean()) / similarity.std()
+        standardized = (similarity - similarity.mean()) / similarity.std().clamp_min(_MIN_DEVIATION)
         size = embedding.features.shape[2:]
         return functional.interpolate(standardized[None, None], size, mode="bilinear").sigmoid().flatten()
 
