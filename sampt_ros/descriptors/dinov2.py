@@ -74,7 +74,7 @@ class DinoV2(Descriptor):
         """The features (h, w, C) of an image (H, W, 3) uint8, in h x w `cells`."""
         size = tuple(count * self._patch for count in cells)
         pixels = image.permute(2, 0, 1)[None].float()
-        pixels = functional.interpolate(pixels, size, mode="bicubic", align_corners=False, antialias=True)
+        pixels = functional.interpolate(pixels, size, mode="bicubic", align_corners=False, antialias=True).round()
         mean, deviation = self._colors
         pixels = (pixels.clamp(0, 255) / 255 - mean) / deviation
         patches = self._network(pixels.to(self._precision)).last_hidden_state[0, 1:]  # The first is of the whole image.

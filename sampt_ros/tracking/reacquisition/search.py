@@ -20,6 +20,8 @@ from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, ResponseMap, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
 
+_OCCUPIED = 0.5  # What other objects' masks cover by a larger share is no mask of the object.
+
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
@@ -168,7 +170,7 @@ class ObjectSearch:
         response = known.response(feature_map, occupied)
         known = known.following(response, frame.index)
         if known.is_found_by_picture:
-            candidate = self._found_by_picture(known, response, frame)
+            candidate = self._found_by_picture(known, response, frame, occupied)
         else:
             candidate = self._found_by_click(known, response, tracked.memory, frame)
         if candidate is None:
@@ -199,15 +201,19 @@ class ObjectSearch:
         (found,) = self._segmenter.masks(frame, [click], self.config.prompting.refinements, ambiguous=True)
         return self._candidate(cell, *found)
 
-    def _found_by_picture(self, known: Reacquisition, response: ResponseMap, frame: Frame) -> _Candidate | None:
-        """What a one-shot method finds, where nothing else is known to be."""
+    def _found_by_picture(
+        self, known: Reacquisition, response: ResponseMap, frame: Frame, occupied: np.ndarray
+    ) -> _Candidate | None:
+        """What a one-shot method finds, where nothing else is known to be; of another object's mask nothing is left."""
         barred = known.barred(response)
-        if barred.all():
-            return None
         excluded = cv2.resize(barred.view(np.uint8), frame.size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        excluded |= occupied
+        if excluded.all():
+            return None
         found = self._segmenter.find(frame, known.target, excluded)
+        is_other = np.count_nonzero(found.mask & occupied) > _OCCUPIED * np.count_nonzero(found.mask)
         cell = (found.xy + 0.5) * barred.shape[::-1] // np.array(frame.size[::-1])
-        return self._candidate(cell.astype(int), found.mask, found.score)
+        return self._candidate(cell.astype(int), np.zeros_like(found.mask) if is_other else found.mask, found.score)
 
     def _candidate(self, cell: np.ndarray, mask: np.ndarray, score: float) -> _Candidate:
         """A mask found from a cell; one that is refused for its predicted IoU is empty."""
