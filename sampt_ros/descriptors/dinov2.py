@@ -53,7 +53,7 @@ class DinoV2(Descriptor):
         self._precision = torch_precision(precision, self._device)
         self._network = network.to(self._device, self._precision).eval()
         self._size = size
-        self._colors = [torch.tensor(values, device=self._device)[:, None, None] for values in (_MEAN, _DEVIATION)]
+        self._colors = [torch.tensor(values).to(self._device)[:, None, None] for values in (_MEAN, _DEVIATION)]
         self._described = Graphed(self._describe, self._device)
         self.concurrent = self._device.type == "cpu"  # Recordings for a GPU are one thread's.
 

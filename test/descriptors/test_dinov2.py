@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from synthetic import texture, two_disks
 
-torch = pytest.importorskip("torch", reason="torch is missing", exc_type=ImportError)
+pytest.importorskip("torch", reason="torch is missing", exc_type=ImportError)
 
+import torch
 from safetensors.torch import save_file
 
 from sampt_ros.config.core import SamPtConfig
@@ -54,9 +55,8 @@ def published(image: np.ndarray, height: int, width: int) -> np.ndarray:
 )
 def test_features_are_those_of_transformers(small_dinov2, size, scaled, tolerance):
     image = texture(*size)
-    np.testing.assert_allclose(
-        small_dinov2.describe(Frame(0, image)), published(image, *scaled), rtol=0, atol=tolerance
-    )
+    expected = published(image, *scaled)
+    np.testing.assert_allclose(small_dinov2.describe(Frame(0, image)), expected, rtol=0, atol=tolerance)
 
 
 def config(path: object) -> SamPtConfig:
@@ -74,11 +74,9 @@ def small_architecture(monkeypatch):
 
 def published_names(state: dict) -> dict:
     """A state dict under the names that the published files have."""
-    old = {new: old for old, new in dinov2._RENAMED.items()}
-    return {
-        next((name.replace(new, old[new]) for new in old if new in name), name): values
-        for name, values in state.items()
-    }
+    for old, new in dinov2._RENAMED.items():
+        state = {name.replace(new, old): values for name, values in state.items()}
+    return state
 
 
 @pytest.mark.parametrize("rename", [published_names, dict])

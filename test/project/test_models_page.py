@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from sampt_ros.config.presets import load_preset, preset_names
+from sampt_ros.descriptors import DESCRIPTORS
 from sampt_ros.mask_propagators import MASK_PROPAGATORS
 from sampt_ros.point_trackers import POINT_TRACKERS
-from sampt_ros.segmenters import SEGMENTERS
+from sampt_ros.segmenters import ONE_SHOTS, SEGMENTERS
 from sampt_ros.weights.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,7 @@ if not (ROOT / "docs/models.md").is_file():
     pytest.skip("the documentation is not part of an installed package", allow_module_level=True)
 PAGE = (ROOT / "docs/models.md").read_text()
 TABLES = {"Point trackers": POINT_TRACKERS, "Segmenters": SEGMENTERS, "Mask propagators": MASK_PROPAGATORS}
+TABLES |= {"Descriptors": DESCRIPTORS, "One-shot methods": ONE_SHOTS}
 
 
 def rows(heading: str, page: str = PAGE) -> dict[str, list[str]]:
