@@ -61,7 +61,8 @@ class DinoV2(Descriptor):
     def from_checkpoint(cls, config: DinoV2Config, device: str = "auto") -> DinoV2:
         """The network `config.model` with the weights of `config.checkpoint`; raises CheckpointError."""
         network = dinov2(config.model)
-        load_safetensors(network, "dinov2.checkpoint", config.checkpoint, config.model, renamed=_RENAMED)
+        name = f"dinov2_{config.model}"
+        load_safetensors(network, "dinov2.checkpoint", config.checkpoint, name, renamed=_RENAMED)
         return cls(network, config.size, device, config.precision)
 
     @torch.inference_mode()
