@@ -44,6 +44,7 @@ setup(
         "raft": ["torch>=2", "torchvision"],
         "superglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "lightglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
+        "dino": ["torch>=2.1", "transformers>=5.24,<5.25"],
         "cutie": ["torch>=2.1", "torchvision", "rf-cutie>=1.0.1,<1.1"],
         "bag": ["mcap", "rosbags", "rosbags-image"],
         "video": ["av"],

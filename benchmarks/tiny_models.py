@@ -1,4 +1,4 @@
-"""SAM and its relatives with few layers and channels, to run all of their code in little time."""
+"""SAM, its relatives and other networks with few layers and channels, to run all of their code in little time."""
 
 from __future__ import annotations
 
@@ -181,3 +181,13 @@ def lightglue() -> Any:
     detector = transformers.SuperPointConfig(**_SUPERPOINT)
     config = transformers.LightGlueConfig(keypoint_detector_config=detector, num_hidden_layers=2, filter_threshold=0.0)
     return transformers.LightGlueForKeypointMatching(config)
+
+
+def dinov2() -> Any:
+    """A DINOv2 of two layers, for images of 70 pixels a side."""
+    import transformers
+
+    config = transformers.Dinov2Config(
+        hidden_size=48, num_hidden_layers=2, num_attention_heads=3, image_size=70, patch_size=14, layer_norm_eps=1e-6
+    )
+    return transformers.Dinov2Model(config)

@@ -146,6 +146,19 @@ def cotracker_network():
 
 
 @pytest.fixture(scope="session")
+def small_dinov2():
+    """The descriptor around a small DINOv2 whose weights come from their names, for images of 70 pixels."""
+    need("transformers", "transformers is missing")
+    import torch
+    from named_weights import small_dinov2
+
+    from sampt_ros.descriptors.dinov2 import DinoV2
+
+    torch.set_num_threads(1)
+    return DinoV2(small_dinov2(), 70, "cpu")
+
+
+@pytest.fixture(scope="session")
 def cutie_network():
     """The small Cutie whose weights come from their names, and its configuration; not to be changed."""
     need("cutie.model.cutie", "rf-cutie is missing")

@@ -24,7 +24,8 @@ PACKAGE = ROOT / "sampt_ros"
 # In the order of their imports: each imports only from those after it.
 PACKAGES = (
     *("cli", "fleet", "ros", "bags", "messages", "streaming", "evaluation", "tracking"),
-    *("segmenters", "point_trackers", "mask_propagators", "io", "geometry", "weights", "config", "utils"),
+    *("segmenters", "point_trackers", "mask_propagators", "descriptors", "io"),
+    *("geometry", "weights", "config", "utils"),
 )
 
 

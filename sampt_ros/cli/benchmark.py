@@ -20,7 +20,7 @@ from sampt_ros.evaluation.speed import benchmark, comparison
 from sampt_ros.evaluation.speed.busy_processes import BusyProcesses
 from sampt_ros.evaluation.synthetic_scene import Size
 from sampt_ros.point_trackers import build_point_tracker
-from sampt_ros.segmenters import build_segmenter
+from sampt_ros.segmenters import NO_ONE_SHOT, build_segmenter
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 from sampt_ros.weights.random_weights import random_weights
@@ -111,7 +111,8 @@ def _with_random_weights(parsed: argparse.Namespace) -> tuple[SamPt, tuple[Oracl
     config = common.config(parsed)
     with random_weights():
         oracles = OracleSegmenter(build_segmenter(config)), OracleTracker(build_point_tracker(config))
-        return SamPt(config, *oracles), oracles
+        # No object is known from a picture here, and a one-shot method would not know the oracle.
+        return SamPt(replace(config, one_shot=NO_ONE_SHOT), *oracles), oracles
 
 
 def _run_against(parsed: argparse.Namespace) -> int:

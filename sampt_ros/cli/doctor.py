@@ -19,13 +19,14 @@ from sampt_ros.cli import common
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset, preset_names, presets_folder
+from sampt_ros.descriptors import OF_SEGMENTER
 from sampt_ros.errors import SamPtError
 from sampt_ros.mask_propagators import NONE
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights import registry
 
 _SHIPPED = {"nano.checkpoint"}  # empty: the weights in the package
-# The packages of the segmenters and point trackers that need more than torch; the part's name is the extra's too.
+# The packages of the parts that need more than torch; the part's name is the extra's too, but for those in _EXTRAS.
 _PACKAGES = {
     "sam": ("segment_anything", "torchvision"),
     "sam_hq": ("segment_anything_hq", "timm", "torchvision"),
@@ -36,8 +37,10 @@ _PACKAGES = {
     "superglue": ("transformers",),
     "lightglue": ("transformers",),
     "cutie": ("cutie",),
+    "dinov2": ("transformers",),
     "cotracker": ("cotracker",),
 }
+_EXTRAS = {"dinov2": "dino"}
 COTRACKER = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
@@ -185,7 +188,7 @@ def _preset(group: str, name: str) -> Check:
     except SamPtError as error:  # no pooch to name the folder
         return Check(group, name, False, f"{_parts(config)}; {_one_line(error)}", "pip install pooch")
     packages = {part: _missing_packages(part) for part in _built(config)}
-    extras = [part for part, missing in packages.items() if missing]
+    extras = [_EXTRAS.get(part, part) for part, missing in packages.items() if missing]
     parts = "; ".join([_parts(config), *_restrictions(config)])
     if not problems and not extras:
         return Check(group, name, True, parts)
@@ -207,7 +210,7 @@ def _restrictions(config: SamPtConfig) -> list[str]:
 
 
 def _missing_packages(part: str) -> list[str]:
-    """The packages that a segmenter or point tracker needs and that are not installed."""
+    """The packages that a part needs and that are not installed."""
     return [package for package in _PACKAGES.get(part, ()) if not _is_installed(package)]
 
 
@@ -235,9 +238,9 @@ def _parts(config: SamPtConfig) -> str:
 
 
 def _built(config: SamPtConfig) -> list[str]:
-    """The names of the segmenter, the point tracker and, if there is one, the mask propagator."""
-    parts = (config.segmenter, config.point_tracker, config.mask_propagator)
-    return [part for part in dict.fromkeys(parts) if part != NONE]
+    """The names of the segmenter, the point tracker and, if there are any, those of the other parts."""
+    parts = (config.segmenter, config.point_tracker, config.mask_propagator, config.one_shot, config.descriptor)
+    return [part for part in dict.fromkeys(parts) if part not in (NONE, OF_SEGMENTER)]
 
 
 def _checkpoints(config: SamPtConfig) -> list[tuple[str, str, str]]:

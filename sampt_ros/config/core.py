@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sampt_ros.config.descriptors import DinoV2Config
 from sampt_ros.config.mask_propagators import CutieConfig, PropagationConfig
 from sampt_ros.config.options import Section, option
 from sampt_ros.config.point_trackers import (
@@ -180,6 +181,17 @@ class SamPtConfig(Section):
         "them, if it can and prompting.carry_mask is set",
         choices=("none", "cutie", "sam2", "edgetam"),
     )
+    one_shot: str = option(
+        "none",
+        "Method that finds an object known from a picture alone, on a segmenter like SAM; none: it is found as lost "
+        "objects are, by a click where the image looks most like it",
+        choices=("none", "persam"),
+    )
+    descriptor: str = option(
+        "segmenter",
+        "Features by which lost objects and those known from a picture are recognized; segmenter: its own",
+        choices=("segmenter", "dinov2"),
+    )
     device: str = option(
         "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")
     )
@@ -225,3 +237,4 @@ class SamPtConfig(Section):
     lightglue: MatchingConfig = field(default_factory=MatchingConfig)
     cotracker: CoTrackerConfig = field(default_factory=CoTrackerConfig)
     cutie: CutieConfig = field(default_factory=CutieConfig)
+    dinov2: DinoV2Config = field(default_factory=DinoV2Config)

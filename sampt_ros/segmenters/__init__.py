@@ -7,9 +7,11 @@ from typing import Any
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.errors import ConfigError
-from sampt_ros.segmenters.base import Segmenter
+from sampt_ros.segmenters.base import OneShot, Segmenter
 from sampt_ros.utils.cpu_threads import thread_count
 from sampt_ros.weights.random_weights import random_weights
+
+NO_ONE_SHOT = "none"  # The value of the parameter `one_shot` for no method of its own.
 
 
 def _sam(config: SamPtConfig) -> Segmenter[Any, Any]:
@@ -67,6 +69,16 @@ SEGMENTERS: dict[str, Callable[[SamPtConfig], Segmenter[Any, Any]]] = {
 }
 
 
+def _persam(segmenter: Any) -> OneShot[Any, Any]:
+    from sampt_ros.segmenters.sam.persam import PerSam
+
+    return PerSam(segmenter)
+
+
+# Methods that find an object known from a picture, on guidable segmenters.
+ONE_SHOTS: dict[str, Callable[[Segmenter[Any, Any]], OneShot[Any, Any]]] = {"persam": _persam}
+
+
 def build_segmenter(config: SamPtConfig) -> Segmenter[Any, Any]:
     """The segmenter that `config.segmenter` names.
 
@@ -76,3 +88,21 @@ def build_segmenter(config: SamPtConfig) -> Segmenter[Any, Any]:
         raise ConfigError(f"segmenter: expected one of {', '.join(SEGMENTERS)}, got {config.segmenter!r}")
     with random_weights(config.random_weights):
         return SEGMENTERS[config.segmenter](config)
+
+
+def build_one_shot(config: SamPtConfig, segmenter: Segmenter[Any, Any]) -> OneShot[Any, Any] | None:
+    """The method that `config.one_shot` names, on a segmenter; None for "none".
+
+    Raises ConfigError with the choices, or where the segmenter is not like SAM.
+    """
+    if config.one_shot == NO_ONE_SHOT:
+        return None
+    if config.one_shot not in ONE_SHOTS:
+        choices = ", ".join([NO_ONE_SHOT, *ONE_SHOTS])
+        raise ConfigError(f"one_shot: expected one of {choices}, got {config.one_shot!r}")
+    if not segmenter.guidable:
+        raise ConfigError(
+            f"one_shot: {config.one_shot} expected a segmenter like SAM (sam, sam_hq, mobile_sam, sam2, edgetam), "
+            f"got {type(segmenter).__name__}"
+        )
+    return ONE_SHOTS[config.one_shot](segmenter)

@@ -21,6 +21,7 @@ PADDING = -1  # Label of a point that is there only to make all objects' lists o
 Array: TypeAlias = Any  # A segmenter's own kind of array: np.ndarray, or torch.Tensor on its device.
 Embedding = TypeVar("Embedding")  # What a segmenter makes of a frame.
 Memory = TypeVar("Memory")  # What a segmenter remembers of an object.
+Target = TypeVar("Target")  # What a one-shot method keeps of a picture.
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +160,7 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     asynchronous  whether `encode` returns at once, while a GPU goes on to compute the embedding
     adapts_detail whether it is faster where `Prompts.detail` is less
     concurrent    whether `describe` may be called in one thread while another one uses this object
+    guidable      whether its decoder can be drawn to a known object, as a one-shot method needs it
     """
 
     remembers = False
@@ -166,6 +168,7 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     asynchronous = False
     adapts_detail = False
     concurrent = False
+    guidable = False
 
     @abstractmethod
     def encode(self, frame: Frame) -> Embedding:
@@ -223,3 +226,35 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     def economize(self) -> str:
         """Need less memory from now on, since it ran out. Returns what has changed in words, "" if nothing can be."""
         return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """Where an object known from a picture most likely is in a frame, whether it is there or not.
+
+    xy     (2,) int, the pixel that looks most like it
+    mask   (H, W) bool
+    score  the mask's predicted IoU
+    """
+
+    xy: np.ndarray
+    mask: np.ndarray
+    score: float
+
+
+class OneShot(ABC, Generic[Embedding, Target]):
+    """Finds an object that is known from one picture, by means of a segmenter's embeddings.
+
+    Target is the method's own type: what it keeps of the picture.
+    """
+
+    @abstractmethod
+    def target(self, embedding: Embedding, mask: np.ndarray) -> Target:
+        """What is kept of a picture, and of the object's mask (H, W) bool in it with at least one pixel."""
+
+    @abstractmethod
+    def find(self, embedding: Embedding, target: Target, excluded: np.ndarray) -> Finding:
+        """Where the object most likely is in a frame.
+
+        excluded: (H, W) bool, pixels where it cannot be; not all of them
+        """

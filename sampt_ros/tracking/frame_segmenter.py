@@ -5,23 +5,43 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Generic
+from typing import Any, Generic
 
 import numpy as np
 
+from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import Frame
+from sampt_ros.descriptors import build_descriptor
+from sampt_ros.descriptors.base import Descriptor
 from sampt_ros.errors import OutOfMemoryError
-from sampt_ros.segmenters.base import Embedding, Memory, Segmenter, WindowFeatures
+from sampt_ros.segmenters import build_one_shot, build_segmenter
+from sampt_ros.segmenters.base import Embedding, Finding, Memory, OneShot, Segmenter, WindowFeatures
 from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment
 
 
 class FrameSegmenter(Generic[Embedding, Memory]):
     """Masks of all objects of a frame, as many in a decoder batch as is fastest and as the memory suffices for."""
 
-    def __init__(self, segmenter: Segmenter[Embedding, Memory]) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter[Embedding, Memory],
+        one_shot: OneShot[Embedding, Any] | None = None,
+        descriptor: Descriptor | None = None,
+    ) -> None:
+        """one_shot: finds objects known from a picture by this segmenter; descriptor: describes frames in its place"""
         self._segmenter = segmenter
+        self._one_shot = one_shot
+        self._descriptor = descriptor
         self._most = segmenter.at_once  # objects decoded together
         self.forget()
+
+    @classmethod
+    def build(
+        cls, config: SamPtConfig, segmenter: Segmenter[Any, Any] | None = None, descriptor: Descriptor | None = None
+    ) -> FrameSegmenter[Any, Any]:
+        """What `config` names, unless an object is given in its place; raises ConfigError or CheckpointError."""
+        segmenter = segmenter or build_segmenter(config)
+        return cls(segmenter, build_one_shot(config, segmenter), descriptor or build_descriptor(config))
 
     def forget(self) -> None:
         """Forget the last frame."""
@@ -52,7 +72,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
     @property
     def concurrent(self) -> bool:
         """Whether what `describing` returns may be called in another thread."""
-        return self._segmenter.concurrent
+        return (self._descriptor or self._segmenter).concurrent
 
     def prepare(self, frame: Frame, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:
         """Encode the frame, and compute ahead what `masks` will need of it: see Segmenter.prepare."""
@@ -87,17 +107,19 @@ class FrameSegmenter(Generic[Embedding, Memory]):
 
     def describe(self, frame: Frame) -> np.ndarray:
         """The frame's feature map (h, w, C) float32: see Segmenter.describe."""
-        embedding = self.encode(frame)
-        if self._feature_map is None or self._feature_map[0] is not frame:
-            with self.saving_memory():
-                self._feature_map = (frame, self._segmenter.describe(frame, embedding))
+        describing = self.describing(frame)
+        with self.saving_memory():
+            self._feature_map = (frame, describing())
         return self._feature_map[1]
 
     def describing(self, frame: Frame) -> Callable[[], np.ndarray]:
         """A function for another thread that returns what `describe` does, and changes nothing here."""
-        embedding, known = self.encode(frame), self._feature_map
+        known, descriptor = self._feature_map, self._descriptor
         if known is not None and known[0] is frame:
             return lambda: known[1]
+        if descriptor is not None:
+            return lambda: descriptor.describe(frame)
+        embedding = self.encode(frame)
         return lambda: self._segmenter.describe(frame, embedding)
 
     def describe_object(self, frame: Frame, mask: np.ndarray) -> WindowFeatures:
@@ -105,6 +127,22 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         embedding = self.encode(frame)
         with self.saving_memory():
             return self._segmenter.describe_object(frame, embedding, mask)
+
+    def target(self, picture: Frame, mask: np.ndarray) -> Any:
+        """What the one-shot method keeps of a picture: see OneShot.target; None without a method."""
+        if self._one_shot is None:
+            return None
+        embedding = self.encode(picture)
+        with self.saving_memory():
+            return self._one_shot.target(embedding, mask)
+
+    def find(self, frame: Frame, target: Any, excluded: np.ndarray) -> Finding:
+        """Where the object of a target, which `target` gave, most likely is: see OneShot.find."""
+        if self._one_shot is None:
+            raise ValueError("expected a one-shot method to find objects with; got none")
+        embedding = self.encode(frame)
+        with self.saving_memory():
+            return self._one_shot.find(embedding, target, excluded)
 
     @contextmanager
     def saving_memory(self, objects: int = 1) -> Iterator[None]:

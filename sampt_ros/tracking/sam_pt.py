@@ -13,10 +13,10 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import require_live_change
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
+from sampt_ros.descriptors.base import Descriptor
 from sampt_ros.errors import QueryError
 from sampt_ros.mask_propagators.base import MaskPropagator
 from sampt_ros.point_trackers.base import PointTracker
-from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Segmenter
 from sampt_ros.tracking.effort import Effort, efforts
 from sampt_ros.tracking.frame_buffer import FrameBuffer
@@ -57,13 +57,14 @@ class SamPt:
         segmenter: Segmenter[Any, Any] | None = None,
         point_tracker: PointTracker | None = None,
         mask_propagator: MaskPropagator | None = None,
+        descriptor: Descriptor | None = None,
     ) -> None:
         """Build what `config` names (default: the default preset), unless an object is given in its place.
 
         Raises ConfigError, or CheckpointError if weights cannot be loaded.
         """
         self._config = config or load_preset()
-        self._segmenter = FrameSegmenter(segmenter or build_segmenter(self._config))
+        self._segmenter = FrameSegmenter.build(self._config, segmenter, descriptor)
         self._points = TrackedPoints(self._config, point_tracker)
         self._carrier = MaskCarrier(self._config, self._points, mask_propagator)
         self._motion = FrameMotion(self._points, self._carrier, self._segmenter)

@@ -77,10 +77,12 @@ def read_safetensors(
     model: str,
     expected: Mapping[str, np.ndarray],
     ignored: tuple[str, ...] = (),
+    renamed: Mapping[str, str] | None = None,
 ) -> dict[str, np.ndarray]:
     """As `read_weights`, from a .safetensors file, as arrays; they get the precision of `expected`.
 
     ignored: how the names of tensors begin that the file may hold beside the expected ones
+    renamed: parts of the names in the file, and what is expected in their place
     """
     if are_random():
         return dict(expected)
@@ -89,18 +91,33 @@ def read_safetensors(
         weights = load_file(path)
     except (SafetensorError, *_UNREADABLE) as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from None
+    weights = {_renamed(name, renamed or {}): array for name, array in weights.items()}
     known = {name: array for name, array in weights.items() if name in expected or not name.startswith(ignored)}
     _check(known, path, model, expected)
     return {name: weights[name].astype(array.dtype, copy=False) for name, array in expected.items()}
 
 
-def load_safetensors(network: Module, option: str, checkpoint: str, model: str, ignored: tuple[str, ...] = ()) -> None:
+def load_safetensors(
+    network: Module,
+    option: str,
+    checkpoint: str,
+    model: str,
+    ignored: tuple[str, ...] = (),
+    renamed: Mapping[str, str] | None = None,
+) -> None:
     """Give a network the weights of a .safetensors file; see `read_safetensors`."""
     import torch
 
     expected = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    weights = read_safetensors(option, checkpoint, model, expected, ignored)
+    weights = read_safetensors(option, checkpoint, model, expected, ignored, renamed)
     network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+
+
+def _renamed(name: str, parts: Mapping[str, str]) -> str:
+    """The name of a tensor with these parts of it replaced."""
+    for old, new in parts.items():
+        name = name.replace(old, new)
+    return name
 
 
 def _file(option: str, checkpoint: str, model: str) -> Path:

@@ -100,6 +100,12 @@ def _sam2(architecture: str, megabytes: float) -> Model:
     return _transformers(name, repository, "sam2.checkpoint", architecture, megabytes)
 
 
+def _dinov2(architecture: str, megabytes: float) -> Model:
+    return _transformers(
+        *(f"dinov2_{architecture}", f"facebook/dinov2-{architecture}", "dinov2.checkpoint"), architecture, megabytes
+    )
+
+
 def _raft(name: str, file: str, megabytes: float) -> Model:
     digits = file.removesuffix(".pth").rpartition("-")[2]  # The file name ends in the first 8 digits of its SHA-256.
     architecture = name.removeprefix("raft_")
@@ -129,6 +135,9 @@ MODELS: dict[str, Model] = {
         _sam2("base_plus", 323),
         _sam2("large", 898),
         _transformers("edgetam", "yonigozlan/EdgeTAM-hf", "edgetam.checkpoint", "", 56),
+        _dinov2("small", 88.2),
+        _dinov2("base", 346),
+        _dinov2("large", 1217),
         Model("pips", f"{_PIPS}model-000200000.pth", "MIT", "pips.checkpoint", "", 344),
         Model("tapir", f"{_TAPIR}causal_bootstapir_checkpoint.pt", "Apache-2.0", "tapir.checkpoint", "", 219),
         _superglue("outdoor"),

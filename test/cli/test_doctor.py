@@ -100,7 +100,8 @@ def test_every_part_with_packages_is_an_extra_of_the_package():
     if not setup.is_file():
         pytest.skip("setup.py is not part of an installed package")
     extras = re.search(r"extras_require=\{(.*?)\n    \}", setup.read_text(), re.DOTALL)[1]
-    assert doctor._PACKAGES.keys() - {"cotracker"} <= set(re.findall(r'"(\w+)": \[', extras))
+    needed = {doctor._EXTRAS.get(part, part) for part in doctor._PACKAGES} - {"cotracker"}
+    assert needed <= set(re.findall(r'"(\w+)": \[', extras))
 
 
 def test_a_folder_is_no_module(tmp_path, monkeypatch):

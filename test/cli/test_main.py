@@ -14,6 +14,7 @@ from sampt_ros.cli import main as cli
 from sampt_ros.errors import ConfigError
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import read_labels, write_labels
+from sampt_ros.segmenters import SEGMENTERS
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -287,6 +288,14 @@ def test_benchmark_measures_a_preset_without_its_weights(monkeypatch, tmp_path, 
     assert first.endswith("slow.yaml, random weights")
     assert "100%" in row
     assert json.loads((tmp_path / "times.json").read_text())["random_weights"] is True
+
+
+def test_benchmark_measures_a_preset_with_a_one_shot_method_without_its_weights(small_sam, monkeypatch, tmp_path):
+    monkeypatch.setitem(SEGMENTERS, "sam", lambda config: small_sam)
+    preset = tmp_path / "picture.yaml"
+    preset.write_text("segmenter: sam\npoint_tracker: dis_flow\none_shot: persam\nprompting: {refinements: 1}\n")
+    short = ["--preset", preset, "--frames", 2, "--warmup", 1, "--objects", "1", "--sizes", "96x64"]
+    assert run("benchmark", *short, "--random-weights") == 0
 
 
 def test_track_tries_a_preset_without_its_weights(monkeypatch, tmp_path, capsys):

@@ -44,6 +44,10 @@ def test_the_presets_of_sam2_differ_from_mobile_sams_by_the_segmenter_alone(name
     assert load_preset(name) == expected
 
 
+def test_the_preset_of_persam_differs_by_how_objects_known_from_a_picture_are_found():
+    assert load_preset("persam") == load_preset("sam_vit_h_tapir", {"one_shot": "persam"})
+
+
 def test_changes_go_on_top_of_a_preset(tmp_path):
     preset = tmp_path / "mine.yaml"
     preset.write_text("seed: 5\nreinit:\n  horizon: 4\n  policy: never\n")

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="torch is missing", exc_type=ImportE
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from sampt_ros.data_types import Frame  # noqa: E402
+from sampt_ros.descriptors.dinov2 import DinoV2  # noqa: E402
 from sampt_ros.point_trackers.pips.network import Pips  # noqa: E402
 from sampt_ros.point_trackers.pips.tracker import PipsTracker  # noqa: E402
 from sampt_ros.point_trackers.raft import Raft  # noqa: E402
@@ -25,12 +26,15 @@ from sampt_ros.point_trackers.tapir.tracker import TapirTracker  # noqa: E402
 from sampt_ros.segmenters.nano.segmenter import Nano  # noqa: E402
 from sampt_ros.segmenters.nano.torch_backend import TorchBackend, load_network  # noqa: E402
 from sampt_ros.segmenters.sam.hq import SamHq  # noqa: E402
+from sampt_ros.segmenters.sam.persam import PerSam  # noqa: E402
 from sampt_ros.segmenters.sam.segmenter import Sam  # noqa: E402
 from sampt_ros.segmenters.sam2.segmenter import Sam2  # noqa: E402
 from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment  # noqa: E402
 
 SIZE = (96, 128)  # (height, width) of the frames.
 _COPYING_MODULES = (
+    "descriptors.dinov2",
+    "segmenters.sam.persam",
     "segmenters.sam.segmenter",
     "segmenters.sam2.segmenter",
     "segmenters.nano.torch_backend",
@@ -155,6 +159,28 @@ def test_a_frame_of_sam_and_its_kin_waits_once(sam_segmenter, gpu):
     embedding = segmenter.encode(frame())
     masks, scores = segment(segmenter, embedding, prompts(), refinements=3).results()
     assert (masks.shape, scores.shape, gpu.waits) == ((2, *SIZE), (2,), 1)
+
+
+def test_an_object_is_found_by_a_picture_with_one_wait_for_the_place_and_one_for_the_mask(sam_segmenter, gpu):
+    segmenter = sam_segmenter()
+    embedding = segmenter.encode(frame())
+    target = torch.empty(embedding.features.shape[1], device="cuda")
+    found = PerSam(segmenter).find(embedding, target, np.zeros(SIZE, bool))
+    assert (found.mask.shape, gpu.waits) == (SIZE, 2)
+
+
+@pytest.fixture
+def dinov2_network():
+    pytest.importorskip("transformers", reason="transformers is missing", exc_type=ImportError)
+    from named_weights import small_dinov2
+
+    return small_dinov2()
+
+
+def test_a_frame_is_described_by_dinov2_with_one_wait(dinov2_network, gpu):
+    descriptor = DinoV2(dinov2_network, 70, "cuda")
+    assert descriptor.describe(frame()).shape == (4, 5, 48)
+    assert (gpu.waits, descriptor.concurrent) == (1, False)
 
 
 @pytest.fixture

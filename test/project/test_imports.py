@@ -22,7 +22,7 @@ ROWS = (
     ("streaming",),
     ("evaluation",),
     ("tracking",),
-    ("segmenters", "point_trackers", "mask_propagators", "io"),
+    ("segmenters", "point_trackers", "mask_propagators", "descriptors", "io"),
     ("geometry",),
     ("weights",),
     ("config",),

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from sampt_ros.config.presets import load_preset, preset_names
+from sampt_ros.descriptors import DESCRIPTORS
 from sampt_ros.mask_propagators import MASK_PROPAGATORS
 from sampt_ros.point_trackers import POINT_TRACKERS
-from sampt_ros.segmenters import SEGMENTERS
+from sampt_ros.segmenters import ONE_SHOTS, SEGMENTERS
 from sampt_ros.weights.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,7 @@ if not (ROOT / "docs/models.md").is_file():
     pytest.skip("the documentation is not part of an installed package", allow_module_level=True)
 PAGE = (ROOT / "docs/models.md").read_text()
 TABLES = {"Point trackers": POINT_TRACKERS, "Segmenters": SEGMENTERS, "Mask propagators": MASK_PROPAGATORS}
+ALL_TABLES = {**TABLES, "Descriptors": DESCRIPTORS, "One-shot methods": ONE_SHOTS}
 
 
 def rows(heading: str, page: str = PAGE) -> dict[str, list[str]]:
@@ -31,10 +33,10 @@ def names(cell: str) -> list[str]:
     return re.findall(r"`(\w+)`", cell)
 
 
-@pytest.mark.parametrize("heading", TABLES)
+@pytest.mark.parametrize("heading", ALL_TABLES)
 def test_every_model_has_a_row_with_its_weights_and_their_licence(heading):
     found = rows(heading)
-    assert sorted(found) == sorted(TABLES[heading])
+    assert sorted(found) == sorted(ALL_TABLES[heading])
     for name, cells in found.items():
         published = [model for model in MODELS.values() if model.option == f"{name}.checkpoint"]
         assert names(cells[2]) == [model.name for model in published]

@@ -683,6 +683,11 @@ def test_a_bad_value_at_start_fails_the_configuration(start_node, name, value, g
     harness.track()
 
 
+def test_a_one_shot_method_on_a_segmenter_unlike_sam_fails_the_configuration(start_node):
+    harness = start_node(one_shot="persam")
+    assert "one_shot: persam expected a segmenter like SAM" in fails_to_configure(harness)
+
+
 def test_an_unknown_preset_fails_the_configuration(start_node):
     harness = start_node(preset="magic")
     assert f"unknown preset 'magic'; expected one of {', '.join(preset_names())}" in fails_to_configure(harness)

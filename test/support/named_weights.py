@@ -105,6 +105,11 @@ def lightglue() -> torch.nn.Module:
     return fill(tiny_models.lightglue()).eval()
 
 
+def small_dinov2() -> torch.nn.Module:
+    """A `transformers` DINOv2 of few layers."""
+    return fill(tiny_models.dinov2()).eval()
+
+
 def small_cutie() -> tuple[torch.nn.Module, object]:
     """The small Cutie, and its configuration."""
     from sampt_ros.mask_propagators.cutie.architectures import cutie

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is missing")
 
 import torch
+from safetensors.torch import save_file
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.segmenters import SamConfig
@@ -16,6 +17,7 @@ from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.sam.segmenter import Sam
+from sampt_ros.weights.loading import read_safetensors
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +56,16 @@ def test_a_checkpoint_brings_its_weights(path, weights):
     for name, tensor in loaded.model.state_dict().items():
         torch.testing.assert_close(tensor, 0.5 * weights[name])
     assert torch.isfinite(loaded.encode(Frame(0, np.zeros((32, 48, 3), np.uint8))).features).all()
+
+
+def test_parts_of_names_in_a_safetensors_file_may_be_older_ones(tmp_path):
+    save_file({"layer.0.query.weight": torch.eye(2), "layer.0.bias": torch.ones(2)}, tmp_path / "weights.safetensors")
+    expected = {"layer.0.q.weight": np.zeros((2, 2), np.float32), "layer.0.bias": np.zeros(2, np.float32)}
+    given = ("dinov2.checkpoint", str(tmp_path / "weights.safetensors"), "small", expected)
+    found = read_safetensors(*given, renamed={"query": "q"})
+    np.testing.assert_array_equal(found["layer.0.q.weight"], np.eye(2))
+    with pytest.raises(CheckpointError, match=r"1 tensors missing.*layer\.0\.q\.weight"):
+        read_safetensors(*given)
 
 
 def test_a_licence_that_forbids_commercial_use_is_told_once(path, weights, caplog, monkeypatch):

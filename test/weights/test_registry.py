@@ -58,6 +58,7 @@ def test_weights_that_may_not_be_used_commercially_say_so():
         ("tapir.checkpoint", "tapir", "tapir"),
         ("sam2.checkpoint", "base_plus", "sam2_base_plus"),
         ("edgetam.checkpoint", "edgetam", "edgetam"),
+        ("dinov2.checkpoint", "base", "dinov2_base"),
         # none is published for it
         ("sam.checkpoint", "vit_tiny", None),
         ("nano.checkpoint", "the nano segmenter", None),

@@ -7,6 +7,7 @@ softmax instead, so each object gets exactly the mask that it would get alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -17,6 +18,22 @@ from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.segmenters.base import PADDING
 
 Tokens: TypeAlias = tuple[Tensor, Tensor]  # Embedded prompts (B, T, C), and (B, T) bool: False for padding.
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """What draws a decoder's tokens to a known object (PerSAM; Zhang et al., arXiv 2305.03048).
+
+    attention  (h * w,) 0..1, how much each of the image's cells looks like the object
+    target     (C,) the object's mean features
+    """
+
+    attention: Tensor
+    target: Tensor
+
+    def to(self, precision: torch.dtype) -> Guidance:
+        """The same in another number format."""
+        return Guidance(self.attention.to(precision), self.target.to(precision))
 
 
 def embed_points(encoder: Any, xy: Tensor, labels: Tensor) -> Tokens:
@@ -50,16 +67,23 @@ def _positions(encoder: Any, xy: Tensor) -> Tensor:
 
 
 def decode_masks(
-    decoder: Any, features: Tensor, positions: Tensor, prompts: Tensor, valid: Tensor, dense: Tensor, candidates: slice
+    decoder: Any,
+    features: Tensor,
+    positions: Tensor,
+    prompts: Tensor,
+    valid: Tensor,
+    dense: Tensor,
+    candidates: slice,
+    guidance: Guidance | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Run a segment-anything MaskDecoder.
 
     features, positions (1, C, h, w); prompts (B, T, C) with valid (B, T); dense (B, C, h, w) or (1, C, 1, 1);
-    candidates: which M of its outputs are wanted; the first of all is for unambiguous prompts.
+    candidates: which M of its outputs are wanted; the first of all is for unambiguous prompts; guidance: to an object.
     Returns logits (B, M, 4h, 4w) of those and predicted IoU (B, M).
     """
     outputs = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-    tokens, image = decode_tokens(decoder, outputs, features, positions, prompts, valid, dense)
+    tokens, image = decode_tokens(decoder, outputs, features, positions, prompts, valid, dense, guidance=guidance)
     masks = masks_of(decoder.output_hypernetworks_mlps[candidates], tokens[:, 1:][:, candidates], image)
     return masks, decoder.iou_prediction_head(tokens[:, 0])[:, candidates]
 
@@ -73,6 +97,7 @@ def decode_tokens(
     valid: Tensor,
     dense: Tensor,
     details: Sequence[Tensor] = (),
+    guidance: Guidance | None = None,
 ) -> tuple[Tensor, Tensor]:
     """What a mask decoder's transformer makes of its output tokens (O, C) and of the image; the rest as `decode_masks`.
 
@@ -84,7 +109,7 @@ def decode_tokens(
     valid = torch.cat([valid.new_ones(len(prompts), len(outputs)), valid], 1)
     shape = features.shape[2:]
     image = (features + dense).expand(len(prompts), -1, -1, -1).flatten(2).transpose(1, 2)
-    tokens, image = _two_way(decoder.transformer, image, positions.flatten(2).transpose(1, 2), tokens, valid)
+    tokens, image = _two_way(decoder.transformer, image, positions.flatten(2).transpose(1, 2), tokens, valid, guidance)
     return tokens[:, : len(outputs)], _enlarged(decoder.output_upscaling, image.unflatten(1, shape), details)
 
 
@@ -121,41 +146,64 @@ def _transposed_convolution(convolution: Any, pixels: Tensor) -> Tensor:
 
 
 def _two_way(
-    transformer: Any, image: Tensor, image_position: Tensor, prompts: Tensor, valid: Tensor
+    transformer: Any,
+    image: Tensor,
+    image_position: Tensor,
+    prompts: Tensor,
+    valid: Tensor,
+    guidance: Guidance | None = None,
 ) -> tuple[Tensor, Tensor]:
     """SAM's two-way transformer; tokens that are not valid are never attended to."""
+    attention = None
+    if guidance is not None:
+        # Published PerSAM adds the target in place, so that the tokens' positional part gains it as well.
+        prompts, attention = prompts + guidance.target, guidance.attention
     tokens, positioned = prompts, image + image_position
     padding = torch.zeros_like(valid, dtype=prompts.dtype).masked_fill(~valid, -torch.inf)[:, None, None]
-    for layer in transformer.layers:
+    for number, layer in enumerate(transformer.layers):
+        if guidance is not None and number > 0:
+            tokens = tokens + guidance.target
         if layer.skip_first_layer_pe:
             tokens = _attend(layer.self_attn, tokens, tokens, tokens, padding)
         else:
             query = tokens + prompts
             tokens = tokens + _attend(layer.self_attn, query, query, tokens, padding)
         tokens = layer.norm1(tokens)
-        tokens = tokens + _attend(layer.cross_attn_token_to_image, tokens + prompts, positioned, image)
+        tokens = tokens + _attend(layer.cross_attn_token_to_image, tokens + prompts, positioned, image, drawn=attention)
         tokens = layer.norm2(tokens)
         tokens = layer.norm3(tokens + layer.mlp(tokens))
         image = image + _attend(layer.cross_attn_image_to_token, positioned, tokens + prompts, tokens, padding)
         image = layer.norm4(image)
         positioned = image + image_position
-    final = _attend(transformer.final_attn_token_to_image, tokens + prompts, positioned, image)
+    query = tokens + prompts
+    if guidance is not None:
+        query = query + guidance.target
+    final = _attend(transformer.final_attn_token_to_image, query, positioned, image)
     return transformer.norm_final_attn(tokens + final), image
 
 
-def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None = None) -> Tensor:
+def _attend(
+    attention: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    padding: Tensor | None = None,
+    drawn: Tensor | None = None,
+) -> Tensor:
     """One of SAM's attention modules: query (B, Q, C), key and value (B, K, C).
 
-    padding: (B, 1, 1, K) with 0 for a key and -inf for padding; None: no padding
+    padding  (B, 1, 1, K) with 0 for a key and -inf for padding; None: no padding
+    drawn    (K,) how much the attention is drawn to each key besides, where no key is padding; None: not at all
     """
 
     def heads(x: Tensor) -> Tensor:
         return x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2)
 
-    mixed = scaled_dot_product_attention(
-        heads(attention.q_proj(query)),
-        heads(attention.k_proj(key)),
-        heads(attention.v_proj(value)),
-        attn_mask=padding,
-    )
+    queries, keys = heads(attention.q_proj(query)), heads(attention.k_proj(key))
+    values = heads(attention.v_proj(value))
+    if drawn is None:
+        mixed = scaled_dot_product_attention(queries, keys, values, attn_mask=padding)
+    else:
+        weights = (queries @ keys.transpose(2, 3) / queries.shape[3] ** 0.5).softmax(3)
+        mixed = (weights + drawn).softmax(3) @ values
     return attention.out_proj(mixed.transpose(1, 2).flatten(2))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sampt_ros.config.segmenters import SamHqConfig
-from sampt_ros.segmenters.sam.decoder import decode_tokens, masks_of
+from sampt_ros.segmenters.sam.decoder import Guidance, decode_tokens, masks_of
 from sampt_ros.segmenters.sam.segmenter import Sam, architectures
 from sampt_ros.weights.loading import read_weights
 
@@ -35,11 +35,19 @@ class SamHq(Sam):
         return features.float(), decoder.embedding_encoder(features) + decoder.compress_vit_feat(early)
 
     def candidates(
-        self, maps: Sequence[Tensor], tokens: Tensor, valid: Tensor, dense: Tensor, wanted: slice
+        self,
+        maps: Sequence[Tensor],
+        tokens: Tensor,
+        valid: Tensor,
+        dense: Tensor,
+        wanted: slice,
+        guidance: Guidance | None = None,
     ) -> tuple[Tensor, Tensor]:
         decoder, (features, details) = self.model.mask_decoder, maps
         outputs = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight, decoder.hf_token.weight])
-        found, image = decode_tokens(decoder, outputs, features, self._positions, tokens, valid, dense)
+        found, image = decode_tokens(
+            decoder, outputs, features, self._positions, tokens, valid, dense, guidance=guidance
+        )
         plain = masks_of(decoder.output_hypernetworks_mlps[wanted], found[:, 1:-1][:, wanted], image)
         fine = decoder.embedding_maskfeature(image.permute(0, 3, 1, 2)) + details
         rating = decoder.iou_prediction_head(found[:, 0])[:, wanted]

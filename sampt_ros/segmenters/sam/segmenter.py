@@ -19,7 +19,7 @@ from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError, ConfigError
 from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
 from sampt_ros.segmenters.sam.attention import fuse_attention
-from sampt_ros.segmenters.sam.decoder import Tokens, decode_masks, embed_boxes, embed_masks, embed_points
+from sampt_ros.segmenters.sam.decoder import Guidance, Tokens, decode_masks, embed_boxes, embed_masks, embed_points
 from sampt_ros.utils.cuda_graphs import Graphed, rounded
 from sampt_ros.utils.torch_device import (
     SideStream,
@@ -52,7 +52,7 @@ class SamEmbedding:
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """The sizes that `_full_logits` needs."""
+        """The sizes that `full_logits` needs."""
         return {"model_size": self.model_size, "resized": self.resized, "image_size": self.image_size}
 
     @property
@@ -71,7 +71,7 @@ class SamDecoded(Decoded):
 
     def full_logits(self) -> Tensor:
         """(B, H, W) logits at the image's resolution."""
-        return _full_logits(self.logits, **self.embedding.sizes)
+        return full_logits(self.logits, **self.embedding.sizes)
 
     def boxes(self) -> Tensor:
         return _boxes(self.logits, **self.embedding.sizes)
@@ -98,7 +98,7 @@ class SamDecoded(Decoded):
         )
 
 
-def _full_logits(logits: Tensor, model_size: int, resized: tuple[int, int], image_size: tuple[int, int]) -> Tensor:
+def full_logits(logits: Tensor, model_size: int, resized: tuple[int, int], image_size: tuple[int, int]) -> Tensor:
     """Logits (B, H, W) at the image's resolution, interpolated from low-resolution ones (B, h, w)."""
     padded = functional.interpolate(logits[:, None], (model_size,) * 2, mode="bilinear", align_corners=False)
     cropped = padded[..., : resized[0], : resized[1]]
@@ -113,7 +113,7 @@ def _scaled_boxes(boxes: Tensor, scale: tuple[float, float]) -> Tensor:
 
 def _boxes(logits: Tensor, **sizes: Any) -> Tensor:
     """(B, 4) (x_min, y_min, x_max, y_max) in image pixels of the masks of logits (B, h, w), NaN where one is empty."""
-    masks = _full_logits(logits, **sizes) > 0
+    masks = full_logits(logits, **sizes) > 0
     (left, right), (top, bottom) = _span(masks.any(1)), _span(masks.any(2))
     return torch.stack([left, top, right, bottom], 1)
 
@@ -130,6 +130,7 @@ class Sam(Segmenter[SamEmbedding, None]):
     """A SAM model behind the batched prompting interface; on a GPU all objects share one decoder call."""
 
     embedding_type = SamEmbedding
+    guidable = True
 
     def __init__(self, model: Any, device: str = "auto", precision: str = "auto", compiled: bool = False) -> None:
         """Raises ConfigError if the image encoder is to be compiled and cannot be.
@@ -145,7 +146,7 @@ class Sam(Segmenter[SamEmbedding, None]):
         fuse_attention(self.model.image_encoder)
         self._encoder = self.model.image_encoder
         self._lower_precision(torch_precision(precision, self.device))
-        self._prepared = Graphed(self._prepare, self.device)
+        self._prepared = Graphed(self.prepare_input, self.device)
         self._stream = SideStream(self.device)
         if compiled:
             self._compile()
@@ -170,7 +171,7 @@ class Sam(Segmenter[SamEmbedding, None]):
         ratio = self.model.image_encoder.img_size / max(size)
         return int(size[0] * ratio + 0.5), int(size[1] * ratio + 0.5)
 
-    def _prepare(self, image: Tensor, resized: tuple[int, int]) -> tuple[Tensor]:
+    def prepare_input(self, image: Tensor, resized: tuple[int, int]) -> tuple[Tensor]:
         """The model's input (1, 3, size, size) float32, normalized and padded, of an image (H, W, 3) uint8."""
         size = self.model.image_encoder.img_size
         image = image.permute(2, 0, 1)[None].float()
@@ -180,11 +181,17 @@ class Sam(Segmenter[SamEmbedding, None]):
         return (functional.pad(image, (0, size - resized[1], 0, size - resized[0])),)
 
     def embed(self, image: Tensor) -> tuple[Tensor, ...]:
-        """The features (1, C, h, w) float32 of an image from `_prepare`, and a relative's further maps."""
+        """The features (1, C, h, w) float32 of an image from `prepare_input`, and a relative's further maps."""
         return (self._encoder(image.to(self._precision)).float(),)
 
     @torch.inference_mode()
-    def decode(self, embedding: SamEmbedding, prompts: Prompts[None], ambiguous: bool = False) -> SamDecoded:
+    def decode(
+        self,
+        embedding: SamEmbedding,
+        prompts: Prompts[None],
+        ambiguous: bool = False,
+        guidance: Guidance | None = None,
+    ) -> SamDecoded:
         boxes, logits = prompts.boxes, prompts.logits
         if boxes is None:
             boxes = torch.full((len(prompts), 4), torch.nan, device=self.device)
@@ -194,8 +201,12 @@ class Sam(Segmenter[SamEmbedding, None]):
             # On a GPU one recording serves calls with and without mask prompts: those without have NaN everywhere.
             shape = self.model.prompt_encoder.mask_input_size if self.device.type == "cuda" else (0, 0)
             logits = torch.full((len(prompts), *shape), torch.nan, device=self.device)
-        points, maps = self._points(embedding, prompts), self._maps(embedding)
-        found, iou = self._decoded(*points, boxes, logits, *maps, scale=embedding.scale, ambiguous=ambiguous)
+        inputs = (*self._points(embedding, prompts), boxes, logits, *self._maps(embedding))
+        options: dict[str, Any] = {"scale": embedding.scale, "ambiguous": ambiguous}
+        if guidance is None:
+            found, iou = self._decoded(*inputs, **options)
+        else:  # Asked for too rarely to be worth a recording.
+            found, iou = self._decode(*(each.to(self.device) for each in inputs), **options, guidance=guidance)
         return SamDecoded(found, iou, embedding)
 
     @torch.inference_mode()
@@ -206,6 +217,10 @@ class Sam(Segmenter[SamEmbedding, None]):
         sizes = {"scale": embedding.scale, **embedding.sizes}
         logits, iou = self._refined(*points, decoded.logits, *maps, passes=passes, **sizes)
         return SamDecoded(logits, iou, embedding)
+
+    def features(self, embedding: SamEmbedding) -> Tensor:
+        """The frame's features (C, h, w); a GPU reads them once the encoder is done with them."""
+        return self._maps(embedding)[0][0]
 
     def _maps(self, embedding: SamEmbedding) -> tuple[Tensor, ...]:
         """The maps to decode from; a GPU decodes once the encoder is done with them."""
@@ -231,6 +246,7 @@ class Sam(Segmenter[SamEmbedding, None]):
         *maps: Tensor,
         scale: tuple[float, float],
         ambiguous: bool,
+        guidance: Guidance | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Logits (B, h, w) and predicted IoU (B,).
 
@@ -243,7 +259,7 @@ class Sam(Segmenter[SamEmbedding, None]):
         maps = tuple(each.to(self._decoder_precision) for each in maps)
         # The first output is for clear prompts, the others are the nested candidates for ambiguous ones.
         wanted = slice(1, None) if ambiguous else slice(1)
-        found, iou = self._masks(points, _scaled_boxes(boxes, scale), logits, maps, wanted)
+        found, iou = self._masks(points, _scaled_boxes(boxes, scale), logits, maps, wanted, guidance)
         best = iou.argmax(1)
         rows = torch.arange(len(best), device=best.device)
         return found[rows, best], iou[rows, best]
@@ -267,14 +283,21 @@ class Sam(Segmenter[SamEmbedding, None]):
         return logits, iou[:, 0]
 
     def _masks(
-        self, points: Tokens, boxes: Tensor, logits: Tensor, maps: Sequence[Tensor], wanted: slice = slice(1)
+        self,
+        points: Tokens,
+        boxes: Tensor,
+        logits: Tensor,
+        maps: Sequence[Tensor],
+        wanted: slice = slice(1),
+        guidance: Guidance | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Logits (B, M, h, w) and predicted IoU (B, M) of the `wanted` outputs; boxes: in model pixels."""
         encoder = self.model.prompt_encoder
         tokens, valid = (torch.cat(pair, 1) for pair in zip(points, self.embedded_boxes(boxes)))
         dense = embed_masks(encoder, logits if logits.numel() else None)
         tokens, dense = tokens.to(self._decoder_precision), dense.to(self._decoder_precision)
-        found, iou = self.candidates(maps, tokens, valid, dense, wanted)
+        guidance = guidance and guidance.to(self._decoder_precision)
+        found, iou = self.candidates(maps, tokens, valid, dense, wanted, guidance)
         return found.float(), iou.float()
 
     def embedded_boxes(self, boxes: Tensor) -> Tokens:
@@ -282,11 +305,17 @@ class Sam(Segmenter[SamEmbedding, None]):
         return embed_boxes(self.model.prompt_encoder, boxes)
 
     def candidates(
-        self, maps: Sequence[Tensor], tokens: Tensor, valid: Tensor, dense: Tensor, wanted: slice
+        self,
+        maps: Sequence[Tensor],
+        tokens: Tensor,
+        valid: Tensor,
+        dense: Tensor,
+        wanted: slice,
+        guidance: Guidance | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Logits (B, M, h, w) and predicted IoU (B, M) of embedded prompts, as `decode_masks` gives them."""
         decoder = self.model.mask_decoder
-        return decode_masks(decoder, maps[0], self._positions, tokens, valid, dense, wanted)
+        return decode_masks(decoder, maps[0], self._positions, tokens, valid, dense, wanted, guidance)
 
     @torch.inference_mode()
     def mask_prompt(self, embedding: SamEmbedding, masks: Sequence[np.ndarray | None]) -> Tensor:
@@ -305,10 +334,10 @@ class Sam(Segmenter[SamEmbedding, None]):
 
     @torch.inference_mode()
     def describe(self, frame: Frame, embedding: SamEmbedding) -> np.ndarray:
-        cells = embedding.features.shape[-1]
+        features = self.features(embedding)
+        cells = features.shape[-1]
         height, width = (math.ceil(length * cells / embedding.model_size) for length in embedding.resized)
-        self._stream.join(embedding.features)
-        feature_map = functional.normalize(embedding.features[0, :, :height, :width], dim=0)
+        feature_map = functional.normalize(features[:, :height, :width], dim=0)
         return downloaded(feature_map.permute(1, 2, 0).contiguous())[0]
 
     def economize(self) -> str:

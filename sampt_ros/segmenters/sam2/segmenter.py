@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sampt_ros.config.segmenters import EdgeTamConfig, Sam2Config
 from sampt_ros.data_types import Frame
-from sampt_ros.segmenters.sam.decoder import Tokens, decode_tokens, embed_boxes, masks_of
+from sampt_ros.segmenters.sam.decoder import Guidance, Tokens, decode_tokens, embed_boxes, masks_of
 from sampt_ros.segmenters.sam.segmenter import Sam, SamEmbedding
 from sampt_ros.segmenters.sam2.parts import Parts
 from sampt_ros.utils.torch_device import downloaded
@@ -70,11 +70,19 @@ class Sam2(Sam):
         return tokens, torch.cat([torch.ones_like(valid[:, :1]), valid[:, 1:]], 1)
 
     def candidates(
-        self, maps: Sequence[Tensor], tokens: Tensor, valid: Tensor, dense: Tensor, wanted: slice
+        self,
+        maps: Sequence[Tensor],
+        tokens: Tensor,
+        valid: Tensor,
+        dense: Tensor,
+        wanted: slice,
+        guidance: Guidance | None = None,
     ) -> tuple[Tensor, Tensor]:
         decoder, (features, *details) = self.model.mask_decoder, maps
         outputs = torch.cat([decoder.obj_score_token.weight, decoder.iou_token.weight, decoder.mask_tokens.weight])
-        found, image = decode_tokens(decoder, outputs, features, self._positions, tokens, valid, dense, details)
+        found, image = decode_tokens(
+            decoder, outputs, features, self._positions, tokens, valid, dense, details, guidance
+        )
         masks = masks_of(decoder.output_hypernetworks_mlps, found[:, 2:], image)
         ratings = decoder.iou_prediction_head(found[:, 1])
         if wanted.start is not None:
@@ -83,10 +91,10 @@ class Sam2(Sam):
 
     @torch.inference_mode()
     def describe(self, frame: Frame, embedding: SamEmbedding) -> np.ndarray:
-        self._stream.join(embedding.features)
-        cells, longest = embedding.features.shape[-1], max(frame.size)
+        features = self.features(embedding)
+        cells, longest = features.shape[-1], max(frame.size)
         height, width = (max(1, round(cells * side / longest)) for side in frame.size)
-        feature_map = functional.adaptive_avg_pool2d(embedding.features[0], (height, width))
+        feature_map = functional.adaptive_avg_pool2d(features, (height, width))
         return downloaded(functional.normalize(feature_map, dim=0).permute(1, 2, 0).contiguous())[0]
 
 

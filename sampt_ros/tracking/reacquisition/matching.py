@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -94,6 +95,7 @@ class Reacquisition:
     frames_missed  frames in a row without an accepted mask
     distractors    what looks like the object and is not it
     sighting       the latest mask that matched the object while it was sought
+    target         what a one-shot method keeps of a reference picture, or None
     """
 
     config: ReacquireConfig
@@ -103,6 +105,7 @@ class Reacquisition:
     frames_missed: int = 0
     distractors: tuple[Distractor, ...] = ()
     sighting: Sighting | None = None
+    target: Any = None
 
     @classmethod
     def start(cls, config: ReacquireConfig) -> Reacquisition:
@@ -111,14 +114,14 @@ class Reacquisition:
 
     @classmethod
     def from_reference(
-        cls, config: ReacquireConfig, index: int, feature_map: np.ndarray, mask: np.ndarray
+        cls, config: ReacquireConfig, index: int, feature_map: np.ndarray, mask: np.ndarray, target: Any = None
     ) -> Reacquisition:
         """An object known from a picture alone: the picture's feature map (h, w, C), the object's mask (H, W) bool.
 
-        index: of the picture, below those of all frames
+        index: of the picture, below those of all frames; target: what a one-shot method keeps of it
         """
         appearance = AppearanceModel(config.exemplars).learned(index, feature_map, mask, is_reference=True)
-        return cls(config, appearance)
+        return cls(config, appearance, target=target)
 
     # Questions
 
@@ -141,12 +144,22 @@ class Reacquisition:
         response = self.appearance.response(feature_map)
         return self._response_map(response, barred=coverage(occupied, feature_map) > _OCCUPIED)
 
+    @property
+    def is_found_by_picture(self) -> bool:
+        """Whether a one-shot method looks for it: it was not seen in the stream yet, where its looks are learned."""
+        return self.target is not None and self.appearance.is_from_reference
+
     def candidate(self, response: ResponseMap) -> np.ndarray | None:
         """The cell (x, y) where the object most likely is: the highest peak that is no distractor, or None."""
-        for cell in response.peaks:
-            if all(np.abs(cell - distractor.cell).max() > 1 for distractor in self.distractors):
-                return cell
-        return None
+        barred = self.barred(response)
+        return next((cell for cell in response.peaks if not barred[cell[1], cell[0]]), None)
+
+    def barred(self, response: ResponseMap) -> np.ndarray:
+        """(h, w) bool: the cells where the object cannot be, since other objects or distractors are there."""
+        barred: np.ndarray = np.isinf(response.values)
+        for x, y in (distractor.cell for distractor in self.distractors):
+            barred[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = True
+        return barred
 
     def matches(self, index: int, feature_map: np.ndarray, cell: np.ndarray, mask: np.ndarray) -> bool:
         """Whether a mask (H, W) bool found from a cell of frame `index` has the object's size and looks.

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
 from sampt_ros.config.core import SamPtConfig
@@ -16,8 +17,10 @@ from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.reacquisition.appearance import MIN_COVERAGE
 from sampt_ros.tracking.reacquisition.lessons import Lessons
-from sampt_ros.tracking.reacquisition.matching import Reacquisition, Sighting
+from sampt_ros.tracking.reacquisition.matching import Reacquisition, ResponseMap, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
+
+_OCCUPIED = 0.5  # What other objects' masks cover by a larger share is no mask of the object.
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,15 @@ class SearchResult:
     reacquisition: Reacquisition | None
     mask: np.ndarray | None = None
     score: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A cell (x, y) int where an object may be, its mask (H, W) bool there, and the mask's predicted IoU."""
+
+    cell: np.ndarray
+    mask: np.ndarray
+    score: float
 
 
 class ObjectSearch:
@@ -54,7 +66,8 @@ class ObjectSearch:
     def from_reference(self, picture: Frame, mask: np.ndarray) -> Reacquisition:
         """What a picture shows of an object, its mask (H, W) bool; raises QueryError if it is too small to be known."""
         feature_map = self._segmenter.describe(picture)
-        known = Reacquisition.from_reference(self.config.reacquire, picture.index, feature_map, mask)
+        target = self._segmenter.target(picture, mask)
+        known = Reacquisition.from_reference(self.config.reacquire, picture.index, feature_map, mask, target)
         if not known.appearance.is_known:
             height, width = picture.size
             cell = (width / feature_map.shape[1]) * (height / feature_map.shape[0])
@@ -146,7 +159,7 @@ class ObjectSearch:
         return tracked.reacquisition is not None and tracked.reacquisition.is_sought(tracked.result.state)
 
     def find(self, tracked: TrackedObject, frame: Frame, occupied: np.ndarray) -> SearchResult:
-        """Look for a sought object by a click where the frame looks most like it.
+        """Look for a sought object where the frame looks most like it.
 
         occupied: (H, W) bool, all objects' masks on this frame
         """
@@ -156,15 +169,18 @@ class ObjectSearch:
         feature_map = self._segmenter.describe(frame)
         response = known.response(feature_map, occupied)
         known = known.following(response, frame.index)
-        cell = known.candidate(response)
-        if cell is None:
+        if known.is_found_by_picture:
+            candidate = self._found_by_picture(known, response, frame, occupied)
+        else:
+            candidate = self._found_by_click(known, response, tracked.memory, frame)
+        if candidate is None:
             return SearchResult(known)
-        mask, score = self._mask_at(cell, feature_map, tracked, frame)
+        cell, mask = candidate.cell, candidate.mask
         if not (known.matches(frame.index, feature_map, cell, mask) and self._looks_alike(tracked, mask, frame)):
             return SearchResult(known.rejecting(cell, frame.index))
         sighting = Sighting.of(mask)
         if known.confirms(sighting):
-            return SearchResult(known.sighted(sighting), mask, score)
+            return SearchResult(known.sighted(sighting), mask, candidate.score)
         return SearchResult(known.sighted(sighting))
 
     def _looks_alike(self, tracked: TrackedObject, mask: np.ndarray, frame: Frame) -> bool:
@@ -173,13 +189,33 @@ class ObjectSearch:
         follows_cut = tracked.reacquisition is not None and tracked.reacquisition.is_doubted
         return tracked.looks.is_found_again(likeness, follows_cut)
 
-    def _mask_at(
-        self, cell: np.ndarray, feature_map: np.ndarray, tracked: TrackedObject, frame: Frame
-    ) -> tuple[np.ndarray, float]:
-        """The mask (H, W) bool and predicted IoU of a click on a cell (x, y); a refused mask is empty."""
-        scale = np.array(frame.size[::-1], np.float32) / feature_map.shape[1::-1]
-        click = ObjectPrompt(((cell + 0.5) * scale - 0.5)[None].astype(np.float32), memory=tracked.memory)
-        prompting = self.config.prompting
-        mask, score = self._segmenter.masks(frame, [click], prompting.refinements, ambiguous=True)[0]
-        is_accepted = score >= prompting.iou_threshold  # False for a NaN
-        return (mask if is_accepted else np.zeros_like(mask)), score
+    def _found_by_click(
+        self, known: Reacquisition, response: ResponseMap, memory: Any, frame: Frame
+    ) -> _Candidate | None:
+        """What is at a click on the cell that responds most."""
+        cell = known.candidate(response)
+        if cell is None:
+            return None
+        scale = np.array(frame.size[::-1], np.float32) / response.values.shape[::-1]
+        click = ObjectPrompt(((cell + 0.5) * scale - 0.5)[None].astype(np.float32), memory=memory)
+        (found,) = self._segmenter.masks(frame, [click], self.config.prompting.refinements, ambiguous=True)
+        return self._candidate(cell, *found)
+
+    def _found_by_picture(
+        self, known: Reacquisition, response: ResponseMap, frame: Frame, occupied: np.ndarray
+    ) -> _Candidate | None:
+        """What a one-shot method finds, where nothing else is known to be; of another object's mask nothing is left."""
+        barred = known.barred(response)
+        excluded = cv2.resize(barred.view(np.uint8), frame.size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        excluded |= occupied
+        if excluded.all():
+            return None
+        found = self._segmenter.find(frame, known.target, excluded)
+        is_other = np.count_nonzero(found.mask & occupied) > _OCCUPIED * np.count_nonzero(found.mask)
+        cell = (found.xy + 0.5) * barred.shape[::-1] // np.array(frame.size[::-1])
+        return self._candidate(cell.astype(int), np.zeros_like(found.mask) if is_other else found.mask, found.score)
+
+    def _candidate(self, cell: np.ndarray, mask: np.ndarray, score: float) -> _Candidate:
+        """A mask found from a cell; one that is refused for its predicted IoU is empty."""
+        is_accepted = score >= self.config.prompting.iou_threshold  # False for a NaN
+        return _Candidate(cell, mask if is_accepted else np.zeros_like(mask), score)
