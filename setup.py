@@ -15,7 +15,11 @@ setup(
     description=PACKAGE_XML.findtext("description"),
     license="Apache-2.0",
     packages=find_packages(include=["sampt_ros", "sampt_ros.*"]),
-    package_data={"sampt_ros": ["py.typed"], "sampt_ros.segmenters.nano": ["*.onnx", "*.safetensors"]},
+    package_data={
+        "sampt_ros": ["py.typed"],
+        "sampt_ros.segmenters.nano": ["*.onnx", "*.safetensors"],
+        "sampt_ros.web": ["static/*"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/sampt_ros"]),
         ("share/sampt_ros", ["package.xml"]),
@@ -47,6 +51,7 @@ setup(
         "cutie": ["torch>=2.1", "torchvision", "rf-cutie>=1.0.1,<1.1"],
         "bag": ["mcap", "rosbags", "rosbags-image"],
         "video": ["av"],
+        "web": ["aiohttp>=3.8"],
         "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["sampt = sampt_ros.cli.main:main"]},

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.label_images import COUNT, Pixels, object_color, read_pixels, whole_numbers
+from sampt_ros.io.label_images import COUNT, Pixels, decode_pixels, object_color, read_pixels, whole_numbers
 from sampt_ros.io.video import image_files
 
 FIRST_OBJECT = 1  # Id of the object in a mask without numbers.
@@ -35,10 +35,7 @@ def read_masks(path: Path) -> dict[int, np.ndarray]:
 
     Raises SourceError, saying what was found, if the file is none of these.
     """
-    masks = _masks_or_none(path)
-    if not masks:
-        raise SourceError(f"expected an object in {path}; got a mask without one")
-    return masks
+    return _some_masks(read_pixels(path), path)
 
 
 def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int, tuple[int, np.ndarray]]:
@@ -55,7 +52,7 @@ def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int,
     files = {_frame_number(path, numbers): path for path in image_files(folder)}
     first: dict[int, tuple[int, np.ndarray]] = {}
     for number, path in sorted(files.items()):
-        for object_id, mask in _masks_or_none(path).items():
+        for object_id, mask in _masks(read_pixels(path), path).items():
             first.setdefault(object_id, (number, mask))
     if not first:
         raise SourceError(f"expected an object in one of the masks in {folder}; got {len(files)} masks without one")
@@ -76,10 +73,18 @@ def read_mask(path: Path) -> np.ndarray:
 
     Raises SourceError if the file cannot be read or is black.
     """
+    return _one_mask(read_pixels(path), path)
+
+
+def decode_mask(data: bytes, name: str) -> np.ndarray:
+    """The same of the content of such a file; name: what it is called in messages."""
+    return _one_mask(decode_pixels(data, name), name)
+
+
+def _one_mask(pixels: Pixels, path: Path | str) -> np.ndarray:
     try:
-        masks = read_masks(path)
+        masks = _some_masks(pixels, path)
     except SourceError:
-        pixels = read_pixels(path)
         values = pixels.values.max(axis=2) if pixels.has_colors else pixels.values
         mask: np.ndarray = values > (_NOISE * 255 if pixels.is_lossy else 0)
         if not mask.any():
@@ -89,12 +94,19 @@ def read_mask(path: Path) -> np.ndarray:
     return union
 
 
-def _masks_or_none(path: Path) -> dict[int, np.ndarray]:
-    pixels = read_pixels(path)
+def _some_masks(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
+    masks = _masks(pixels, path)
+    if not masks:
+        raise SourceError(f"expected an object in {path}; got a mask without one")
+    return masks
+
+
+def _masks(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
+    """The objects in an image, by id; there may be none."""
     return _by_color(pixels, path) if pixels.has_colors else _by_value(pixels, path)
 
 
-def _by_value(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
+def _by_value(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
     values = pixels.values
     if values.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
         values = np.rint(values * _FULL[1])
@@ -129,7 +141,7 @@ def _by_value(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
     return {int(label): labels == label for label in ids} or {FIRST_OBJECT: labels > full / 2}
 
 
-def _by_color(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
+def _by_color(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
     codes = pixels.values.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
     if pixels.alpha is not None:
         codes = np.where(pixels.alpha, codes, 0)
@@ -174,7 +186,7 @@ def _palette() -> dict[int, int]:
     return known
 
 
-def _unclear(found: str, path: Path) -> SourceError:
+def _unclear(found: str, path: Path | str) -> SourceError:
     return SourceError(
         f"expected a mask (black and white), or a label image (an id per object, not as JPEG), in {path}; got {found}; "
         f"to take all that is not black for one object: {path},1"

@@ -1,0 +1,70 @@
+"""A picture of an object and its mask, as somebody uploads them; both stay in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from sampt_ros.errors import FrameError, QueryError, SourceError
+from sampt_ros.io.image_files import decode
+from sampt_ros.io.label_images import UNREADABLE
+from sampt_ros.io.masks import decode_mask
+from sampt_ros.streaming.requests import Reference, fitted_mask
+
+MOST_BYTES = 16 * 2**20  # Of a message.
+_MOST_PIXELS = 25_000_000
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+
+
+def reference_from_upload(header: Mapping[str, Any], content: bytes, object_id: int) -> Reference:
+    """The reference in an upload.
+
+    header   `picture`: how many bytes of the content are the picture's
+    content  the file of the picture and then that of the mask, which may be missing if the picture's background is
+             transparent
+
+    Raises QueryError or FrameError, saying what was expected and what came.
+    """
+    length = header.get("picture")
+    if header.get("type") != "reference" or type(length) is not int or not 0 < length <= len(content):
+        raise QueryError("expected a reference, with how many bytes its picture has; got another header")
+    picture, mask = content[:length], content[length:]
+    _check("picture", picture)
+    image = decode(picture, cv2.IMREAD_COLOR)
+    if image is None:
+        raise FrameError("expected a picture (JPEG, PNG, WebP, BMP); got a broken one")
+    size: tuple[int, int] = image.shape[:2]
+    return Reference(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), _mask(mask, picture, size), object_id)
+
+
+def _mask(mask: bytes, picture: bytes, size: tuple[int, int]) -> np.ndarray:
+    """The mask (H, W) bool in its own file, or else in the picture's transparency; size: the picture's."""
+    if mask:
+        _check("mask", mask)
+    try:
+        found = decode_mask(mask or picture, "the mask" if mask else "the picture")
+    except SourceError as error:
+        if mask:
+            raise QueryError(str(error)) from None
+        raise QueryError("expected a mask, or a picture with a transparent background; got a picture alone") from None
+    fitted, _ = fitted_mask(found, size)
+    if fitted is None or fitted.shape != size:
+        (height, width), (rows, columns) = size, found.shape
+        raise QueryError(f"expected a mask of the picture's size {width}x{height}, or its shape; got {columns}x{rows}")
+    return fitted
+
+
+def _check(what: str, data: bytes) -> None:
+    """Raise FrameError unless an image is of a known kind and of a bearable size, before it is decoded."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            width, height = image.size
+    except UNREADABLE:
+        raise FrameError(f"expected a {what} as JPEG, PNG, WebP or BMP; got none of these") from None
+    if width * height > _MOST_PIXELS:
+        raise FrameError(f"expected a {what} of at most {_MOST_PIXELS // 10**6} megapixels; got {width}x{height}")
