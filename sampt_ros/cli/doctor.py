@@ -78,7 +78,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def examine() -> list[Check]:
     """Look at everything."""
-    return [*_core(), *_networks(), *_bags(), *_presets(), *_ros()]
+    return [*_core(), *_networks(), *_bags(), *_page(), *_presets(), *_ros()]
 
 
 def is_healthy(checks: Sequence[Check]) -> bool:
@@ -139,6 +139,10 @@ def _bags() -> Iterator[Check]:
     group = "Recordings (sampt bag)"
     yield _module(group, "rosbags.rosbag2", "pip install rosbags")
     yield _module(group, "mcap", "pip install mcap")
+
+
+def _page() -> Iterator[Check]:
+    yield _module("The page in the browser (sampt web)", "aiohttp", "pip install 'sampt_ros[web]'")
 
 
 def _gpu(group: str) -> Check:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import os
 import threading
 from dataclasses import fields
 from typing import Any
 
 from sampt_ros.cli import common
 from sampt_ros.config.options import updated, walk
-from sampt_ros.config.web import WebConfig
+from sampt_ros.config.web import TOKEN_VARIABLE, WebConfig, with_token
 from sampt_ros.errors import ConfigError
 from sampt_ros.io.video import open_source
 from sampt_ros.tracking.sam_pt import SamPt
 
-TOKEN_VARIABLE = "SAMPT_WEB_TOKEN"
 _ADVICE = "pip install 'sampt_ros[web]'"
 
 
@@ -67,7 +65,7 @@ def _run(parsed: argparse.Namespace) -> int:
     except ImportError as error:
         raise ConfigError(f"expected aiohttp for the page ({_ADVICE}); {error}") from None
     given = {name: getattr(parsed, name) for name, _, _ in walk(WebConfig()) if name != "token"}
-    page = updated(WebConfig(token=os.environ.get(TOKEN_VARIABLE, "")), given)
+    page = with_token(updated(WebConfig(), given))
     logging.getLogger("sampt_ros").setLevel(min(logging.INFO, logging.getLogger("sampt_ros").getEffectiveLevel()))
     with open_source(parsed.source) as source:
         player = Player(source, SamPt(common.config(parsed)), parsed.source, parsed.preset, loop=not parsed.once)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sampt_ros.config.options import Section, option
 from sampt_ros.errors import ConfigError
+
+TOKEN_VARIABLE = "SAMPT_WEB_TOKEN"  # Of the environment, which others cannot read as they can a command line.
+
+_W = TypeVar("_W", bound="WebConfig")
 
 
 @dataclass(frozen=True)
@@ -15,13 +21,14 @@ class WebConfig(Section):
 
     host: str = option(
         "127.0.0.1",
-        "Address that the page is served at; 0.0.0.0: all of this machine's. Viewers of any other machine need the token",
+        "Address that the page is served at; 0.0.0.0: all of this machine's. On all but 127.0.0.1 the token is needed",
         fixed=True,
     )
     port: int = option(8080, "Port that the page is served at; 0: any free one", minimum=0, maximum=65535, fixed=True)
     token: str = option(
         "",
-        "What viewers must know, at least 8 characters; empty: nothing on 127.0.0.1, else one is made up at every start",
+        "What viewers must know, 8 characters or more; empty: that in the environment's "
+        f"{TOKEN_VARIABLE}, or else nothing on 127.0.0.1, and one made up at start elsewhere",
         fixed=True,
     )
     viewers: int = option(8, "Number of viewers at once; more are turned away", minimum=1, maximum=64, fixed=True)
@@ -54,3 +61,8 @@ class WebNodeConfig(WebConfig):
         choices=("raw", "compressed"),
         fixed=True,
     )
+
+
+def with_token(config: _W) -> _W:
+    """The configuration with the token that the environment names, unless it has one; raises ConfigError."""
+    return config if config.token else replace(config, token=os.environ.get(TOKEN_VARIABLE, ""))

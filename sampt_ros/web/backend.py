@@ -9,26 +9,31 @@ from sampt_ros.streaming.failures import Attempt
 from sampt_ros.streaming.live.view import Condition, View
 from sampt_ros.streaming.requests import Reference, Request
 
+Show = Callable[[View], None]
 Tell = Callable[[Attempt], None]
 
 
 class Backend(Protocol):
-    """A stream that people look at and operate. Every method returns at once, and may be called from any thread."""
+    """A stream that people look at and operate.
 
-    def watch(self, show: Callable[[View], None]) -> None:
-        """Give every new view to `show` from now on, from whatever thread; `show` returns at once."""
+    Every method returns at once, and may be called from any thread. `tell` hears from whatever thread what came of what
+    was asked for, sooner or later; it may hear nothing where all went well and that can be seen.
+    """
+
+    def watch(self, show: Show | None) -> None:
+        """Give every new view to `show` from now on, from whatever thread; None: nobody looks."""
 
     def condition(self) -> Condition:
         """How the stream is."""
 
     def ask(self, request: Request, tell: Tell) -> None:
-        """Have a request carried out; `tell` hears what came of it, or that it is on its way, from whatever thread."""
+        """Have a request carried out."""
 
     def refer(self, reference: Reference, tell: Tell) -> None:
-        """Have an object looked for that is known from a picture; `tell` as in `ask`."""
+        """Have an object looked for that is known from a picture."""
 
-    def reset(self) -> None:
+    def reset(self, tell: Tell) -> None:
         """Drop all objects."""
 
-    def pause(self, paused: bool) -> None:
+    def pause(self, paused: bool, tell: Tell) -> None:
         """Stop, or go on."""

@@ -29,6 +29,7 @@ from sampt_ros.utils.log_once import LogOnce
 
 _log = logging.getLogger(__name__)
 
+_HISTORY = 3.0  # Seconds that images are kept: one may take a second to a browser, and a click the same way back.
 _POLL = 0.1  # Seconds until a pause, or the end, is noticed.
 
 
@@ -49,11 +50,11 @@ class Player:
         self.statistics = StreamStatistics()
         self._source, self._title, self._preset, self._loop = source, title, preset, loop
         self._failures = Failures(self.statistics, LogOnce(_log))
-        options = NodeConfig()
+        options = NodeConfig(history=_HISTORY)
         waiting = LiveWaiting(round(options.depth_slop * 1e9), options.depth_timeout)
         self._stream = Stream(sam_pt, options, self._failures, waiting)
         self._mailbox = Mailbox()
-        self._show: Callable[[View], None] = lambda view: None
+        self._show: Callable[[View], None] | None = None
         self._shown: tuple[int, np.ndarray] | None = None  # Stamp and image that people see.
         self._running = threading.Event()  # Cleared while it is paused.
         self._stopped = threading.Event()
@@ -75,8 +76,10 @@ class Player:
 
     # --- what a page does ---
 
-    def watch(self, show: Callable[[View], None]) -> None:
+    def watch(self, show: Callable[[View], None] | None) -> None:
         self._show = show
+        if show is not None:  # whoever comes while it is paused sees the image too
+            self._mailbox.put_errand(Errand(self._show_again, outcome="the image is not shown"))
 
     def condition(self) -> Condition:
         newest = self._stream.session.newest
@@ -95,10 +98,10 @@ class Player:
     def refer(self, reference: Reference, tell: Callable[[Attempt], None]) -> None:
         self._put(lambda stream: stream.reference(lambda: reference), tell)
 
-    def reset(self) -> None:
+    def reset(self, tell: Callable[[Attempt], None]) -> None:
         self._mailbox.put_errand(Errand(self._reset, outcome="the reset fails"))
 
-    def pause(self, paused: bool) -> None:
+    def pause(self, paused: bool, tell: Callable[[Attempt], None]) -> None:
         if paused:
             self._running.clear()
         else:
@@ -147,7 +150,8 @@ class Player:
         if not frame.failed:
             self.statistics.frame_done(1000 * (time.perf_counter() - event.received), frame.result.stages)
         self._shown = event.stamp_ns, frame.image
-        self._show(View(event.stamp_ns, frame.image, frame.result))
+        if (show := self._show) is not None:
+            show(View(event.stamp_ns, frame.image, frame.result))
 
     def _put(self, ask: Callable[[Stream], Attempt], tell: Callable[[Attempt], None]) -> None:
         """Have the worker answer a query; what came of it is shown at once, not with the next frame."""
@@ -161,7 +165,7 @@ class Player:
 
     def _show_again(self, stream: Stream) -> None:
         """Show the image that people see with what is known of its objects now."""
-        if self._shown is None:
+        if self._shown is None or self._show is None:
             return
         stamp_ns, image = self._shown
         result = stream.session.newest or FrameResult(0, image.shape[:2])

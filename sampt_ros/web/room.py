@@ -40,6 +40,20 @@ class Room:
         self._packet: tuple[int, asyncio.Future[bytes]] | None = None
         self._loop = asyncio.get_running_loop()
 
+    def enter(self, viewer: Viewer) -> None:
+        """Somebody looks on from now on."""
+        self.viewers.add(viewer)
+        if len(self.viewers) == 1:
+            self.backend.watch(self.show)
+        self.tell()
+
+    def leave(self, viewer: Viewer) -> None:
+        """Somebody has gone."""
+        self.viewers.discard(viewer)
+        if not self.viewers:
+            self.backend.watch(None)
+        self.tell()
+
     def show(self, view: View) -> None:
         """Take a new view. Nothing is computed here: whoever calls tracks."""
         with suppress(RuntimeError):  # the server has ended meanwhile

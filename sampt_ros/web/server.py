@@ -18,7 +18,7 @@ from aiohttp import web
 from sampt_ros.config.web import WebConfig
 from sampt_ros.errors import ServerError
 from sampt_ros.web.backend import Backend
-from sampt_ros.web.limits import Gate, is_loopback
+from sampt_ros.web.limits import Gate
 from sampt_ros.web.room import Room
 from sampt_ros.web.viewer import Viewer
 
@@ -103,11 +103,10 @@ class WebServer:
             await runner.cleanup()
             return
         self.url = self._address(listening.sockets[0].getsockname()[1])
-        self._backend.watch(room.show)
         looking = asyncio.create_task(room.look())
         self._ready.set()
         await self._stop.wait()
-        self._backend.watch(lambda view: None)
+        self._backend.watch(None)
         listening.close()
         looking.cancel()
         for viewer in list(room.viewers):
@@ -157,11 +156,11 @@ class _Door:
     def __call__(self) -> asyncio.BaseProtocol:
         if len(self._server.connections) >= self._most:
             return _Closed()
-        handler: Any = self._server()
+        handler = self._server()
         self._loop.call_later(_PATIENCE, self._show_out, handler)
         return handler
 
-    def _show_out(self, handler: Any) -> None:
+    def _show_out(self, handler: web.RequestHandler) -> None:
         watching = {viewer.transport for viewer in self._room.viewers}
         if handler.transport is not None and handler.transport not in watching:
             handler.transport.abort()

@@ -59,8 +59,7 @@ class Viewer:
         """Serve the browser that sent this request."""
         await self._socket.prepare(request)
         self.transport = request.transport
-        self._room.viewers.add(self)
-        self._room.tell()
+        self._room.enter(self)
         sender = asyncio.create_task(self._send())
         try:
             async for message in self._socket:
@@ -72,8 +71,7 @@ class Viewer:
             sender.cancel()
             with suppress(asyncio.CancelledError, ConnectionError):
                 await sender
-            self._room.viewers.discard(self)
-            self._room.tell()
+            self._room.leave(self)
         return self._socket
 
     def end(self) -> None:
@@ -148,10 +146,10 @@ class Viewer:
         self._room.rename(object_id(command, lowest=1), object_name(command))
 
     def _reset(self, command: Mapping[str, Any]) -> None:
-        self._room.backend.reset()
+        self._room.backend.reset(self._tell)
 
     def _pause(self, command: Mapping[str, Any]) -> None:
-        self._room.backend.pause(is_paused(command))
+        self._room.backend.pause(is_paused(command), self._tell)
         self._room.tell()
 
     async def _take_upload(self, data: bytes) -> None:
@@ -165,7 +163,7 @@ class Viewer:
     def _tell(self, attempt: Attempt) -> None:
         """Let the browser know what came of something; called from the thread that did it."""
         answer = attempt.answer
-        text = attempt.reason or (answer.text if answer else "sent")
+        text = attempt.reason or (answer.text if answer else "done")
         item = answer.object.id if answer and answer.object else None
         with suppress(RuntimeError):  # the server may have ended meanwhile
             self._loop.call_soon_threadsafe(self._answer, attempt.error is None, text, item)
