@@ -38,6 +38,11 @@ def read_masks(path: Path) -> dict[int, np.ndarray]:
     return _some_masks(read_pixels(path), path)
 
 
+def decode_masks(data: bytes, name: str) -> dict[int, np.ndarray]:
+    """The objects in the content of an image file, as `read_masks` has them; name: what it is called in messages."""
+    return _some_masks(decode_pixels(data, name), name)
+
+
 def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int, tuple[int, np.ndarray]]:
     """For each object in a folder of masks: the number of the first frame that shows it, and its mask (H, W) bool.
 
@@ -73,15 +78,7 @@ def read_mask(path: Path) -> np.ndarray:
 
     Raises SourceError if the file cannot be read or is black.
     """
-    return _one_mask(read_pixels(path), path)
-
-
-def decode_mask(data: bytes, name: str) -> np.ndarray:
-    """The same of the content of such a file; name: what it is called in messages."""
-    return _one_mask(decode_pixels(data, name), name)
-
-
-def _one_mask(pixels: Pixels, path: Path | str) -> np.ndarray:
+    pixels = read_pixels(path)
     try:
         masks = _some_masks(pixels, path)
     except SourceError:
@@ -187,7 +184,6 @@ def _palette() -> dict[int, int]:
 
 
 def _unclear(found: str, path: Path | str) -> SourceError:
-    return SourceError(
-        f"expected a mask (black and white), or a label image (an id per object, not as JPEG), in {path}; got {found}; "
-        f"to take all that is not black for one object: {path},1"
-    )
+    expected = f"expected a mask (black and white), or a label image (an id per object, not as JPEG), in {path}"
+    advice = f"; to take all that is not black for one object: {path},1" if isinstance(path, Path) else ""
+    return SourceError(f"{expected}; got {found}{advice}")

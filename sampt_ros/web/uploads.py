@@ -12,8 +12,8 @@ from PIL import Image
 
 from sampt_ros.errors import FrameError, QueryError, SourceError
 from sampt_ros.io.image_files import decode
-from sampt_ros.io.label_images import UNREADABLE
-from sampt_ros.io.masks import decode_mask
+from sampt_ros.io.label_images import UNREADABLE, decode_pixels
+from sampt_ros.io.masks import decode_masks
 from sampt_ros.streaming.requests import Reference, fitted_mask
 
 MOST_BYTES = 16 * 2**20  # Of a message.
@@ -47,16 +47,21 @@ def _mask(mask: bytes, picture: bytes, size: tuple[int, int]) -> np.ndarray:
     if mask:
         _check("mask", mask)
     try:
-        found = decode_mask(mask or picture, "the mask" if mask else "the picture")
+        found = _union(decode_masks(mask, "the mask")) if mask else decode_pixels(picture, "the picture").alpha
     except SourceError as error:
-        if mask:
-            raise QueryError(str(error)) from None
-        raise QueryError("expected a mask, or a picture with a transparent background; got a picture alone") from None
+        raise QueryError(str(error)) from None
+    if found is None:
+        raise QueryError("expected a mask, or a picture with a transparent background; got a picture alone")
     fitted, _ = fitted_mask(found, size)
     if fitted is None or fitted.shape != size:
         (height, width), (rows, columns) = size, found.shape
         raise QueryError(f"expected a mask of the picture's size {width}x{height}, or its shape; got {columns}x{rows}")
     return fitted
+
+
+def _union(masks: Mapping[int, np.ndarray]) -> np.ndarray:
+    union: np.ndarray = np.any(list(masks.values()), axis=0)
+    return union
 
 
 def _check(what: str, data: bytes) -> None:

@@ -43,7 +43,9 @@ def get(server, path: str, **headers: str) -> tuple[int, str]:
 # --- the page ---
 
 
-@pytest.mark.parametrize("path", ["/", "/page.css", "/page.js", "/stage.js", "/connection.js", "/objects.js", "/icon.svg"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page.css", "/page.js", "/stage.js", "/connection.js", "/objects.js", "/icon.svg"]
+)
 def test_the_page_and_its_parts_are_served(server, path):
     status, text = get(server, path)
     assert status == 200 and len(text) > 100

@@ -26,7 +26,7 @@ from sampt_ros.messages.fields import query_fields
 from sampt_ros.msg import QueryPoint, QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
 from sampt_ros.ros.node_log import NodeLog
-from sampt_ros.ros.qos import OVERRIDABLE, QUERIES, RELIABLE
+from sampt_ros.ros.qos import LATCHED, OVERRIDABLE, QUERIES, RELIABLE
 from sampt_ros.ros.viewing.pairing import Pairing
 from sampt_ros.streaming import requests
 from sampt_ros.streaming.failures import Attempt, Failures
@@ -36,6 +36,8 @@ from sampt_ros.streaming.statistics import StreamStatistics
 
 _LATE = 3.0  # Seconds without diagnostics, after which no node is there.
 _LOOK = 0.1  # Seconds until it is noticed that somebody looks, or nobody any more.
+# The last one is kept for a node that starts later.
+_PICTURES = QoSProfile(depth=1, reliability=RELIABLE.reliability, durability=LATCHED.durability)
 _REFUSED = "queries_refused"
 
 Tell = Callable[[Attempt], None]
@@ -58,8 +60,8 @@ class WebNode(Node):
         self._heard = -_LATE
         self._asked: Tell | None = None  # Who asked last, and has not heard of a refusal.
         self._lock = threading.Lock()  # Of what the page's thread and the executor's both change.
-        self._queries = self._output(QueryPoints, "sampt/query_points")
-        self._references = self._output(Reference, "sampt/reference")
+        self._queries = self._output(QueryPoints, "sampt/query_points", QUERIES)
+        self._references = self._output(Reference, "sampt/reference", _PICTURES)
         self._resets = self.create_client(Trigger, "sampt/reset")
         self._pauses = self.create_client(SetBool, "sampt/pause")
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=10))
@@ -129,8 +131,8 @@ class WebNode(Node):
         topic = self.resolve_topic_name("image")
         return topic if self.config.image_transport == "raw" else f"{topic}/compressed"
 
-    def _output(self, kind: Any, topic: str) -> Any:
-        return self.create_publisher(kind, topic, copy(QUERIES), qos_overriding_options=OVERRIDABLE)
+    def _output(self, kind: Any, topic: str, qos: QoSProfile) -> Any:
+        return self.create_publisher(kind, topic, copy(qos), qos_overriding_options=OVERRIDABLE)
 
     def _require_listener(self, publisher: Any) -> None:
         if publisher.get_subscription_count() == 0:

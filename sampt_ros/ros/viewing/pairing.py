@@ -15,7 +15,7 @@ from sampt_ros.messages.images import labels_from_image
 from sampt_ros.streaming.live.view import View
 
 _MOST_KEPT = 30  # Images that wait for their labels: one second of most cameras.
-_PATIENCE = 0.5  # Seconds without labels, after which images are shown without any.
+_PATIENCE = 2.0  # Seconds without labels, after which images are shown without any: a slow node takes one for a frame.
 
 
 @dataclass
