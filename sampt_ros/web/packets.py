@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -16,7 +17,15 @@ from sampt_ros.io.label_images import object_color
 from sampt_ros.streaming.live.view import View
 
 _LENGTH = struct.Struct("<I")  # of the JSON that follows; behind it comes the rest
+_SMALL_SIDE, _LEAST_SIDE = 400, 64  # Pixels, of the longer side of pictures for slow lines.
+_SMALL_QUALITY = 50
 _TOLERANCE = 0.5  # Pixels of the picture sent that outlines may be off.
+
+
+def small_pictures(config: WebConfig) -> WebConfig:
+    """The same for viewers whose line is slow."""
+    size = max(_LEAST_SIDE, min(_SMALL_SIDE, config.picture_size // 2))
+    return replace(config, picture_size=size, quality=min(_SMALL_QUALITY, config.quality))
 
 
 def joined(header: dict[str, Any], content: bytes) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sampt_ros.config.web import WebConfig
 from sampt_ros.streaming.live.view import Condition, View
 from sampt_ros.web.backend import Backend
-from sampt_ros.web.packets import packet
+from sampt_ros.web.packets import packet, small_pictures
 
 if TYPE_CHECKING:
     from sampt_ros.web.viewer import Viewer
@@ -37,7 +37,7 @@ class Room:
         self._names: dict[int, str] = {}
         self._missing: set[int] = set()  # Named objects that the newest view did not have at the last look.
         self._view: View | None = None
-        self._packet: tuple[int, asyncio.Future[bytes]] | None = None
+        self._packets: dict[bool, tuple[int, asyncio.Future[bytes]]] = {}  # The last ones, full and small.
         self._loop = asyncio.get_running_loop()
 
     def enter(self, viewer: Viewer) -> None:
@@ -59,13 +59,14 @@ class Room:
         with suppress(RuntimeError):  # the server has ended meanwhile
             self._loop.call_soon_threadsafe(self._take, view)
 
-    async def packet(self) -> tuple[int, bytes]:
+    async def packet(self, small: bool) -> tuple[int, bytes]:
         """The number of the newest view, from 1 on, and the view as browsers get it; made once for all viewers."""
-        if self._packet is None or self._packet[0] != self.number:
+        if small not in self._packets or self._packets[small][0] != self.number:
             assert self._view is not None, "there is a view from number 1 on"
-            made = self._loop.run_in_executor(self.pool, packet, self.number, self._view, self.config)
-            self._packet = self.number, made
-        number, made = self._packet
+            quality = small_pictures(self.config) if small else self.config
+            made = self._loop.run_in_executor(self.pool, packet, self.number, self._view, quality)
+            self._packets[small] = self.number, made
+        number, made = self._packets[small]
         return number, await asyncio.shield(made)
 
     async def look(self) -> None:

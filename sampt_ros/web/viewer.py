@@ -15,11 +15,11 @@ from sampt_ros.errors import QueryError, SamPtError
 from sampt_ros.streaming.failures import Attempt
 from sampt_ros.web.commands import is_paused, object_id, object_name, request_from_page
 from sampt_ros.web.limits import PROTOCOL, RateLimit
+from sampt_ros.web.line import Line
 from sampt_ros.web.packets import read_json, split
 from sampt_ros.web.room import Room
 from sampt_ros.web.uploads import MOST_BYTES, reference_from_upload
 
-_AHEAD = 2  # Pictures that may be on their way: one that is drawn, one that travels.
 _MOST_TEXT = 2**16  # Characters of a command.
 _COMMANDS = (50.0, 200)  # A second, and at once, with what the page itself says of the pictures that it drew.
 _UPLOADS = (0.5, 3)
@@ -33,8 +33,8 @@ Answer = dict[str, Any]
 class Viewer:
     """Serves one WebSocket until it is closed.
 
-    A picture is sent only when the browser has said that it drew one of the last: a slow one gets fewer pictures, each
-    as new as it can be, and nothing piles up anywhere.
+    A picture is sent only when the browser has said that it drew one of the last: a slow one gets fewer and smaller
+    pictures, each as new as it can be, and nothing piles up anywhere.
 
     wake       to be set when there is something new
     transport  of its connection
@@ -50,7 +50,7 @@ class Viewer:
         self._sent = 0  # Number of the last picture.
         self._told = 0  # Number of the last condition.
         self._next = 0.0  # When the next picture may be sent.
-        self._undrawn: deque[int] = deque()
+        self._line = Line()
         self._socket = web.WebSocketResponse(
             protocols=(PROTOCOL,), heartbeat=_HEARTBEAT, max_msg_size=MOST_BYTES, compress=False
         )
@@ -95,15 +95,16 @@ class Viewer:
         if self._told != self._room.told_number:
             self._told = self._room.told_number
             await self._socket.send_str(self._room.told)
-        if self._sent == self._room.number or len(self._undrawn) >= _AHEAD:
+        if self._sent == self._room.number or self._line.is_full:
             return _IDLE
         early = self._next - self._loop.time()
         if early > 0:
             return early
         # From when it was due, so that the rate is kept though one comes late.
         self._next = max(self._next, self._loop.time() - 1 / self._room.config.rate) + 1 / self._room.config.rate
-        self._sent, packet = await self._room.packet()
-        self._undrawn.append(self._sent)
+        small = self._line.wants_small
+        self._sent, packet = await self._room.packet(small)
+        self._line.sent(self._sent, small)
         await self._socket.send_bytes(packet)
         return 0.0
 
@@ -134,8 +135,7 @@ class Viewer:
         number = command.get("number")
         if type(number) is not int:
             raise QueryError("number: expected that of a picture")
-        while self._undrawn and self._undrawn[0] <= number:
-            self._undrawn.popleft()
+        self._line.drawn(number)
         self.wake.set()
 
     def _ask(self, command: Mapping[str, Any]) -> None:

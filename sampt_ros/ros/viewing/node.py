@@ -36,8 +36,8 @@ from sampt_ros.streaming.statistics import StreamStatistics
 
 _LATE = 3.0  # Seconds without diagnostics, after which no node is there.
 _LOOK = 0.1  # Seconds until it is noticed that somebody looks, or nobody any more.
-# The last one is kept for a node that starts later.
-_PICTURES = QoSProfile(depth=1, reliability=RELIABLE.reliability, durability=LATCHED.durability)
+# The last ones are kept for a node that starts later.
+_PICTURES = QoSProfile(depth=4, reliability=RELIABLE.reliability, durability=LATCHED.durability)
 _REFUSED = "queries_refused"
 
 Tell = Callable[[Attempt], None]

@@ -48,7 +48,7 @@ function onCondition(now) {
   byId("pause").textContent = now.paused ? "Go on" : "Pause";
   byId("preset").textContent = now.values.preset || "–";
   byId("rate").textContent = perSecond(now.values);
-  byId("latency").textContent = milliseconds(now.values["latency (ms, median / p95)"]);
+  showLatency(now.values["latency (ms, median / p95)"]);
   byId("dropped").textContent = now.values.frames_dropped ?? "–";
   byId("values").replaceChildren(...Object.entries(now.values).map(([name, value]) => row(name, value)));
   stage.names = now.names;
@@ -149,8 +149,10 @@ function perSecond(values) {
   return out === undefined ? "–" : `${out} / ${values["rate in (frames/s)"]} fps`;
 }
 
-function milliseconds(text) {
-  return text === undefined ? "–" : `${Math.round(parseFloat(text))} ms`;
+function showLatency(text) {
+  const [median, late] = (text ?? "").split(" / ").map((value) => Math.round(parseFloat(value)));
+  byId("latency").textContent = text === undefined ? "–" : `${median} ms`;
+  byId("latency").title = text === undefined ? "" : `the median; 95 of 100 frames take less than ${late} ms`;
 }
 
 function row(name, value) {

@@ -96,6 +96,7 @@ export class Stage {
     context.lineJoin = "round";
     for (const object of shown.objects) this.drawMask(object);
     for (const object of shown.objects) this.drawPoints(object);
+    this.tags = [];
     for (const object of shown.objects) this.drawTag(object);
     this.drawBox();
     this.drawMarks();
@@ -141,13 +142,14 @@ export class Stage {
     const { context, unit, shown } = this;
     const name = this.names[object.id];
     const doubt = object.state === "TRACKING" ? "" : object.state.toLowerCase();
-    const text = [name ? `${object.id} ${name}` : `${object.id}`, doubt, object.score.toFixed(2)].filter(Boolean).join(" · ");
+    const text = [name ? `${object.id} ${name}` : `${object.id}`, doubt || object.score.toFixed(2)].join(" · ");
     const height = 21 * unit;
     context.font = `600 ${12.5 * unit}px system-ui, "DejaVu Sans", sans-serif`;
     const width = context.measureText(text).width + 20 * unit;
     const left = Math.max(2 * unit, Math.min(anchor[0], shown.width - width - 2 * unit));
     const above = anchor[1] - height - 7 * unit;
-    const top = above > 0 ? above : Math.min(anchor[1] + anchor[3] + 7 * unit, shown.height - height - 2 * unit);
+    const below = Math.min(anchor[1] + anchor[3] + 7 * unit, shown.height - height - 2 * unit);
+    const top = this.freeTop(left, above > 0 ? above : below, width, height);
     context.beginPath();
     context.roundRect(left, top, width, height, 6 * unit);
     context.fillStyle = "rgb(13 16 20 / .84)";
@@ -159,6 +161,15 @@ export class Stage {
     context.fillStyle = doubt && doubt !== "reacquired" ? "#ffcf7a" : "#fff";
     context.textBaseline = "middle";
     context.fillText(text, left + 12 * unit, top + height / 2 + unit);
+  }
+
+  // The highest place from `top` on where a tag hides no other one.
+  freeTop(left, top, width, height) {
+    const hidden = this.tags.find((tag) => left < tag.left + tag.width && tag.left < left + width
+      && top < tag.top + height && tag.top < top + height);
+    if (hidden) return this.freeTop(left, hidden.top + height + 2 * this.unit, width, height);
+    this.tags.push({ left, top, width });
+    return top;
   }
 
   drawBox() {
