@@ -52,7 +52,7 @@ setup(
         "bag": ["mcap", "rosbags", "rosbags-image"],
         "video": ["av"],
         "web": ["aiohttp>=3.8"],
-        "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
+        "dev": ["mypy", "playwright", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["sampt = sampt_ros.cli.main:main"]},
 )
