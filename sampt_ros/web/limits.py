@@ -13,7 +13,8 @@ from sampt_ros.config.web import WebConfig
 
 PROTOCOL = "sampt"  # The WebSocket subprotocol of the page.
 _TOKEN = "token."  # In front of the token, which is sent as one more subprotocol: a browser can set no other header.
-_ATTEMPTS = (5.0, 50)  # Connections a second that ask to watch, and how many at once.
+_ATTEMPTS = (5.0, 50)  # Requests of one address to watch, a second and at once.
+_MOST_ADDRESSES = 256  # Whose requests are counted.
 
 
 class RateLimit:
@@ -46,23 +47,39 @@ class Gate:
 
     def __init__(self, config: WebConfig) -> None:
         self.token = config.token or ("" if is_loopback(config.host) else secrets.token_urlsafe(16))
-        self._attempts = RateLimit(*_ATTEMPTS)
+        self._attempts: dict[str, RateLimit] = {}  # By the address that asks.
 
-    def refusal(self, headers: Mapping[str, str], host: str) -> tuple[int, str] | None:
-        """The HTTP status and the reason for which a viewer is refused; None: come in. host: what was asked for."""
-        if not self._attempts.take():
+    def refusal(self, headers: Mapping[str, str], host: str, address: str) -> tuple[int, str] | None:
+        """The HTTP status and the reason for which a viewer is refused; None: come in.
+
+        host: whom was asked for; address: of the machine that asks.
+        """
+        if not self._limit(address).take():
             return 429, "expected fewer connections at a time"
         origin = headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
             return 403, "expected a page from this server; got another Origin"
-        if not self.token:
-            is_here = is_loopback(urlsplit(f"//{host}").hostname or "")
-            return (
-                None if is_here else (403, "expected an address of this machine, such as localhost; got another Host")
-            )
-        if not hmac.compare_digest(_given(headers).encode(), self.token.encode()):
+        if not self.token and not is_loopback(_name_in(host)):
+            return 403, "expected an address of this machine, such as localhost; got another Host"
+        # Headers may hold bytes that are no text.
+        if self.token and not hmac.compare_digest(
+            _given(headers).encode(errors="surrogateescape"), self.token.encode()
+        ):
             return 401, "expected the token that was printed at start"
         return None
+
+    def _limit(self, address: str) -> RateLimit:
+        if address not in self._attempts and len(self._attempts) >= _MOST_ADDRESSES:
+            del self._attempts[next(iter(self._attempts))]
+        return self._attempts.setdefault(address, RateLimit(*_ATTEMPTS))
+
+
+def _name_in(host: str) -> str:
+    """The name or address in a Host header, without the port; empty where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _given(headers: Mapping[str, str]) -> str:

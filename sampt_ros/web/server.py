@@ -85,7 +85,7 @@ class WebServer:
 
     def _run(self) -> None:
         stand_back()
-        with ThreadPoolExecutor(1, "sampt_web_pictures", initializer=stand_back) as pool:
+        with ThreadPoolExecutor(2, "sampt_web_pictures", initializer=stand_back) as pool:
             asyncio.run(self._serve(pool))
 
     async def _serve(self, pool: ThreadPoolExecutor) -> None:
@@ -118,7 +118,7 @@ class WebServer:
         application = web.Application(client_max_size=1024)
 
         async def watch(request: web.Request) -> web.StreamResponse:
-            refusal = self._gate.refusal(request.headers, request.host)
+            refusal = self._gate.refusal(request.headers, request.host, request.remote or "")
             if refusal is None and len(room.viewers) >= self._config.viewers:
                 refusal = 503, f"expected at most {self._config.viewers} viewers; they are there"
             if refusal is not None:
@@ -156,7 +156,7 @@ class _Door:
     def __call__(self) -> asyncio.BaseProtocol:
         if len(self._server.connections) >= self._most:
             return _Closed()
-        handler = self._server()
+        handler: web.RequestHandler = self._server()
         self._loop.call_later(_PATIENCE, self._show_out, handler)
         return handler
 

@@ -18,6 +18,7 @@ from sampt_ros.streaming.requests import Reference, fitted_mask
 
 MOST_BYTES = 16 * 2**20  # Of a message.
 _MOST_PIXELS = 25_000_000
+_LONGEST_SIDE = 1600  # Pixels; larger pictures are scaled down, since the stream waits while one is looked at.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
@@ -39,7 +40,14 @@ def reference_from_upload(header: Mapping[str, Any], content: bytes, object_id: 
     if image is None:
         raise FrameError("expected a picture (JPEG, PNG, WebP, BMP); got a broken one")
     size: tuple[int, int] = image.shape[:2]
-    return Reference(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), _mask(mask, picture, size), object_id)
+    found = _mask(mask, picture, size)
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    scale = _LONGEST_SIDE / max(size)
+    if scale < 1:
+        smaller = max(1, round(scale * size[1])), max(1, round(scale * size[0]))
+        image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+        found = cv2.resize(found.view(np.uint8), smaller, interpolation=cv2.INTER_NEAREST_EXACT).view(bool)
+    return Reference(image, found, object_id)
 
 
 def _mask(mask: bytes, picture: bytes, size: tuple[int, int]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,6 +27,8 @@ _UPLOADS = (0.5, 3)
 _MOST_ANSWERS = 64  # Kept for a browser that does not take them.
 _IDLE = 1.0  # Seconds.
 _HEARTBEAT = 20.0  # Seconds until it is asked whether it is still there.
+
+_log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 
@@ -81,12 +84,17 @@ class Viewer:
     # --- to the browser ---
 
     async def _send(self) -> None:
-        with suppress(ConnectionError):
+        try:
             while not self._socket.closed:
                 self.wake.clear()
                 delay = await self._send_what_is_due()
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), delay)
+        except ConnectionError:
+            pass  # it has gone
+        except Exception:
+            _log.exception("a viewer is sent away, because of a fault")
+            await self._socket.close(code=1011, message=b"a fault of the server")
 
     async def _send_what_is_due(self) -> float:
         """Send it; returns after how many seconds more may be due, if nothing happens before."""

@@ -84,13 +84,16 @@ def test_the_page_itself_may_look_on(server):
     assert refusal(server, origin=server.url.rstrip("/")) == 0
 
 
-@pytest.mark.parametrize("origin", ["http://elsewhere.example", "null", "http://127.0.0.1", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin", ["http://elsewhere.example", "null", "http://127.0.0.1", "http://127.0.0.1:1", "http://["]
+)
 def test_a_page_from_elsewhere_may_not(server, origin):
     assert refusal(server, origin=origin) == 403
 
 
 def test_a_name_that_was_made_to_lead_here_is_refused(server):
     assert refusal(server, headers={"Host": "elsewhere.example"}) == 403
+    assert refusal(server, headers={"Host": "[elsewhere"}) in (400, 403)
     assert refusal(server, headers={"Host": "localhost:8080"}) == 0
 
 

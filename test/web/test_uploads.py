@@ -46,6 +46,14 @@ def test_a_mask_of_the_same_shape_is_scaled():
     assert upload(png(picture()), png(mask((40, 60)))).mask.shape == (20, 30)
 
 
+def test_a_large_picture_is_scaled_down_with_its_mask():
+    large = np.zeros((2000, 3200), np.uint8)
+    large[200:1000, 400:800] = 255
+    reference = upload(png(picture((2000, 3200))), png(large))
+    assert reference.image.shape == (1000, 1600, 3) and reference.mask.shape == (1000, 1600)
+    assert reference.mask.sum() == 400 * 200
+
+
 @pytest.mark.parametrize(
     ("first", "second", "reason"),
     [
