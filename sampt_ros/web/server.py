@@ -156,11 +156,11 @@ class _Door:
     def __call__(self) -> asyncio.BaseProtocol:
         if len(self._server.connections) >= self._most:
             return _Closed()
-        handler: web.RequestHandler = self._server()
+        handler: asyncio.BaseProtocol = self._server()
         self._loop.call_later(_PATIENCE, self._show_out, handler)
         return handler
 
-    def _show_out(self, handler: web.RequestHandler) -> None:
+    def _show_out(self, handler: Any) -> None:
         watching = {viewer.transport for viewer in self._room.viewers}
         if handler.transport is not None and handler.transport not in watching:
             handler.transport.abort()
