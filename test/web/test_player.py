@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ PATIENCE = 20.0  # seconds, for a machine that does a lot besides
 
 
 class Clip(FrameSource):
-    """Images that are all grey, frame n in the shade 10 * n."""
+    """Images that are all grey, frame n in the shade 10 * n, and black again after 25."""
 
     def __init__(self, length: int = 3, fps: float = 100.0, is_live: bool = False, error: Exception | None = None):
         self.length, self.fps, self.is_live, self.error = length, fps, is_live, error
@@ -36,7 +37,7 @@ class Clip(FrameSource):
         for number in range(self.length):
             if self.is_live:
                 time.sleep(1 / self.fps)
-            yield np.full((*self.size, 3), 10 * number, np.uint8)
+            yield np.full((*self.size, 3), 10 * (number % 25), np.uint8)
         if self.error:
             raise self.error
 
@@ -183,6 +184,35 @@ def test_a_slow_tracker_drops_frames_and_counts_them():
         audience.click()
         wait_until(lambda: player.statistics["frames_dropped"] > 3)
         gate.set()
+
+
+def test_a_crowd_at_the_door_does_not_stop_tracking():
+    """A real server before a real stream: a thousand sockets, a foreign Origin, nonsense; the stream goes on."""
+    pytest.importorskip("aiohttp", reason="aiohttp is missing: pip install aiohttp")
+    from web_helpers import refusal, served
+
+    with playing(Clip(length=1000, fps=50.0)) as audience, served(audience.player) as server:
+        audience.click()
+        port = int(server.url.rsplit(":", 1)[1].strip("/"))
+        crowd = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(1000)]
+        with suppress(OSError):
+            crowd[0].sendall(b"GET /watch HTTP/1.1\r\nHost: [\r\n\r\n\x00\xff nonsense")
+        before = audience.player.statistics["frames_tracked"]
+        wait_until(lambda: audience.player.statistics["frames_tracked"] > before + 10)
+        for one in crowd:
+            one.close()
+        wait_until(lambda: refusal_or_none(server, refusal) == 403)
+        assert audience.player.condition().message == "tracking; objects: 1"
+        assert audience.player.statistics["tasks_failed"] == 0
+
+
+def refusal_or_none(server: Any, refusal: Callable[..., int]) -> int | None:
+    """How a page from elsewhere is refused; None while the crowd is still at the door."""
+    try:
+        return refusal(server, origin="http://elsewhere.example")
+    except Exception as error:
+        assert "aiohttp" in type(error).__module__ or isinstance(error, OSError)
+        return None
 
 
 def test_nobody_who_looks_is_shown_nothing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -25,10 +26,13 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from ros_helpers import have_met, ros_domain  # noqa: F401
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 from sampt_ros.data_types import ObjectState
-from sampt_ros.errors import ConfigError
-from sampt_ros.ros.viewing.node import WebNode
+from sampt_ros.errors import ConfigError, QueryError
+from sampt_ros.ros.conversions import image_from_array, request_from_message, time_from_ns
+from sampt_ros.ros.viewing.node import WebNode, query_message
 from sampt_ros.streaming.failures import Attempt
 from sampt_ros.streaming.live.view import View
 from sampt_ros.streaming.requests import Action, Reference, Request
@@ -175,9 +179,16 @@ def test_without_a_node_images_are_shown_and_clicks_refused(ros_domain):  # noqa
     try:
         assert page.node.condition().message == "no node /sampt: nothing on /diagnostics"
         heard = next(item for item in page.node.subscriptions if item.topic_name == IMAGE)
-        camera = harness._listener.node.create_publisher(type_of_images(), IMAGE, 10)
+        camera = harness._listener.node.create_publisher(Image, IMAGE, 10)
         wait_for(lambda: have_met(camera, heard), "the camera is not heard")
-        wait_for(lambda: send(camera) or page.views, "nothing is shown")
+        stamps = itertools.count(10**18, 10**8)
+
+        def shown() -> list[View]:
+            header = Header(stamp=time_from_ns(next(stamps)), frame_id=CAMERA)
+            camera.publish(image_from_array(blank(), "rgb8", header))
+            return page.views
+
+        wait_for(shown, "nothing is shown")
         assert page.views[-1].result.objects == ()
         page.node.ask(Request(Action.REMOVE, 1), page.told.append)
         page.node.reset(page.told.append)
@@ -187,19 +198,23 @@ def test_without_a_node_images_are_shown_and_clicks_refused(ros_domain):  # noqa
         harness.close()
 
 
-def type_of_images() -> type:
-    from sensor_msgs.msg import Image
-
-    return Image
-
-
-def send(camera: Any) -> None:
-    from std_msgs.msg import Header
-
-    from sampt_ros.ros.conversions import image_from_array, time_from_ns
-
-    send.stamp = getattr(send, "stamp", 10**18) + 10**8
-    camera.publish(image_from_array(blank(), "rgb8", Header(stamp=time_from_ns(send.stamp), frame_id=CAMERA)))
+def test_a_query_comes_back_from_its_message():
+    asked = Request(
+        Action.REPLACE,
+        4,
+        np.array([(1.5, 2), (3, 4.25)], np.float32),
+        np.array([1, 0], np.uint8),
+        box=(10.4, 20.6, 30.0, 40.0),
+        stamp_ns=1_700_000_000_123_456_789,
+    )
+    message = query_message(asked, Header(frame_id=CAMERA))
+    heard = request_from_message(message)
+    assert (heard.action, heard.object_id, heard.stamp_ns) == (asked.action, 4, asked.stamp_ns)
+    assert np.array_equal(heard.points, asked.points) and np.array_equal(heard.labels, asked.labels)
+    assert heard.box == (10, 21, 30, 40)  # whole pixels
+    assert heard.mask is None and message.header.frame_id == CAMERA
+    with pytest.raises(QueryError, match="expected points or a box; got a seed mask"):
+        query_message(Request(mask=np.ones((2, 2), bool)), Header())
 
 
 def test_while_nobody_looks_images_are_not_heard(page):

@@ -54,6 +54,25 @@ def test_a_view_is_whole_when_its_last_part_comes(order):
     assert last.positions == {}  # without depth the message has none
 
 
+def test_positions_come_from_the_poses_that_depth_shows():
+    pairing = Pairing(lambda: 0.0)
+    labels, objects = messages(result())
+    objects.objects[0].pose.position.x, objects.objects[0].pose.position.y = 0.5, -0.25
+    objects.objects[0].pose.position.z = 2.0
+    pairing.labels(5, labels)
+    pairing.objects(5, objects)
+    assert pairing.image(5, image).positions[1].tolist() == [0.5, -0.25, 2.0]
+
+
+def test_an_object_of_an_unknown_state_is_left_out():
+    pairing = Pairing(lambda: 0.0)
+    labels, objects = messages(result())
+    objects.objects[0].state = 77
+    pairing.labels(5, labels)
+    pairing.objects(5, objects)
+    assert pairing.image(5, image).result.objects == ()
+
+
 def test_parts_of_other_stamps_do_not_meet():
     pairing = Pairing(lambda: 0.0)
     labels, objects = messages(result())
