@@ -111,6 +111,9 @@ def tracker(given: Mapping[str, str]) -> Node:
             "depth_transport": given["depth_transport"],
             "broadcast_tf": given["broadcast_tf"] == "true",
         }
+    if given["web"] == "true":
+        # A picture may take a second to a browser, and a click on it the same way back.
+        parameters["history"] = 3.0
     return Node(
         package="sampt_ros",
         executable="sampt_node",

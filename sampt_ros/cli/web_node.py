@@ -11,10 +11,12 @@ from sampt_ros.config.web import with_token
 from sampt_ros.errors import SamPtError
 from sampt_ros.ros.process import ros
 from sampt_ros.ros.viewing.node import WebNode
+from sampt_ros.utils.niceness import stand_back
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Serve the page until the process is interrupted; the exit status, 1 if that is not possible."""
+    stand_back()  # the whole process: threads that start later follow
     with ros(args):
         node = WebNode()
         try:

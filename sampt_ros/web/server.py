@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from sampt_ros.config.web import WebConfig
 from sampt_ros.errors import ServerError
+from sampt_ros.utils.niceness import stand_back
 from sampt_ros.web.backend import Backend
 from sampt_ros.web.limits import Gate
 from sampt_ros.web.room import Room
@@ -44,7 +44,6 @@ _HEADERS = {
 }
 _SPARE = 16  # Connections beside those of the viewers, which load the page.
 _PATIENCE = 10.0  # Seconds after which a connection that is no viewer's is closed.
-_NICE = 10  # Steps by which the page's threads stand back behind tracking.
 _END = 3.0  # Seconds that viewers have to go when the server stops.
 
 
@@ -189,9 +188,3 @@ def _own_address() -> str:
         probe.connect(("192.0.2.1", 9))  # an address of nobody; nothing is sent, but a route is chosen
         return str(probe.getsockname()[0])
     return socket.gethostname()
-
-
-def stand_back() -> None:
-    """Let other threads go first: on Linux each thread has a niceness of its own."""
-    with suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

@@ -209,6 +209,7 @@ def test_the_page_shows_the_cameras_images_and_is_served_where_it_is_wanted(trac
     ]
     assert node.node_name == "/front/sampt_web"
     assert node.expanded_remapping_rules == [("image", "/front/image")]
+    assert "history: 3.0" in parameters(started(track, web="true")["sampt_node"])
     given = parameters(node)
     assert "host: 0.0.0.0" in given and "port: 9000" in given and "image_transport: raw" in given
 
