@@ -38,6 +38,7 @@ _LATE = 3.0  # Seconds without diagnostics, after which no node is there.
 _LOOK = 0.1  # Seconds until it is noticed that somebody looks, or nobody any more.
 # The last ones are kept for a node that starts later.
 _PICTURES = QoSProfile(depth=4, reliability=RELIABLE.reliability, durability=LATCHED.durability)
+_PAUSED = "paused"  # What the diagnostics of a node say then.
 _REFUSED = "queries_refused"
 
 Tell = Callable[[Attempt], None]
@@ -83,7 +84,8 @@ class WebNode(Node):
             return Condition(source, f"no node /{tracker}: nothing on /diagnostics", well=False)
         values = {item.key: item.value for item in status.values}
         well = status.level == DiagnosticStatus.OK
-        return Condition(source, status.message, well, status.message == "paused", values)
+        message = _PAUSED if self._pairing.is_paused else status.message
+        return Condition(source, message, well, self._pairing.is_paused, values)
 
     def ask(self, request: Request, tell: Tell) -> None:
         with self._failures.query("the query is not published") as attempt:
@@ -108,7 +110,10 @@ class WebNode(Node):
         self._call(self._resets, Trigger.Request(), tell)
 
     def pause(self, paused: bool, tell: Tell) -> None:
-        self._call(self._pauses, SetBool.Request(data=paused), tell)
+        def done() -> None:
+            self._pairing.is_paused = paused
+
+        self._call(self._pauses, SetBool.Request(data=paused), tell, done)
 
     # --- its own ---
 
@@ -138,20 +143,21 @@ class WebNode(Node):
         if publisher.get_subscription_count() == 0:
             raise QueryError(f"expected an active node that listens to {publisher.topic_name}; there is none")
 
-    def _call(self, client: Any, request: Any, tell: Tell) -> None:
-        """Ask a service; a refusal is told, and so is that nobody serves it."""
+    def _call(self, client: Any, request: Any, tell: Tell, done: Callable[[], None] = lambda: None) -> None:
+        """Ask a service; a refusal is told, and so is that nobody serves it. `done` is called if it was done."""
         with self._failures.query("a service is not called") as attempt:
             if not client.service_is_ready():
                 raise QueryError(f"expected a node that serves {client.srv_name}; there is none")
-            client.call_async(request).add_done_callback(partial(self._on_response, tell))
+            client.call_async(request).add_done_callback(partial(self._on_response, tell, done))
         if attempt.error is not None:
             tell(attempt)
 
-    def _on_response(self, tell: Tell, future: Any) -> None:
+    def _on_response(self, tell: Tell, done: Callable[[], None], future: Any) -> None:
         with self._failures.query("a service fails") as attempt:
             response = future.result()
             if not response.success:
                 raise QueryError(response.message)
+            done()
         if attempt.error is not None:
             tell(attempt)
 
@@ -198,6 +204,7 @@ class WebNode(Node):
         if status is None:
             return
         before, self._status, self._heard = self._status, status, time.monotonic()
+        self._pairing.is_paused = status.message == _PAUSED
         if before is None or _value(before, _REFUSED) == _value(status, _REFUSED):
             return
         with self._lock:

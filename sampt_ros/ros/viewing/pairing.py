@@ -29,10 +29,14 @@ class _Parts:
 
 
 class Pairing:
-    """Takes images, labels and objects as they come, and gives each whole view once, the newest last."""
+    """Takes images, labels and objects as they come, and gives each whole view once, the newest last.
+
+    is_paused  whether the node ignores images since people want it so: then the last view stays
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """clock: seconds."""
+        self.is_paused = False
         self._clock = clock
         self.reset()
 
@@ -44,6 +48,9 @@ class Pairing:
 
     def image(self, stamp_ns: int, load: Callable[[], np.ndarray]) -> View | None:
         """An image, which `load` converts to (H, W, 3) uint8 RGB. It is a view without objects if no node tracks."""
+        if self.is_paused:
+            self._tracked = self._clock()
+            return None
         self._of(stamp_ns).load_image = load
         if self._clock() - self._tracked > _PATIENCE:
             image = load()

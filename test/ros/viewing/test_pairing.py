@@ -91,6 +91,19 @@ def test_where_nobody_tracks_images_are_shown_alone():
     assert view.stamp_ns == 6 and view.result.objects == ()
 
 
+def test_while_it_is_paused_the_last_view_stays():
+    now = [0.0]
+    pairing = Pairing(lambda: now[0])
+    pairing.is_paused = True
+    now[0] = 9.0
+    assert pairing.image(6, image) is None
+    pairing.is_paused = False
+    now[0] = 9.5
+    assert pairing.image(7, image) is None  # its labels may come any moment
+    now[0] = 12.0
+    assert pairing.image(8, image).stamp_ns == 8
+
+
 def test_what_waits_in_vain_is_forgotten():
     pairing = Pairing(lambda: 0.0)
     labels, objects = messages(result())
