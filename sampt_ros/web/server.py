@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +20,6 @@ from sampt_ros.web.backend import Backend
 from sampt_ros.web.limits import Gate
 from sampt_ros.web.room import Room
 from sampt_ros.web.viewer import Viewer
-
-_log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).with_name("static")
 _FILES = {  # All that is served beside the WebSocket: file and kind, by address.

@@ -60,20 +60,18 @@ class Viewer:
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve the browser that sent this request."""
-        await self._socket.prepare(request)
         self.transport = request.transport
-        self._room.enter(self)
-        sender = asyncio.create_task(self._send())
+        self._room.enter(self)  # at once, so that all who come at the same time are counted
         try:
-            async for message in self._socket:
-                if not self._commands.take():
-                    await self._socket.close(code=1008, message=b"expected fewer messages a second")
-                    break
-                await self._receive(message.type, message.data)
+            await self._socket.prepare(request)
+            sender = asyncio.create_task(self._send())
+            try:
+                await self._listen()
+            finally:
+                sender.cancel()
+                with suppress(asyncio.CancelledError, ConnectionError):
+                    await sender
         finally:
-            sender.cancel()
-            with suppress(asyncio.CancelledError, ConnectionError):
-                await sender
             self._room.leave(self)
         return self._socket
 
@@ -121,6 +119,14 @@ class Viewer:
         self.wake.set()
 
     # --- from the browser ---
+
+    async def _listen(self) -> None:
+        """Take what it sends, until it goes or sends too much."""
+        async for message in self._socket:
+            if not self._commands.take():
+                await self._socket.close(code=1008, message=b"expected fewer messages a second")
+                break
+            await self._receive(message.type, message.data)
 
     async def _receive(self, kind: WSMsgType, data: Any) -> None:
         try:

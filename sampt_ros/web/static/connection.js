@@ -30,6 +30,7 @@ export class Connection {
     const isToken = /^[\w.~-]+$/.test(this.token); // Else the browser would not even try.
     this.socket = new WebSocket(address, isToken ? ["sampt", `token.${this.token}`] : ["sampt"]);
     this.socket.binaryType = "arraybuffer";
+    this.newest = 0; // Number of the picture that is shown.
     this.socket.addEventListener("message", (event) => this.receive(event.data));
     this.socket.addEventListener("close", () => this.onClose());
   }
@@ -57,7 +58,15 @@ export class Connection {
     }
     const length = new DataView(data).getUint32(0, true);
     const frame = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-    frame.bitmap = await createImageBitmap(new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
+    const jpeg = new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" });
+    frame.bitmap = await createImageBitmap(jpeg).catch(() => null);
+    if (!frame.bitmap || frame.number < this.newest) {
+      // A damaged picture, or one that took longer to decode than the next: it is left out.
+      frame.bitmap?.close();
+      this.send({ type: "drawn", number: frame.number });
+      return;
+    }
+    this.newest = frame.number;
     this.hear.frame(frame);
   }
 
