@@ -26,7 +26,7 @@ const connection = new Connection({
 const stage = new Stage(byId("picture"), byId("frame"), { click: onClick, box: onBox });
 const list = new ObjectList(byId("objects"), {
   select: (id) => select(selected === id ? 0 : id),
-  rename: (id, name) => connection.send({ type: "rename", object: id, name }),
+  rename,
   remove,
 });
 
@@ -81,6 +81,11 @@ function select(id) {
   stage.selected = id;
   list.select(id);
   showHint();
+}
+
+function rename(id, name) {
+  condition.names[id] = name; // What the server makes of it comes in a moment.
+  connection.send({ type: "rename", object: id, name });
 }
 
 function remove(id) {
