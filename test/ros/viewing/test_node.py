@@ -66,10 +66,10 @@ class Page:
             self._executor.spin()
 
     def close(self) -> None:
-        rclpy.shutdown(context=self._context)
-        self._thread.join()
         self._executor.shutdown()
+        self._thread.join()
         self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
 
     def meet(self, sampt: Harness) -> None:
         """Wait until this node and the one that tracks know of each other."""
@@ -138,7 +138,7 @@ def test_a_click_starts_an_object_on_the_image_that_was_clicked(sampt, page):
 
 def test_what_the_node_refuses_is_told(sampt, page):
     page.meet(sampt)
-    wait_for(lambda: page.node.condition().well, "no diagnostics")
+    wait_for(lambda: page.node.condition().values, "no diagnostics")
     page.node.ask(Request(Action.REMOVE, 9), page.told.append)
     wait_for(lambda: page.told, "nothing is told")
     assert "9" in page.told[0].reason
@@ -166,7 +166,7 @@ def test_boxes_references_pauses_and_resets_reach_the_node(sampt, page):
 
 
 def test_how_the_node_is_comes_from_its_diagnostics(sampt, page):
-    wait_for(lambda: page.node.condition().well, "no diagnostics")
+    wait_for(lambda: page.node.condition().values, "no diagnostics")
     condition = page.node.condition()
     assert condition.source == IMAGE
     assert condition.values["preset"] == "default"
