@@ -47,10 +47,11 @@ ALLOWED_GROWTH = 10.0  # MiB from the first quarter of the time with viewers to 
 
 
 class SlowLine:
-    """Passes connections on to the server, and what the server says at 100 kB/s."""
+    """Passes a connection on to the server, and what the server says at 100 kB/s."""
 
     def __init__(self, host: str, port: int) -> None:
         self._server = (host, port)
+        self.ended = asyncio.Event()  # Set when a connection has ended.
 
     async def open(self) -> int:
         """Listen; returns the port."""
@@ -64,13 +65,16 @@ class SlowLine:
         async def forward() -> None:
             while data := await reader.read(PIECE):
                 to_server.write(data)
+            to_server.close()
 
         async def forward_slowly() -> None:
             while data := await from_server.read(PIECE):
                 writer.write(data)
                 await asyncio.sleep(len(data) / SLOW)
+            writer.close()
 
         await asyncio.gather(forward(), forward_slowly(), return_exceptions=True)  # until both sides have gone
+        self.ended.set()
 
 
 async def look(url: str, seconds: float, origin: str) -> dict[str, float]:
@@ -104,9 +108,12 @@ async def look_all(url: str, seconds: float) -> list[dict[str, float]]:
     """Two viewers, and one more on a slow line."""
     place = urlsplit(url)
     assert place.hostname is not None and place.port is not None
-    slow = f"http://127.0.0.1:{await SlowLine(place.hostname, place.port).open()}/"
+    line = SlowLine(place.hostname, place.port)
+    slow = f"http://127.0.0.1:{await line.open()}/"
     looking = [look(address, seconds, place.netloc) for address in (url, url, slow)]
-    return list(await asyncio.gather(*looking))
+    seen = list(await asyncio.gather(*looking))
+    await asyncio.wait_for(line.ended.wait(), WARMUP)
+    return seen
 
 
 # --- the tracker's process ---
