@@ -15,7 +15,11 @@ setup(
     description=PACKAGE_XML.findtext("description"),
     license="Apache-2.0",
     packages=find_packages(include=["sampt_ros", "sampt_ros.*"]),
-    package_data={"sampt_ros": ["py.typed"], "sampt_ros.segmenters.nano": ["*.onnx", "*.safetensors"]},
+    package_data={
+        "sampt_ros": ["py.typed"],
+        "sampt_ros.segmenters.nano": ["*.onnx", "*.safetensors"],
+        "sampt_ros.web": ["static/*"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/sampt_ros"]),
         ("share/sampt_ros", ["package.xml"]),
@@ -50,7 +54,8 @@ setup(
         "video": ["av"],
         "ray": ["ray>=2.9"],
         "remote": ["fsspec"],
-        "dev": ["mypy", "pycocotools", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
+        "web": ["aiohttp>=3.8"],
+        "dev": ["mypy", "playwright", "pycocotools", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["sampt = sampt_ros.cli.main:main"]},
 )

@@ -60,6 +60,13 @@ ARGUMENTS = [
     ),
     switch("loop", "false", "Play the video again and again"),
     switch("rviz", "false", "Start RViz with two click tools"),
+    switch("web", "false", "Serve a page in the browser that shows the masks and takes clicks; the log says where"),
+    DeclareLaunchArgument(
+        "web_host",
+        default_value="127.0.0.1",
+        description="Address of that page; 0.0.0.0: other machines see it too, with the token that the log names",
+    ),
+    DeclareLaunchArgument("web_port", default_value="8080", description="Port of that page"),
 ]
 
 
@@ -74,6 +81,8 @@ def nodes(context: LaunchContext) -> list[Node]:
     started = [tracker(given)]
     if given["rviz"] == "true":
         started.append(rviz(given))
+    if given["web"] == "true":
+        started.append(page(given))
     if given["video"]:
         started.append(player(given))
     return started
@@ -102,6 +111,9 @@ def tracker(given: Mapping[str, str]) -> Node:
             "depth_transport": given["depth_transport"],
             "broadcast_tf": given["broadcast_tf"] == "true",
         }
+    if given["web"] == "true":
+        # A picture may take a second to a browser, and a click on it the same way back.
+        parameters["history"] = 3.0
     return Node(
         package="sampt_ros",
         executable="sampt_node",
@@ -125,6 +137,26 @@ def player(given: Mapping[str, str]) -> Node:
             {
                 "source": given["video"],
                 "loop": given["loop"] == "true",
+                "image_transport": given["image_transport"],
+                "use_sim_time": given["use_sim_time"] == "true",
+            }
+        ],
+        output="screen",
+    )
+
+
+def page(given: Mapping[str, str]) -> Node:
+    """The page in the browser."""
+    return Node(
+        package="sampt_ros",
+        executable="web",
+        name="sampt_web",
+        namespace=given["namespace"],
+        remappings=[("image", given["image"])],
+        parameters=[
+            {
+                "host": given["web_host"],
+                "port": int(given["web_port"]),
                 "image_transport": given["image_transport"],
                 "use_sim_time": given["use_sim_time"] == "true",
             }

@@ -42,3 +42,7 @@ class CheckpointError(SamPtError, RuntimeError):
 
 class SourceError(SamPtError, OSError):
     """A video, image folder, camera or annotation is missing, empty or cannot be read."""
+
+
+class ServerError(SamPtError, OSError):
+    """The page cannot be served at an address: it is taken, or not this machine's."""

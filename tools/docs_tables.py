@@ -17,13 +17,14 @@ from typing import Any
 from sampt_ros.config.node import NodeConfig, VideoPublisherConfig
 from sampt_ros.config.options import Option, Section, walk
 from sampt_ros.config.presets import load_preset
+from sampt_ros.config.web import WebNodeConfig
 from sampt_ros.messages.topics import ENDPOINTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sampt_ros"
 # In the order of their imports: each imports only from those after it.
 PACKAGES = (
-    *("cli", "fleet", "ros", "bags", "messages", "streaming", "evaluation", "tracking"),
+    *("cli", "fleet", "ros", "bags", "web", "messages", "streaming", "evaluation", "tracking"),
     *("segmenters", "point_trackers", "mask_propagators", "descriptors", "io"),
     *("geometry", "weights", "config", "utils"),
 )
@@ -148,6 +149,7 @@ def pages() -> dict[str, str]:
         "node": parameters(walk(NodeConfig())),
         "core": core_parameters(),
         "video_publisher": parameters(walk(VideoPublisherConfig())),
+        "web": parameters(walk(WebNodeConfig())),
     }
     return {
         "README.md": with_examples("README.md"),

@@ -80,7 +80,10 @@ MODULES = {
     "rosbags.rosbag2": "rosbags",
     "mcap": "mcap",
     "av": "av",
+    "aiohttp": "aiohttp",
 }
+# Drives the browser in the tests of the page, which are skipped without it.
+BROWSER_DRIVER = "playwright"
 # Installed without what it names: a numpy that is newer than Humble's by a digit, and what the nodes never use.
 ONNX_RUNTIME = "onnxruntime"
 # SAM and its kin: pure Python, installed without what they name, of which they need torch and torchvision alone.
@@ -114,10 +117,11 @@ class SetUp:
 
     def run(self) -> None:
         venv_inputs = [str(ROOT), str(BASE_PYTHON), sys.version, self.ros, self.ros_title, *TOOLS]
+        packages = [*MODULES.values(), ONNX_RUNTIME, BROWSER_DRIVER]
         steps = [
             self.step("virtual environment", VENV / ".made", venv_inputs, self.make_venv),
             self.step(self.ros_title, VENV / ".ros", [*self.wheels, CMAKE, *COLCON], self.install_ros),
-            self.step("Python packages", VENV / ".packages", [*MODULES.values(), ONNX_RUNTIME], self.install_packages),
+            self.step("Python packages", VENV / ".packages", packages, self.install_packages),
             self.step(self.torch, VENV / ".torch", [self.torch, *SAM_PACKAGES], self.install_torch),
             self.step("sampt_ros", INSTALL / ".made", [*venv_inputs, *build_inputs()], self.build),
         ]
@@ -159,6 +163,7 @@ class SetUp:
         self.pip(*(package for module, package in MODULES.items() if not self.imports(module)))
         if not self.imports("onnxruntime"):
             self.pip(ONNX_RUNTIME, "--no-deps")
+        self.try_call(VENV_PYTHON, "-m", "pip", "install", BROWSER_DRIVER)
 
     def install_torch(self) -> None:
         self.pip(self.torch, "pillow", "requests")

@@ -192,6 +192,8 @@ def main() -> None:
     (options.out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
     print(f"{options.out}/overlay.mp4, {options.out}/contact_sheet.png and {options.out}/report.json are written")
+    print("To click for yourself, in the browser at http://127.0.0.1:8080/:")
+    print(f"    . .venv/bin/activate && sampt web {os.path.relpath(HERE / 'tabletop.mp4')}")
     if status != 0:
         raise SystemExit(f"demo: the node ended with status {status}")
 

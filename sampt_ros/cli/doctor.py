@@ -81,7 +81,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def examine() -> list[Check]:
     """Look at everything."""
-    return [*_core(), *_networks(), *_bags(), *_presets(), *_ros()]
+    return [*_core(), *_networks(), *_bags(), *_page(), *_presets(), *_ros()]
 
 
 def is_healthy(checks: Sequence[Check]) -> bool:
@@ -144,6 +144,10 @@ def _bags() -> Iterator[Check]:
     yield _module(group, "mcap", "pip install mcap")
     yield _module(group, "ray", "for --ray: pip install 'sampt_ros[ray]'")
     yield _module(group, "fsspec", "for remote files: pip install 'sampt_ros[remote]'")
+
+
+def _page() -> Iterator[Check]:
+    yield _module("The page in the browser (sampt web)", "aiohttp", "pip install 'sampt_ros[web]'")
 
 
 def _gpu(group: str) -> Check:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sampt_ros.cli import bag, batch, benchmark, doctor, evaluate, models, track
+from sampt_ros.cli import bag, batch, benchmark, doctor, evaluate, models, track, web
 from sampt_ros.errors import SamPtError
 from sampt_ros.utils.allocator import use_one_arena
 from sampt_ros.utils.cpu_threads import do_not_spin
@@ -70,6 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--verbose", action="store_true", help="also tell what is done, and the traces of errors")
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
-    for command in (track, bag, batch, evaluate, benchmark, models, doctor):
+    for command in (track, web, bag, batch, evaluate, benchmark, models, doctor):
         command.add(commands)
     return parser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import struct
 import zlib
@@ -95,8 +96,17 @@ def read_labels(path: Path) -> np.ndarray:
 def read_pixels(path: Path) -> Pixels:
     """The palette indices, grey values or colours in an image file; raises SourceError if it cannot be read."""
     try:
-        with Image.open(path) as image:
-            is_lossy = image.format in _LOSSY and not _is_lossless_webp(path)
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+    return decode_pixels(data, path)
+
+
+def decode_pixels(data: bytes, path: Path | str) -> Pixels:
+    """The same of the content of such a file; path: what it is called in messages."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            is_lossy = image.format in _LOSSY and not _is_lossless_webp(data)
             upright = ImageOps.exif_transpose(image)  # as OpenCV reads the frames
             is_color = upright.mode in _OTHER_COLORS or _is_shuffled(upright)
             values = np.asarray(upright.convert("RGB") if is_color else upright)
@@ -129,7 +139,7 @@ def image_count(image: Image.Image) -> int:
         return 0
 
 
-def whole_numbers(values: np.ndarray, path: Path) -> np.ndarray:
+def whole_numbers(values: np.ndarray, path: Path | str) -> np.ndarray:
     """Values (H, W) of any type as labels, uint8 or uint16; raises SourceError if they are none."""
     if values.dtype in (bool, np.uint8):
         return values.astype(np.uint8)
@@ -154,9 +164,8 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
         raise SourceError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _is_lossless_webp(path: Path) -> bool:
-    with path.open("rb") as file:
-        return _LOSSLESS_WEBP in file.read(64)
+def _is_lossless_webp(data: bytes) -> bool:
+    return _LOSSLESS_WEBP in data[:64]
 
 
 def _is_shuffled(image: Image.Image) -> bool:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.label_images import COUNT, Pixels, object_color, read_pixels, whole_numbers
+from sampt_ros.io.label_images import COUNT, Pixels, decode_pixels, object_color, read_pixels, whole_numbers
 from sampt_ros.io.video import image_files
 
 FIRST_OBJECT = 1  # Id of the object in a mask without numbers.
@@ -35,10 +35,12 @@ def read_masks(path: Path) -> dict[int, np.ndarray]:
 
     Raises SourceError, saying what was found, if the file is none of these.
     """
-    masks = _masks_or_none(path)
-    if not masks:
-        raise SourceError(f"expected an object in {path}; got a mask without one")
-    return masks
+    return _some_masks(read_pixels(path), path)
+
+
+def decode_masks(data: bytes, name: str) -> dict[int, np.ndarray]:
+    """The objects in the content of an image file, as `read_masks` has them; name: what it is called in messages."""
+    return _some_masks(decode_pixels(data, name), name)
 
 
 def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int, tuple[int, np.ndarray]]:
@@ -54,7 +56,7 @@ def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int,
     files = files_by_frame(folder, frame_names)
     first: dict[int, tuple[int, np.ndarray]] = {}
     for number, path in files.items():
-        for object_id, mask in _masks_or_none(path).items():
+        for object_id, mask in _masks(read_pixels(path), path).items():
             first.setdefault(object_id, (number, mask))
     if not first:
         raise SourceError(f"expected an object in one of the masks in {folder}; got {len(files)} masks without one")
@@ -86,10 +88,10 @@ def read_mask(path: Path) -> np.ndarray:
 
     Raises SourceError if the file cannot be read or is black.
     """
+    pixels = read_pixels(path)
     try:
-        masks = read_masks(path)
+        masks = _some_masks(pixels, path)
     except SourceError:
-        pixels = read_pixels(path)
         values = pixels.values.max(axis=2) if pixels.has_colors else pixels.values
         mask: np.ndarray = values > (_NOISE * 255 if pixels.is_lossy else 0)
         if not mask.any():
@@ -99,12 +101,19 @@ def read_mask(path: Path) -> np.ndarray:
     return union
 
 
-def _masks_or_none(path: Path) -> dict[int, np.ndarray]:
-    pixels = read_pixels(path)
+def _some_masks(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
+    masks = _masks(pixels, path)
+    if not masks:
+        raise SourceError(f"expected an object in {path}; got a mask without one")
+    return masks
+
+
+def _masks(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
+    """The objects in an image, by id; there may be none."""
     return _by_color(pixels, path) if pixels.has_colors else _by_value(pixels, path)
 
 
-def _by_value(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
+def _by_value(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
     values = pixels.values
     if values.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
         values = np.rint(values * _FULL[1])
@@ -139,7 +148,7 @@ def _by_value(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
     return {int(label): labels == label for label in ids} or {FIRST_OBJECT: labels > full / 2}
 
 
-def _by_color(pixels: Pixels, path: Path) -> dict[int, np.ndarray]:
+def _by_color(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
     codes = pixels.values.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
     if pixels.alpha is not None:
         codes = np.where(pixels.alpha, codes, 0)
@@ -184,8 +193,7 @@ def _palette() -> dict[int, int]:
     return known
 
 
-def _unclear(found: str, path: Path) -> SourceError:
-    return SourceError(
-        f"expected a mask (black and white), or a label image (an id per object, not as JPEG), in {path}; got {found}; "
-        f"to take all that is not black for one object: {path},1"
-    )
+def _unclear(found: str, path: Path | str) -> SourceError:
+    expected = f"expected a mask (black and white), or a label image (an id per object, not as JPEG), in {path}"
+    advice = f"; to take all that is not black for one object: {path},1" if isinstance(path, Path) else ""
+    return SourceError(f"{expected}; got {found}{advice}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sampt_ros.data_types import FrameResult, ObjectResult
+from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, StampError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
@@ -59,6 +59,44 @@ def tracked_objects(
     found = found or {}
     objects = [_tracked_object(item, found.get(item.id), classes) for item in result.objects]
     return classes.TrackedObjects(header=header, objects=objects)
+
+
+def result_from_messages(objects: Any, labels: np.ndarray) -> tuple[FrameResult, dict[int, np.ndarray]]:
+    """What `tracked_objects` made a sampt_ros/TrackedObjects message of, and by object id the centre (3,), metres.
+
+    labels: (H, W) the object's id in each of its pixels; where masks overlap, that of one alone. An object of a state
+    that is not known here is left out, and so is the centre that depth does not show.
+    """
+    states = {int(state): state for state in ObjectState}
+    known = [item for item in objects.objects if item.state in states]
+    results = tuple(
+        ObjectResult(item.id, states[item.state], item.score, _mask_of(item, labels), _points_of(item))
+        for item in known
+    )
+    centres = {item.id: item.pose.position for item in known}
+    positions = {name: np.array([centre.x, centre.y, centre.z]) for name, centre in centres.items()}
+    found = {name: xyz for name, xyz in positions.items() if np.isfinite(xyz).all()}
+    return FrameResult(0, labels.shape[:2], results), found
+
+
+def query_fields(request: Request) -> dict[str, Any]:
+    """What a sampt_ros/QueryPoints message for a request holds beside its header; `box` and `points` as plain dicts.
+
+    `request_from_message` reads it back, the box in whole pixels. Raises QueryError for a request with a seed mask.
+    """
+    if request.mask is not None:
+        raise QueryError("expected points or a box; got a seed mask")
+    columns = request.points.tolist(), request.labels.tolist()
+    fields: dict[str, Any] = {
+        "action": int(request.action),
+        "object_id": request.object_id,
+        "points": [{"x": x, "y": y, "label": int(label)} for (x, y), label in zip(*columns)],
+    }
+    if request.box is not None:
+        left, top, right, bottom = (max(0, round(value)) for value in request.box)
+        size = {"width": max(0, right - left) + 1, "height": max(0, bottom - top) + 1}
+        fields["box"] = {"x_offset": left, "y_offset": top, **size}
+    return fields
 
 
 def object_poses(found: Mapping[int, ObjectSurface], header: Any, classes: MessageClasses) -> Any:
@@ -167,6 +205,25 @@ def _tracked_object(item: ObjectResult, surface: ObjectSurface | None, classes: 
             classes.TrackedPoint(id=id_, x=x, y=y, label=label, visible=visible, confidence=confidence, position=place)
             for id_, x, y, label, visible, confidence, place in zip(*(column.tolist() for column in columns), places)
         ],
+    )
+
+
+def _mask_of(item: Any, labels: np.ndarray) -> np.ndarray:
+    mask = np.zeros(labels.shape[:2], bool)
+    left, top = item.box.x_offset, item.box.y_offset
+    window = np.s_[top : top + item.box.height, left : left + item.box.width]
+    mask[window] = labels[window] == item.id
+    return mask
+
+
+def _points_of(item: Any) -> Points:
+    points = item.points
+    return Points(
+        np.array([point.id for point in points], np.uint32),
+        np.array([(point.x, point.y) for point in points], np.float32).reshape(-1, 2),
+        np.array([point.label for point in points], np.uint8),
+        np.array([point.visible for point in points], bool),
+        np.array([point.confidence for point in points], np.float32),
     )
 
 

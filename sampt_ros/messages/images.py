@@ -50,6 +50,7 @@ _KEEP_16_BITS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 # Encodings of one channel, as numpy names their numbers.
 _DEPTH_TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 _MASK_TYPES = {"mono8": "u1", "8UC1": "u1", "8SC1": "i1", "16SC1": "i2", "32SC1": "i4", "64FC1": "f8"} | _DEPTH_TYPES
+_LABEL_TYPES = {"mono8": "u1", "mono16": "u2"}
 _PUBLISHED = {"mono8": (np.uint8, 1), "mono16": (np.uint16, 1), "rgb8": (np.uint8, 3)}
 
 
@@ -126,6 +127,17 @@ def depth_from_image(msg: Any) -> np.ndarray:
     if msg.encoding not in _DEPTH_TYPES:
         raise FrameError(f"expected depth encoded as one of {', '.join(_DEPTH_TYPES)}; got {msg.encoding!r}")
     plane = _plane(msg, _DEPTH_TYPES[msg.encoding])
+    return plane.astype(plane.dtype.newbyteorder("="), copy=False)
+
+
+def labels_from_image(msg: Any) -> np.ndarray:
+    """Labels, (H, W) uint8 or uint16, in this machine's byte order.
+
+    Raises FrameError for an encoding other than mono8 and mono16, and for a size, step and data that do not agree.
+    """
+    if msg.encoding not in _LABEL_TYPES:
+        raise FrameError(f"expected labels encoded as one of {', '.join(_LABEL_TYPES)}; got {msg.encoding!r}")
+    plane = _plane(msg, _LABEL_TYPES[msg.encoding])
     return plane.astype(plane.dtype.newbyteorder("="), copy=False)
 
 

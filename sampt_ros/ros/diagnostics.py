@@ -72,7 +72,14 @@ class Diagnostics:
         objects = newest.objects if newest else ()
         level, message = self._health(now, len(objects))
         states = {f"object {item.id}": f"{item.state.name}, score {item.score:.2f}, {item.area} px" for item in objects}
-        values = self._statistics.summary() | _effort_summary(now) | _depth_summary(now) | device_memory() | states
+        values = (
+            {"preset": now.options.preset}
+            | self._statistics.summary()
+            | _effort_summary(now)
+            | _depth_summary(now)
+            | device_memory()
+            | states
+        )
         name = self._node.get_fully_qualified_name().strip("/")  # that of another camera's node is another one
         status = conversions.diagnostic_status(f"{name}: stream", level, message, values)
         status.hardware_id = now.image_topic

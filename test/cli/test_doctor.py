@@ -29,6 +29,7 @@ def test_every_part_is_looked_at(checks):
         "torch",
         "segment_anything",
         "mcap",
+        "aiohttp",
         "distribution",
         "rclpy",
         "sampt_ros.msg",

@@ -21,6 +21,7 @@ CHOICES = {
     "autostart": ["true", "false"],
     "loop": ["true", "false"],
     "rviz": ["true", "false"],
+    "web": ["true", "false"],
 }
 DEFAULTS = {
     "image": "/camera/image_raw",
@@ -37,6 +38,9 @@ DEFAULTS = {
     "video": "",
     "loop": "false",
     "rviz": "false",
+    "web": "false",
+    "web_host": "127.0.0.1",
+    "web_port": "8080",
 }
 
 
@@ -197,6 +201,17 @@ def test_what_cannot_be_launched_leaves_no_node_behind(track, argument, complain
     said = [line for line in (run.stdout + run.stderr).splitlines() if not line.startswith("[INFO]")]
     assert run.returncode == 1
     assert len(said) == 1 and complaint in said[0]  # and no process was started
+
+
+def test_the_page_shows_the_cameras_images_and_is_served_where_it_is_wanted(track):
+    node = started(track, web="true", web_host="0.0.0.0", web_port="9000", namespace="front", image="/front/image")[
+        "web"
+    ]
+    assert node.node_name == "/front/sampt_web"
+    assert node.expanded_remapping_rules == [("image", "/front/image")]
+    assert "history: 3.0" in parameters(started(track, web="true")["sampt_node"])
+    given = parameters(node)
+    assert "host: 0.0.0.0" in given and "port: 9000" in given and "image_transport: raw" in given
 
 
 def included(cameras, /, **arguments: str) -> list[dict[str, str]]:

@@ -1,0 +1,76 @@
+"""`sampt web`: a page in the browser, to click in a video or a camera's images."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import threading
+from dataclasses import fields
+from typing import Any
+
+from sampt_ros.cli import common
+from sampt_ros.config.options import updated, walk
+from sampt_ros.config.web import TOKEN_VARIABLE, WebConfig, with_token
+from sampt_ros.errors import ConfigError
+from sampt_ros.io.video import open_source
+from sampt_ros.tracking.sam_pt import SamPt
+
+_ADVICE = "pip install 'sampt_ros[web]'"
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = common.add_command(
+        commands,
+        "web",
+        _run,
+        "show a video, image folder or camera in the browser, and track what is clicked",
+        f"""
+        Prints the address of a page. There a click starts an object, a click with the right button or with shift takes
+        something away from one, and dragging draws a box around one. Several browsers may look on.
+
+        The page is served to this machine alone. With --host 0.0.0.0 others see it too, if they know the token, which
+        is part of the address that is printed. Choose one of your own with the environment variable {TOKEN_VARIABLE}.
+        The connection is not encrypted: over a network that you do not trust, leave the host as it is and open
+        `ssh -L 8080:localhost:8080 MACHINE`.
+
+        examples:
+          sampt web 0
+          sampt web cups.mp4 --once
+          sampt web cups.mp4 --host 0.0.0.0 --port 9000
+        """,
+    )
+    argument = parser.add_argument
+    argument("source", metavar="SOURCE", help="video file, image folder or pattern, or camera number")
+    argument("--once", action="store_true", help="stop at the end of a video, which else starts again")
+    for item in fields(WebConfig):
+        if item.name != "token":  # which every user of the machine could read there
+            option = item.metadata["option"]
+            unit = f", {option.unit}" if option.unit else ""
+            argument(
+                f"--{item.name.replace('_', '-')}",
+                type=type(item.default),
+                default=item.default,
+                metavar=item.name.rpartition("_")[2].upper(),
+                help=f"{option.description[0].lower()}{option.description[1:]} (default: {item.default}{unit})",
+            )
+    common.add_config(parser)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    try:
+        from sampt_ros.web.player import Player
+        from sampt_ros.web.server import WebServer
+    except ImportError as error:
+        raise ConfigError(f"expected aiohttp for the page ({_ADVICE}); {error}") from None
+    given = {name: getattr(parsed, name) for name, _, _ in walk(WebConfig()) if name != "token"}
+    page = with_token(updated(WebConfig(), given))
+    logging.getLogger("sampt_ros").setLevel(min(logging.INFO, logging.getLogger("sampt_ros").getEffectiveLevel()))
+    with open_source(parsed.source) as source:
+        player = Player(source, SamPt(common.config(parsed)), parsed.source, parsed.preset, loop=not parsed.once)
+        with player, WebServer(player, page) as server:
+            print(f"sampt: {parsed.source} is at {server.url} (Ctrl-C ends it)", flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
+    return 0

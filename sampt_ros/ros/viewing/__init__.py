@@ -1,0 +1,1 @@
+"""A running node as people see it in the browser."""

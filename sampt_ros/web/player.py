@@ -1,0 +1,180 @@
+"""Plays a video, image folder or camera as a live stream, and tracks in it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+
+import numpy as np
+
+from sampt_ros.config.node import NodeConfig
+from sampt_ros.data_types import FrameResult, check_image
+from sampt_ros.io.video import FrameSource
+from sampt_ros.streaming.depth_queue import LiveWaiting
+from sampt_ros.streaming.failures import Attempt, Failures
+from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.view import Condition, View
+from sampt_ros.streaming.live.worker import Worker
+from sampt_ros.streaming.requests import Reference, Request
+from sampt_ros.streaming.statistics import StreamStatistics
+from sampt_ros.streaming.stream import Stream
+from sampt_ros.streaming.tracked_frame import ImageEvent
+from sampt_ros.tracking.sam_pt import SamPt
+from sampt_ros.utils.log_once import LogOnce
+
+_log = logging.getLogger(__name__)
+
+_HISTORY = 3.0  # Seconds that images are kept: one may take a second to a browser, and a click the same way back.
+_POLL = 0.1  # Seconds until a pause, or the end, is noticed.
+
+
+class Player:
+    """A `Backend` without ROS: one thread reads frames at the source's rate, another one tracks the newest.
+
+        with Player(source, sam_pt) as player:
+            player.watch(show)
+
+    A frame that is not tracked in time is skipped and counted, as with a camera of the node. While it is paused, clicks
+    are answered on the image that is shown.
+    """
+
+    def __init__(
+        self, source: FrameSource, sam_pt: SamPt, title: str = "", preset: str = "", loop: bool = True
+    ) -> None:
+        """title, preset: for people; loop: whether a video starts again after its last frame."""
+        self.statistics = StreamStatistics()
+        self._source, self._title, self._preset, self._loop = source, title, preset, loop
+        self._failures = Failures(self.statistics, LogOnce(_log))
+        options = NodeConfig(history=_HISTORY)
+        waiting = LiveWaiting(round(options.depth_slop * 1e9), options.depth_timeout)
+        self._stream = Stream(sam_pt, options, self._failures, waiting)
+        self._mailbox = Mailbox()
+        self._show: Callable[[View], None] | None = None
+        self._shown: tuple[int, np.ndarray] | None = None  # Stamp and image that people see.
+        self._running = threading.Event()  # Cleared while it is paused.
+        self._stopped = threading.Event()
+        self._end = ""  # Why no frames come any more.
+        self._reader = threading.Thread(target=self._read, name="sampt_source", daemon=True)
+
+    def __enter__(self) -> Player:
+        self._running.set()
+        self._worker = Worker(self._mailbox, self._stream, self._work_on)
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._reader.join()
+        self._worker.stop()
+
+    # --- what a page does ---
+
+    def watch(self, show: Callable[[View], None] | None) -> None:
+        self._show = show
+        if show is not None:  # whoever comes while it is paused sees the image too
+            self._mailbox.put_errand(Errand(self._show_again, outcome="the image is not shown"))
+
+    def condition(self) -> Condition:
+        newest = self._stream.session.newest
+        count = len(newest.objects) if newest else 0
+        paused = not self._running.is_set()
+        message = f"tracking; objects: {count}" if count else "waiting for a click"
+        values = {"preset": self._preset} | self.statistics.summary()
+        if load := self._worker.load.step:
+            values["effort"] = f"step {load}: {self._stream.session.sam_pt.effort}"
+        message = self._end or ("paused" if paused else message)
+        return Condition(self._title, message, well=not self._end, paused=paused, values=values)
+
+    def ask(self, request: Request, tell: Callable[[Attempt], None]) -> None:
+        self._put(lambda stream: stream.query(lambda: request), tell)
+
+    def refer(self, reference: Reference, tell: Callable[[Attempt], None]) -> None:
+        self._put(lambda stream: stream.reference(lambda: reference), tell)
+
+    def reset(self, tell: Callable[[Attempt], None]) -> None:
+        self._mailbox.put_errand(Errand(self._reset, outcome="the reset fails"))
+
+    def pause(self, paused: bool, tell: Callable[[Attempt], None]) -> None:
+        if paused:
+            self._running.clear()
+        else:
+            self._running.set()
+
+    # --- the reading thread ---
+
+    def _read(self) -> None:
+        with self._failures.task("no more frames come") as attempt:
+            due = time.monotonic()
+            goes_on = True
+            while goes_on:
+                goes_on = False
+                for image in self._source:
+                    due = self._wait_for_turn(due)
+                    if self._stopped.is_set():
+                        return
+                    if self._running.is_set():  # else it is a camera's, which nobody sees
+                        self._hand_in(image)
+                    goes_on = self._loop and not self._source.is_live
+        self._end = attempt.reason or "the video has ended"
+
+    def _wait_for_turn(self, due: float) -> float:
+        """Wait until a frame that is due then may come, and return when the next one is due."""
+        if self._source.is_live:
+            return due
+        while not self._running.wait(_POLL) and not self._stopped.is_set():
+            pass
+        self._stopped.wait(max(0.0, due - time.monotonic()))
+        return max(due, time.monotonic() - _POLL) + 1 / self._source.fps
+
+    def _hand_in(self, image: np.ndarray) -> None:
+        self.statistics.count("frames_received")
+        event = ImageEvent(time.time_ns(), None, partial(check_image, image), time.perf_counter())
+        if not self._mailbox.put_frame(event):
+            self.statistics.count("frames_dropped")
+
+    # --- the working thread ---
+
+    def _work_on(self, stream: Stream, event: ImageEvent) -> None:
+        frame = stream.image(event)
+        for _ in stream.settled():
+            pass  # no depth, nothing to wait for
+        if frame is None:
+            return
+        if not frame.failed:
+            self.statistics.frame_done(1000 * (time.perf_counter() - event.received), frame.result.stages)
+        self._shown = event.stamp_ns, frame.image
+        if (show := self._show) is not None:
+            show(View(event.stamp_ns, frame.image, frame.result))
+
+    def _put(self, ask: Callable[[Stream], Attempt], tell: Callable[[Attempt], None]) -> None:
+        """Have the worker answer a query; what came of it is shown at once, not with the next frame."""
+
+        def act(stream: Stream) -> None:
+            attempt = ask(stream)
+            self._show_again(stream)
+            tell(attempt)
+
+        self._mailbox.put_errand(Errand(act, lambda reason: tell(self._failures.refuse(reason))))
+
+    def _show_again(self, stream: Stream) -> None:
+        """Show the image that people see with what is known of its objects now."""
+        if self._shown is None or self._show is None:
+            return
+        stamp_ns, image = self._shown
+        result = stream.session.newest or FrameResult(0, image.shape[:2])
+        there = stream.session.sam_pt.object_ids
+        objects = tuple(item for item in result.objects if item.id in there)
+        self._show(View(stamp_ns, image, replace(result, objects=objects)))
+
+    def _reset(self, stream: Stream) -> None:
+        stream.reset()
+        self._show_again(stream)
+        if self._shown is not None and not self._running.is_set():  # a click needs an image, and none may come soon
+            self._hand_in(self._shown[1])

@@ -1,0 +1,187 @@
+"""Serves the page, and a WebSocket for each viewer; nothing that a page sends is ever taken for a path."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+
+from sampt_ros.config.web import WebConfig
+from sampt_ros.errors import ServerError
+from sampt_ros.utils.niceness import stand_back
+from sampt_ros.web.backend import Backend
+from sampt_ros.web.limits import Gate
+from sampt_ros.web.room import Room
+from sampt_ros.web.viewer import Viewer
+
+_STATIC = Path(__file__).with_name("static")
+_FILES = {  # All that is served beside the WebSocket: file and kind, by address.
+    "/": ("index.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{
+        f"/{name}.js": (f"{name}.js", "text/javascript")
+        for name in ("page", "connection", "stage", "objects", "reference")
+    },
+}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_SPARE = 16  # Connections beside those of the viewers, which load the page.
+_PATIENCE = 10.0  # Seconds after which a connection that is no viewer's is closed.
+_END = 3.0  # Seconds that viewers have to go when the server stops.
+
+
+class WebServer:
+    """The page of a backend, on a thread of its own.
+
+        with WebServer(player, WebConfig()) as server:
+            print(server.url)
+
+    url  where to open it, with the token; known once it is started
+    """
+
+    def __init__(self, backend: Backend, config: WebConfig) -> None:
+        self.url = ""
+        self._backend, self._config = backend, config
+        self._gate = Gate(config)
+        self._thread = threading.Thread(target=self._run, name="sampt_web", daemon=True)
+        self._ready = threading.Event()
+        self._trouble: OSError | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+
+    def __enter__(self) -> WebServer:
+        """Listen; raises ServerError where that is not possible."""
+        self._thread.start()
+        self._ready.wait()
+        if self._trouble is not None:
+            where = f"{self._config.host}, port {self._config.port}"
+            raise ServerError(f"cannot serve the page on {where}: {self._trouble.strerror or self._trouble}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        stand_back()
+        with ThreadPoolExecutor(2, "sampt_web_pictures", initializer=stand_back) as pool:
+            asyncio.run(self._serve(pool))
+
+    async def _serve(self, pool: ThreadPoolExecutor) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        room = Room(self._backend, self._config, pool)
+        runner = web.AppRunner(self._application(room), access_log=None, handle_signals=False)
+        await runner.setup()
+        assert runner.server is not None, "it is set up"
+        door = _Door(runner.server, self._config.viewers + _SPARE, room)
+        try:
+            listening = await self._loop.create_server(door, self._config.host, self._config.port)
+        except OSError as error:
+            self._trouble = error
+            self._ready.set()
+            await runner.cleanup()
+            return
+        self.url = self._address(listening.sockets[0].getsockname()[1])
+        looking = asyncio.create_task(room.look())
+        self._ready.set()
+        await self._stop.wait()
+        self._backend.watch(None)
+        listening.close()
+        looking.cancel()
+        for viewer in list(room.viewers):
+            viewer.end()
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(runner.cleanup(), _END)
+
+    def _application(self, room: Room) -> web.Application:
+        application = web.Application(client_max_size=1024)
+
+        async def watch(request: web.Request) -> web.StreamResponse:
+            refusal = self._gate.refusal(request.headers, request.host, request.remote or "")
+            if refusal is None and len(room.viewers) >= self._config.viewers:
+                refusal = 503, f"expected at most {self._config.viewers} viewers; they are there"
+            if refusal is not None:
+                return web.Response(status=refusal[0], text=refusal[1])
+            if "Upgrade" not in request.headers:  # a page that asks why it was refused; now it would not be
+                return web.Response(status=204)
+            return await Viewer(room).serve(request)
+
+        async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+            response.headers.update(_HEADERS)
+
+        application.router.add_get("/watch", watch)
+        for address, (name, kind) in _FILES.items():
+            application.router.add_get(address, _file(_STATIC / name, kind))
+        application.on_response_prepare.append(add_headers)
+        return application
+
+    def _address(self, port: int) -> str:
+        """Where a browser finds the page; the token is in the part that a browser sends to nobody."""
+        host = self._config.host
+        if host in ("0.0.0.0", "::", ""):
+            host = _own_address()
+        if ":" in host:
+            host = f"[{host}]"
+        return f"http://{host}:{port}/" + (f"#{self._gate.token}" if self._gate.token else "")
+
+
+class _Door:
+    """Makes the handler of each connection: only so many at once, and none for long that is no viewer's."""
+
+    def __init__(self, server: web.Server, most: int, room: Room) -> None:
+        self._server, self._most, self._room = server, most, room
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self) -> asyncio.BaseProtocol:
+        if len(self._server.connections) >= self._most:
+            return _Closed()
+        handler: asyncio.BaseProtocol = self._server()
+        self._loop.call_later(_PATIENCE, self._show_out, handler)
+        return handler
+
+    def _show_out(self, handler: Any) -> None:
+        watching = {viewer.transport for viewer in self._room.viewers}
+        if handler.transport is not None and handler.transport not in watching:
+            handler.transport.abort()
+
+
+class _Closed(asyncio.Protocol):
+    """Closes a connection at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+def _file(path: Path, kind: str) -> Any:
+    content = path.read_bytes()
+
+    async def send(request: web.Request) -> web.Response:
+        return web.Response(body=content, content_type=kind, charset="utf-8")
+
+    return send
+
+
+def _own_address() -> str:
+    """This machine's address in its network, or its name."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # an address of nobody; nothing is sent, but a route is chosen
+        return str(probe.getsockname()[0])
+    return socket.gethostname()

@@ -1,0 +1,83 @@
+"""A picture of an object and its mask, as somebody uploads them; both stay in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from sampt_ros.errors import FrameError, QueryError, SourceError
+from sampt_ros.io.image_files import decode
+from sampt_ros.io.label_images import UNREADABLE, decode_pixels
+from sampt_ros.io.masks import decode_masks
+from sampt_ros.streaming.requests import Reference, fitted_mask
+
+MOST_BYTES = 16 * 2**20  # Of a message.
+_MOST_PIXELS = 25_000_000
+_LONGEST_SIDE = 1600  # Pixels; larger pictures are scaled down, since the stream waits while one is looked at.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+
+
+def reference_from_upload(header: Mapping[str, Any], content: bytes, object_id: int) -> Reference:
+    """The reference in an upload.
+
+    header   `picture`: how many bytes of the content are the picture's
+    content  the file of the picture and then that of the mask, which may be missing if the picture's background is
+             transparent
+
+    Raises QueryError or FrameError, saying what was expected and what came.
+    """
+    length = header.get("picture")
+    if header.get("type") != "reference" or type(length) is not int or not 0 < length <= len(content):
+        raise QueryError("expected a reference, with how many bytes its picture has; got another header")
+    picture, mask = content[:length], content[length:]
+    _check("picture", picture)
+    image = decode(picture, cv2.IMREAD_COLOR)
+    if image is None:
+        raise FrameError("expected a picture (JPEG, PNG, WebP, BMP); got a broken one")
+    size: tuple[int, int] = image.shape[:2]
+    found = _mask(mask, picture, size)
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    scale = _LONGEST_SIDE / max(size)
+    if scale < 1:
+        smaller = max(1, round(scale * size[1])), max(1, round(scale * size[0]))
+        image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+        found = cv2.resize(found.view(np.uint8), smaller, interpolation=cv2.INTER_NEAREST_EXACT).view(bool)
+    return Reference(image, found, object_id)
+
+
+def _mask(mask: bytes, picture: bytes, size: tuple[int, int]) -> np.ndarray:
+    """The mask (H, W) bool in its own file, or else in the picture's transparency; size: the picture's."""
+    if mask:
+        _check("mask", mask)
+    try:
+        found = _union(decode_masks(mask, "the mask")) if mask else decode_pixels(picture, "the picture").alpha
+    except SourceError as error:
+        raise QueryError(str(error)) from None
+    if found is None:
+        raise QueryError("expected a mask, or a picture with a transparent background; got a picture alone")
+    fitted, _ = fitted_mask(found, size)
+    if fitted is None or fitted.shape != size:
+        (height, width), (rows, columns) = size, found.shape
+        raise QueryError(f"expected a mask of the picture's size {width}x{height}, or its shape; got {columns}x{rows}")
+    return fitted
+
+
+def _union(masks: Mapping[int, np.ndarray]) -> np.ndarray:
+    union: np.ndarray = np.any(list(masks.values()), axis=0)
+    return union
+
+
+def _check(what: str, data: bytes) -> None:
+    """Raise FrameError unless an image is of a known kind and of a bearable size, before it is decoded."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            width, height = image.size
+    except UNREADABLE:
+        raise FrameError(f"expected a {what} as JPEG, PNG, WebP or BMP; got none of these") from None
+    if width * height > _MOST_PIXELS:
+        raise FrameError(f"expected a {what} of at most {_MOST_PIXELS // 10**6} megapixels; got {width}x{height}")

@@ -1,0 +1,200 @@
+"""One browser that looks on: it gets the newest pictures that it can take, and its clicks go to the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from sampt_ros.errors import QueryError, SamPtError
+from sampt_ros.streaming.failures import Attempt
+from sampt_ros.web.commands import is_paused, object_id, object_name, request_from_page
+from sampt_ros.web.limits import PROTOCOL, RateLimit
+from sampt_ros.web.line import Line
+from sampt_ros.web.packets import read_json, split
+from sampt_ros.web.room import Room
+from sampt_ros.web.uploads import MOST_BYTES, reference_from_upload
+
+_MOST_TEXT = 2**16  # Characters of a command.
+_COMMANDS = (50.0, 200)  # A second, and at once, with what the page itself says of the pictures that it drew.
+_UPLOADS = (0.5, 3)
+_MOST_ANSWERS = 64  # Kept for a browser that does not take them.
+_IDLE = 1.0  # Seconds.
+_HEARTBEAT = 20.0  # Seconds until it is asked whether it is still there.
+
+_log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+
+
+class Viewer:
+    """Serves one WebSocket until it is closed.
+
+    A picture is sent only when the browser has said that it drew one of the last: a slow one gets fewer and smaller
+    pictures, each as new as it can be, and nothing piles up anywhere.
+
+    wake       to be set when there is something new
+    transport  of its connection
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport | None = None
+        self.wake = asyncio.Event()
+        self._commands, self._uploads = RateLimit(*_COMMANDS), RateLimit(*_UPLOADS)
+        self._answers: deque[Answer] = deque(maxlen=_MOST_ANSWERS)
+        self._sent = 0  # Number of the last picture.
+        self._told = 0  # Number of the last condition.
+        self._next = 0.0  # When the next picture may be sent.
+        self._line = Line()
+        self._socket = web.WebSocketResponse(
+            protocols=(PROTOCOL,), heartbeat=_HEARTBEAT, max_msg_size=MOST_BYTES, compress=False
+        )
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve the browser that sent this request."""
+        self.transport = request.transport
+        self._room.enter(self)  # at once, so that all who come at the same time are counted
+        try:
+            await self._socket.prepare(request)
+            sender = asyncio.create_task(self._send())
+            try:
+                await self._listen()
+            finally:
+                sender.cancel()
+                with suppress(asyncio.CancelledError, ConnectionError):
+                    await sender
+        finally:
+            self._room.leave(self)
+        return self._socket
+
+    def end(self) -> None:
+        """Let the browser go: the server stops."""
+        self._loop.create_task(self._socket.close(code=1001, message=b"the server stops"))
+
+    # --- to the browser ---
+
+    async def _send(self) -> None:
+        try:
+            while not self._socket.closed:
+                self.wake.clear()
+                delay = await self._send_what_is_due()
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self.wake.wait(), delay)
+        except ConnectionError:
+            pass  # it has gone
+        except Exception:
+            _log.exception("a viewer is sent away, because of a fault")
+            await self._socket.close(code=1011, message=b"a fault of the server")
+
+    async def _send_what_is_due(self) -> float:
+        """Send it; returns after how many seconds more may be due, if nothing happens before."""
+        while self._answers:
+            await self._socket.send_str(json.dumps(self._answers.popleft()))
+        if self._told != self._room.told_number:
+            self._told = self._room.told_number
+            await self._socket.send_str(self._room.told)
+        if self._sent == self._room.number or self._line.is_full:
+            return _IDLE
+        early = self._next - self._loop.time()
+        if early > 0:
+            return early
+        # From when it was due, so that the rate is kept though one comes late.
+        self._next = max(self._next, self._loop.time() - 1 / self._room.config.rate) + 1 / self._room.config.rate
+        small = self._line.wants_small
+        self._sent, packet = await self._room.packet(small)
+        self._line.sent(self._sent, small)
+        await self._socket.send_bytes(packet)
+        return 0.0
+
+    def _answer(self, ok: bool, text: str, object_id: int | None = None) -> None:
+        self._answers.append({"type": "answer", "ok": ok, "text": text, "object": object_id})
+        self.wake.set()
+
+    # --- from the browser ---
+
+    async def _listen(self) -> None:
+        """Take what it sends, until it goes or sends too much."""
+        async for message in self._socket:
+            if not self._commands.take():
+                await self._socket.close(code=1008, message=b"expected fewer messages a second")
+                break
+            await self._receive(message.type, message.data)
+
+    async def _receive(self, kind: WSMsgType, data: Any) -> None:
+        try:
+            if kind == WSMsgType.TEXT:
+                self._act(_command(data))
+            elif kind == WSMsgType.BINARY:
+                await self._take_upload(data)
+        except SamPtError as error:
+            self._answer(False, str(error))
+
+    def _act(self, command: Mapping[str, Any]) -> None:
+        """Do what a command says; raises QueryError."""
+        kind = command.get("type")
+        act = self._ACTIONS.get(kind) if isinstance(kind, str) else None
+        if act is None:
+            raise QueryError(f"expected a command of {', '.join(self._ACTIONS)}; got {str(kind)[:40]!r}")
+        act(self, command)
+
+    def _drawn(self, command: Mapping[str, Any]) -> None:
+        number = command.get("number")
+        if type(number) is not int:
+            raise QueryError("number: expected that of a picture")
+        self._line.drawn(number)
+        self.wake.set()
+
+    def _ask(self, command: Mapping[str, Any]) -> None:
+        request = request_from_page(command)
+        self._room.backend.ask(request, self._tell)
+
+    def _rename(self, command: Mapping[str, Any]) -> None:
+        self._room.rename(object_id(command, lowest=1), object_name(command))
+
+    def _reset(self, command: Mapping[str, Any]) -> None:
+        self._room.backend.reset(self._tell)
+
+    def _pause(self, command: Mapping[str, Any]) -> None:
+        self._room.backend.pause(is_paused(command), self._tell)
+        self._room.tell()
+
+    async def _take_upload(self, data: bytes) -> None:
+        if not self._uploads.take():
+            raise QueryError("expected fewer uploads at a time; try again in some seconds")
+        header, content = split(data)
+        name = object_id(header) or self._room.free_id()
+        made = await self._loop.run_in_executor(self._room.pool, reference_from_upload, header, content, name)
+        self._room.backend.refer(made, self._tell)
+
+    def _tell(self, attempt: Attempt) -> None:
+        """Let the browser know what came of something; called from the thread that did it."""
+        answer = attempt.answer
+        text = attempt.reason or (answer.text if answer else "done")
+        item = answer.object.id if answer and answer.object else None
+        with suppress(RuntimeError):  # the server may have ended meanwhile
+            self._loop.call_soon_threadsafe(self._answer, attempt.error is None, text, item)
+
+    _ACTIONS: Mapping[str, Callable[[Viewer, Mapping[str, Any]], None]] = {
+        "drawn": _drawn,
+        "points": _ask,
+        "box": _ask,
+        "remove": _ask,
+        "rename": _rename,
+        "reset": _reset,
+        "pause": _pause,
+    }
+
+
+def _command(text: str) -> dict[str, Any]:
+    """A command; raises QueryError for what is none."""
+    if len(text) > _MOST_TEXT:
+        raise QueryError(f"expected a command of at most {_MOST_TEXT} characters; got {len(text)}")
+    return read_json(text)

@@ -1,0 +1,124 @@
+"""Images joined with what was found in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sampt_ros.msg", reason="the messages are not built: run make setup", exc_type=ImportError)
+
+from std_msgs.msg import Header
+
+from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.errors import FrameError
+from sampt_ros.messages.fields import tracked_objects
+from sampt_ros.ros.conversions import image_from_array, message_classes
+from sampt_ros.ros.viewing.pairing import Pairing
+
+SIZE = (20, 30)
+
+
+def result(name: int = 1) -> FrameResult:
+    mask = np.zeros(SIZE, bool)
+    mask[5:10, 8:16] = True
+    points = Points.start(np.array([4]), np.array([(9, 7)]), np.array([1]))
+    return FrameResult(0, SIZE, (ObjectResult(name, ObjectState.TRACKING, 0.5, mask, points),))
+
+
+def messages(found: FrameResult):
+    objects = tracked_objects(found, Header(), message_classes())
+    return image_from_array(found.labels, "mono16", Header()), objects
+
+
+def image() -> np.ndarray:
+    return np.full((*SIZE, 3), 7, np.uint8)
+
+
+@pytest.mark.parametrize("order", ["image labels objects", "labels objects image", "objects image labels"])
+def test_a_view_is_whole_when_its_last_part_comes(order):
+    pairing = Pairing(lambda: 0.0)
+    labels, objects = messages(result())
+    give = {
+        "image": lambda: pairing.image(5, image),
+        "labels": lambda: pairing.labels(5, labels),
+        "objects": lambda: pairing.objects(5, objects),
+    }
+    first, second, last = (give[part]() for part in order.split())
+    assert first is None and second is None
+    assert last.stamp_ns == 5 and last.image[0, 0, 0] == 7
+    (item,) = last.result.objects
+    (expected,) = result().objects
+    assert (item.id, item.state, item.score) == (1, ObjectState.TRACKING, 0.5)
+    assert np.array_equal(item.mask, expected.mask)
+    assert item.points.xy.tolist() == [[9, 7]] and item.points.id.tolist() == [4]
+    assert last.positions == {}  # without depth the message has none
+
+
+def test_positions_come_from_the_poses_that_depth_shows():
+    pairing = Pairing(lambda: 0.0)
+    labels, objects = messages(result())
+    objects.objects[0].pose.position.x, objects.objects[0].pose.position.y = 0.5, -0.25
+    objects.objects[0].pose.position.z = 2.0
+    pairing.labels(5, labels)
+    pairing.objects(5, objects)
+    assert pairing.image(5, image).positions[1].tolist() == [0.5, -0.25, 2.0]
+
+
+def test_an_object_of_an_unknown_state_is_left_out():
+    pairing = Pairing(lambda: 0.0)
+    labels, objects = messages(result())
+    objects.objects[0].state = 77
+    pairing.labels(5, labels)
+    pairing.objects(5, objects)
+    assert pairing.image(5, image).result.objects == ()
+
+
+def test_parts_of_other_stamps_do_not_meet():
+    pairing = Pairing(lambda: 0.0)
+    labels, objects = messages(result())
+    assert pairing.image(5, image) is None
+    assert pairing.labels(6, labels) is None
+    assert pairing.objects(6, objects) is None
+    assert pairing.image(6, image).stamp_ns == 6
+
+
+def test_where_nobody_tracks_images_are_shown_alone():
+    now = [0.0]
+    pairing = Pairing(lambda: now[0])
+    assert pairing.image(5, image) is None
+    now[0] = 2.1
+    view = pairing.image(6, image)
+    assert view.stamp_ns == 6 and view.result.objects == ()
+
+
+def test_while_it_is_paused_the_last_view_stays():
+    now = [0.0]
+    pairing = Pairing(lambda: now[0])
+    pairing.is_paused = True
+    now[0] = 9.0
+    assert pairing.image(6, image) is None
+    pairing.is_paused = False
+    now[0] = 9.5
+    assert pairing.image(7, image) is None  # its labels may come any moment
+    now[0] = 12.0
+    assert pairing.image(8, image).stamp_ns == 8
+
+
+def test_what_waits_in_vain_is_forgotten():
+    pairing = Pairing(lambda: 0.0)
+    labels, objects = messages(result())
+    for stamp in range(1, 100):
+        pairing.image(stamp, image)
+    assert pairing.labels(1, labels) is None
+    assert pairing.objects(1, objects) is None
+    pairing.labels(99, labels)
+    assert pairing.objects(99, objects).stamp_ns == 99
+
+
+def test_labels_of_another_encoding_are_an_error():
+    pairing = Pairing(lambda: 0.0)
+    _, objects = messages(result())
+    pairing.image(5, image)
+    pairing.objects(5, objects)
+    with pytest.raises(FrameError, match="expected labels encoded as one of mono8, mono16; got 'rgb8'"):
+        pairing.labels(5, image_from_array(image(), "rgb8", Header()))

@@ -1,0 +1,33 @@
+"""Threads that let others go first."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from sampt_ros.utils.niceness import stand_back
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux alone")
+def test_only_the_thread_that_asks_and_those_it_starts_stand_back():
+    found = []
+
+    def note() -> None:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    def work() -> None:
+        stand_back()
+        note()
+        started = threading.Thread(target=note)
+        started.start()
+        started.join()
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    worker = threading.Thread(target=work)
+    worker.start()
+    worker.join()
+    assert found == [max(10, before)] * 2
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

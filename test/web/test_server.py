@@ -1,0 +1,434 @@
+"""The server of the page: who may come in, what is refused, and that nobody delays the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from contextlib import suppress
+
+import pytest
+
+pytest.importorskip("aiohttp", reason="aiohttp is missing: pip install aiohttp")
+
+import aiohttp
+from web_helpers import PATIENCE, FakeBackend, looking, refusal, served, view
+
+from sampt_ros.errors import ServerError
+from sampt_ros.streaming.requests import Action
+from sampt_ros.web.packets import joined
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@pytest.fixture
+def server(backend):
+    with served(backend) as server:
+        yield server
+
+
+def get(server, path: str, **headers: str) -> tuple[int, str]:
+    async def ask() -> tuple[int, str]:
+        address = server.url.partition("#")[0].rstrip("/")
+        async with aiohttp.ClientSession() as session, session.get(f"{address}{path}", headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    return asyncio.run(ask())
+
+
+# --- the page ---
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/page.css", "/page.js", "/stage.js", "/connection.js", "/objects.js", "/icon.svg"]
+)
+def test_the_page_and_its_parts_are_served(server, path):
+    status, text = get(server, path)
+    assert status == 200 and len(text) > 100
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/../server.py", "/%2e%2e/server.py", "/static/page.js"])
+def test_no_other_file_is_served(server, path):
+    assert get(server, path)[0] == 404
+
+
+def test_the_page_loads_nothing_from_elsewhere(server):
+    async def headers() -> str:
+        async with aiohttp.ClientSession() as session, session.get(server.url) as answer:
+            return answer.headers["Content-Security-Policy"]
+
+    policy = asyncio.run(headers())
+    assert "default-src 'none'" in policy and "http" not in policy
+    for path in ("/", "/page.css", "/page.js", "/stage.js", "/connection.js", "/objects.js", "/reference.js"):
+        assert "//" not in get(server, path)[1].replace("http://www.w3.org", "").replace("// ", "")
+
+
+def test_an_address_that_is_taken_is_an_error_with_a_reason(server):
+    port = int(server.url.rsplit(":", 1)[1].strip("/"))
+    with pytest.raises(ServerError, match=f"cannot serve the page on 127.0.0.1, port {port}"), served(port=port):
+        pass
+
+
+# --- who may come in ---
+
+
+def test_a_program_on_this_machine_may_look_on(server):
+    assert refusal(server) == 0
+
+
+def test_the_page_itself_may_look_on(server):
+    assert refusal(server, origin=server.url.rstrip("/")) == 0
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://elsewhere.example", "null", "http://127.0.0.1", "http://127.0.0.1:1", "http://["]
+)
+def test_a_page_from_elsewhere_may_not(server, origin):
+    assert refusal(server, origin=origin) == 403
+
+
+def test_a_name_that_was_made_to_lead_here_is_refused(server):
+    assert refusal(server, headers={"Host": "elsewhere.example"}) == 403
+    assert refusal(server, headers={"Host": "[elsewhere"}) in (400, 403)
+    assert refusal(server, headers={"Host": "localhost:8080"}) == 0
+
+
+def test_on_another_address_the_token_is_needed():
+    with served(host="0.0.0.0") as server:
+        assert len(server.url.partition("#")[2]) > 20
+        assert refusal(server) == 0
+        assert refusal(server, protocols=("sampt",)) == 401
+        assert refusal(server, protocols=("sampt", "token.wrong")) == 401
+        assert get(server, "/watch")[0] == 401
+        assert get(server, "/watch", Authorization=f"Bearer {server.url.partition('#')[2]}")[0] == 204
+
+
+def test_a_token_of_ones_own_is_needed_everywhere():
+    with served(token="a-long-secret") as server:
+        assert server.url.endswith("#a-long-secret")
+        assert refusal(server) == 0
+        assert refusal(server, protocols=("sampt",)) == 401
+
+
+def test_with_the_token_a_foreign_origin_is_refused_too():
+    with served(token="a-long-secret") as server:
+        assert refusal(server, origin="http://elsewhere.example") == 403
+
+
+def test_more_viewers_than_allowed_are_turned_away():
+    async def both(server) -> None:
+        async with looking(server), looking(server):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                async with looking(server):
+                    pass
+            assert refused.value.status == 503
+
+    with served(viewers=2) as server:
+        asyncio.run(both(server))
+        deadline = time.monotonic() + PATIENCE
+        while refusal(server) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert refusal(server) == 0  # they have gone
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no JSON",
+        "[]",
+        "{}",
+        '{"type": "open", "path": "/etc/passwd"}',
+        '{"type": ["points"]}',
+        '{"type": "points"}',
+        '{"type": "points", "stamp": "1", "points": [[1, 2]]}',
+        '{"type": "points", "stamp": "1", "points": [[1, 2, 3]]}',
+        '{"type": "points", "stamp": "1", "points": [[NaN, 2, 1]]}',
+        '{"type": "points", "stamp": "1", "points": [[1e999, 2, 1]]}',
+        '{"type": "points", "stamp": 1, "points": [[1, 2, 1]]}',
+        '{"type": "points", "stamp": "1", "object": -1, "points": [[1, 2, 1]]}',
+        '{"type": "points", "stamp": "1", "object": true, "points": [[1, 2, 1]]}',
+        '{"type": "box", "stamp": "1", "box": [1, 2, 3]}',
+        '{"type": "rename", "object": 1, "name": 5}',
+        '{"type": "pause", "paused": "yes"}',
+        '{"type": "drawn", "number": "1"}',
+        "[" * 60000,
+        '{"type": "points", "stamp": "1", "points": "' + "x" * 70000 + '"}',
+    ],
+    ids=lambda text: text[:40],
+)
+def test_a_malformed_command_is_refused_with_a_reason_and_the_next_one_is_taken(server, backend, text):
+    async def send() -> tuple[dict, dict]:
+        async with looking(server) as onlooker:
+            await onlooker.socket.send_str(text)
+            refused = await onlooker.receive("answer")
+            await onlooker.send(type="reset")
+            return refused, await onlooker.receive("answer")
+
+    refused, taken = asyncio.run(send())
+    assert not refused["ok"] and "expected" in refused["text"]
+    assert taken["ok"] and backend.asked == ["reset"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"", b"\xff\xff\xff\xff", joined({"type": "reference"}, b""), joined({"type": "reference", "picture": 9}, b"123")],
+)
+def test_a_malformed_upload_is_refused(server, backend, message):
+    async def send() -> dict:
+        async with looking(server) as onlooker:
+            await onlooker.socket.send_bytes(message)
+            return await onlooker.receive("answer")
+
+    assert not asyncio.run(send())["ok"]
+    assert backend.asked == []
+
+
+def test_an_oversized_message_ends_the_connection_of_its_sender_alone(server, backend):
+    async def send() -> tuple[dict, dict]:
+        async with looking(server) as other, looking(server) as onlooker:
+            with suppress(ConnectionError):
+                await onlooker.socket.send_bytes(bytes(17 * 2**20))
+            closed = await onlooker.receive("closed")
+            await other.send(type="reset")
+            return closed, await other.receive("answer")
+
+    closed, answer = asyncio.run(send())
+    assert closed["type"] == "closed" and answer["ok"]
+
+
+def test_a_flood_of_messages_ends_the_connection(server, backend):
+    async def send() -> dict:
+        async with looking(server) as onlooker:
+            for _ in range(300):
+                await onlooker.send(type="drawn", number=0)
+            return await onlooker.receive("closed")
+
+    assert asyncio.run(send())["code"] == 1008
+
+
+def test_a_flood_of_uploads_is_refused(server, backend):
+    async def send() -> list[dict]:
+        async with looking(server) as onlooker:
+            for _ in range(5):
+                await onlooker.socket.send_bytes(joined({"type": "reference", "picture": 3}, b"abc"))
+            return [await onlooker.receive("answer") for _ in range(5)]
+
+    assert sum("fewer uploads" in answer["text"] for answer in asyncio.run(send())) >= 1
+
+
+def test_a_large_request_is_refused(server):
+    async def post() -> int:
+        async with aiohttp.ClientSession() as session, session.post(server.url, data=bytes(10**6)) as answer:
+            return answer.status
+
+    assert asyncio.run(post()) == 405
+
+
+# --- what is shown ---
+
+
+def test_a_viewer_gets_the_picture_and_what_is_drawn_over_it(server, backend):
+    async def look() -> dict:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            backend.show(view(stamp_ns=1_700_000_000_123_456_789))
+            return await onlooker.receive("frame")
+
+    frame = asyncio.run(look())
+    assert frame["stamp"] == "1700000000123456789"
+    assert (frame["width"], frame["height"]) == (64, 48)
+    assert frame["jpeg"][:2] == b"\xff\xd8"
+    (item,) = frame["objects"]
+    assert item["state"] == "TRACKING" and item["box"] == [5, 20, 10, 10] and item["points"] == [[10, 25, 1, 1]]
+
+
+def test_nothing_is_made_while_nobody_looks(server, backend):
+    async def look() -> None:
+        async with looking(server) as onlooker:
+            await onlooker.receive("condition")
+
+    asyncio.run(look())
+    deadline = time.monotonic() + PATIENCE
+    while backend.show is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert backend.show is None
+
+
+def test_a_viewer_that_draws_nothing_gets_two_pictures_and_then_the_newest(backend):
+    async def look(server) -> list[int]:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            numbers = []
+            for stamp in range(1, 4):
+                backend.show(view(stamp))
+                if stamp < 3:
+                    numbers.append((await onlooker.receive("frame"))["stamp"])
+            for stamp in range(4, 50):
+                backend.show(view(stamp))
+            await onlooker.send(type="rename", object=1, name="mug")  # the answer comes after what waits
+            while not (await onlooker.receive("condition"))["names"]:
+                pass
+            await onlooker.send(type="drawn", number=2)
+            return [*numbers, (await onlooker.receive("frame"))["stamp"]]
+
+    with served(backend, rate=120.0) as server:
+        assert asyncio.run(look(server)) == ["1", "2", "49"]
+
+
+def test_pictures_come_at_the_configured_rate(backend):
+    async def look(server) -> int:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            count, end = 0, time.monotonic() + 1.0
+            while time.monotonic() < end:
+                backend.show(view(count + 1))
+                with_picture = asyncio.create_task(onlooker.receive("frame"))
+                frame = await with_picture
+                count += 1
+                await onlooker.send(type="drawn", number=frame["number"])
+            return count
+
+    with served(backend, rate=10.0) as server:
+        assert 5 <= asyncio.run(look(server)) <= 12
+
+
+def test_a_large_image_is_sent_smaller_and_its_pixels_count_as_before(backend):
+    async def look(server) -> dict:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            backend.show(view(size=(300, 400)))
+            return await onlooker.receive("frame")
+
+    with served(backend, picture_size=100) as server:
+        frame = asyncio.run(look(server))
+    assert (frame["width"], frame["height"]) == (400, 300)
+    assert frame["objects"][0]["box"] == [5, 20, 10, 10]
+
+
+# --- what is asked for ---
+
+
+def test_clicks_and_boxes_reach_the_stream_as_requests(server, backend):
+    async def act() -> None:
+        async with looking(server) as onlooker:
+            await onlooker.send(type="points", object=0, stamp="77", points=[[1.5, 2, 1], [3, 4, 0]])
+            await onlooker.send(type="box", object=0, stamp="77", box=[30, 40, 10, 20])
+            await onlooker.send(type="box", object=4, stamp="77", box=[10, 20, 30, 40])
+            await onlooker.send(type="remove", object=4)
+            for _ in range(4):
+                assert (await onlooker.receive("answer"))["text"] == "noted"
+
+    asyncio.run(act())
+    clicks, box, again, remove = backend.asked
+    assert (clicks.action, clicks.object_id, clicks.stamp_ns) == (Action.ADD, 0, 77)
+    assert clicks.points.tolist() == [[1.5, 2], [3, 4]] and clicks.labels.tolist() == [1, 0]
+    assert (box.action, box.box) == (Action.ADD, (10, 20, 30, 40))
+    assert (again.action, again.object_id) == (Action.REPLACE, 4)
+    assert (remove.action, remove.object_id) == (Action.REMOVE, 4)
+
+
+def test_all_viewers_see_a_name_and_a_pause(server, backend):
+    async def act() -> dict:
+        async with looking(server) as onlooker, looking(server) as other:
+            assert backend.watched.wait(PATIENCE)
+            backend.show(view(ids=(1, 2)))
+            await other.receive("frame")
+            await onlooker.send(type="rename", object=2, name="  my\n<b>mug</b>\u0007 ")
+            await onlooker.send(type="pause", paused=True)
+            while not (told := await other.receive("condition"))["paused"]:
+                pass
+            return told
+
+    told = asyncio.run(act())
+    assert told["names"] == {"2": "my<b>mug</b>"} and told["viewers"] == 2
+
+
+def test_a_name_is_forgotten_with_its_object(server, backend):
+    async def act() -> None:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            backend.show(view(ids=(1, 2)))
+            await onlooker.receive("frame")
+            await onlooker.send(type="rename", object=2, name="mug")
+            while (await onlooker.receive("condition"))["names"] != {"2": "mug"}:
+                pass
+            backend.show(view(ids=(1,)))
+            while (await onlooker.receive("condition"))["names"] != {}:
+                pass
+
+    asyncio.run(act())
+
+
+# --- crowds ---
+
+
+def raw(server) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1].strip("/"))), PATIENCE)
+    made.setblocking(False)
+    return made
+
+
+def test_of_a_thousand_sockets_most_are_closed_and_whoever_looked_on_before_goes_on(server, backend):
+    async def look(crowd: list[socket.socket]) -> tuple[int, str]:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            for _ in range(1000):
+                crowd.append(await asyncio.to_thread(raw, server))
+            deadline = time.monotonic() + PATIENCE
+            while (closed := sum(map(is_closed, crowd))) < 970 and time.monotonic() < deadline:
+                await asyncio.sleep(0.05)
+            backend.show(view(5))
+            return closed, (await onlooker.receive("frame"))["stamp"]
+
+    crowd: list[socket.socket] = []
+    try:
+        closed, stamp = asyncio.run(look(crowd))
+    finally:
+        for connection in crowd:
+            connection.close()
+    assert closed >= 970 and stamp == "5"
+
+
+def is_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_connection_that_says_nothing_is_closed(monkeypatch, backend):
+    monkeypatch.setattr("sampt_ros.web.server._PATIENCE", 0.3)
+    with served(backend) as server:
+        connection = raw(server)
+        deadline = time.monotonic() + PATIENCE
+        while not (closed := is_closed(connection)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        connection.close()
+        assert closed
+
+
+def test_a_viewer_stays_longer_than_that(monkeypatch, backend):
+    async def look(server) -> dict:
+        async with looking(server) as onlooker:
+            await asyncio.sleep(0.6)
+            await onlooker.send(type="reset")
+            return await onlooker.receive("answer")
+
+    monkeypatch.setattr("sampt_ros.web.server._PATIENCE", 0.2)
+    with served(backend) as server:
+        assert asyncio.run(look(server))["ok"]
+
+
+def test_connections_that_come_too_fast_are_refused(server):
+    statuses = [get(server, "/watch")[0] for _ in range(60)]
+    assert statuses[0] == 204 and 429 in statuses
+    assert json.dumps(statuses).count("204") >= 50
