@@ -158,7 +158,7 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     at_once       how many objects are decoded fastest in one batch; None: all
     asynchronous  whether `encode` returns at once, while a GPU goes on to compute the embedding
     adapts_detail whether it is faster where `Prompts.detail` is less
-    concurrent    whether `describe` may be called in one thread while another one uses this object
+    concurrent    whether `describe` and `prepare` may be called in some threads while another one uses this object
     """
 
     remembers = False

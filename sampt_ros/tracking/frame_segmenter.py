@@ -51,7 +51,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
 
     @property
     def concurrent(self) -> bool:
-        """Whether what `describing` returns may be called in another thread."""
+        """Whether `prepare`, and what `describing` returns, may be called in other threads."""
         return self._segmenter.concurrent
 
     def prepare(self, frame: Frame, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:

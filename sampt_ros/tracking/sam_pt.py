@@ -30,7 +30,8 @@ from sampt_ros.tracking.queries import Query, checked_mask
 from sampt_ros.tracking.reacquisition.drift import DriftWatch
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, build_reinit_policy
-from sampt_ros.utils.cpu_threads import on_cpu_threads
+from sampt_ros.utils.cpu_threads import on_cpu_threads, thread_count
+from sampt_ros.utils.side_threads import SideThreads
 from sampt_ros.utils.stage_timer import StageClock
 
 _NO_POINTS = Points.none()
@@ -66,7 +67,8 @@ class SamPt:
         self._segmenter = FrameSegmenter(segmenter or build_segmenter(self._config))
         self._points = TrackedPoints(self._config, point_tracker)
         self._carrier = MaskCarrier(self._config, self._points, mask_propagator)
-        self._motion = FrameMotion(self._points, self._carrier, self._segmenter)
+        side = SideThreads("sampt_side", max(1, thread_count(self._config.cpu_threads) - 1))
+        self._motion = FrameMotion(self._points, self._carrier, self._segmenter, side)
         self._policy = build_reinit_policy(self._config.reinit)
         self._search = ObjectSearch(self._config, self._segmenter)
         self._objects = ObjectTable()

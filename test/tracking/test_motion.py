@@ -15,7 +15,7 @@ from sampt_ros.data_types import FrameResult, ObjectState
 from sampt_ros.errors import OutOfMemoryError
 from sampt_ros.evaluation.synthetic_scene import Scene
 from sampt_ros.tracking.sam_pt import SamPt
-from sampt_ros.utils import side_thread
+from sampt_ros.utils import side_threads
 
 
 class ConcurrentTracker(DriftingTracker):
@@ -48,7 +48,7 @@ class ConcurrentTracker(DriftingTracker):
 
 @pytest.fixture(params=[1, 2])
 def cores(request, monkeypatch) -> int:
-    monkeypatch.setattr(side_thread, "usable_cores", lambda: request.param)
+    monkeypatch.setattr(side_threads, "usable_cores", lambda: request.param)
     return request.param
 
 
@@ -145,7 +145,7 @@ def test_masks_and_points_are_the_same_with_and_without_threads(monkeypatch):
     pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the network runs on")
     runs = []
     for cores in (2, 2, 1):
-        monkeypatch.setattr(side_thread, "usable_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(side_threads, "usable_cores", lambda cores=cores: cores)
         runs.append(tracked())
     for found, expected in (
         (found, expected) for run in runs[1:] for found, expected in zip(run, runs[0], strict=True)

@@ -31,7 +31,7 @@ class MaskCarrier:
 
     @property
     def concurrent(self) -> bool:
-        """Whether `moved` may be called in one thread while another one moves the points."""
+        """Whether `moved` may be called in several threads at once, also while one moves the points."""
         return self._propagator is None and self._points.tracker.concurrent
 
     def reset(self) -> None:

@@ -9,7 +9,7 @@ from fakes import DriftingTracker, SquareSegmenter
 from sampt_ros.config.presets import load_preset
 from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.sam_pt import SamPt
-from sampt_ros.utils import side_thread
+from sampt_ros.utils import side_threads
 
 HERE = (72, 72)
 CHANGES = {"segmenter": "nano", "points.negative": 0, "prompting.carry_mask": False, "reacquire.gap": 100}
@@ -37,7 +37,7 @@ class ConcurrentSegmenter(SquareSegmenter):
 
 @pytest.fixture(params=[1, 2], autouse=True)
 def cores(request, monkeypatch) -> None:
-    monkeypatch.setattr(side_thread, "usable_cores", lambda: request.param)
+    monkeypatch.setattr(side_threads, "usable_cores", lambda: request.param)
 
 
 @pytest.fixture
