@@ -7,6 +7,7 @@ import pytest
 from fakes import DriftingTracker, SquareSegmenter
 
 from sampt_ros.config.presets import load_preset
+from sampt_ros.tracking.reacquisition.drift_watch import Verdict
 from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils import side_threads
@@ -121,15 +122,9 @@ def test_a_mask_that_was_found_to_have_drifted_is_lost(segmenter):
     sam_pt._points.tracker._tracks = sam_pt._points.tracker._tracks.__class__(
         tracked.points.id, tracked.points.xy, tracked.points.visible, tracked.points.confidence
     )
-    sam_pt._drift.judge = lambda looks, mask, *_: _accepted(looks, mask)
+    sam_pt._drift.judge = lambda found, frame: [Verdict(new.looks, new.mask) for new in found]
     states = [sam_pt.step(image()).objects[0].state.name for _ in range(SECOND, TAKEN + 1)]
     assert states == ["TRACKING"] * 4 + ["LOST"]
-
-
-def _accepted(looks, mask):
-    from sampt_ros.tracking.reacquisition.drift import Verdict
-
-    return Verdict(looks, mask)
 
 
 def test_nothing_is_due_before_anything_is_learned():
