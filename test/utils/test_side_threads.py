@@ -57,7 +57,7 @@ def test_shared_work_comes_back_in_order(side):
 
 def test_the_caller_and_a_thread_share_work(beside):
     both = threading.Barrier(2, timeout=10)  # which one thread alone never passes
-    threads = beside.share(lambda _: both.wait() and None or threading.current_thread(), range(2))
+    threads = beside.share(lambda _: (both.wait(), threading.current_thread())[1], range(2))
     assert len(set(threads)) == 2
 
 

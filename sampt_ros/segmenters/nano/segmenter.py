@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import cv2
 import numpy as np
 
 from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
-from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
+from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points, resized
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, WindowFeatures, boxes_of
 from sampt_ros.segmenters.nano import interface
 from sampt_ros.segmenters.nano.backend import NanoBackend, build_backend
@@ -158,12 +157,13 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         return WindowsDecoded(size, tuple(found))
 
     def mask_prompt(self, embedding: NanoEmbedding, masks: Sequence[np.ndarray | None]) -> np.ndarray:
-        prompts = np.full((len(masks), *embedding.frame.size), np.nan, np.float32)
+        prompts = np.empty((len(masks), *embedding.frame.size), np.float32)
         for prompt, mask in zip(prompts, masks):
-            if mask is not None:  # Computed in place: with many objects these are the largest arrays of all.
-                np.multiply(mask, 2, out=prompt)
-                prompt -= 1
-                prompt *= _MASK_PROMPT_LOGIT
+            if mask is None:
+                prompt.fill(np.nan)
+            else:  # Computed in place: with many objects these are the largest arrays of all.
+                np.multiply(mask, 2 * _MASK_PROMPT_LOGIT, out=prompt)
+                prompt -= _MASK_PROMPT_LOGIT
         return prompts
 
     def remember(self, embedding: NanoEmbedding, mask: np.ndarray, memory: ObjectMemory | None) -> ObjectMemory | None:
@@ -178,8 +178,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
 
     def describe(self, frame: Frame, embedding: NanoEmbedding) -> np.ndarray:
         scale = _DESCRIBED_SIDE / max(frame.size)
-        size = [max(1, round(length * scale / _STRIDE)) * _STRIDE for length in frame.size[::-1]]
-        image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+        height, width = (max(1, round(length * scale / _STRIDE)) * _STRIDE for length in frame.size)
+        image = resized(frame.image, (width, height))
         return self._backend.directions(self._backend.encode(image[None]).maps[_DESCRIBED_MAP])
 
     def describe_object(self, frame: Frame, embedding: NanoEmbedding, mask: np.ndarray) -> WindowFeatures:
