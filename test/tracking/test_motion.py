@@ -28,6 +28,7 @@ class ConcurrentTracker(DriftingTracker):
     def __init__(self) -> None:
         super().__init__()
         self.threads: dict[str, threading.Thread] = {}
+        self.before_carrying = lambda: None
 
     def update(self, frame):
         self.threads["update"] = threading.current_thread()
@@ -36,6 +37,7 @@ class ConcurrentTracker(DriftingTracker):
 
     def propagate_mask(self, mask, previous, current):
         self.threads["carrying"] = threading.current_thread()
+        self.before_carrying()
         self._fail("fails_in_carrying")
         return super().propagate_mask(mask, previous, current)
 
@@ -66,6 +68,15 @@ def test_points_have_a_thread_of_their_own_where_there_are_two_cores(cores):
     own = threading.current_thread()
     assert tracker.threads["carrying"] is own
     assert (tracker.threads["update"] is own) == (cores == 1)
+
+
+def test_threads_share_the_masks_of_several_objects(monkeypatch):
+    monkeypatch.setattr(side_threads, "usable_cores", lambda: 2)
+    sam_pt = started(tracker := ConcurrentTracker())
+    sam_pt.add_object([(40, 20)])
+    both = threading.Barrier(2, timeout=10)  # which one thread alone never passes
+    tracker.before_carrying = both.wait
+    assert [item.state for item in sam_pt.step(blank()).objects] == [ObjectState.TRACKING] * 2
 
 
 def test_a_tracker_that_does_one_thing_at_a_time_has_no_thread():
