@@ -53,6 +53,12 @@ class Window:
         longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
         return cls.centred((box[:2] + box[2:]) / 2, margin * longest, image_size, size, limit)
 
+    @property
+    def visible(self) -> tuple[slice, slice]:
+        """The rows and columns of an image that it shows."""
+        top, left = max(self.top, 0), max(self.left, 0)
+        return slice(top, self.top + self.side), slice(left, self.left + self.side)
+
     def cut(self, image: np.ndarray, size: int | None = None) -> np.ndarray:
         """This part of an image (H, W, 3) uint8 or of a map (H, W), scaled to (size, size[, 3]).
 
@@ -60,14 +66,16 @@ class Window:
 
         size: default, the window's own
         """
-        height, width = image.shape[:2]
-        right, bottom = self.left + self.side, self.top + self.side
-        part = image[max(self.top, 0) : bottom, max(self.left, 0) : right]
+        return self.scaled(image[self.visible], size)
+
+    def scaled(self, part: np.ndarray, size: int | None = None) -> np.ndarray:
+        """The same from the `visible` part of an image or a map."""
         if part.dtype == bool:
             part = part.astype(np.float32)
-        beyond = (max(-self.top, 0), max(bottom - height, 0), max(-self.left, 0), max(right - width, 0))
+        above, before = max(-self.top, 0), max(-self.left, 0)
+        beyond = above, self.side - above - part.shape[0], before, self.side - before - part.shape[1]
         if any(beyond):
-            fill = _OUTSIDE if image.ndim == 3 else 0
+            fill = _OUTSIDE if part.ndim == 3 else 0
             part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_CONSTANT, value=fill)
         size = size or self.size
         return resized(part, (size, size))
@@ -132,6 +140,11 @@ class Crop:
         """This part of an image (H, W) or (H, W, channels), scaled."""
         left, top, right, bottom = self.window
         return resized(image[top:bottom, left:right], self.size)
+
+    def cut_soft_mask(self, mask: np.ndarray) -> np.ndarray:
+        """This part of a mask (H, W) float32 0..1, scaled: an image, uint8, of 255 where it surely is on the object."""
+        left, top, right, bottom = self.window
+        return resized(cv2.convertScaleAbs(mask[top:bottom, left:right], alpha=255), self.size)
 
     def cut_mask(self, mask: np.ndarray) -> np.ndarray:
         """This part of a mask (H, W) bool, scaled."""

@@ -41,7 +41,7 @@ class OnnxBackend(NanoBackend):
 
     def encode(self, images: np.ndarray) -> Features:
         # One image at a time: no slower, and the large maps of the first layers take the memory of few images.
-        return self.stacked(self._side.share(lambda image: Features(tuple(_run(self._encode, image[None]))), images))
+        return self.stacked(self._side.share(lambda image: Features(tuple(_run(self._encode, image[None]))), [*images]))
 
     def stacked(self, features: Sequence[Features]) -> Features:
         if len(features) == 1:

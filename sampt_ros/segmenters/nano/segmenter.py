@@ -362,8 +362,9 @@ class _ObjectPrompts:
             maps[interface.MASK] = np.tanh(window.cut(self.mask_logits, cells) / 2)
             maps[interface.HAS_MASK] = 1
         if rivals is not None:
-            others = rivals > (0 if self.mask_logits is None else self.mask)
-            maps[interface.RIVALS] = window.cut(others, cells)
+            others = rivals[window.visible] > (0 if self.mask_logits is None else self.mask[window.visible])
+            if others.any():
+                maps[interface.RIVALS] = window.scaled(others, cells)
         return maps
 
 
