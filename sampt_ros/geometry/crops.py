@@ -141,11 +141,6 @@ class Crop:
         left, top, right, bottom = self.window
         return resized(image[top:bottom, left:right], self.size)
 
-    def cut_soft_mask(self, mask: np.ndarray) -> np.ndarray:
-        """This part of a mask (H, W) float32 0..1, scaled: an image, uint8, of 255 where it surely is on the object."""
-        left, top, right, bottom = self.window
-        return resized(cv2.convertScaleAbs(mask[top:bottom, left:right], alpha=255), self.size)
-
     def cut_mask(self, mask: np.ndarray) -> np.ndarray:
         """This part of a mask (H, W) bool, scaled."""
         return self.cut(mask.astype(np.float32)) > 0.5

@@ -65,12 +65,12 @@ class DenseFlowTracker(FrameToFrameTracker):
         crop = Crop.around(on_object, _MARGIN, self._carry_size, _PAD)
         before, after = (crop.cut(self.flow_input(frame)) for frame in (previous, current))
         origins = _destinations(self.carrying_flow(after, before))
-        moved, warped = (_look_up(source, origins) for source in (crop.cut_soft_mask(mask), before))
+        moved, warped = (_look_up(source, origins) for source in (crop.cut(mask), before))
         difference = cv2.absdiff(after, warped).astype(np.float32)
         if difference.ndim == 3:
             difference = difference.mean(2)
         trust = np.exp(-((cv2.GaussianBlur(difference, (0, 0), 2) / _MAX_DIFFERENCE) ** 2))
-        return crop.paste(0.5 + trust * (moved / np.float32(255) - 0.5), current.size, outside=0.0)
+        return crop.paste(0.5 + trust * (moved - 0.5), current.size, outside=0.0)
 
     def _scaled(self, frame: Frame) -> np.ndarray:
         """The flow input of a frame, scaled down to the size that flow is computed at."""
