@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 # One of so many frames has the tracker's masks, where that is enough and where it is not.
 _SOME_CARRIED, _MANY_CARRIED = 3, 2
 # Share of the pixels that are looked at with less detail. Of nano's windows with 256 pixels a side it leaves 192, which
-# takes 0.7 of the time; half of the pixels would leave 160, with masks that are clearly worse. It is the last step, as
-# a mask may spill over onto what is beside its object, and stay so.
+# takes 0.7 of the time; half of the pixels would leave 160, with masks that are clearly worse. Where masks are carried
+# on some frames it is no further step: a mask may spill over onto what is beside its object, and stay so.
 _LESS_DETAIL = 0.6
 _FEWER_REFINEMENTS = 1 / 3  # Share of the refinement passes that are made where they are fewer.
 
@@ -61,6 +61,6 @@ def efforts(adapts_detail: bool, refinements: int, carries_masks: bool) -> tuple
         steps.append(replace(steps[-1], refinements=_FEWER_REFINEMENTS))
     if carries_masks:
         steps += [replace(steps[-1], carried_every=every) for every in (_SOME_CARRIED, _MANY_CARRIED)]
-    if adapts_detail:
+    elif adapts_detail:
         steps.append(replace(steps[-1], detail=_LESS_DETAIL))
     return tuple(steps)

@@ -19,9 +19,10 @@ from sampt_ros.tracking.sam_pt import SamPt
     [
         (False, 0, False, [Effort()]),
         # nano with dense flow: there are no refinements to leave out
-        (True, 0, True, [Effort(), Effort(carried_every=3), Effort(carried_every=2), Effort(0.6, carried_every=2)]),
+        (True, 0, True, [Effort(), Effort(carried_every=3), Effort(carried_every=2)]),
         # SAM with a tracker that moves masks
         (False, 12, True, [Effort(), Effort(1, 1 / 3), Effort(1, 1 / 3, 3), Effort(1, 1 / 3, 2)]),
+        # with a tracker that cannot
         (True, 3, False, [Effort(), Effort(1, 1 / 3), Effort(0.6, 1 / 3)]),
     ],
 )
