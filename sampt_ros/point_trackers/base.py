@@ -58,7 +58,7 @@ class PointTracker(ABC):
     """Follows points through a stream of frames; all points of all objects move in one call.
 
     carries_masks  whether `propagate_mask` moves masks
-    concurrent     whether `propagate_mask` may be called in one thread while another one is in `update`
+    concurrent     whether `propagate_mask` may be called in several threads at once, also while one is in `update`
     """
 
     carries_masks = False

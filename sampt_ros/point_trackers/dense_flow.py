@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.data_types import Frame
-from sampt_ros.geometry.crops import Crop
+from sampt_ros.geometry.crops import Crop, resized
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
 
 _MARGIN, _PAD = 1.0, 16  # Flow for a mask is computed this far around it: a share of its size, plus pixels.
@@ -77,8 +77,8 @@ class DenseFlowTracker(FrameToFrameTracker):
         if self._newest is not None and self._newest[0] is frame:
             return self._newest[1]
         scale = min(1.0, self._size / max(frame.size))
-        size = [max(1, round(length * scale)) for length in frame.size[::-1]]
-        scaled: np.ndarray = cv2.resize(self.flow_input(frame), size, interpolation=cv2.INTER_AREA)
+        height, width = (max(1, round(length * scale)) for length in frame.size)
+        scaled = resized(self.flow_input(frame), (width, height))
         self._newest = (frame, scaled)
         return scaled
 

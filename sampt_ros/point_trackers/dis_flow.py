@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import numpy as np
 
@@ -25,8 +27,9 @@ class DisFlow(DenseFlowTracker):
 
     def __init__(self, config: DisFlowConfig | None = None) -> None:
         config = config or DisFlowConfig()
-        # One for points and one for masks: each has buffers of its own, so that both can compute at once.
-        self._method, self._carrying_method = (cv2.DISOpticalFlow_create(_PRESETS[config.preset]) for _ in range(2))
+        self._preset = _PRESETS[config.preset]
+        # Each has buffers of its own, so that points, and masks in several threads, can move at once.
+        self._method, self._carrying = cv2.DISOpticalFlow_create(self._preset), threading.local()
         super().__init__(config.size, config.carry_size, config.max_error)
 
     def flow_input(self, frame: Frame) -> np.ndarray:
@@ -36,7 +39,9 @@ class DisFlow(DenseFlowTracker):
         return _flow(self._method, start, end)
 
     def carrying_flow(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        return _flow(self._carrying_method, start, end)
+        if not hasattr(self._carrying, "method"):
+            self._carrying.method = cv2.DISOpticalFlow_create(self._preset)
+        return _flow(self._carrying.method, start, end)
 
 
 def _flow(method: cv2.DISOpticalFlow, start: np.ndarray, end: np.ndarray) -> np.ndarray:

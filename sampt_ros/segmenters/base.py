@@ -32,8 +32,8 @@ class Prompts(Generic[Memory]):
     labels    (B, N) int8: POSITIVE, NEGATIVE or PADDING
     boxes     (B, 4) float32, (x_min, y_min, x_max, y_max) pixels, NaN where an object has none; None: no boxes.
               An np.ndarray, or what `Decoded.boxes` gave
-    logits    (B, h, w) mask prompts as `Decoded.logits` or `Segmenter.mask_prompt` gives them, NaN where an
-              object has none; None: no mask prompts
+    logits    (B, h, w) mask prompts as `Decoded.logits` gives them, NaN where an object has none, or what
+              `Segmenter.mask_prompt` gives; None: no mask prompts
     memories  what the segmenter remembers of each object, as `Segmenter.remember` gave it, or None; empty: nothing
               is remembered of any
     detail    share of the usual pixels, over 0 and at most 1, that objects with a mask prompt are looked at with; a
@@ -159,7 +159,7 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     at_once       how many objects are decoded fastest in one batch; None: all
     asynchronous  whether `encode` returns at once, while a GPU goes on to compute the embedding
     adapts_detail whether it is faster where `Prompts.detail` is less
-    concurrent    whether `describe` may be called in one thread while another one uses this object
+    concurrent    whether `describe` and `prepare` may be called in some threads while another one uses this object
     guidable      whether its decoder can be drawn to a known object, as a one-shot method needs it
     """
 
@@ -201,7 +201,10 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
 
     @abstractmethod
     def mask_prompt(self, embedding: Embedding, masks: Sequence[np.ndarray | None]) -> Array:
-        """Masks (H, W) float32 0..1 at the image's resolution as mask prompts (B, h, w), NaN where None is given."""
+        """Masks (H, W) float32 0..1 at the image's resolution as the segmenter's own mask prompts of B objects.
+
+        They are logits (B, h, w), NaN where None is given, or a sequence of whatever else `decode` takes.
+        """
 
     def remember(self, embedding: Embedding, mask: np.ndarray, memory: Memory | None) -> Memory | None:
         """The memory of an object with one more accepted mask (H, W) bool; `memory` is None for its first mask."""

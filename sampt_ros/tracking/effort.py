@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+# One of so many frames has the tracker's masks, where that is enough and where it is not.
+_SOME_CARRIED, _MANY_CARRIED = 3, 2
 # Share of the pixels that are looked at with less detail. Of nano's windows with 256 pixels a side it leaves 192, which
-# takes 0.7 of the time; half of the pixels would leave 160, with masks that are clearly worse.
+# takes 0.7 of the time; half of the pixels would leave 160, with masks that are clearly worse. Where masks are carried
+# on some frames it is no further step: a mask may spill over onto what is beside its object, and stay so.
 _LESS_DETAIL = 0.6
 _FEWER_REFINEMENTS = 1 / 3  # Share of the refinement passes that are made where they are fewer.
 
@@ -16,16 +19,22 @@ class Effort:
 
     detail         share of the usual pixels that the segmenter looks at, over 0 and at most 1; see Prompts.detail
     refinements    share of the configured refinement passes, 0..1, rounded down
-    network_every  the segmenter works on every n-th frame; in between, masks are those that the tracker moved along
+    carried_every  on every n-th frame, n >= 2, the segmenter does not work, and masks are those that the tracker moved
+                   along; 0: on none
     """
 
     detail: float = 1.0
     refinements: float = 1.0
-    network_every: int = 1
+    carried_every: int = 0
+
+    @property
+    def carries(self) -> bool:
+        """Whether there are frames on which the segmenter does not work."""
+        return self.carried_every > 0
 
     def runs_network(self, index: int) -> bool:
         """Whether the segmenter works on the frame with this index."""
-        return index % self.network_every == 0
+        return not self.carries or (index + 1) % self.carried_every != 0
 
     def passes(self, refinements: int) -> int:
         """How many refinement passes are made where so many are configured."""
@@ -34,9 +43,9 @@ class Effort:
     def __str__(self) -> str:
         """For people."""
         parts = (
-            (f"{self.detail:.0%} of the pixels", self.detail < 1),
             (f"{self.refinements:.0%} of the refinements", self.refinements < 1),
-            (f"the network on one of {self.network_every} frames", self.network_every > 1),
+            (f"the network on {self.carried_every - 1} of {self.carried_every} frames", self.carries),
+            (f"{self.detail:.0%} of the pixels", self.detail < 1),
         )
         return ", ".join(text for text, is_less in parts if is_less) or "full effort"
 
@@ -48,10 +57,10 @@ def efforts(adapts_detail: bool, refinements: int, carries_masks: bool) -> tuple
     carries_masks: whether the tracker can move masks along
     """
     steps = [Effort()]
-    if adapts_detail:
-        steps.append(replace(steps[-1], detail=_LESS_DETAIL))
     if refinements > 0:
         steps.append(replace(steps[-1], refinements=_FEWER_REFINEMENTS))
     if carries_masks:
-        steps.append(replace(steps[-1], network_every=2))
+        steps += [replace(steps[-1], carried_every=every) for every in (_SOME_CARRIED, _MANY_CARRIED)]
+    elif adapts_detail:
+        steps.append(replace(steps[-1], detail=_LESS_DETAIL))
     return tuple(steps)

@@ -70,8 +70,13 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         return self._segmenter.adapts_detail
 
     @property
-    def concurrent(self) -> bool:
-        """Whether what `describing` returns may be called in another thread."""
+    def prepares_beside(self) -> bool:
+        """Whether `prepare` may be called in other threads."""
+        return self._segmenter.concurrent
+
+    @property
+    def describes_beside(self) -> bool:
+        """Whether what `describing` returns may be called in other threads."""
         return (self._descriptor or self._segmenter).concurrent
 
     def prepare(self, frame: Frame, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:

@@ -55,6 +55,8 @@ def segment(
     twice = [row for row, prompt in enumerate(objects) if len(prompt.own_negative)]
     first = _pack(segmenter, embedding, [_positive_only(p) if len(p.own_negative) else p for p in objects], detail)
     decoded = segmenter.decode(embedding, first, ambiguous)
+    if not twice and refinements == 0:
+        return decoded
 
     # Full pass: all points, and the first pass's mask. The propagated masks have done their part.
     objects = [replace(prompt, mask=None) for prompt in objects]

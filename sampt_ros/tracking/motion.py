@@ -15,7 +15,7 @@ from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.masks.mask_carrier import MaskCarrier
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.points.point_set import TrackedPoints
-from sampt_ros.utils.side_thread import SideThread
+from sampt_ros.utils.side_threads import SideThreads
 
 Clock = Callable[[str], AbstractContextManager[None]]
 
@@ -33,15 +33,21 @@ class Moved:
 
 
 class FrameMotion:
-    """Moves points on one thread and masks on another, where the tracker can do both at once.
+    """Moves points on one thread and masks on all others, where the tracker can do that at once.
 
-    As soon as the masks are there, the segmenter is given what it can compute from them: the image, where they lie.
-    Points are waited for last. Without a thread, points come first and masks after them.
+    As soon as a mask is there, the segmenter is given what it can compute from it: the image, where it lies. Points are
+    waited for last. Without a thread, points come first and masks after them.
     """
 
-    def __init__(self, points: TrackedPoints, carrier: MaskCarrier, segmenter: FrameSegmenter[Any, Any]) -> None:
-        self._points, self._carrier, self._segmenter = points, carrier, segmenter
-        self._side = SideThread("sampt_points")
+    def __init__(
+        self,
+        points: TrackedPoints,
+        carrier: MaskCarrier,
+        segmenter: FrameSegmenter[Any, Any],
+        side: SideThreads,
+    ) -> None:
+        """side: the threads beside the caller's"""
+        self._points, self._carrier, self._segmenter, self._side = points, carrier, segmenter, side
 
     def to_next(self, objects: Sequence[TrackedObject], frames: Sequence[Frame], effort: Effort, clock: Clock) -> Moved:
         """Everything on the last of these frames, from the one before it if there is one; objects stay as they are.
@@ -49,7 +55,7 @@ class FrameMotion:
         Raises what ends the motion of the points, and then nothing has changed.
         """
         encodes = effort.runs_network(frames[-1].index) and any(tracked.has_visible_point for tracked in objects)
-        if self._side.threaded and self._carrier.concurrent and not self._segmenter.asynchronous:
+        if self._side.count and self._carrier.concurrent and not self._segmenter.asynchronous:
             return self._beside(objects, frames, effort, encodes, clock)
         # Encode before points are tracked: a GPU then computes the embedding meanwhile, which objects will likely need.
         if encodes and self._segmenter.asynchronous:
@@ -75,17 +81,25 @@ class FrameMotion:
         """Points beside masks, and beside what the segmenter can do meanwhile if it `encodes`."""
         groups = [tracked.points for tracked in objects]
         for frame in frames:
-            _ = frame.gray  # Both threads need it; it is computed once.
+            _ = frame.gray  # All threads need it; it is computed once.
         pending = self._side.start(lambda: self._points.update(groups, frames[-1]))
-        masks: list[np.ndarray | None] = []
+        masks: dict[int, np.ndarray | None] = {}
+
+        def carry(tracked: TrackedObject) -> None:
+            masks[tracked.id] = mask = self._carrier.moved(tracked, frames, effort)
+            if encodes and self._segmenter.prepares_beside:
+                self._prepare([tracked], [mask], visible, frames[-1], effort)
+
+        visible = sum(tracked.has_visible_point for tracked in objects)
         failure: Exception | None = None
         try:
             with clock("carrying"):
-                for tracked in objects:
-                    masks.append(self._carrier.moved(tracked, frames, effort))
-            if encodes:
+                if encodes:
+                    self._segmenter.encode(frames[-1])
+                self._side.share(carry, objects)
+            if encodes and not self._segmenter.prepares_beside:
                 with clock("encoding"):
-                    self._prepare(objects, masks, frames[-1], effort)
+                    self._prepare(objects, [masks[tracked.id] for tracked in objects], visible, frames[-1], effort)
         except Exception as error:  # It is raised when the points have moved.
             failure = error
         except BaseException:  # an interrupt
@@ -95,17 +109,22 @@ class FrameMotion:
             moved = pending.result()
 
         def finish() -> None:
-            for tracked, mask in zip(objects, masks):
-                tracked.propagated_mask = mask
+            for tracked in objects:
+                tracked.propagated_mask = masks.get(tracked.id, tracked.propagated_mask)
             if failure is not None:
                 raise failure
 
         return Moved(moved, finish)
 
     def _prepare(
-        self, objects: Sequence[TrackedObject], masks: Sequence[np.ndarray | None], frame: Frame, effort: Effort
+        self,
+        objects: Sequence[TrackedObject],
+        masks: Sequence[np.ndarray | None],
+        count: int,
+        frame: Frame,
+        effort: Effort,
     ) -> None:
-        """Have the segmenter compute ahead for the objects that have been visible so far."""
+        """Have the segmenter compute ahead for those of these objects that are among the `count` visible so far."""
         visible = [mask for tracked, mask in zip(objects, masks) if tracked.has_visible_point]
         prompts = [mask for mask in visible if mask is not None] if self._carrier.config.prompting.carry_mask else []
-        self._segmenter.prepare(frame, prompts, len(visible), effort.detail)
+        self._segmenter.prepare(frame, prompts, count, effort.detail)

@@ -27,10 +27,11 @@ from sampt_ros.tracking.motion import FrameMotion
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
 from sampt_ros.tracking.points.point_set import TrackedPoints
 from sampt_ros.tracking.queries import Query, checked_mask
-from sampt_ros.tracking.reacquisition.drift import DriftWatch
+from sampt_ros.tracking.reacquisition.drift_watch import DriftWatch, NewMask, Verdict
 from sampt_ros.tracking.reacquisition.search import ObjectSearch
 from sampt_ros.tracking.reinit import AcceptedMask, build_reinit_policy
-from sampt_ros.utils.cpu_threads import on_cpu_threads
+from sampt_ros.utils.cpu_threads import on_cpu_threads, thread_count
+from sampt_ros.utils.side_threads import SideThreads
 from sampt_ros.utils.stage_timer import StageClock
 
 _NO_POINTS = Points.none()
@@ -67,12 +68,13 @@ class SamPt:
         self._segmenter = FrameSegmenter.build(self._config, segmenter, descriptor)
         self._points = TrackedPoints(self._config, point_tracker)
         self._carrier = MaskCarrier(self._config, self._points, mask_propagator)
-        self._motion = FrameMotion(self._points, self._carrier, self._segmenter)
+        side = SideThreads("sampt_side", max(1, thread_count(self._config.cpu_threads) - 1))
+        self._motion = FrameMotion(self._points, self._carrier, self._segmenter, side)
         self._policy = build_reinit_policy(self._config.reinit)
         self._search = ObjectSearch(self._config, self._segmenter)
         self._objects = ObjectTable()
         self._frames = FrameBuffer(max(2, self._policy.lookback))
-        self._drift = DriftWatch(self._config, self._segmenter, self._frames)
+        self._drift = DriftWatch(self._config, self._segmenter, self._frames, side)
         self.effort = Effort()
         self.reset()
 
@@ -301,13 +303,13 @@ class SamPt:
         prompts = [tracked.prompt(points, self._carrier.prompt(tracked)) for tracked, points in zip(visible, others)]
         passes = self.effort.passes(self._config.prompting.refinements)
         masks = self._segmenter.masks(frame, prompts, passes, detail=self.effort.detail)
-        for tracked, (mask, score) in zip(visible, masks):
-            self._judge(tracked, mask, score, frame)
+        found = [NewMask(tracked.looks, mask, score) for tracked, (mask, score) in zip(visible, masks)]
+        for tracked, (_, score), verdict in zip(visible, masks, self._drift.judge(found, frame)):
+            self._take(tracked, verdict, score, frame)
             self._carrier.learn(tracked, frame)
 
-    def _judge(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
-        """Accept a new mask (H, W) bool if it still is the object; one that is doubted for long is given up."""
-        verdict = self._drift.judge(tracked.looks, mask, score, frame)
+    def _take(self, tracked: TrackedObject, verdict: Verdict, score: float, frame: Frame) -> None:
+        """Accept a new mask if it still is the object; one that is doubted for long is given up."""
         tracked.looks = verdict.looks
         if not verdict.is_doubted:
             self._accept_or_refuse(tracked, verdict.mask, score)

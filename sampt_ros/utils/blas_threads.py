@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -37,15 +37,16 @@ def stay_on_one_thread() -> None:
 
 
 class _Limit:
-    """One thread as long as a thread of this process holds the limit, then as many as before.
+    """One thread as long as any function in this process holds the limit, then as many as before.
 
-    The libraries' numbers of threads are the whole process's, and threadpoolctl lets one thread at a time change them.
-    So the limit is held by one of them, and others wait for it.
+    The libraries' numbers of threads are the whole process's. So whoever comes first changes them, and whoever leaves
+    last, maybe in another thread, changes them back.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._depth = 0  # Functions that hold it call one another.
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._limited = ExitStack()
         self._stays = False
 
     def stay(self) -> None:
@@ -59,16 +60,17 @@ class _Limit:
         if self._stays:
             yield
             return
-        with self._lock, self._outermost():
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-
-    def _outermost(self) -> AbstractContextManager[Any]:
-        controller = None if self._depth else _controller()
-        return nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
+        with self._lock:
+            if self._holders == 0 and (controller := _controller()) is not None:
+                self._limited.enter_context(controller.limit(limits=1, user_api="blas"))
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0:
+                    self._limited.close()
 
 
 _LIMIT = _Limit()

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from synthetic import disk, texture
 
-from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
+from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points, resized
 
 IMAGE = texture(120, 160)
 MEAN = [124, 116, 104]
@@ -71,6 +72,34 @@ def test_no_points_draw_nothing_and_many_draw_each():
     drawn = draw_points(np.array([(2, 3), (12, 9), (40, 40)]), 16)  # the last one is beyond
     assert (drawn[3, 2], drawn[9, 12]) == (1, 1)
     assert drawn[15, 0] < 0.01
+
+
+def test_points_far_beyond_a_map_draw_nothing_and_those_near_it_reach_into_it():
+    assert draw_points(np.array([[100.0, 4], [4, -100]]), 9).max() == 0
+    assert draw_points(np.array([[-1.0, 4]]), 9)[4, 0] == pytest.approx(np.exp(-0.5))
+
+
+@pytest.mark.parametrize("size", [(120, 90), (80, 60), (64, 48), (53, 40), (30, 23), (8, 6)])
+def test_an_image_that_becomes_smaller_is_about_its_exact_mean(size):
+    exact = cv2.resize(IMAGE, size, interpolation=cv2.INTER_AREA).astype(float)
+    scaled = resized(IMAGE, size)
+    assert (scaled.shape, scaled.dtype) == (exact.shape, np.uint8)
+    assert np.abs(scaled - exact).mean() < 0.2 * exact.std()
+    assert scaled.mean() == pytest.approx(exact.mean(), abs=1)
+
+
+def test_a_map_that_becomes_smaller_has_its_exact_mean():
+    values = np.random.default_rng(0).random((60, 90), dtype=np.float32)
+    np.testing.assert_allclose(resized(values, (30, 20)), values.reshape(20, 3, 30, 3).mean((1, 3)), atol=1e-6)
+
+
+def test_what_becomes_larger_is_interpolated():
+    np.testing.assert_array_equal(resized(np.float32([[0, 4]]), (4, 1)), [[0, 1, 3, 4]])
+
+
+@pytest.mark.parametrize(("left", "top", "expected"), [(0, 0, True), (96, 56, True), (97, 56, False), (0, -1, False)])
+def test_a_window_may_reach_beyond_the_image(left, top, expected):
+    assert Window(left, top, 64, 32).lies_within((120, 160)) == expected
 
 
 def test_a_box_is_filled():

@@ -844,18 +844,18 @@ def test_where_frames_take_longer_than_the_period_the_effort_is_less_and_rises_a
     period = 0.03
     sampt.tracker.drift = np.zeros(2, np.float32)  # so that the object stays in the image
     sampt.start_object((20, 20))
-    assert sampt.diagnostics()["effort"] == "step 0 of 1: full effort"
+    assert sampt.diagnostics()["effort"] == "step 0 of 2: full effort"
     sampt.segmenter.delay = 2.5 * period  # the network takes it on each of its frames
     stamps = play(sampt, 120, period)
     values = sampt.diagnostics()
-    assert values["effort"] == "step 1 of 1: the network on one of 2 frames"
-    assert values["level"] == "OK" and "with the network on one of 2 frames" in values["message"]
+    assert values["effort"] == "step 2 of 2: the network on 1 of 2 frames"
+    assert values["level"] == "OK" and "with the network on 1 of 2 frames" in values["message"]
     assert 0 < float(values["load (time for a frame / camera's period)"]) < 10
     sampt.result(stamps[-1])
     assert all(as_array(mask).any() for stamp, mask in sampt.masks.items() if stamp >= stamps[0])
 
     sampt.segmenter.delay = 0.0
-    full = "step 0 of 1: full effort"
+    full = "step 0 of 2: full effort"
     wait_for(lambda: play(sampt, 40, period) and sampt.diagnostics()["effort"] == full, "the effort does not rise")
     assert sampt.diagnostics()["message"] == "tracking; objects: 1"
 

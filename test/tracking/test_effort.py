@@ -19,10 +19,11 @@ from sampt_ros.tracking.sam_pt import SamPt
     [
         (False, 0, False, [Effort()]),
         # nano with dense flow: there are no refinements to leave out
-        (True, 0, True, [Effort(), Effort(0.6), Effort(0.6, network_every=2)]),
+        (True, 0, True, [Effort(), Effort(carried_every=3), Effort(carried_every=2)]),
         # SAM with a tracker that moves masks
-        (False, 12, True, [Effort(), Effort(refinements=1 / 3), Effort(refinements=1 / 3, network_every=2)]),
-        (True, 3, True, [Effort(), Effort(0.6), Effort(0.6, 1 / 3), Effort(0.6, 1 / 3, 2)]),
+        (False, 12, True, [Effort(), Effort(1, 1 / 3), Effort(1, 1 / 3, 3), Effort(1, 1 / 3, 2)]),
+        # with a tracker that cannot
+        (True, 3, False, [Effort(), Effort(1, 1 / 3), Effort(0.6, 1 / 3)]),
     ],
 )
 def test_steps_that_save_nothing_are_left_out(adapts_detail, refinements, carries_masks, expected):
@@ -35,20 +36,21 @@ def test_a_third_of_the_refinements_is_left(configured, passes):
     assert Effort().passes(configured) == configured
 
 
-def test_the_network_runs_on_every_nth_frame():
-    assert [Effort(network_every=2).runs_network(index) for index in range(4)] == [True, False, True, False]
+def test_the_network_leaves_out_every_nth_frame():
+    assert [Effort(carried_every=2).runs_network(index) for index in range(4)] == [True, False, True, False]
+    assert [Effort(carried_every=3).runs_network(index) for index in range(6)] == [True, True, False] * 2
     assert all(Effort().runs_network(index) for index in range(4))
 
 
 def test_an_effort_says_what_it_is():
     assert str(Effort()) == "full effort"
-    assert str(Effort(0.5, 1 / 3, 2)) == "50% of the pixels, 33% of the refinements, the network on one of 2 frames"
+    assert str(Effort(0.5, 1 / 3, 2)) == "33% of the refinements, the network on 1 of 2 frames, 50% of the pixels"
 
 
 # What a lesser effort does to a stream
 
 CONFIG = updated(SamPtConfig(), {"points.negative": 0, "prompting.refinements": 3, "reinit.policy": "never"})
-EVERY_SECOND = Effort(network_every=2)
+EVERY_SECOND = Effort(carried_every=2)
 
 
 class Tracked:
@@ -147,7 +149,7 @@ def test_the_full_effort_again_is_as_if_it_had_never_been_less(tracked):
 
 
 def test_a_stream_knows_which_steps_it_can_take(tracked):
-    assert list(tracked.sam_pt.efforts) == [Effort(), Effort(refinements=1 / 3), Effort(1.0, 1 / 3, 2)]
+    assert list(tracked.sam_pt.efforts) == [Effort(), Effort(1, 1 / 3), Effort(1, 1 / 3, 3), Effort(1, 1 / 3, 2)]
     tracked.segmenter.adapts_detail = True
     tracked.tracker.carries_masks = False
-    assert list(tracked.sam_pt.efforts) == [Effort(), Effort(0.6), Effort(0.6, 1 / 3)]
+    assert list(tracked.sam_pt.efforts) == [Effort(), Effort(1, 1 / 3), Effort(0.6, 1 / 3)]

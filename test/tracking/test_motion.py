@@ -15,7 +15,7 @@ from sampt_ros.data_types import FrameResult, ObjectState
 from sampt_ros.errors import OutOfMemoryError
 from sampt_ros.evaluation.synthetic_scene import Scene
 from sampt_ros.tracking.sam_pt import SamPt
-from sampt_ros.utils import side_thread
+from sampt_ros.utils import side_threads
 
 
 class ConcurrentTracker(DriftingTracker):
@@ -28,6 +28,7 @@ class ConcurrentTracker(DriftingTracker):
     def __init__(self) -> None:
         super().__init__()
         self.threads: dict[str, threading.Thread] = {}
+        self.before_carrying = lambda: None
 
     def update(self, frame):
         self.threads["update"] = threading.current_thread()
@@ -36,6 +37,7 @@ class ConcurrentTracker(DriftingTracker):
 
     def propagate_mask(self, mask, previous, current):
         self.threads["carrying"] = threading.current_thread()
+        self.before_carrying()
         self._fail("fails_in_carrying")
         return super().propagate_mask(mask, previous, current)
 
@@ -48,7 +50,7 @@ class ConcurrentTracker(DriftingTracker):
 
 @pytest.fixture(params=[1, 2])
 def cores(request, monkeypatch) -> int:
-    monkeypatch.setattr(side_thread, "usable_cores", lambda: request.param)
+    monkeypatch.setattr(side_threads, "usable_cores", lambda: request.param)
     return request.param
 
 
@@ -66,6 +68,15 @@ def test_points_have_a_thread_of_their_own_where_there_are_two_cores(cores):
     own = threading.current_thread()
     assert tracker.threads["carrying"] is own
     assert (tracker.threads["update"] is own) == (cores == 1)
+
+
+def test_threads_share_the_masks_of_several_objects(monkeypatch):
+    monkeypatch.setattr(side_threads, "usable_cores", lambda: 2)
+    sam_pt = started(tracker := ConcurrentTracker())
+    sam_pt.add_object([(40, 20)])
+    both = threading.Barrier(2, timeout=10)  # which one thread alone never passes
+    tracker.before_carrying = both.wait
+    assert [item.state for item in sam_pt.step(blank()).objects] == [ObjectState.TRACKING] * 2
 
 
 def test_a_tracker_that_does_one_thing_at_a_time_has_no_thread():
@@ -145,7 +156,7 @@ def test_masks_and_points_are_the_same_with_and_without_threads(monkeypatch):
     pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the network runs on")
     runs = []
     for cores in (2, 2, 1):
-        monkeypatch.setattr(side_thread, "usable_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(side_threads, "usable_cores", lambda cores=cores: cores)
         runs.append(tracked())
     for found, expected in (
         (found, expected) for run in runs[1:] for found, expected in zip(run, runs[0], strict=True)

@@ -51,3 +51,27 @@ def test_products_run_on_one_thread_and_leave_the_libraries_as_they_were():
     before = threadpoolctl.threadpool_info()
     assert threads_inside() == {1}
     assert threadpoolctl.threadpool_info() == before
+
+
+def test_threads_hold_the_limit_at_once_until_the_last_one_leaves():
+    before = threadpoolctl.threadpool_info()
+    both, first_left, found = threading.Barrier(2, timeout=10), threading.Event(), []
+
+    @on_one_thread
+    def leave_first() -> None:
+        both.wait()  # never passed if one of them waited for the other
+
+    @on_one_thread
+    def leave_last() -> None:
+        both.wait()
+        first_left.wait(10)
+        found.append({each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"})
+
+    first, last = threading.Thread(target=leave_first), threading.Thread(target=leave_last)
+    first.start()
+    last.start()
+    first.join()
+    first_left.set()
+    last.join()
+    assert found == [{1}]
+    assert threadpoolctl.threadpool_info() == before

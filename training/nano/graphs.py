@@ -54,6 +54,7 @@ def export_graphs(weights: Path, names: Collection[str] = GRAPHS) -> list[Path]:
             )
         assert program is not None
         graph = program.model_proto
+        _settle_types(graph)
         _refer(graph, stored, weights.name)
         path = weights.with_name(f"{name}.onnx")
         path.write_bytes(graph.SerializeToString())
@@ -135,6 +136,18 @@ def _stored(weights: Path) -> dict[str, tuple[int, int]]:
         header: Mapping[str, Any] = json.loads(file.read(length))
     offsets = {name: entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"}
     return {name: (8 + length + start, end - start) for name, (start, end) in offsets.items()}
+
+
+def _settle_types(model: onnx.ModelProto) -> None:
+    """Say that constants are float32 where a graph says that they are of another tensor's type.
+
+    All tensors that it means are. ONNX Runtime then knows the limits of a ReLU6 before it runs, and computes it within
+    the convolution; else it would bring the convolution's result into another layout for it, and back.
+    """
+    for node in model.graph.node:
+        if node.op_type == "CastLike":
+            settled = helper.make_node("Cast", node.input[:1], node.output, node.name, to=TensorProto.FLOAT)
+            node.CopyFrom(settled)
 
 
 def _refer(model: onnx.ModelProto, stored: Mapping[str, tuple[int, int]], file: str) -> None:

@@ -234,9 +234,9 @@ def _joined(convolution: Any, coarse: Tensor | None, *fine: Tensor) -> Tensor:
     if coarse is None:
         of_fine: Tensor = convolution(together)
         return of_fine
-    coarse_weight, fine_weight = convolution.weight.split([coarse.shape[1], together.shape[1]], 1)
-    doubled = _doubled(functional.conv2d(coarse, coarse_weight))
-    return functional.conv2d(together, fine_weight, convolution.bias) + doubled
+    weight, channels = convolution.weight, coarse.shape[1]
+    doubled = _doubled(functional.conv2d(coarse, weight[:, :channels]))
+    return functional.conv2d(together, weight[:, channels:], convolution.bias) + doubled
 
 
 def _doubled(x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from sampt_ros.segmenters.nano.backend import NanoBackend
 from sampt_ros.segmenters.nano.interface import TOP, Features, Memory
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
 from sampt_ros.segmenters.nano.weights import WEIGHTS, nano_weights
+from sampt_ros.utils.side_threads import SideThreads
 
 # The network's parts as graphs, without the weights. Names of weights begin with what is said here of each.
 _GRAPHS = {
@@ -30,6 +32,7 @@ class OnnxBackend(NanoBackend):
     def __init__(self, weights: Mapping[str, np.ndarray], threads: int = 1) -> None:
         """weights: by their names in the network's state dict, float16; threads: that it computes on"""
         self._encode, self._memorize, self._decode = (_part(name, weights, threads) for name in _GRAPHS)
+        self._threads, self._side = threads, SideThreads("sampt_network", threads - 1)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: str = "", threads: int = 1) -> OnnxBackend:
@@ -37,8 +40,8 @@ class OnnxBackend(NanoBackend):
         return cls(nano_weights(checkpoint), threads)
 
     def encode(self, images: np.ndarray) -> Features:
-        # One image at a time: no slower, and the large maps of the first layers take the memory of one image only.
-        return self.stacked([Features(tuple(_run(self._encode, image[None]))) for image in images])
+        # One image at a time: no slower, and the large maps of the first layers take the memory of few images.
+        return self.stacked(self._side.share(lambda image: Features(tuple(_run(self._encode, image[None]))), [*images]))
 
     def stacked(self, features: Sequence[Features]) -> Features:
         if len(features) == 1:
@@ -52,9 +55,17 @@ class OnnxBackend(NanoBackend):
     def decode(
         self, features: Features, prompts: np.ndarray, memories: Sequence[ObjectMemory | None]
     ) -> tuple[np.ndarray, np.ndarray]:
-        memory = joined(memories, np) or _nothing(len(prompts))
-        remembered = memory.keys, memory.values, memory.inside, memory.valid
-        logits, scores = _run(self._decode, *features.maps, prompts, *remembered)
+        count = len(prompts)
+        parts = min(self._threads, count)  # Few objects on each thread are faster than all threads on all objects.
+        edges = [count * part // parts for part in range(parts + 1)]
+
+        def decode_rows(rows: slice) -> list[np.ndarray]:
+            memory = joined(memories[rows], np) or _nothing(rows.stop - rows.start)
+            remembered = memory.keys, memory.values, memory.inside, memory.valid
+            return _run(self._decode, *features.select(rows).maps, prompts[rows], *remembered)
+
+        decoded = self._side.share(decode_rows, [slice(*pair) for pair in pairwise(edges)])
+        logits, scores = (np.concatenate(values) for values in zip(*decoded))
         return logits, scores
 
     def directions(self, feature_map: np.ndarray) -> np.ndarray:  # type: ignore[override]

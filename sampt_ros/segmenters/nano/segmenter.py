@@ -10,25 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
-import cv2
 import numpy as np
 
 from sampt_ros.config.segmenters import NanoConfig
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
-from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points
+from sampt_ros.data_types import Frame
+from sampt_ros.geometry.crops import Window, box_of, resized
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, WindowFeatures, boxes_of
-from sampt_ros.segmenters.nano import interface
 from sampt_ros.segmenters.nano.backend import NanoBackend, build_backend
 from sampt_ros.segmenters.nano.candidates import Candidate, area_of, fills_image
 from sampt_ros.segmenters.nano.interface import Features
 from sampt_ros.segmenters.nano.memory import ObjectMemory
+from sampt_ros.segmenters.nano.prompts import MaskPrompt, ObjectPrompts, count_rivals
 
 _STRIDE = 32  # Sides of scaled windows, in pixels, are multiples of the network's coarsest stride.
 _MIN_SCALED_SIDE = 128  # However many objects there are, windows are not scaled below this many pixels a side.
 _MIN_AREA = 16  # A mask of fewer pixels counts as no mask.
-_MASK_PROMPT_LOGIT = 3.0  # Logit of a mask prompt's pixel that is surely on the object.
 _BACKGROUND_LOGIT = -10.0  # Logit of all pixels outside the window.
 _SEARCH_SHARES = (1.0, 0.55, 0.3)  # A clicked object is searched in windows of these shares of the image's longer side.
 _MIN_SEARCH_SIDE = 64  # A search window is never smaller than this many image pixels a side.
@@ -139,16 +136,16 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         self, embedding: NanoEmbedding, prompts: Prompts[ObjectMemory], ambiguous: bool = False
     ) -> WindowsDecoded:
         size = embedding.frame.size
-        objects = [_ObjectPrompts.of(prompts, row) for row in range(len(prompts))]
+        objects = [ObjectPrompts.of(prompts, row) for row in range(len(prompts))]
         scaled_side = self._scaled_side(len(objects), prompts.detail)
-        rivals = _rivals(objects, size)
+        rivals = count_rivals(objects, size)
         windows: dict[int, Window] = {}
         for row, prompt in enumerate(objects):
-            if prompt.mask_logits is None:
-                windows[row], found_logits = self._search(embedding, prompt, scaled_side)
-                objects[row] = replace(prompt, mask_logits=found_logits)
-            elif np.count_nonzero(prompt.mask) >= _MIN_AREA:
-                windows[row] = self._reaching(self._around(prompt.mask, scaled_side), prompt, size)
+            if prompt.mask is None:
+                windows[row], found_mask = self._search(embedding, prompt, scaled_side)
+                objects[row] = replace(prompt, mask=found_mask)
+            elif np.count_nonzero(prompt.mask.on_object) >= _MIN_AREA:
+                windows[row] = self._reaching(self._around(prompt.mask.on_object, scaled_side), prompt, size)
         found: list[_WindowMask | None] = [None] * len(objects)
         if windows:
             prompted = [objects[row] for row in windows]
@@ -157,14 +154,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
                 found[row] = _WindowMask(window, logits, score)
         return WindowsDecoded(size, tuple(found))
 
-    def mask_prompt(self, embedding: NanoEmbedding, masks: Sequence[np.ndarray | None]) -> np.ndarray:
-        prompts = np.full((len(masks), *embedding.frame.size), np.nan, np.float32)
-        for prompt, mask in zip(prompts, masks):
-            if mask is not None:  # Computed in place: with many objects these are the largest arrays of all.
-                np.multiply(mask, 2, out=prompt)
-                prompt -= 1
-                prompt *= _MASK_PROMPT_LOGIT
-        return prompts
+    def mask_prompt(self, embedding: NanoEmbedding, masks: Sequence[np.ndarray | None]) -> list[MaskPrompt | None]:
+        return [None if mask is None else MaskPrompt.of_mask(mask) for mask in masks]
 
     def remember(self, embedding: NanoEmbedding, mask: np.ndarray, memory: ObjectMemory | None) -> ObjectMemory | None:
         if np.count_nonzero(mask) < _MIN_AREA:
@@ -178,8 +169,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
 
     def describe(self, frame: Frame, embedding: NanoEmbedding) -> np.ndarray:
         scale = _DESCRIBED_SIDE / max(frame.size)
-        size = [max(1, round(length * scale / _STRIDE)) * _STRIDE for length in frame.size[::-1]]
-        image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+        height, width = (max(1, round(length * scale / _STRIDE)) * _STRIDE for length in frame.size)
+        image = resized(frame.image, (width, height))
         return self._backend.directions(self._backend.encode(image[None]).maps[_DESCRIBED_MAP])
 
     def describe_object(self, frame: Frame, embedding: NanoEmbedding, mask: np.ndarray) -> WindowFeatures:
@@ -222,20 +213,22 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         nearest = min(offsets, key=offsets.__getitem__, default=wanted)
         return nearest if offsets.get(nearest, 0) < _REUSED_OFFSET * wanted.side else wanted
 
-    def _reaching(self, window: Window, prompt: _ObjectPrompts, size: tuple[int, int]) -> Window:
-        """A window around the mask prompt, made larger where a positive point lies beyond it."""
+    def _reaching(self, window: Window, prompt: ObjectPrompts, size: tuple[int, int]) -> Window:
+        """A window around the mask prompt, which is there, made larger where a positive point lies beyond it."""
+        assert prompt.mask is not None
+        on_object = prompt.mask.on_object
         unit_xy = window.to_window(prompt.positive, 1)  # The window is a single pixel then, from -0.5 to 0.5.
         beyond = prompt.positive[((unit_xy < -0.5) | (unit_xy > 0.5)).any(1)]
         if not len(beyond):
             return window
-        corners = np.concatenate([beyond, box_of(prompt.mask).reshape(2, 2)])
+        corners = np.concatenate([beyond, box_of(on_object).reshape(2, 2)])
         box = np.concatenate([corners.min(0), corners.max(0)])
-        return self._window(box, float(np.count_nonzero(prompt.mask)), size, window.size)
+        return self._window(box, float(np.count_nonzero(on_object)), size, window.size)
 
     def _search(
-        self, embedding: NanoEmbedding, prompt: _ObjectPrompts, scaled_side: int
-    ) -> tuple[Window, np.ndarray | None]:
-        """The window around the object at the clicks or in the box, and its logits (H, W) if the search gave them.
+        self, embedding: NanoEmbedding, prompt: ObjectPrompts, scaled_side: int
+    ) -> tuple[Window, MaskPrompt | None]:
+        """The window around the object at the clicks or in the box, and its mask if the search gave one.
 
         scaled_side: of the window that is returned, in pixels; windows are searched at full size
         """
@@ -251,12 +244,12 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         if np.count_nonzero(logits > 0) < _MIN_AREA:
             return replace(found.window, size=scaled_side), None
         filled = self._filled_box(embedding, prompt, box_of(logits > 0), found.rating)
-        return self._around(logits > 0, scaled_side), logits if filled is None else filled
+        return self._around(logits > 0, scaled_side), filled or MaskPrompt(logits)
 
     def _filled_box(
-        self, embedding: NanoEmbedding, prompt: _ObjectPrompts, box: np.ndarray, rating: float | None = None
-    ) -> np.ndarray | None:
-        """A box that fills the image, as a mask prompt (H, W) float32, or None where the mask is as good without it.
+        self, embedding: NanoEmbedding, prompt: ObjectPrompts, box: np.ndarray, rating: float | None = None
+    ) -> MaskPrompt | None:
+        """A box that fills the image, as a mask prompt, or None where the mask is as good without it.
 
         rating: of the mask without it, if it is known
         """
@@ -265,13 +258,14 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
             return None
         window = self._window(box, area_of(box), size, self._config.window)
         (left, top), (right, bottom) = np.rint(box).astype(int).reshape(2, 2).clip(0)
-        logits = np.full(size, -_MASK_PROMPT_LOGIT, np.float32)
-        logits[top : bottom + 1, left : right + 1] = _MASK_PROMPT_LOGIT
-        filled = self._best_of(embedding, [window], replace(prompt, mask_logits=logits))
+        box_mask = np.zeros(size, np.float32)
+        box_mask[top : bottom + 1, left : right + 1] = 1
+        mask = MaskPrompt.of_mask(box_mask)
+        filled = self._best_of(embedding, [window], replace(prompt, mask=mask))
         least = self._best_of(embedding, [window], prompt).rating if rating is None else rating
-        return logits if filled.rating > _FILLED_FACTOR * least else None
+        return mask if filled.rating > _FILLED_FACTOR * least else None
 
-    def _best_candidate(self, embedding: NanoEmbedding, prompt: _ObjectPrompts, shares: Sequence[float]) -> Candidate:
+    def _best_candidate(self, embedding: NanoEmbedding, prompt: ObjectPrompts, shares: Sequence[float]) -> Candidate:
         """The best mask at the clicks, of windows that are these shares of the image's longer side."""
         size = embedding.frame.size
         points = prompt.positive if len(prompt.positive) else prompt.negative
@@ -280,7 +274,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         windows = [Window.centred(centre, side, size, self._config.window, limit=max(shares)) for side in sorted(sides)]
         return self._best_of(embedding, windows, prompt)
 
-    def _best_of(self, embedding: NanoEmbedding, windows: Sequence[Window], prompt: _ObjectPrompts) -> Candidate:
+    def _best_of(self, embedding: NanoEmbedding, windows: Sequence[Window], prompt: ObjectPrompts) -> Candidate:
         """The best mask at one object's prompts, of those in several windows."""
         found = self._decode(embedding, windows, [prompt] * len(windows), None)
         rated = [
@@ -293,7 +287,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         self,
         embedding: NanoEmbedding,
         windows: Sequence[Window],
-        prompts: Sequence[_ObjectPrompts],
+        prompts: Sequence[ObjectPrompts],
         rivals: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, S / 2, S / 2) float32 and predicted IoU (n,) of the objects in n windows of S pixels a side."""
@@ -315,64 +309,3 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         different = list(dict.fromkeys(windows))
         encoded = self._backend.encode(np.stack([window.cut(frame.image) for window in different]))
         return {window: encoded.select(slice(row, row + 1)) for row, window in enumerate(different)}
-
-
-@dataclass(frozen=True, eq=False)
-class _ObjectPrompts:
-    """One object's prompts.
-
-    positive     (n, 2) float32 pixel xy: points on the object
-    negative     (m, 2) float32 pixel xy: points off it
-    box          (4,) x_min, y_min, x_max, y_max, or None
-    mask_logits  (H, W) float32: the mask prompt, or None
-    memory       what is remembered of the object, or None
-    """
-
-    positive: np.ndarray
-    negative: np.ndarray
-    box: np.ndarray | None
-    mask_logits: np.ndarray | None
-    memory: ObjectMemory | None
-
-    @cached_property
-    def mask(self) -> np.ndarray:
-        """(H, W) bool: the mask prompt, which must be there."""
-        return np.greater(self.mask_logits, 0)  # type: ignore[arg-type]
-
-    @classmethod
-    def of(cls, prompts: Prompts[ObjectMemory], row: int) -> _ObjectPrompts:
-        """Those of one object of a batch."""
-        positive, negative = (prompts.xy[row][prompts.labels[row] == label] for label in (POSITIVE, NEGATIVE))
-        box = None if prompts.boxes is None or np.isnan(prompts.boxes[row]).any() else prompts.boxes[row]
-        logits = None if prompts.logits is None or np.isnan(prompts.logits[row, 0, 0]) else prompts.logits[row]
-        return cls(positive, negative, box, logits, prompts.memories[row] if prompts.memories else None)
-
-    def maps(self, window: Window, rivals: np.ndarray | None) -> np.ndarray:
-        """(6, S / 4, S / 4) float32: the prompts as the network takes them, see interface.PROMPT_CHANNELS.
-
-        rivals: (H, W) uint8, the number of objects' mask prompts that cover a pixel, or None
-        """
-        cells = window.size // interface.PROMPT_STRIDE
-        maps = np.zeros((interface.PROMPT_CHANNELS, cells, cells), np.float32)
-        for channel, xy in ((interface.POSITIVE, self.positive), (interface.NEGATIVE, self.negative)):
-            maps[channel] = draw_points(window.to_window(xy, cells), cells)
-        if self.box is not None and self.mask_logits is None:
-            maps[interface.BOX] = draw_box(window.to_window(self.box.reshape(2, 2), cells).ravel(), cells)
-        if self.mask_logits is not None:
-            maps[interface.MASK] = np.tanh(window.cut(self.mask_logits, cells) / 2)
-            maps[interface.HAS_MASK] = 1
-        if rivals is not None:
-            others = rivals > (0 if self.mask_logits is None else self.mask)
-            maps[interface.RIVALS] = window.cut(others, cells)
-        return maps
-
-
-def _rivals(objects: Sequence[_ObjectPrompts], size: tuple[int, int]) -> np.ndarray | None:
-    """(H, W) uint8: how many mask prompts cover each pixel, or None if no object has a rival with a mask prompt."""
-    masks = [prompt.mask for prompt in objects if prompt.mask_logits is not None]
-    if len(objects) < 2 or not masks:
-        return None
-    count = np.zeros(size, np.uint8)
-    for mask in masks:
-        count += mask
-    return count

@@ -9,6 +9,7 @@ import numpy as np
 
 _PERIODS = 30  # The camera's period is measured over so many images.
 _WINDOW = 12  # Frames that must have been worked on since the last step before the effort is lowered.
+_NEIGHBOURS = 3  # Neighbouring frames whose mean counts.
 _CALM = 60  # It is raised after so many frames in a row ...
 _ROOM = 0.85  # ... at which the load would have been at most this with more effort.
 
@@ -17,8 +18,9 @@ class LoadControl:
     """Chooses the step of effort from how long frames take and how often the camera sends one.
 
     One step less effort where frames take longer than the camera's period. One step more where they would still fit
-    then, which is known from how much that step saved when it was taken. Means of two neighbouring frames are looked
-    at, as the network may work on every second one only, and their median, so that a single long frame changes nothing.
+    then, which is known from how much that step saved when it was taken. Means of three neighbouring frames are looked
+    at, as the network may leave out every second or third one, and their median, so that a single long frame changes
+    nothing.
 
     step        0 is the full effort, n the n-th lesser one
     frame_time  seconds that the last frames took, when that was last known, or None
@@ -63,7 +65,8 @@ class LoadControl:
             self._go(steps - 1)
         if len(self._spent) < _WINDOW:
             return self.step
-        self.frame_time = float(np.median([(before + after) / 2 for before, after in pairwise(self._spent)]))
+        means = np.convolve(self._spent, np.full(_NEIGHBOURS, 1 / _NEIGHBOURS), "valid")
+        self.frame_time = float(np.median(means))
         load = self.load
         if load is not None:
             self._choose(load, steps)

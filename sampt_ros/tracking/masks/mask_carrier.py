@@ -31,7 +31,7 @@ class MaskCarrier:
 
     @property
     def concurrent(self) -> bool:
-        """Whether `moved` may be called in one thread while another one moves the points."""
+        """Whether `moved` may be called in several threads at once, also while one moves the points."""
         return self._propagator is None and self._points.tracker.concurrent
 
     def reset(self) -> None:
@@ -99,7 +99,7 @@ class MaskCarrier:
         """An object's mask of frames[0] on frames[-1], by the tracker's motion; the object stays as it is."""
         mask = tracked.propagated_mask
         # Where it is not carried a mask would stay behind, and be wrong if the option were switched on later.
-        carries = self.config.prompting.carry_mask or effort.network_every > 1
+        carries = self.config.prompting.carry_mask or effort.carries
         return None if mask is None or not carries else self._points.propagate_mask(mask, frames)
 
 

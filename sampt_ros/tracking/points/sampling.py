@@ -16,6 +16,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from sampt_ros.utils.blas_threads import on_one_thread
+
 Selection = Callable[[np.ndarray, int, np.random.Generator, np.ndarray], np.ndarray]
 
 _SAMPLE = 400  # Pixels that stand for the mask in k-medoids; the distance matrix is as large as its square.
@@ -31,17 +33,20 @@ def random(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndar
     return np.stack([chosen % mask.shape[1], chosen // mask.shape[1]], axis=1).astype(np.float32)
 
 
+@on_one_thread
 def k_medoids(mask: np.ndarray, count: int, rng: np.random.Generator, gray: np.ndarray) -> np.ndarray:
     """Centres of `count` compact parts of the mask: k-medoids by Voronoi iteration (Park and Jun, 2009)."""
     sample = random(mask, max(_SAMPLE, count) if count else 0, rng, gray)
     if len(sample) <= count:
         return sample
     distance = _distances(sample)
-    medoids = _spread(distance, count, rng)
+    medoids, parts = _spread(distance, count, rng), np.arange(count)
     for _ in range(_ITERATIONS):
         nearest = distance[:, medoids].argmin(axis=1)
-        nearest[medoids] = np.arange(count)  # Each part keeps its medoid, so that none is ever empty.
-        moved = np.array([_medoid(distance, np.flatnonzero(nearest == part)) for part in range(count)])
+        nearest[medoids] = parts  # Each part keeps its medoid, so that none is ever empty.
+        is_member = nearest[:, None] == parts
+        to_members = distance @ is_member.astype(np.float32)  # (n, count): the sum of distances to each part
+        moved = np.where(is_member, to_members, np.inf).argmin(axis=0)
         if np.array_equal(moved, medoids):
             break
         medoids = moved
@@ -54,11 +59,6 @@ def _distances(xy: np.ndarray) -> np.ndarray:
     across, down = (xy[:, None, axis] - xy[None, :, axis] for axis in (0, 1))
     distance: np.ndarray = np.sqrt(across * across + down * down)
     return distance
-
-
-def _medoid(distance: np.ndarray, members: np.ndarray) -> int:
-    """That of some points which is nearest to all of them, by the distances (n, n) of all points."""
-    return int(members[distance[members][:, members].sum(axis=1).argmin()])
 
 
 def _spread(distance: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -29,19 +29,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
-from typing import Any
 
 import cv2
 import numpy as np
 
-from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import Frame
 from sampt_ros.geometry.crops import box_of
 from sampt_ros.segmenters.base import WindowFeatures
-from sampt_ros.tracking.frame_buffer import FrameBuffer
-from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.reacquisition.object_view import ObjectView
-from sampt_ros.tracking.reacquisition.relative_motion import relative_motion
 from sampt_ros.utils.blas_threads import on_one_thread
 
 _CAPACITY = 6  # Frames in which an object's looks are remembered; the first one always is among them.
@@ -302,71 +296,6 @@ class ObjectLooks:
     def lost(self) -> ObjectLooks:
         """After the object was lost: it may come back at another size."""
         return replace(self, masks=(), frames_doubted=0, motion=None)
-
-
-@dataclass(frozen=True, eq=False)
-class Verdict:
-    """What is thought of an object's new mask.
-
-    looks       what is known of the object from now on
-    mask        (H, W) bool, without parts that are something else
-    likeness    how much it is like the object
-    is_doubted  whether it may be something else
-    """
-
-    looks: ObjectLooks
-    mask: np.ndarray
-    likeness: Likeness = CERTAIN
-    is_doubted: bool = False
-
-
-class DriftWatch:
-    """Compares new masks with what is known of their objects; without `reacquire.enabled`, none is doubted."""
-
-    def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter[Any, Any], frames: FrameBuffer) -> None:
-        """frames: the stream's last ones, with the newest."""
-        self.config = config
-        self._segmenter = segmenter
-        self._frames = frames
-        # The mask that was judged last, its view and its likeness: what is accepted is learned from right afterwards.
-        self._judged: tuple[np.ndarray, ObjectView, Likeness] | None = None
-
-    @on_one_thread
-    def judge(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> Verdict:
-        """Judge the mask (H, W) bool, with its predicted IoU, that was found of an object on the newest frame.
-
-        One that is empty or rated too low is refused anyway.
-        """
-        if not (self.config.reacquire.enabled and mask.any() and score >= self.config.prompting.iou_threshold):
-            return Verdict(looks, mask)
-        around = self._segmenter.describe_object(frame, mask)
-        mask = looks.own_parts(around, mask)
-        looks = looks.observed(frame.index, mask, score)
-        view, area = ObjectView.of(around, mask), int(np.count_nonzero(mask))
-        likeness = looks.likeness_of(view)
-        self._judged = (mask, view, likeness)
-        if looks.wants_motion(likeness, frame.index, area):
-            looks = looks.moved(self._motion(mask))
-        if looks.doubts(likeness, frame.index, area):
-            return Verdict(looks.doubted(), mask, likeness, is_doubted=True)
-        return Verdict(looks, mask, likeness)
-
-    def _motion(self, mask: np.ndarray) -> float | None:
-        """How the mask (H, W) bool on the newest frame moves against its surroundings, if that is known."""
-        if len(self._frames) < 2:
-            return None
-        previous, newest = list(self._frames)[-2:]
-        return relative_motion(previous.image, newest.image, mask)
-
-    @on_one_thread
-    def learned(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> ObjectLooks:
-        """With an accepted mask (H, W) bool, and its predicted IoU."""
-        if not self.config.reacquire.enabled:
-            return looks
-        if self._judged is None or self._judged[0] is not mask:
-            return looks.accepted(frame.index, self._segmenter.describe_object(frame, mask), mask, score)
-        _, view, likeness = self._judged
-        return looks.accepted_view(frame.index, view, likeness, int(np.count_nonzero(mask)), score)
 
 
 def _border_contact(mask: np.ndarray) -> int:

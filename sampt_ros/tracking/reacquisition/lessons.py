@@ -13,7 +13,7 @@ import numpy as np
 
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
-from sampt_ros.utils.side_thread import Pending, SideThread
+from sampt_ros.utils.side_threads import Pending, SideThreads
 
 _FRAMES = 4  # After so many frames a lesson is taken over.
 
@@ -42,7 +42,7 @@ class Lessons:
     """At most one frame that is being learned from."""
 
     def __init__(self) -> None:
-        self._side = SideThread("sampt_learning")
+        self._side = SideThreads("sampt_learning")
         self.forget()
 
     def forget(self) -> None:

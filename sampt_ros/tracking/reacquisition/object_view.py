@@ -33,8 +33,9 @@ class ObjectView:
         """Of a mask (H, W) bool with at least one pixel in the window."""
         cells = len(around.feature_map)
         inside = around.window.cut(mask, cells)
-        image = around.window.cut(np.ones(mask.shape, bool), cells)
-        outside = image * (cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0)
+        outside = (cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0).astype(np.float32)
+        if not around.window.lies_within(mask.shape):  # What is beyond the image is no surroundings.
+            outside *= around.window.cut(np.ones(mask.shape, bool), cells)
         return cls(around.feature_map.reshape(cells * cells, -1), inside.ravel(), outside.ravel())
 
     @cached_property

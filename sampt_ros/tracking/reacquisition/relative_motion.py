@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sampt_ros.geometry.crops import box_of
+from sampt_ros.geometry.crops import box_of, resized
 
 _SIDE = 480  # Images are compared at this many pixels of their longest side at most, ...
 _CROP_SIDE = 240  # ... and the part around the mask at so many.
@@ -57,8 +57,8 @@ def relative_motion(previous: np.ndarray, image: np.ndarray, mask: np.ndarray) -
 def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
     if scale == 1:
         return image
-    scaled: np.ndarray = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return scaled
+    height, width = (max(1, round(length * scale)) for length in image.shape)
+    return resized(image, (width, height))
 
 
 def _corners(image: np.ndarray, where: np.ndarray, count: int) -> list[np.ndarray]:

@@ -152,7 +152,7 @@ class ObjectSearch:
         """
         known = tracked.reacquisition
         is_sure = known is not None and known.appearance.is_known and not known.is_doubted
-        return self._segmenter.concurrent and is_sure and tracked.result.state.has_mask
+        return self._segmenter.describes_beside and is_sure and tracked.result.state.has_mask
 
     def is_sought(self, tracked: TrackedObject) -> bool:
         """Whether an object is to be looked for in the whole image."""

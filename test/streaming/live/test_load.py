@@ -90,6 +90,18 @@ def test_frames_of_which_every_second_is_short_count_by_their_mean():
     assert set(camera.steps) == {0}
 
 
+def test_frames_of_which_every_third_is_short_count_by_their_mean():
+    camera = Camera(full=PERIOD)
+    for _ in range(200):
+        for share in (1.4, 1.4, 0.1):  # 0.97 of the period
+            camera.send(1, spent=share * PERIOD)
+    assert set(camera.steps) == {0}
+    for _ in range(10):
+        for share in (1.5, 1.5, 0.1):  # 1.03 of it
+            camera.send(1, spent=share * PERIOD)
+    assert camera.load.step > 0
+
+
 def test_a_pause_of_the_camera_is_not_its_period():
     camera = Camera(full=1.3 * PERIOD)
     camera.send(10)

@@ -133,7 +133,7 @@ def test_frames_that_take_longer_than_the_period_lower_the_effort_which_is_told(
     desk.send(14, period_ns=10**6)
     assert desk.stream.session.sam_pt.effort == desk.stream.session.sam_pt.efforts[1]
     (told,) = desk.log.told["warning"]
-    assert told.endswith("the camera sends one every 1.0 ms: now with 33% of the refinements (step 1 of 2)")
+    assert told.endswith("the camera sends one every 1.0 ms: now with 33% of the refinements (step 1 of 3)")
 
 
 def test_the_effort_is_raised_again_which_is_told(desk):
@@ -142,7 +142,7 @@ def test_the_effort_is_raised_again_which_is_told(desk):
     desk.delay = 0
     desk.send(110, period_ns=SECOND_NS)
     assert desk.stream.session.sam_pt.effort == Effort()
-    assert desk.log.told["info"][-1].endswith("back to full effort (step 0 of 2)")
+    assert desk.log.told["info"][-1].endswith("back to full effort (step 0 of 3)")
 
 
 def test_no_load_is_shed_where_that_is_switched_off(desk):

@@ -7,9 +7,10 @@ import pytest
 from fakes import DriftingTracker, SquareSegmenter
 
 from sampt_ros.config.presets import load_preset
+from sampt_ros.tracking.reacquisition.drift_watch import Verdict
 from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.sam_pt import SamPt
-from sampt_ros.utils import side_thread
+from sampt_ros.utils import side_threads
 
 HERE = (72, 72)
 CHANGES = {"segmenter": "nano", "points.negative": 0, "prompting.carry_mask": False, "reacquire.gap": 100}
@@ -37,7 +38,7 @@ class ConcurrentSegmenter(SquareSegmenter):
 
 @pytest.fixture(params=[1, 2], autouse=True)
 def cores(request, monkeypatch) -> None:
-    monkeypatch.setattr(side_thread, "usable_cores", lambda: request.param)
+    monkeypatch.setattr(side_threads, "usable_cores", lambda: request.param)
 
 
 @pytest.fixture
@@ -121,15 +122,9 @@ def test_a_mask_that_was_found_to_have_drifted_is_lost(segmenter):
     sam_pt._points.tracker._tracks = sam_pt._points.tracker._tracks.__class__(
         tracked.points.id, tracked.points.xy, tracked.points.visible, tracked.points.confidence
     )
-    sam_pt._drift.judge = lambda looks, mask, *_: _accepted(looks, mask)
+    sam_pt._drift.judge = lambda found, frame: [Verdict(new.looks, new.mask) for new in found]
     states = [sam_pt.step(image()).objects[0].state.name for _ in range(SECOND, TAKEN + 1)]
     assert states == ["TRACKING"] * 4 + ["LOST"]
-
-
-def _accepted(looks, mask):
-    from sampt_ros.tracking.reacquisition.drift import Verdict
-
-    return Verdict(looks, mask)
 
 
 def test_nothing_is_due_before_anything_is_learned():

@@ -1,0 +1,104 @@
+"""The prompts of one object, and the maps that the nano segmenter's network takes them as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sampt_ros.data_types import NEGATIVE, POSITIVE
+from sampt_ros.geometry.crops import Window, draw_box, draw_points
+from sampt_ros.segmenters.base import Prompts
+from sampt_ros.segmenters.nano import interface
+from sampt_ros.segmenters.nano.memory import ObjectMemory
+
+_SURE_LOGIT = 3.0  # Logit of a mask prompt's pixel that is surely on the object.
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPrompt:
+    """A mask prompt. Its logits, factor * (values - middle), are computed where a window shows them only.
+
+    values  (H, W) float32
+    """
+
+    values: np.ndarray
+    middle: float = 0.0
+    factor: float = 1.0
+
+    @classmethod
+    def of_mask(cls, mask: np.ndarray) -> MaskPrompt:
+        """From a mask (H, W) float32 0..1."""
+        return cls(mask, 0.5, 2 * _SURE_LOGIT)
+
+    @cached_property
+    def on_object(self) -> np.ndarray:
+        """(H, W) bool."""
+        is_on_object: np.ndarray = self.values > self.middle
+        return is_on_object
+
+    def shown(self, window: Window, cells: int) -> np.ndarray:
+        """(cells, cells) float32 -1..1: what a window shows of it."""
+        logits = self.factor * (self.values[window.visible] - self.middle)
+        shown: np.ndarray = np.tanh(window.scaled(logits, cells) / 2)
+        return shown
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectPrompts:
+    """One object's prompts.
+
+    positive  (n, 2) float32 pixel xy: points on the object
+    negative  (m, 2) float32 pixel xy: points off it
+    box       (4,) x_min, y_min, x_max, y_max, or None
+    mask      the mask prompt, or None
+    memory    what is remembered of the object, or None
+    """
+
+    positive: np.ndarray
+    negative: np.ndarray
+    box: np.ndarray | None
+    mask: MaskPrompt | None
+    memory: ObjectMemory | None
+
+    @classmethod
+    def of(cls, prompts: Prompts[ObjectMemory], row: int) -> ObjectPrompts:
+        """Those of one object of a batch, whose mask prompts are MaskPrompts, or logits as `Decoded` has them."""
+        positive, negative = (prompts.xy[row][prompts.labels[row] == label] for label in (POSITIVE, NEGATIVE))
+        box = None if prompts.boxes is None or np.isnan(prompts.boxes[row]).any() else prompts.boxes[row]
+        mask = None if prompts.logits is None else prompts.logits[row]
+        mask = MaskPrompt(mask) if isinstance(mask, np.ndarray) else mask
+        return cls(positive, negative, box, mask, prompts.memories[row] if prompts.memories else None)
+
+    def maps(self, window: Window, rivals: np.ndarray | None) -> np.ndarray:
+        """(6, S / 4, S / 4) float32: the prompts as the network takes them, see interface.PROMPT_CHANNELS.
+
+        rivals: (H, W) uint8, the number of objects' mask prompts that cover a pixel, or None
+        """
+        cells = window.size // interface.PROMPT_STRIDE
+        maps = np.zeros((interface.PROMPT_CHANNELS, cells, cells), np.float32)
+        for channel, xy in ((interface.POSITIVE, self.positive), (interface.NEGATIVE, self.negative)):
+            maps[channel] = draw_points(window.to_window(xy, cells), cells)
+        if self.box is not None and self.mask is None:
+            maps[interface.BOX] = draw_box(window.to_window(self.box.reshape(2, 2), cells).ravel(), cells)
+        if self.mask is not None:
+            maps[interface.MASK] = self.mask.shown(window, cells)
+            maps[interface.HAS_MASK] = 1
+        if rivals is not None:
+            others = rivals[window.visible] > (0 if self.mask is None else self.mask.on_object[window.visible])
+            if others.any():
+                maps[interface.RIVALS] = window.scaled(others, cells)
+        return maps
+
+
+def count_rivals(objects: Sequence[ObjectPrompts], size: tuple[int, int]) -> np.ndarray | None:
+    """(H, W) uint8: how many mask prompts cover each pixel, or None if no object has a rival with a mask prompt."""
+    masks = [prompt.mask for prompt in objects if prompt.mask is not None]
+    if len(objects) < 2 or not masks:
+        return None
+    count = np.zeros(size, np.uint8)
+    for mask in masks:
+        count += mask.on_object
+    return count
