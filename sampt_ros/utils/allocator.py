@@ -9,6 +9,7 @@ and what is free between things that stay is given back now and then.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import time
 
@@ -19,7 +20,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _MIB = 2**20
 _KEPT_AT_END = 64 * _MIB  # So much that is free at the arena's end stays, as the next frame takes it again.
 _OWN_PAGES = 32 * _MIB  # What is larger has pages of its own, which go back when it is freed; glibc's largest value.
-_LOOK_EVERY = 10.0  # seconds
+_LOOK_EVERY, _GIVE_BACK_EVERY = 10.0, 60.0  # seconds
 _GROWTH = 1.25, 64 * _MIB  # Free pages are given back when memory has grown by this factor and so many bytes.
 _USER_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")  # Environment variables by which a user says how it is to be.
 
@@ -41,14 +42,16 @@ def use_one_arena() -> bool:
 class FreePages:
     """Gives back the pages of a process that lie free between what stays, as objects that come and go leave them.
 
-    That takes some milliseconds, and pages that are needed again cost time too: it is done only after growth.
+    That takes some milliseconds, and pages that are needed again cost time too: it is done once a minute, and sooner
+    only after growth.
     """
 
-    def __init__(self, look_every: float = _LOOK_EVERY) -> None:
-        """look_every: seconds from one look at the process's memory to the next"""
-        self._look_every = look_every
+    def __init__(self, look_every: float = _LOOK_EVERY, give_back_every: float = _GIVE_BACK_EVERY) -> None:
+        """look_every: seconds from one look at the process's memory to the next, give_back_every: see above"""
+        self._look_every, self._give_back_every = look_every, give_back_every
         self._next_look = time.monotonic() + look_every
-        self._kept = 0  # bytes that were resident after pages were given back
+        self._given_back = -math.inf  # when pages were given back last
+        self._kept = 0  # bytes that were resident then
         self._glibc = _glibc()
 
     def give_back(self) -> bool:
@@ -61,10 +64,10 @@ class FreePages:
             return False
         self._next_look = now + self._look_every
         factor, more = _GROWTH
-        if self._kept and resident_memory() <= factor * self._kept + more:
+        if now < self._given_back + self._give_back_every and resident_memory() <= factor * self._kept + more:
             return False
         self._glibc.malloc_trim(0)
-        self._kept = resident_memory()
+        self._given_back, self._kept = now, resident_memory()
         return True
 
 

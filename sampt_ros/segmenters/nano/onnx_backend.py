@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ class OnnxBackend(NanoBackend):
     def __init__(self, weights: Mapping[str, np.ndarray], threads: int = 1) -> None:
         """weights: by their names in the network's state dict, float16; threads: that it computes on"""
         self._encode, self._memorize, self._decode = (_part(name, weights, threads) for name in _GRAPHS)
-        self._threads, self._side = threads, SideThreads("sampt_network", threads - 1)
+        self._side = SideThreads("sampt_network", threads - 1)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: str = "", threads: int = 1) -> OnnxBackend:
@@ -55,16 +54,14 @@ class OnnxBackend(NanoBackend):
     def decode(
         self, features: Features, prompts: np.ndarray, memories: Sequence[ObjectMemory | None]
     ) -> tuple[np.ndarray, np.ndarray]:
-        count = len(prompts)
-        parts = min(self._threads, count)  # Few objects on each thread are faster than all threads on all objects.
-        edges = [count * part // parts for part in range(parts + 1)]
-
-        def decode_rows(rows: slice) -> list[np.ndarray]:
-            memory = joined(memories[rows], np) or _nothing(rows.stop - rows.start)
+        def decode_row(row: int) -> list[np.ndarray]:
+            rows = slice(row, row + 1)
+            memory = joined(memories[rows], np) or _nothing(1)
             remembered = memory.keys, memory.values, memory.inside, memory.valid
             return _run(self._decode, *features.select(rows).maps, prompts[rows], *remembered)
 
-        decoded = self._side.share(decode_rows, [slice(*pair) for pair in pairwise(edges)])
+        # One object at a time: no slower, and the memory of as many as there are threads, which is kept, will do.
+        decoded = self._side.share(decode_row, range(len(prompts)))
         logits, scores = (np.concatenate(values) for values in zip(*decoded))
         return logits, scores
 
