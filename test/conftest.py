@@ -156,6 +156,17 @@ def cutie_network():
     return small_cutie()
 
 
+@pytest.fixture(scope="session")
+def deaot_network():
+    """A DeAOT with a small encoder and three layers, whose weights come from their names; not to be changed."""
+    need("aot.networks.models", "deaotpy is missing")
+    import torch
+    from named_weights import small_deaot
+
+    torch.set_num_threads(1)
+    return small_deaot()
+
+
 @pytest.fixture
 def model_server():
     """Serves weights under any address on this machine."""

@@ -36,9 +36,13 @@ _PACKAGES = {
     "superglue": ("transformers",),
     "lightglue": ("transformers",),
     "cutie": ("cutie",),
+    "deaot": ("aot", "torchvision"),
     "cotracker": ("cotracker",),
 }
 COTRACKER = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
+DEAOT = "pip install torchvision; pip install --no-deps deaotpy==1.11.0"
+# What no extra may bring: one package may not be depended on, the other asks for something that it does without.
+_BY_HAND = {"cotracker": COTRACKER, "deaot": DEAOT}
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
 
@@ -132,6 +136,7 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam]")
     yield _module(group, "timm", "pip install timm")
     yield _module(group, "cutie", "pip install 'sampt_ros[cutie]'")
+    yield _module(group, "aot", DEAOT)
     yield _module(group, "cotracker", COTRACKER)
 
 
@@ -187,8 +192,8 @@ def _preset(group: str, name: str) -> Check:
     parts = "; ".join([_parts(config), *_restrictions(config)])
     if not problems and not extras:
         return Check(group, name, True, parts)
-    advice = [COTRACKER] if "cotracker" in extras else []  # It is no package that may be shipped or depended on.
-    if offered := [part for part in extras if part != "cotracker"]:
+    advice = [command for part, command in _BY_HAND.items() if part in extras]
+    if offered := [part for part in extras if part not in _BY_HAND]:
         advice.append(f"pip install 'sampt_ros[{','.join(offered)}]'")
     if fetchable:
         advice.append(registry.advice(*fetchable))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sampt_ros.config.mask_propagators import CutieConfig, PropagationConfig
+from sampt_ros.config.mask_propagators import CutieConfig, DeaotConfig, PropagationConfig
 from sampt_ros.config.options import Section, option
 from sampt_ros.config.point_trackers import (
     CoTrackerConfig,
@@ -178,7 +178,7 @@ class SamPtConfig(Section):
         "none",
         "Mask propagator that follows masks from frame to frame, beside the points; none: the point tracker carries "
         "them, if it can and prompting.carry_mask is set",
-        choices=("none", "cutie", "sam2", "edgetam"),
+        choices=("none", "cutie", "deaot", "sam2", "edgetam"),
     )
     device: str = option(
         "auto", "Device that networks run on; auto: cuda if there is a GPU, else cpu", choices=("auto", "cpu", "cuda")
@@ -225,3 +225,4 @@ class SamPtConfig(Section):
     lightglue: MatchingConfig = field(default_factory=MatchingConfig)
     cotracker: CoTrackerConfig = field(default_factory=CoTrackerConfig)
     cutie: CutieConfig = field(default_factory=CutieConfig)
+    deaot: DeaotConfig = field(default_factory=DeaotConfig)

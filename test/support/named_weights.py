@@ -113,6 +113,13 @@ def small_cutie() -> tuple[torch.nn.Module, object]:
     return fill(network).eval(), settings
 
 
+def small_deaot() -> torch.nn.Module:
+    """DeAOT-L, whose encoder is small; it remembers one more frame every fifth."""
+    from sampt_ros.mask_propagators.deaot.architectures import deaot
+
+    return fill(deaot("large")).eval()
+
+
 def raft(model: str) -> torch.nn.Module:
     """torchvision's RAFT, small or large; its steps are small, since such weights know no way."""
     from torchvision.models import optical_flow
