@@ -41,6 +41,7 @@ setup(
         "mobile_sam": ["torch>=2", "torchvision", "mobilesam-mirror", "timm"],
         "sam2": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "edgetam": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25", "timm"],
+        "seggpt": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "raft": ["torch>=2", "torchvision"],
         "superglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "lightglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],

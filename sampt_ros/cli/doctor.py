@@ -32,6 +32,7 @@ _PACKAGES = {
     "mobile_sam": ("mobile_sam", "timm", "torchvision"),
     "sam2": ("transformers",),
     "edgetam": ("transformers", "timm", "torchvision"),
+    "seggpt": ("transformers",),
     "raft": ("torchvision",),
     "superglue": ("transformers",),
     "lightglue": ("transformers",),
@@ -133,7 +134,7 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "segment_anything", "pip install segment-anything")
     yield _module(group, "mobile_sam", "pip install mobilesam-mirror timm")
     yield _module(group, "segment_anything_hq", "pip install segment-anything-hq timm")
-    yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam]")
+    yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam], [seggpt]")
     yield _module(group, "timm", "pip install timm")
     yield _module(group, "cutie", "pip install 'sampt_ros[cutie]'")
     yield _module(group, "aot", DEAOT)

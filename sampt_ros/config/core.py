@@ -28,6 +28,7 @@ from sampt_ros.config.segmenters import (
     Sam2Config,
     SamConfig,
     SamHqConfig,
+    SegGptConfig,
 )
 
 SELECTION = ("k_medoids", "shi_tomasi", "random", "mixed")
@@ -167,7 +168,7 @@ class SamPtConfig(Section):
     segmenter: str = option(
         "sam",
         "Segmenter that makes masks from points",
-        choices=("sam", "sam_hq", "mobile_sam", "sam2", "edgetam", "nano", "grabcut"),
+        choices=("sam", "sam_hq", "mobile_sam", "sam2", "edgetam", "seggpt", "nano", "grabcut"),
     )
     point_tracker: str = option(
         "lucas_kanade",
@@ -214,6 +215,7 @@ class SamPtConfig(Section):
     mobile_sam: MobileSamConfig = field(default_factory=MobileSamConfig)
     sam2: Sam2Config = field(default_factory=Sam2Config)
     edgetam: EdgeTamConfig = field(default_factory=EdgeTamConfig)
+    seggpt: SegGptConfig = field(default_factory=SegGptConfig)
     nano: NanoConfig = field(default_factory=NanoConfig)
     grabcut: GrabCutConfig = field(default_factory=GrabCutConfig)
     lucas_kanade: LucasKanadeConfig = field(default_factory=LucasKanadeConfig)

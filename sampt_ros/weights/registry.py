@@ -136,6 +136,7 @@ MODELS: dict[str, Model] = {
         _sam2("base_plus", 323),
         _sam2("large", 898),
         _transformers("edgetam", "yonigozlan/EdgeTAM-hf", "edgetam.checkpoint", "", 56),
+        _transformers("seggpt", "BAAI/seggpt-vit-large", "seggpt.checkpoint", "", 1483),
         Model("pips", f"{_PIPS}model-000200000.pth", "MIT", "pips.checkpoint", "", 344),
         Model("tapir", f"{_TAPIR}causal_bootstapir_checkpoint.pt", "Apache-2.0", "tapir.checkpoint", "", 219),
         _superglue("outdoor"),

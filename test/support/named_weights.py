@@ -61,6 +61,11 @@ def small_edgetam_video() -> torch.nn.Module:
     return fill(tiny_models.edgetam_video()).eval()
 
 
+def small_seggpt() -> torch.nn.Module:
+    """A `transformers` SegGPT for images of 64 pixels a side."""
+    return fill(tiny_models.seggpt()).eval()
+
+
 def _filled(sam: torch.nn.Module) -> torch.nn.Module:
     return fill(sam, keep=("pixel_mean", "pixel_std")).eval()
 
