@@ -1,4 +1,4 @@
-"""The node with every preset in small, and random weights: all that can be done to an object, by topics and services."""
+"""The node with every preset in small, with random weights: what can be done to an object, by topics and services."""
 
 from __future__ import annotations
 
