@@ -46,7 +46,7 @@ setup(
         "superglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "lightglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "cutie": ["torch>=2.1", "torchvision", "rf-cutie>=1.0.1,<1.1"],
-        "deaot": ["torch>=2.1", "torchvision"],  # deaotpy asks for more than it needs: see docs/install.md
+        "deaot": ["torch>=2.1"],  # deaotpy asks for more than it needs: see docs/install.md
         "bag": ["mcap", "rosbags", "rosbags-image"],
         "video": ["av"],
         "dev": ["mypy", "pytest", "ruff", "types-PyYAML", "types-tqdm"],

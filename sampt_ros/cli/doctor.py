@@ -21,6 +21,7 @@ from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset, preset_names, presets_folder
 from sampt_ros.errors import SamPtError
 from sampt_ros.mask_propagators import NONE
+from sampt_ros.mask_propagators.deaot import architectures as deaot
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights import registry
 
@@ -37,13 +38,12 @@ _PACKAGES = {
     "superglue": ("transformers",),
     "lightglue": ("transformers",),
     "cutie": ("cutie",),
-    "deaot": ("aot", "torchvision"),
+    "deaot": ("aot",),
     "cotracker": ("cotracker",),
 }
 COTRACKER = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
-DEAOT = "pip install torchvision; pip install --no-deps deaotpy==1.11.0"
 # What no extra may bring: one package may not be depended on, the other asks for something that it does without.
-_BY_HAND = {"cotracker": COTRACKER, "deaot": DEAOT}
+_BY_HAND = {"cotracker": COTRACKER, "deaot": deaot.INSTALL}
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
 
@@ -137,7 +137,7 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam], [seggpt]")
     yield _module(group, "timm", "pip install timm")
     yield _module(group, "cutie", "pip install 'sampt_ros[cutie]'")
-    yield _module(group, "aot", DEAOT)
+    yield _module(group, "aot", deaot.INSTALL)
     yield _module(group, "cotracker", COTRACKER)
 
 

@@ -45,7 +45,5 @@ def part(name: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
-    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
-        raise CheckpointError(
-            f"mask propagator deaot needs the package deaotpy (pip install torchvision; {INSTALL}): {error}"
-        ) from None
+    except ImportError as error:
+        raise CheckpointError(f"mask propagator deaot needs the package deaotpy ({INSTALL}): {error}") from None
