@@ -16,11 +16,12 @@ from torch.nn import functional
 
 from sampt_ros.config.segmenters import SegGptConfig
 from sampt_ros.data_types import Frame
+from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 from sampt_ros.segmenters.grabcut.segmenter import GrabCut
 from sampt_ros.utils.torch_device import downloaded, torch_device, torch_precision, uploaded
 from sampt_ros.weights.loading import load_safetensors
-from sampt_ros.weights.sam2_architectures import package
+from sampt_ros.weights.sam2_architectures import TESTED, package
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours that the network was trained on
 _LEAST = 1e-4  # A pixel is on the object with at least this probability, so that its logit is finite.
@@ -155,9 +156,15 @@ class SegGpt(Segmenter[SegGptEmbedding, Examples]):
 
 
 def seggpt() -> Any:
-    """The published `transformers.SegGptForImageSegmentation`; raises CheckpointError without transformers."""
+    """The published `transformers.SegGptForImageSegmentation`.
+
+    Raises CheckpointError without transformers, or with one whose parts have other names.
+    """
     library = package("seggpt", "transformers")
-    return library.SegGptForImageSegmentation(library.SegGptConfig())
+    try:
+        return library.SegGptForImageSegmentation(library.SegGptConfig())
+    except AttributeError as error:
+        raise CheckpointError(f"segmenter seggpt: expected the parts of transformers {TESTED}: {error}") from None
 
 
 def _some(prompts: Prompts[Examples], rows: list[int]) -> Prompts[Any]:

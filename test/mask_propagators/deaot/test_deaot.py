@@ -148,6 +148,13 @@ def test_the_architectures_have_the_published_numbers_of_weights(model, millions
     assert parameters / 1e6 == pytest.approx(millions, abs=0.051)
 
 
+def test_a_package_whose_parts_have_other_names_is_told(monkeypatch):
+    pytest.importorskip("aot.networks.models", reason="deaotpy is missing")
+    monkeypatch.delattr("aot.networks.models.build_vos_model")
+    with pytest.raises(CheckpointError, match=r"deaot: expected the parts of deaotpy 1\.11: .*build_vos_model"):
+        deaot("tiny")
+
+
 def test_without_the_package_the_error_says_what_to_install(monkeypatch):
     for name in ("aot", "aot.networks", "aot.networks.models"):
         monkeypatch.setitem(sys.modules, name, None)
