@@ -80,10 +80,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             gc.collect()
         page = with_column(page, heading, times) if page else ""
     if parsed.write:
-        command = f"python {_NAME} --write {parsed.write}"
-        text = f"{machine()}, {parsed.size}, one object, {_POINTS} points, the models that are the default, `{command}`"
-        parsed.write.write_text(between_markers(page, _NAME, text))
+        parsed.write.write_text(between_markers(page, _NAME, _conditions(parsed)))
     return 0
+
+
+def _conditions(parsed: argparse.Namespace) -> str:
+    """How the times were measured."""
+    clock = "of the clock" if torch_device(parsed.device).type == "cuda" else "of one core"
+    load = f"load average {os.getloadavg()[0]:.0f}" if hasattr(os, "getloadavg") else ""
+    circumstances = [machine(), load, parsed.size, f"{_POINTS} points", "the default model of each", "random weights"]
+    return f"Time {clock}; {', '.join(filter(None, circumstances))}:\n\n    python {_NAME} --write {parsed.write}"
 
 
 def _stepping(parameter: str, name: str, scene: Scene, device: str) -> Step:
