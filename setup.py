@@ -45,11 +45,13 @@ setup(
         "mobile_sam": ["torch>=2", "torchvision", "mobilesam-mirror", "timm"],
         "sam2": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "edgetam": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25", "timm"],
+        "seggpt": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "raft": ["torch>=2", "torchvision"],
         "superglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "lightglue": ["torch>=2.1", "torchvision", "transformers>=5.24,<5.25"],
         "dino": ["torch>=2.1", "transformers>=5.24,<5.25"],
         "cutie": ["torch>=2.1", "torchvision", "rf-cutie>=1.0.1,<1.1"],
+        "deaot": ["torch>=2.1"],  # deaotpy asks for more than it needs: see docs/install.md
         "bag": ["mcap", "rosbags", "rosbags-image"],
         "video": ["av"],
         "ray": ["ray>=2.9"],

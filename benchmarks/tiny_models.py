@@ -160,6 +160,23 @@ def _sam2_decoding(family: str) -> dict[str, Any]:
     }
 
 
+def seggpt() -> Any:
+    """A SegGPT for images of 64 pixels a side."""
+    import transformers
+
+    config = transformers.SegGptConfig(
+        hidden_size=48,
+        num_hidden_layers=4,
+        num_attention_heads=3,
+        image_size=[128, 64],
+        pretrain_image_size=32,
+        decoder_hidden_size=8,
+        merge_index=1,
+        intermediate_hidden_state_indices=[1, 2, 3],
+    )
+    return transformers.SegGptForImageSegmentation(config)
+
+
 _SUPERPOINT: dict[str, Any] = {"encoder_hidden_sizes": (8, 8, 16, 16), "decoder_hidden_size": 32, "max_keypoints": 48}
 
 

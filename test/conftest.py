@@ -100,6 +100,19 @@ def small_edgetam():
     return EdgeTam(small_edgetam(), "cpu")
 
 
+@pytest.fixture(scope="session")
+def small_seggpt():
+    """The segmenter around a small SegGPT whose weights come from their names."""
+    need("transformers", "transformers is missing")
+    import torch
+    from named_weights import small_seggpt
+
+    from sampt_ros.segmenters.seggpt import SegGpt
+
+    torch.set_num_threads(1)
+    return SegGpt(small_seggpt(), device="cpu")
+
+
 def need(module: str, reason: str) -> None:
     """Skip the test where a module is missing; what it warns of when first imported is its own affair."""
     with warnings.catch_warnings():
@@ -167,6 +180,17 @@ def cutie_network():
 
     torch.set_num_threads(1)
     return small_cutie()
+
+
+@pytest.fixture(scope="session")
+def deaot_network():
+    """A DeAOT with a small encoder and three layers, whose weights come from their names; not to be changed."""
+    need("aot.networks.models", "deaotpy is missing")
+    import torch
+    from named_weights import small_deaot
+
+    torch.set_num_threads(1)
+    return small_deaot()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from sampt_ros.config.presets import load_preset, preset_names, presets_folder
 from sampt_ros.descriptors import OF_SEGMENTER
 from sampt_ros.errors import SamPtError
 from sampt_ros.mask_propagators import NONE
+from sampt_ros.mask_propagators.deaot import architectures as deaot
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights import registry
 
@@ -33,15 +34,19 @@ _PACKAGES = {
     "mobile_sam": ("mobile_sam", "timm", "torchvision"),
     "sam2": ("transformers",),
     "edgetam": ("transformers", "timm", "torchvision"),
+    "seggpt": ("transformers",),
     "raft": ("torchvision",),
     "superglue": ("transformers",),
     "lightglue": ("transformers",),
     "cutie": ("cutie",),
     "dinov2": ("transformers",),
+    "deaot": ("aot",),
     "cotracker": ("cotracker",),
 }
 _EXTRAS = {"dinov2": "dino"}
 COTRACKER = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
+# What no extra may bring: one package may not be depended on, the other asks for something that it does without.
+_BY_HAND = {"cotracker": COTRACKER, "deaot": deaot.INSTALL}
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
 
@@ -132,9 +137,10 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "segment_anything", "pip install segment-anything")
     yield _module(group, "mobile_sam", "pip install mobilesam-mirror timm")
     yield _module(group, "segment_anything_hq", "pip install segment-anything-hq timm")
-    yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam]")
+    yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam], [seggpt]")
     yield _module(group, "timm", "pip install timm")
     yield _module(group, "cutie", "pip install 'sampt_ros[cutie]'")
+    yield _module(group, "aot", deaot.INSTALL)
     yield _module(group, "cotracker", COTRACKER)
 
 
@@ -196,8 +202,8 @@ def _preset(group: str, name: str) -> Check:
     parts = "; ".join([_parts(config), *_restrictions(config)])
     if not problems and not extras:
         return Check(group, name, True, parts)
-    advice = [COTRACKER] if "cotracker" in extras else []  # It is no package that may be shipped or depended on.
-    if offered := [part for part in extras if part != "cotracker"]:
+    advice = [command for part, command in _BY_HAND.items() if part in extras]
+    if offered := [part for part in extras if part not in _BY_HAND]:
         advice.append(f"pip install 'sampt_ros[{','.join(offered)}]'")
     if fetchable:
         advice.append(registry.advice(*fetchable))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sampt_ros.config.descriptors import DinoV2Config
-from sampt_ros.config.mask_propagators import CutieConfig, PropagationConfig
+from sampt_ros.config.mask_propagators import CutieConfig, DeaotConfig, PropagationConfig
 from sampt_ros.config.options import Section, option
 from sampt_ros.config.point_trackers import (
     CoTrackerConfig,
@@ -29,6 +29,7 @@ from sampt_ros.config.segmenters import (
     Sam2Config,
     SamConfig,
     SamHqConfig,
+    SegGptConfig,
 )
 
 SELECTION = ("k_medoids", "shi_tomasi", "random", "mixed")
@@ -168,7 +169,7 @@ class SamPtConfig(Section):
     segmenter: str = option(
         "sam",
         "Segmenter that makes masks from points",
-        choices=("sam", "sam_hq", "mobile_sam", "sam2", "edgetam", "nano", "grabcut"),
+        choices=("sam", "sam_hq", "mobile_sam", "sam2", "edgetam", "seggpt", "nano", "grabcut"),
     )
     point_tracker: str = option(
         "lucas_kanade",
@@ -179,7 +180,7 @@ class SamPtConfig(Section):
         "none",
         "Mask propagator that follows masks from frame to frame, beside the points; none: the point tracker carries "
         "them, if it can and prompting.carry_mask is set",
-        choices=("none", "cutie", "sam2", "edgetam"),
+        choices=("none", "cutie", "deaot", "sam2", "edgetam"),
     )
     one_shot: str = option(
         "none",
@@ -226,6 +227,7 @@ class SamPtConfig(Section):
     mobile_sam: MobileSamConfig = field(default_factory=MobileSamConfig)
     sam2: Sam2Config = field(default_factory=Sam2Config)
     edgetam: EdgeTamConfig = field(default_factory=EdgeTamConfig)
+    seggpt: SegGptConfig = field(default_factory=SegGptConfig)
     nano: NanoConfig = field(default_factory=NanoConfig)
     grabcut: GrabCutConfig = field(default_factory=GrabCutConfig)
     lucas_kanade: LucasKanadeConfig = field(default_factory=LucasKanadeConfig)
@@ -237,4 +239,5 @@ class SamPtConfig(Section):
     lightglue: MatchingConfig = field(default_factory=MatchingConfig)
     cotracker: CoTrackerConfig = field(default_factory=CoTrackerConfig)
     cutie: CutieConfig = field(default_factory=CutieConfig)
+    deaot: DeaotConfig = field(default_factory=DeaotConfig)
     dinov2: DinoV2Config = field(default_factory=DinoV2Config)

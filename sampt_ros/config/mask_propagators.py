@@ -41,3 +41,31 @@ class CutieConfig(Section):
         minimum=96,
         maximum=2000,
     )
+
+
+@dataclass(frozen=True)
+class DeaotConfig(Section):
+    """DeAOT, the tracker of SAM-Track (mask propagator `deaot`)."""
+
+    model: str = option(
+        "r50_large",
+        "Architecture of the network that the checkpoint is for",
+        choices=("tiny", "small", "base", "large", "r50_large", "swin_b_large"),
+    )
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
+    )
+    size: int = option(
+        480,
+        "Shortest side that the image is scaled down to for the network",
+        unit="pixels",
+        minimum=96,
+        maximum=2000,
+    )
+    memories: int = option(
+        5,
+        "Number of frames that are remembered of an object, the one that it was started on among them; the smaller "
+        "models remember that one alone",
+        minimum=1,
+        maximum=100,
+    )

@@ -90,6 +90,25 @@ class EdgeTamConfig(Section):
 
 
 @dataclass(frozen=True)
+class SegGptConfig(Section):
+    """SegGPT (segmenter `seggpt`); clicks become masks by GrabCut, whose parameters are in `grabcut`."""
+
+    checkpoint: str = option(
+        "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"
+    )
+    precision: str = number_format(
+        "Number format that the network computes in; auto: bfloat16 on a GPU that supports it, else float32"
+    )
+    memories: int = option(
+        2,
+        "Number of frames with an object's mask that the network is shown, the first or the reference picture among "
+        "them; a frame's time grows with it",
+        minimum=1,
+        maximum=16,
+    )
+
+
+@dataclass(frozen=True)
 class NanoConfig(Section):
     """The small network whose weights are in the package (segmenter `nano`)."""
 

@@ -18,6 +18,12 @@ def _cutie(config: SamPtConfig) -> MaskPropagator:
     return Cutie.from_checkpoint(config.cutie, config.device)
 
 
+def _deaot(config: SamPtConfig) -> MaskPropagator:
+    from sampt_ros.mask_propagators.deaot.propagator import Deaot
+
+    return Deaot.from_checkpoint(config.deaot, config.device)
+
+
 def _sam2(config: SamPtConfig) -> MaskPropagator:
     from sampt_ros.mask_propagators.sam2.propagator import Sam2Video
 
@@ -32,6 +38,7 @@ def _edgetam(config: SamPtConfig) -> MaskPropagator:
 
 MASK_PROPAGATORS: dict[str, Callable[[SamPtConfig], MaskPropagator]] = {
     "cutie": _cutie,
+    "deaot": _deaot,
     "sam2": _sam2,
     "edgetam": _edgetam,
 }

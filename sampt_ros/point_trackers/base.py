@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import pairwise
+from operator import add
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -126,6 +129,49 @@ class FrameToFrameTracker(PointTracker):
         if len(tracks) == 0:
             return tracks
         return Tracks(tracks.id, *self.move(tracks.xy, previous, current))
+
+
+@dataclass(frozen=True, eq=False)
+class PointGroup:
+    """Points that were added together.
+
+    tracks  those that are left, in the newest frame
+    rows    (n,) int, which of the group's they are
+    """
+
+    tracks: Tracks
+    rows: np.ndarray
+
+    def at(self: Group, rows: np.ndarray) -> Group:
+        """Some of the points, rows (n,) int; what the group shares stays."""
+        return replace(self, tracks=self.tracks.at(rows), rows=self.rows[rows])
+
+
+Group = TypeVar("Group", bound=PointGroup)
+
+
+class GroupTracker(PointTracker, Generic[Group]):
+    """A tracker that follows points together that were added together; a method implements `add` and `follow`."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._groups: list[Group] = []
+
+    @abstractmethod
+    def follow(self, groups: Sequence[Group], frame: Frame) -> list[Group]:
+        """At least one group, brought to `frame`, the next of the stream."""
+
+    def remove(self, ids: np.ndarray) -> None:
+        # What a group shares is that of a removed point too, so that the others' ways do not change.
+        kept = (group.at(np.flatnonzero(~np.isin(group.tracks.id, ids))) for group in self._groups)
+        self._groups = [group for group in kept if len(group.tracks)]
+
+    def update(self, frame: Frame) -> Tracks:
+        if self._groups:
+            self._groups = self.follow(self._groups, frame)
+        return reduce(add, (group.tracks for group in self._groups), Tracks.start(np.zeros(0), np.zeros((0, 2))))
 
 
 def moved_by_points(mask: np.ndarray, start: np.ndarray, moved: np.ndarray) -> np.ndarray | None:

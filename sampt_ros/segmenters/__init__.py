@@ -44,6 +44,13 @@ def _edgetam(config: SamPtConfig) -> Segmenter[Any, Any]:
     return EdgeTam.from_checkpoint(config.edgetam, config.device)
 
 
+def _seggpt(config: SamPtConfig) -> Segmenter[Any, Any]:
+    from sampt_ros.segmenters.grabcut.segmenter import GrabCut
+    from sampt_ros.segmenters.seggpt import SegGpt
+
+    return SegGpt.from_checkpoint(config.seggpt, config.device, GrabCut(config.grabcut))
+
+
 def _nano(config: SamPtConfig) -> Segmenter[Any, Any]:
     from sampt_ros.segmenters.nano.backend import build_backend
     from sampt_ros.segmenters.nano.segmenter import Nano
@@ -64,6 +71,7 @@ SEGMENTERS: dict[str, Callable[[SamPtConfig], Segmenter[Any, Any]]] = {
     "mobile_sam": _mobile_sam,
     "sam2": _sam2,
     "edgetam": _edgetam,
+    "seggpt": _seggpt,
     "nano": _nano,
     "grabcut": _grabcut,
 }

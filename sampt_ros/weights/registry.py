@@ -28,6 +28,7 @@ _PIPS = "https://huggingface.co/aharley/pips/resolve/main/"
 _TAPIR = "https://storage.googleapis.com/dm-tapnet/bootstap/"
 _MAGIC_LEAP = "Magic Leap, non-commercial research only"
 _CUTIE = "https://github.com/hkchengrex/Cutie/releases/download/v1.0/"
+_GOOGLE_DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
 _TORCHVISION = "https://download.pytorch.org/models/"
 
 
@@ -106,6 +107,12 @@ def _dinov2(architecture: str, megabytes: float) -> Model:
     )
 
 
+def _deaot(architecture: str, document: str, megabytes: float) -> Model:
+    """document: its id on Google Drive, the only place where these weights are published"""
+    name, url = f"deaot_{architecture}", f"{_GOOGLE_DRIVE}{document}"
+    return Model(name, url, "BSD-3-Clause", "deaot.checkpoint", architecture, megabytes, saved_as=f"{name}.pth")
+
+
 def _raft(name: str, file: str, megabytes: float) -> Model:
     digits = file.removesuffix(".pth").rpartition("-")[2]  # The file name ends in the first 8 digits of its SHA-256.
     architecture = name.removeprefix("raft_")
@@ -138,6 +145,7 @@ MODELS: dict[str, Model] = {
         _dinov2("small", 88.2),
         _dinov2("base", 346),
         _dinov2("large", 1217),
+        _transformers("seggpt", "BAAI/seggpt-vit-large", "seggpt.checkpoint", "", 1483),
         Model("pips", f"{_PIPS}model-000200000.pth", "MIT", "pips.checkpoint", "", 344),
         Model("tapir", f"{_TAPIR}causal_bootstapir_checkpoint.pt", "Apache-2.0", "tapir.checkpoint", "", 219),
         _superglue("outdoor"),
@@ -153,6 +161,12 @@ MODELS: dict[str, Model] = {
         ),
         Model("cutie_base", f"{_CUTIE}cutie-base-mega.pth", "MIT", "cutie.checkpoint", "base", 140),
         Model("cutie_small", f"{_CUTIE}cutie-small-mega.pth", "MIT", "cutie.checkpoint", "small", 115),
+        _deaot("tiny", "1ThWIZQS03cYWx1EKNN8MIMnJS5eRowzr", 29),
+        _deaot("small", "1YwIAV5tBtn5spSFxKLBQBEQGwPHyQlHi", 41),
+        _deaot("base", "1BHxsonnvJXylqHlZ1zJHHc-ymKyq-CFf", 53),
+        _deaot("large", "18elNz_wi9JyVBcIUYKhRdL08MA-FqHD5", 53),
+        _deaot("r50_large", "1QoChMkTVxdYZ_eBlZhK2acq9KMQZccPJ", 80),
+        _deaot("swin_b_large", "1g4E-F0RPOx9Nd6J7tU9AE1TjsouL4oZq", 281),
         _raft("raft_small", "raft_small_C_T_V2-01064c6d.pth", 4),
         _raft("raft_large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth", 21),
     )

@@ -96,6 +96,13 @@ def test_a_preset_whose_packages_are_missing_says_in_one_line_what_to_install(mo
     assert check.advice.startswith("pip install 'sampt_ros[edgetam]'; then sampt models fetch edgetam tapir; or set ")
 
 
+def test_a_package_that_no_extra_brings_is_installed_by_a_command_of_its_own(monkeypatch):
+    monkeypatch.setattr(doctor, "_is_installed", lambda name: name not in ("aot", "segment_anything"))
+    advice = doctor._preset("Presets", "sam_track").advice
+    commands = "pip install --no-deps deaotpy==1.11.0; then pip install 'sampt_ros[sam]'; then sampt models fetch"
+    assert advice.startswith(f"{commands} sam_vit_b deaot_r50_large; or set ")
+
+
 def test_every_part_with_packages_is_an_extra_of_the_package():
     setup = Path(__file__).resolve().parents[2] / "setup.py"
     if not setup.is_file():

@@ -21,6 +21,10 @@ def propagator(request) -> MaskPropagator:
         from sampt_ros.mask_propagators.cutie.propagator import Cutie
 
         return Cutie(network, settings, device="cpu")
+    if request.param == "deaot":
+        from sampt_ros.mask_propagators.deaot.propagator import Deaot
+
+        return Deaot(request.getfixturevalue("deaot_network"), device="cpu")
     for package in {"sam2": ("transformers",), "edgetam": ("transformers", "timm")}[request.param]:
         pytest.importorskip(package, reason=f"{package} is missing", exc_type=ImportError)
     import named_weights

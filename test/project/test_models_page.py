@@ -50,6 +50,27 @@ def test_every_preset_is_recommended_for_some_machine():
     assert sorted(told) == preset_names()
 
 
+def test_the_readme_names_every_preset_once_for_some_machine_of_the_page():
+    def by_machine(page: str) -> dict[str, list[str]]:
+        table = page.partition("\n| machine | preset |")[2].partition("\n\n")[0]
+        cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+        return {machine: names(presets) for machine, presets, *_ in cells if machine != "why"}
+
+    told = by_machine((ROOT / "README.md").read_text())
+    assert sorted(name for named in told.values() for name in named) == preset_names()
+    for machine, named in by_machine(PAGE).items():
+        known = next(presets for other, presets in told.items() if machine.startswith(other.partition(",")[0]))
+        assert set(named) <= set(known), machine
+
+
+def test_the_times_are_the_last_column_of_every_table_of_models():
+    for heading in TABLES:
+        section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        lines = [line for line in section.splitlines() if line.startswith("|")]
+        assert lines[0].endswith("| ms a frame here |")
+        assert {line.count("|") for line in lines} == {lines[0].count("|")}
+
+
 def test_every_preset_is_in_the_table_of_presets_with_its_tracker():
     page = (ROOT / "docs/parameters.md").read_text()
     section = page.partition("\n## Presets\n")[2].partition("\n## ")[0]

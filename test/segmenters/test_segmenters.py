@@ -38,6 +38,7 @@ FROM_NAMES = {
     "mobile_sam": "small_mobile_sam",
     "sam2": "small_sam2",
     "edgetam": "small_edgetam",
+    "seggpt": "small_seggpt",
 }
 
 

@@ -61,6 +61,11 @@ def small_edgetam_video() -> torch.nn.Module:
     return fill(tiny_models.edgetam_video()).eval()
 
 
+def small_seggpt() -> torch.nn.Module:
+    """A `transformers` SegGPT for images of 64 pixels a side."""
+    return fill(tiny_models.seggpt()).eval()
+
+
 def _filled(sam: torch.nn.Module) -> torch.nn.Module:
     return fill(sam, keep=("pixel_mean", "pixel_std")).eval()
 
@@ -116,6 +121,13 @@ def small_cutie() -> tuple[torch.nn.Module, object]:
 
     network, settings = cutie("small")
     return fill(network).eval(), settings
+
+
+def small_deaot() -> torch.nn.Module:
+    """DeAOT-L, whose encoder is small; it remembers one more frame every fifth."""
+    from sampt_ros.mask_propagators.deaot.architectures import deaot
+
+    return fill(deaot("large")).eval()
 
 
 def raft(model: str) -> torch.nn.Module:

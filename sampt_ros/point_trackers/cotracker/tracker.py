@@ -15,7 +15,7 @@ from torch.nn import functional
 from sampt_ros.config.point_trackers import CoTrackerConfig
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
-from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
+from sampt_ros.point_trackers.base import GroupTracker, PointGroup, Tracks, inside
 from sampt_ros.utils.torch_device import downloaded, torch_device, uploaded
 from sampt_ros.weights.loading import read_weights
 
@@ -27,7 +27,7 @@ _WINDOW = 16  # frames
 Maps = tuple[Tensor, ...]  # A frame's feature maps (C, h, w), each half the size of the one before.
 
 
-class CoTracker(PointTracker):
+class CoTracker(GroupTracker["_Group"]):
     """Points that were added together share a window of frames, whose places that are left the newest frame fills.
 
     The positions in the newest frame are those of the window as it is, so they come without delay. A full window moves
@@ -39,7 +39,7 @@ class CoTracker(PointTracker):
         self._config = config or CoTrackerConfig()
         self._device = torch_device(device)
         self._network = network.to(self._device).eval()
-        self.reset()
+        super().__init__()
 
     @classmethod
     def from_checkpoint(cls, config: CoTrackerConfig, device: str = "auto") -> CoTracker:
@@ -50,7 +50,7 @@ class CoTracker(PointTracker):
         return cls(network, config, device)
 
     def reset(self) -> None:
-        self._groups: list[_Group] = []
+        super().reset()
         self._recent: list[tuple[Frame, Maps]] = []  # The newest is the last.
 
     @torch.inference_mode()
@@ -68,22 +68,11 @@ class CoTracker(PointTracker):
         self._groups.append(group)
         return group.tracks
 
-    def remove(self, ids: np.ndarray) -> None:
-        # A removed point stays in its group, since points of a group are tracked together and help one another.
-        kept = (group.at(np.flatnonzero(~np.isin(group.tracks.id, ids))) for group in self._groups)
-        self._groups = [group for group in kept if len(group.tracks)]
-
     @torch.inference_mode()
-    def update(self, frame: Frame) -> Tracks:
-        tracks = Tracks.start(np.zeros(0), np.zeros((0, 2)))
-        if not self._groups:
-            return tracks
+    def follow(self, groups: Sequence[_Group], frame: Frame) -> list[_Group]:
         maps = self._maps(frame)
-        grown = (replace(group, window=(*group.window, maps)) for group in self._groups)
-        self._groups = [self._followed(group, frame) for group in grown]
-        for group in self._groups:
-            tracks = tracks + group.tracks
-        return tracks
+        grown = (replace(group, window=(*group.window, maps)) for group in groups)
+        return [self._followed(group, frame) for group in grown]
 
     def _followed(self, group: _Group, frame: Frame) -> _Group:
         """The points of a group in the newest frame of its window, which moves on if it is full."""
@@ -145,19 +134,15 @@ class CoTracker(PointTracker):
 
 
 @dataclass(frozen=True, eq=False)
-class _Group:
-    """Points that were added together.
+class _Group(PointGroup):
+    """Points that were added together, N of them, which help one another: a removed one stays.
 
-    tracks   those that are left, in the newest frame
-    rows     which of the N points that were added they are
     places   (N, 2), where all were queried, in pixels of the network's input
     support  what they look like there, for each level of the maps
     window   the maps of at most 16 frames
     found    positions, visibility and confidence in the first half of the window, if it is not the first one
     """
 
-    tracks: Tracks
-    rows: np.ndarray
     places: Tensor
     support: tuple[Tensor, ...]
     window: tuple[Maps, ...]
@@ -170,10 +155,6 @@ class _Group:
             return self.places.expand(1, _WINDOW, -1, -1), nothing, nothing
         xy, visible, sure = (torch.cat([part, part[:, -1:].expand_as(part)], 1) for part in self.found)
         return xy, visible[..., None], sure[..., None]
-
-    def at(self, rows: np.ndarray) -> _Group:
-        """Some of the points."""
-        return replace(self, tracks=self.tracks.at(rows), rows=self.rows[rows])
 
 
 def cotracker() -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sampt_ros.config.point_trackers import MatchingConfig, SuperGlueConfig
 from sampt_ros.data_types import Frame
-from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
+from sampt_ros.point_trackers.base import GroupTracker, PointGroup, Tracks, inside
 from sampt_ros.point_trackers.matching.matcher import Keypoints, Matcher, lightglue, superglue
 from sampt_ros.utils.torch_device import downloaded, torch_device, uploaded
 from sampt_ros.weights.loading import load_safetensors
@@ -21,7 +21,7 @@ from sampt_ros.weights.loading import load_safetensors
 _STRIDE = 8  # pixels: the sides of the network's input are multiples of it
 
 
-class MatchingTracker(PointTracker):
+class MatchingTracker(GroupTracker["_Group"]):
     """Queried points are keypoints of their frame, beside those that SuperPoint finds in it.
 
     A point is where its match is. Without a match it is not visible, and stays where it was. Nothing is remembered of
@@ -34,7 +34,7 @@ class MatchingTracker(PointTracker):
         self._device = torch_device(device)
         self._matcher = Matcher(network.eval())
         self._matcher.parts.to(self._device)
-        self.reset()
+        super().__init__()
 
     @classmethod
     def superglue(cls, config: SuperGlueConfig, device: str = "auto") -> MatchingTracker:
@@ -53,9 +53,6 @@ class MatchingTracker(PointTracker):
         load_safetensors(network, f"{name}.checkpoint", config.checkpoint, architecture)
         return cls(network, config, device)
 
-    def reset(self) -> None:
-        self._groups: list[_Group] = []
-
     @torch.inference_mode()
     def add(self, ids: np.ndarray, xy: np.ndarray, frames: Sequence[Frame]) -> Tracks:
         tracks = Tracks.start(ids, xy)
@@ -64,36 +61,26 @@ class MatchingTracker(PointTracker):
         places = uploaded(_to_model(tracks.xy, frames[0], self._size(frames[0])), self._device)
         reference, rows = self._matcher.reference(self._image(frames[0]), places)
         index, offset = downloaded(rows, places - reference.xy[rows])
-        group = _Group(tracks, index, offset, reference)
+        group = _Group(tracks, np.arange(len(tracks)), index, offset, reference)
         for frame in frames[1:]:
             group = self._found(group, frame, self._matcher.detect(self._image(frame)))
         self._groups.append(group)
         return group.tracks
 
-    def remove(self, ids: np.ndarray) -> None:
-        # A removed point stays a keypoint of its frame, so that the others' matches do not change.
-        kept = (group.at(np.flatnonzero(~np.isin(group.tracks.id, ids))) for group in self._groups)
-        self._groups = [group for group in kept if len(group.tracks)]
-
     @torch.inference_mode()
-    def update(self, frame: Frame) -> Tracks:
-        tracks = Tracks.start(np.zeros(0), np.zeros((0, 2)))
-        if not self._groups:
-            return tracks
+    def follow(self, groups: Sequence[_Group], frame: Frame) -> list[_Group]:
         keypoints = self._matcher.detect(self._image(frame))
-        self._groups = [self._found(group, frame, keypoints) for group in self._groups]
-        for group in self._groups:
-            tracks = tracks + group.tracks
-        return tracks
+        return [self._found(group, frame, keypoints) for group in groups]
 
     def _found(self, group: _Group, frame: Frame, keypoints: Keypoints) -> _Group:
         """The points of a group in a frame."""
         matches, scores = self._matcher.match(group.reference, keypoints, self._size(frame))
         index, confidence, places = downloaded(matches, scores, keypoints.xy)
-        index, confidence = index[group.rows], confidence[group.rows].astype(np.float32)
+        keypoint = group.keypoints[group.rows]
+        index, confidence = index[keypoint], confidence[keypoint].astype(np.float32)
         is_matched = index >= 0
         xy = group.tracks.xy.copy()
-        found = places[index[is_matched]] + group.offset[is_matched]
+        found = places[index[is_matched]] + group.offset[group.rows][is_matched]
         xy[is_matched] = _from_model(found, frame, self._size(frame))
         visible = is_matched & inside(xy, frame)
         tracks = Tracks(group.tracks.id, xy, visible, np.clip(confidence, 0, 1) * visible)
@@ -116,23 +103,17 @@ class MatchingTracker(PointTracker):
 
 
 @dataclass(frozen=True, eq=False)
-class _Group:
-    """Points that were added together.
+class _Group(PointGroup):
+    """Points that were added together, N of them; a removed one stays a keypoint of its frame.
 
-    tracks     the n points in the newest frame
-    rows       (n,) int, which of the reference's keypoints stand for them
-    offset     (n, 2) float32, from those to the points, in pixels of the network's input
+    keypoints  (N,) int, which of the reference's keypoints stand for them
+    offset     (N, 2) float32, from those to the points, in pixels of the network's input
     reference  the keypoints of the frame that they were queried in, about a kilobyte each
     """
 
-    tracks: Tracks
-    rows: np.ndarray
+    keypoints: np.ndarray
     offset: np.ndarray
     reference: Keypoints
-
-    def at(self, rows: np.ndarray) -> _Group:
-        """Some of the points."""
-        return _Group(self.tracks.at(rows), self.rows[rows], self.offset[rows], self.reference)
 
 
 def _to_model(xy: np.ndarray, frame: Frame, size: tuple[int, int]) -> np.ndarray:

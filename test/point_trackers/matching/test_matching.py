@@ -102,7 +102,7 @@ def test_a_large_image_is_scaled_down_and_places_are_in_its_own_pixels(network):
     xy = np.array([(0, 0), (1279, 719)], np.float32)
     tracker.add(np.arange(2), xy, [frame])
     group = tracker._groups[0]
-    np.testing.assert_allclose(group.reference.xy[group.rows] + group.offset, [(-0.25, -0.25), (639.25, 359.25)])
+    np.testing.assert_allclose(group.reference.xy[group.keypoints] + group.offset, [(-0.25, -0.25), (639.25, 359.25)])
 
 
 def test_what_is_kept_is_one_reference_for_each_addition(network):

@@ -1,0 +1,1 @@
+"""DeAOT, from the deaotpy package."""
