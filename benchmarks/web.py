@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from sampt_ros.config.web import WebConfig
 from sampt_ros.io.video import open_source
 from sampt_ros.streaming.requests import Request
 from sampt_ros.tracking.sam_pt import SamPt
-from sampt_ros.utils.machine import machine
+from sampt_ros.utils.machine import machine, resident_memory
 from sampt_ros.web.packets import split
 from sampt_ros.web.player import Player
 from sampt_ros.web.server import WebServer
@@ -140,8 +139,7 @@ def measure(player: Player, seconds: float) -> tuple[float, list[float]]:
 
 def resident() -> float:
     """Memory of this process, MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return resident_memory() / 2**20
 
 
 def run(seconds: float, fps: float) -> dict[str, Any]:

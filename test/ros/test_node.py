@@ -866,7 +866,7 @@ def test_with_load_shedding_switched_off_the_effort_is_always_full(start_node):
     sampt.start_object((20, 20))
     sampt.segmenter.delay = 0.04
     play(sampt, 60, 0.01)
-    assert sampt.diagnostics()["effort"] == "step 0 of 1: full effort"
+    assert sampt.diagnostics()["effort"] == "step 0 of 2: full effort"
 
 
 # --- the process ---

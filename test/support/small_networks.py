@@ -45,9 +45,11 @@ def shrink_networks(patch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     for place, name in _TRANSFORMERS.items():
         patch.setattr(place, partial(_small, getattr(tiny_models, name), import_from(place)))
-    for name, module in _SAMS.items():
-        place = f"sampt_ros.segmenters.sam.{module}.architectures"
-        patch.setattr(place, partial(_small_sams, getattr(tiny_models, name), import_from(place)))
+    # All are looked up before the first is patched: a module that is imported later would take that patch for its own.
+    sams = {name: f"sampt_ros.segmenters.sam.{module}.architectures" for name, module in _SAMS.items()}
+    published = {name: import_from(place) for name, place in sams.items()}
+    for name, place in sams.items():
+        patch.setattr(place, partial(_small_sams, getattr(tiny_models, name), published[name]))
     tapir = "sampt_ros.point_trackers.tapir.tracker.Tapir"
     patch.setattr(tapir, partial(import_from(tapir), 64))
 

@@ -17,6 +17,7 @@ from web_helpers import PATIENCE, FakeBackend, looking, refusal, served, view
 
 from sampt_ros.errors import ServerError
 from sampt_ros.streaming.requests import Action
+from sampt_ros.web import server as web_server
 from sampt_ros.web.packets import joined
 
 
@@ -406,7 +407,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 def test_a_connection_that_says_nothing_is_closed(monkeypatch, backend):
-    monkeypatch.setattr("sampt_ros.web.server._PATIENCE", 0.3)
+    monkeypatch.setattr(web_server, "_PATIENCE", 0.3)
     with served(backend) as server:
         connection = raw(server)
         deadline = time.monotonic() + PATIENCE
@@ -423,7 +424,7 @@ def test_a_viewer_stays_longer_than_that(monkeypatch, backend):
             await onlooker.send(type="reset")
             return await onlooker.receive("answer")
 
-    monkeypatch.setattr("sampt_ros.web.server._PATIENCE", 0.2)
+    monkeypatch.setattr(web_server, "_PATIENCE", 0.2)
     with served(backend) as server:
         assert asyncio.run(look(server))["ok"]
 
