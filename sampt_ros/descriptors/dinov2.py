@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,10 @@ from sampt_ros.descriptors.base import Descriptor
 from sampt_ros.errors import CheckpointError
 from sampt_ros.utils.cuda_graphs import Graphed
 from sampt_ros.utils.torch_device import downloaded, staged, torch_device, torch_precision
+from sampt_ros.weights import imagenet
 from sampt_ros.weights.loading import load_safetensors
+from sampt_ros.weights.packages import TESTED, package
 
-TESTED = "5.24"  # The version of transformers that the names of its parts below were tested with.
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours that it was trained on
 _TRAINED_SIDE = 518  # Pixels a side of the images that its positional embeddings are for.
 _SIZES: dict[str, dict[str, int]] = {
     "small": {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6},
@@ -53,7 +52,8 @@ class DinoV2(Descriptor):
         self._precision = torch_precision(precision, self._device)
         self._network = network.to(self._device, self._precision).eval()
         self._size = size
-        self._colors = [torch.tensor(values).to(self._device)[:, None, None] for values in (_MEAN, _DEVIATION)]
+        colors = (imagenet.MEAN, imagenet.DEVIATION)
+        self._colors = [torch.tensor(values).to(self._device)[:, None, None] for values in colors]
         self._described = Graphed(self._describe, self._device)
         self.concurrent = self._device.type == "cpu"  # Recordings for a GPU are one thread's.
 
@@ -84,10 +84,6 @@ class DinoV2(Descriptor):
 
 def dinov2(model: str) -> Any:
     """A `transformers.Dinov2Model`: small, base or large. Raises CheckpointError without transformers."""
-    try:
-        library = importlib.import_module("transformers")
-    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
-        extra = "pip install 'sampt_ros[dino]'"
-        raise CheckpointError(f"descriptor dinov2 needs the package transformers ({extra}): {error}") from None
+    library = package("descriptor dinov2", "transformers", "dino")
     config = library.Dinov2Config(image_size=_TRAINED_SIDE, patch_size=14, layer_norm_eps=1e-6, **_SIZES[model])
     return library.Dinov2Model(config)

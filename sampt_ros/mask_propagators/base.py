@@ -63,3 +63,9 @@ class MaskPropagator(ABC):
         for frame in frames[1:]:
             found = alone.update(frame)[1]
         return found
+
+
+def require_pixels(object_id: int, mask: np.ndarray) -> None:
+    """Raise ValueError for a mask (H, W) bool without a pixel."""
+    if not mask.any():
+        raise ValueError(f"expected a mask with at least one pixel for object {object_id}; got an empty one")

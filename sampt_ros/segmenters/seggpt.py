@@ -20,10 +20,10 @@ from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 from sampt_ros.segmenters.grabcut.segmenter import GrabCut
 from sampt_ros.utils.torch_device import downloaded, torch_device, torch_precision, uploaded
+from sampt_ros.weights import imagenet
 from sampt_ros.weights.loading import load_safetensors
-from sampt_ros.weights.sam2_architectures import TESTED, package
+from sampt_ros.weights.packages import TESTED, package
 
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours that the network was trained on
 _LEAST = 1e-4  # A pixel is on the object with at least this probability, so that its logit is finite.
 
 
@@ -91,7 +91,7 @@ class SegGpt(Segmenter[SegGptEmbedding, Examples]):
         size = (self._side, self._side)
         if pixels.shape[2:] != size:
             pixels = functional.interpolate(pixels, size, mode="bicubic", align_corners=False, antialias=True)
-        return SegGptEmbedding(frame, self._normed(pixels[0].to(self._device).float() / 255))
+        return SegGptEmbedding(frame, imagenet.normalized(pixels[0].to(self._device).float() / 255))
 
     def decode(self, embedding: SegGptEmbedding, prompts: Prompts[Examples], ambiguous: bool = False) -> MaskDecoded:
         logits = np.zeros((len(prompts), *embedding.frame.size), np.float32)
@@ -122,7 +122,7 @@ class SegGpt(Segmenter[SegGptEmbedding, Examples]):
         square = functional.interpolate(whole, (self._side, self._side), mode="nearest-exact")
         if not square.any():  # So thin that no pixel is left of it.
             square = functional.adaptive_max_pool2d(whole, (self._side, self._side))
-        painted = self._normed(square[0].expand(3, -1, -1))
+        painted = imagenet.normalized(square[0].expand(3, -1, -1))
         before = memory or Examples((), ())
         return Examples((*before.images, embedding.image), (*before.masks, painted)).latest(self._config.memories)
 
@@ -139,7 +139,7 @@ class SegGpt(Segmenter[SegGptEmbedding, Examples]):
             )
             # The mask is painted in white below that of the example; from several examples comes the same one.
             painted = output.pred_masks[:1, :, self._side :].float()
-            mean, deviation = (painted.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
+            mean, deviation = imagenet.statistics(painted)
             brightness = (painted * deviation + mean).clamp(0, 1).mean(1, keepdim=True)
             whole = functional.interpolate(brightness, embedding.frame.size, mode="bilinear", align_corners=False)
             (probability,) = downloaded(whole[0, 0].clamp(_LEAST, 1 - _LEAST))
@@ -149,18 +149,13 @@ class SegGpt(Segmenter[SegGptEmbedding, Examples]):
         _, logits, score = embedding.found[id(examples)]
         return logits, score
 
-    def _normed(self, image: Tensor) -> Tensor:
-        """An image (3, S, S) of 0..1 as the network takes it."""
-        mean, deviation = (image.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
-        return (image - mean) / deviation
-
 
 def seggpt() -> Any:
     """The published `transformers.SegGptForImageSegmentation`.
 
     Raises CheckpointError without transformers, or with one whose parts have other names.
     """
-    library = package("seggpt", "transformers")
+    library = package("seggpt", "transformers", "seggpt")
     try:
         return library.SegGptForImageSegmentation(library.SegGptConfig())
     except AttributeError as error:

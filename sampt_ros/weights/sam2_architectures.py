@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from typing import Any
 
-from sampt_ros.errors import CheckpointError
+from sampt_ros.weights.packages import package
 
-TESTED = "5.24"  # The version of transformers that the names of its parts below were tested with.
 _WINDOWS = (8, 4, 14, 7)
 _HIERA: dict[str, dict[str, Any]] = {  # width and heads of the first stage, blocks of each stage, ...
     "tiny": {"width": 96, "heads": 1, "blocks": (1, 2, 7, 2), "global_blocks": (5, 7, 9)},
@@ -37,27 +34,27 @@ VIDEO_TENSORS = (
 
 def sam2(model: str) -> Any:
     """A `transformers.Sam2Model`: tiny, small, base_plus or large. Raises CheckpointError without transformers."""
-    library = package("sam2", "transformers")
+    library = package("sam2", "transformers", "sam2")
     config = library.Sam2Config(vision_config=_hiera(library, **_HIERA[model]))
     return library.Sam2Model(config)
 
 
 def edgetam() -> Any:
     """A `transformers.EdgeTamModel`. Raises CheckpointError without transformers or timm, which has its encoder."""
-    library = package("edgetam", "transformers")
+    library = package("edgetam", "transformers", "edgetam")
     return library.EdgeTamModel(library.EdgeTamConfig(vision_config=_repvit(library)))
 
 
 def sam2_video(model: str) -> Any:
     """A `transformers.Sam2VideoModel`, which remembers objects; else as `sam2`."""
-    library = package("sam2", "transformers")
+    library = package("sam2", "transformers", "sam2")
     config = library.Sam2VideoConfig(vision_config=_hiera(library, **_HIERA[model]))
     return library.Sam2VideoModel(config)
 
 
 def edgetam_video() -> Any:
     """A `transformers.EdgeTamVideoModel`, which remembers objects; else as `edgetam`."""
-    library = package("edgetam", "transformers")
+    library = package("edgetam", "transformers", "edgetam")
     config = library.EdgeTamVideoConfig(
         vision_config=_repvit(library),
         # The published model has neither, other than SAM 2.1.
@@ -69,7 +66,7 @@ def edgetam_video() -> Any:
 
 def _repvit(library: Any) -> Any:
     """The configuration of EdgeTAM's image encoder."""
-    package("edgetam", "timm")
+    package("edgetam", "timm", "edgetam")
     outputs = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
     backbone = library.TimmWrapperConfig(architecture="repvit_m1", model_args=outputs)
     return library.EdgeTamVisionConfig(backbone_config=backbone)
@@ -97,14 +94,3 @@ def _hiera(
         window_positional_embedding_background_size=[background] * 2,
     )
     return library.Sam2VisionConfig(backbone_config=backbone, backbone_channel_list=widths[::-1])
-
-
-def package(part: str, name: str) -> Any:
-    """An imported package that sam2 or edgetam needs; raises CheckpointError with what to install if it is missing."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # timm uses old names of other packages.
-            return importlib.import_module(name)
-    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
-        extra = f"pip install 'sampt_ros[{part}]'"
-        raise CheckpointError(f"{part} needs the package {name} ({extra}): {error}") from None

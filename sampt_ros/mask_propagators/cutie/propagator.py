@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from sampt_ros.config.mask_propagators import CutieConfig
 from sampt_ros.data_types import Frame
-from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask
+from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask, require_pixels
 from sampt_ros.mask_propagators.cutie.architectures import LEAST_PLACES, cutie, part
 from sampt_ros.utils.torch_device import downloaded, torch_device, uploaded
 from sampt_ros.weights.loading import read_weights
@@ -48,8 +48,7 @@ class Cutie(MaskPropagator):
 
     @torch.inference_mode()
     def start(self, object_id: int, mask: np.ndarray, frame: Frame) -> None:
-        if not mask.any():
-            raise ValueError(f"expected a mask with at least one pixel for object {object_id}; got an empty one")
+        require_pixels(object_id, mask)
         given = _resized(mask.astype(np.uint8), self._size(frame), cv2.INTER_NEAREST)
         if not given.any():  # So thin that no pixel is left of it.
             given = (_resized(mask.astype(np.uint8) * 255, self._size(frame), cv2.INTER_AREA) > 0).astype(np.uint8)

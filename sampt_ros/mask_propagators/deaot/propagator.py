@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from sampt_ros.config.mask_propagators import DeaotConfig
 from sampt_ros.data_types import Frame
-from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask
+from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask, require_pixels
 from sampt_ros.mask_propagators.deaot.architectures import deaot, part
 from sampt_ros.utils.torch_device import downloaded, torch_device, uploaded
+from sampt_ros.weights import imagenet
 from sampt_ros.weights.loading import read_weights
 
 _STRIDE = 16  # pixels in a place of the memory, in either direction
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours that the network was trained on
 
 
 class Deaot(MaskPropagator):
@@ -51,9 +51,8 @@ class Deaot(MaskPropagator):
         self._all: Any = part("aot.networks.engines").DeAOTInferEngine(self._network, max_aot_obj_num=1)
         self._engines: dict[int, Any] = {}
         self._fresh: set[int] = set()  # Objects that the newest frame's mask was given of.
-        self._labels: Tensor | None = (
-            None  # (1, 1, h, w): 1 + the row of each pixel's object on the newest frame, or 0.
-        )
+        # (1, 1, h, w): 1 + the row of each pixel's object on the newest frame, or 0; None before the first object.
+        self._labels: Tensor | None = None
         self._newest: tuple[Frame, Tensor, Any] | None = None  # with the network's input and its features
 
     def sibling(self) -> Deaot:
@@ -61,11 +60,8 @@ class Deaot(MaskPropagator):
 
     @torch.inference_mode()
     def start(self, object_id: int, mask: np.ndarray, frame: Frame) -> None:
-        if not mask.any():
-            raise ValueError(f"expected a mask with at least one pixel for object {object_id}; got an empty one")
-        self._take(frame)
-        assert self._newest is not None
-        _, image, features = self._newest
+        require_pixels(object_id, mask)
+        image, features = self._take(frame)
         given = uploaded(self._fitted(mask, frame), self._device)[None, None]
         engine = part("aot.networks.engines").DeAOTEngine(self._network, long_term_mem_gap=self._gap).eval()
         engine.add_reference_frame(image, given.float(), obj_nums=[1], img_embs=features)
@@ -93,9 +89,7 @@ class Deaot(MaskPropagator):
         if not self._engines:
             return {}
         self._remember()
-        self._take(frame)
-        assert self._newest is not None
-        _, image, features = self._newest
+        image, features = self._take(frame)
         found = []
         for engine in self._engines.values():
             engine.match_propogate_one_frame(image, img_embs=features)
@@ -111,11 +105,9 @@ class Deaot(MaskPropagator):
 
         An object whose mask was given remembers that already.
         """
-        labels = self._labels
-        assert labels is not None
         for row, (object_id, engine) in enumerate(self._engines.items(), 1):
-            if object_id not in self._fresh:
-                engine.update_short_term_memory(torch.where(labels == row, 1.0, 0.0))
+            if self._labels is not None and object_id not in self._fresh:
+                engine.update_short_term_memory(torch.where(self._labels == row, 1.0, 0.0))
             # The newest frames come first, and the one that the object was started on is the last.
             most = self._config.memories * engine.enc_hw
             engine.long_term_memories = [
@@ -123,18 +115,18 @@ class Deaot(MaskPropagator):
             ]
         self._fresh.clear()
 
-    def _take(self, frame: Frame) -> None:
-        """Make the network's features of a frame, unless it is the newest one."""
+    def _take(self, frame: Frame) -> tuple[Tensor, Any]:
+        """The network's input for a frame and its features, which are made unless it is the newest one."""
         if self._newest is not None and self._newest[0] is frame:
-            return
+            return self._newest[1:]
         size = self._size(frame)
         pixels = np.ascontiguousarray(frame.image)
         if frame.size != size:
             pixels = cv2.resize(pixels.astype(np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
         image = uploaded(pixels, self._device).permute(2, 0, 1)[None].float() / 255
-        mean, deviation = (image.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
-        image = (image - mean) / deviation
+        image = imagenet.normalized(image)
         self._newest = frame, image, self._network.encode_image(image)
+        return self._newest[1:]
 
     def _fitted(self, mask: np.ndarray, frame: Frame) -> np.ndarray:
         """A mask (H, W) bool at the size that the network works on."""

@@ -12,12 +12,11 @@ from torch.nn import functional
 
 from sampt_ros.config.segmenters import EdgeTamConfig, Sam2Config
 from sampt_ros.data_types import Frame
-from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask
+from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask, require_pixels
 from sampt_ros.utils.torch_device import downloaded, torch_device, uploaded
+from sampt_ros.weights import imagenet
 from sampt_ros.weights.loading import load_safetensors
 from sampt_ros.weights.sam2_architectures import edgetam_video, sam2_video
-
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours that the encoder was trained on
 
 
 class Sam2Video(MaskPropagator):
@@ -60,8 +59,7 @@ class Sam2Video(MaskPropagator):
 
     @torch.inference_mode()
     def start(self, object_id: int, mask: np.ndarray, frame: Frame) -> None:
-        if not mask.any():
-            raise ValueError(f"expected a mask with at least one pixel for object {object_id}; got an empty one")
+        require_pixels(object_id, mask)
         image = self._take(frame)
         session = self._sessions.setdefault(object_id, self._session())
         session.add_mask_inputs(session.obj_id_to_idx(object_id), self._index, self._square(mask))
@@ -107,8 +105,7 @@ class Sam2Video(MaskPropagator):
         size = (self._side, self._side)
         if pixels.shape[2:] != size:
             pixels = functional.interpolate(pixels, size, mode="bilinear", align_corners=False, antialias=True).round()
-        mean, deviation = (pixels.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
-        image = ((pixels / 255 - mean) / deviation)[0]
+        image = imagenet.normalized(pixels / 255)[0]
         self._index += 1
         self._newest = frame, image
         return image

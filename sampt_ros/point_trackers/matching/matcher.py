@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sampt_ros.errors import CheckpointError
-
-TESTED = "5.24"  # The version of transformers that the names of its parts below were tested with.
+from sampt_ros.weights.packages import TESTED, package
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,21 +119,13 @@ def _pair(first: Keypoints, second: Keypoints, size: tuple[int, int]) -> tuple[T
 
 def superglue(max_keypoints: int) -> Any:
     """A `transformers.SuperGlueForKeypointMatching`; raises CheckpointError without transformers."""
-    library = _transformers("superglue")
+    library = package("tracker superglue", "transformers", "superglue")
     detector = library.SuperPointConfig(max_keypoints=max_keypoints)
     return library.SuperGlueForKeypointMatching(library.SuperGlueConfig(keypoint_detector_config=detector))
 
 
 def lightglue(max_keypoints: int) -> Any:
     """A `transformers.LightGlueForKeypointMatching`; raises CheckpointError without transformers."""
-    library = _transformers("lightglue")
+    library = package("tracker lightglue", "transformers", "lightglue")
     detector = library.SuperPointConfig(max_keypoints=max_keypoints)
     return library.LightGlueForKeypointMatching(library.LightGlueConfig(keypoint_detector_config=detector))
-
-
-def _transformers(tracker: str) -> Any:
-    try:
-        return importlib.import_module("transformers")
-    except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
-        extra = f"pip install 'sampt_ros[{tracker}]'"
-        raise CheckpointError(f"tracker {tracker} needs the package transformers ({extra}): {error}") from None

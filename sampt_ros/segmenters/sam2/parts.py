@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sampt_ros.errors import CheckpointError
-from sampt_ros.weights.sam2_architectures import TESTED
-
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the colours that the encoder was trained on
+from sampt_ros.weights import imagenet
+from sampt_ros.weights.packages import TESTED
 
 
 class Parts(nn.Module):
@@ -28,7 +27,7 @@ class Parts(nn.Module):
             raise CheckpointError(
                 f"expected a model as in transformers {TESTED}, got {type(published).__name__}: {error}"
             ) from None
-        for name, values in (("pixel_mean", _MEAN), ("pixel_std", _DEVIATION)):
+        for name, values in (("pixel_mean", imagenet.MEAN), ("pixel_std", imagenet.DEVIATION)):
             self.register_buffer(name, 255 * torch.tensor(values)[:, None, None])
 
 

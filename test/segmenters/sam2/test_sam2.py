@@ -27,6 +27,7 @@ from sampt_ros.segmenters.sam2.parts import Parts
 from sampt_ros.segmenters.sam2.segmenter import Sam2, _stable
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights import sam2_architectures as architectures
+from sampt_ros.weights.packages import TESTED
 
 NAMES = ["sam2", "edgetam"]
 SIZES = [(256, 256), (120, 90), (301, 401)]  # as the model wants it, portrait, and odd
@@ -250,16 +251,14 @@ def test_without_transformers_the_error_says_what_to_install(monkeypatch, name):
 
 
 def test_a_library_whose_parts_moved_is_told_readably():
-    with pytest.raises(
-        CheckpointError, match=rf"expected a model as in transformers {architectures.TESTED}, got Linear"
-    ):
+    with pytest.raises(CheckpointError, match=rf"expected a model as in transformers {TESTED}, got Linear"):
         Parts(torch.nn.Linear(1, 1))
 
 
 def test_the_installed_transformers_is_one_that_was_tested():
     pytest.importorskip("transformers", reason="transformers is missing")
     version = importlib.metadata.version("transformers")
-    assert version.startswith(f"{architectures.TESTED}."), "run this file with it, then change TESTED and setup.py"
+    assert version.startswith(f"{TESTED}."), "run this file with it, then change TESTED and setup.py"
 
 
 @pytest.mark.parametrize(
