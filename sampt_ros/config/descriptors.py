@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sampt_ros.config.options import Section, number_format, option
+from sampt_ros.config.options import Section, checkpoint_file, number_format, option
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,7 @@ class DinoV2Config(Section):
     model: str = option(
         "small", "Architecture of the network that the checkpoint is for", choices=("small", "base", "large")
     )
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".safetensors")
     size: int = option(
         518,
         "Longest side that the image is scaled to for the network, in steps of 14",

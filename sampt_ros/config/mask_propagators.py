@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sampt_ros.config.options import Section, option
+from sampt_ros.config.options import Section, checkpoint_file, option
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,7 @@ class CutieConfig(Section):
     """Cutie, the successor of XMem (mask propagator `cutie`)."""
 
     model: str = option("base", "Architecture of the network that the checkpoint is for", choices=("base", "small"))
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".pth")
     size: int = option(
         480,
         "Shortest side that the image is scaled down to for the network",
@@ -52,9 +50,7 @@ class DeaotConfig(Section):
         "Architecture of the network that the checkpoint is for",
         choices=("tiny", "small", "base", "large", "r50_large", "swin_b_large"),
     )
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".pth")
     size: int = option(
         480,
         "Shortest side that the image is scaled down to for the network",

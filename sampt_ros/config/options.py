@@ -49,6 +49,7 @@ class Option:
 
 
 Config = TypeVar("Config", bound="Section")
+Entry = TypeVar("Entry")
 
 
 def option(default: Any, description: str, **limits: Any) -> Any:
@@ -59,6 +60,19 @@ def option(default: Any, description: str, **limits: Any) -> Any:
 def number_format(description: str) -> Any:
     """A parameter `precision`, which `torch_precision` understands."""
     return option("auto", description, choices=("auto", "float32", "bfloat16", "float16"))
+
+
+def checkpoint_file(suffix: str) -> Any:
+    """A parameter `checkpoint`, the path of a file with this suffix."""
+    return option("", f"Path of the checkpoint file ({suffix}); empty: the one that `sampt models fetch` downloaded")
+
+
+def chosen(table: Mapping[str, Entry], parameter: str, name: str, none: str = "") -> Entry:
+    """The entry that a parameter names of a table; none: the value that is no entry. Raises ConfigError."""
+    if name not in table:
+        choices = ", ".join([none, *table] if none else table)
+        raise ConfigError(f"{parameter}: expected one of {choices}, got {name!r}")
+    return table[name]
 
 
 class Section:

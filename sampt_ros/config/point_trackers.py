@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sampt_ros.config.options import Section, number_format, option
+from sampt_ros.config.options import Section, checkpoint_file, number_format, option
 
 
 def _max_error(default: float) -> Any:
@@ -57,9 +57,7 @@ class RaftConfig(Section):
     """Recurrent all-pairs field transforms, dense optical flow by a network (tracker `raft`)."""
 
     model: str = option("small", "Architecture of the network that the checkpoint is for", choices=("small", "large"))
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".pth")
     iterations: int = option(12, "Number of times that the network refines the flow", minimum=1, maximum=50)
     size: int = _flow_size(512, minimum=128)
     carry_size: int = _carry_size(256)
@@ -70,9 +68,7 @@ class RaftConfig(Section):
 class PipsConfig(Section):
     """Persistent independent particles (tracker `pips`)."""
 
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".pth")
     iterations: int = option(
         6, "Number of times that the network refines the trajectories in a window", minimum=1, maximum=20
     )
@@ -85,18 +81,14 @@ class PipsConfig(Section):
 class TapirConfig(Section):
     """Online TAPIR with the weights of BootsTAP, for video of at least about 12 frames/s (tracker `tapir`)."""
 
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pt); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".pt")
 
 
 @dataclass(frozen=True)
 class MatchingConfig(Section):
     """SuperPoint with LightGlue: points are matched with the frame that they were queried in (tracker `lightglue`)."""
 
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".safetensors")
     keypoints: int = option(
         512, "Most keypoints that are found in an image, beside the queried points", minimum=16, maximum=4096
     )
@@ -120,9 +112,7 @@ class SuperGlueConfig(MatchingConfig):
 class CoTrackerConfig(Section):
     """CoTracker3 online, whose package and weights are for non-commercial use only (tracker `cotracker`)."""
 
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".pth")
     iterations: int = option(
         6, "Number of times that the network refines the trajectories in a window", minimum=1, maximum=20
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sampt_ros.config.options import Section, number_format, option
+from sampt_ros.config.options import Section, checkpoint_file, number_format, option
 from sampt_ros.errors import ConfigError
 
 
@@ -30,9 +30,7 @@ class SamConfig(Section):
     model: str = option(
         "vit_b", "Architecture of the network that the checkpoint is for", choices=("vit_b", "vit_l", "vit_h")
     )
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".pth")
     precision: str = _sam_precision()
     compile: bool = _compile()
 
@@ -41,9 +39,7 @@ class SamConfig(Section):
 class MobileSamConfig(Section):
     """MobileSAM (segmenter `mobile_sam`)."""
 
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pt); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".pt")
     precision: str = _sam_precision()
     compile: bool = _compile()
 
@@ -55,9 +51,7 @@ class SamHqConfig(Section):
     model: str = option(
         "vit_h", "Architecture of the network that the checkpoint is for", choices=("vit_b", "vit_l", "vit_h")
     )
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.pth); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".pth")
     precision: str = _sam_precision()
     compile: bool = _compile()
 
@@ -71,9 +65,7 @@ class Sam2Config(Section):
         "Architecture of the network that the checkpoint is for",
         choices=("tiny", "small", "base_plus", "large"),
     )
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".safetensors")
     precision: str = _sam_precision()
     compile: bool = _compile()
 
@@ -82,9 +74,7 @@ class Sam2Config(Section):
 class EdgeTamConfig(Section):
     """EdgeTAM (segmenter `edgetam`, mask propagator `edgetam`); precision and compile are the segmenter's alone."""
 
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".safetensors")
     precision: str = _sam_precision()
     compile: bool = _compile()
 
@@ -93,9 +83,7 @@ class EdgeTamConfig(Section):
 class SegGptConfig(Section):
     """SegGPT (segmenter `seggpt`); clicks become masks by GrabCut, whose parameters are in `grabcut`."""
 
-    checkpoint: str = option(
-        "", "Path of the checkpoint file (.safetensors); empty: the one that `sampt models fetch` downloaded"
-    )
+    checkpoint: str = checkpoint_file(".safetensors")
     precision: str = number_format(
         "Number format that the network computes in; auto: bfloat16 on a GPU that supports it, else float32"
     )

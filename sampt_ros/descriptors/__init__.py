@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.options import chosen
 from sampt_ros.descriptors.base import Descriptor
-from sampt_ros.errors import ConfigError
 from sampt_ros.weights.random_weights import random_weights
 
 OF_SEGMENTER = "segmenter"  # The value of the parameter for the segmenter's own features.
@@ -28,8 +28,6 @@ def build_descriptor(config: SamPtConfig) -> Descriptor | None:
     """
     if config.descriptor == OF_SEGMENTER:
         return None
-    if config.descriptor not in DESCRIPTORS:
-        choices = ", ".join([OF_SEGMENTER, *DESCRIPTORS])
-        raise ConfigError(f"descriptor: expected one of {choices}, got {config.descriptor!r}")
+    build = chosen(DESCRIPTORS, "descriptor", config.descriptor, OF_SEGMENTER)
     with random_weights(config.random_weights):
-        return DESCRIPTORS[config.descriptor](config)
+        return build(config)

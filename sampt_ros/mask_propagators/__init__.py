@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.errors import ConfigError
+from sampt_ros.config.options import chosen
 from sampt_ros.mask_propagators.base import MaskPropagator
 from sampt_ros.weights.random_weights import random_weights
 
@@ -51,8 +51,6 @@ def build_mask_propagator(config: SamPtConfig) -> MaskPropagator | None:
     """
     if config.mask_propagator == NONE:
         return None
-    if config.mask_propagator not in MASK_PROPAGATORS:
-        choices = ", ".join([NONE, *MASK_PROPAGATORS])
-        raise ConfigError(f"mask_propagator: expected one of {choices}, got {config.mask_propagator!r}")
+    build = chosen(MASK_PROPAGATORS, "mask_propagator", config.mask_propagator, NONE)
     with random_weights(config.random_weights):
-        return MASK_PROPAGATORS[config.mask_propagator](config)
+        return build(config)

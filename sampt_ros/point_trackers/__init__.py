@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.errors import ConfigError
+from sampt_ros.config.options import chosen
 from sampt_ros.point_trackers.base import PointTracker
 from sampt_ros.weights.random_weights import random_weights
 
@@ -75,7 +75,6 @@ def build_point_tracker(config: SamPtConfig) -> PointTracker:
 
     Raises ConfigError with the choices, CheckpointError if its weights cannot be loaded.
     """
-    if config.point_tracker not in POINT_TRACKERS:
-        raise ConfigError(f"point_tracker: expected one of {', '.join(POINT_TRACKERS)}, got {config.point_tracker!r}")
+    build = chosen(POINT_TRACKERS, "point_tracker", config.point_tracker)
     with random_weights(config.random_weights):
-        return POINT_TRACKERS[config.point_tracker](config)
+        return build(config)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.options import chosen
 from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.base import OneShot, Segmenter
 from sampt_ros.utils.cpu_threads import thread_count
@@ -92,10 +93,9 @@ def build_segmenter(config: SamPtConfig) -> Segmenter[Any, Any]:
 
     Raises ConfigError with the choices, CheckpointError if its weights cannot be loaded.
     """
-    if config.segmenter not in SEGMENTERS:
-        raise ConfigError(f"segmenter: expected one of {', '.join(SEGMENTERS)}, got {config.segmenter!r}")
+    build = chosen(SEGMENTERS, "segmenter", config.segmenter)
     with random_weights(config.random_weights):
-        return SEGMENTERS[config.segmenter](config)
+        return build(config)
 
 
 def build_one_shot(config: SamPtConfig, segmenter: Segmenter[Any, Any]) -> OneShot[Any, Any] | None:
@@ -105,12 +105,10 @@ def build_one_shot(config: SamPtConfig, segmenter: Segmenter[Any, Any]) -> OneSh
     """
     if config.one_shot == NO_ONE_SHOT:
         return None
-    if config.one_shot not in ONE_SHOTS:
-        choices = ", ".join([NO_ONE_SHOT, *ONE_SHOTS])
-        raise ConfigError(f"one_shot: expected one of {choices}, got {config.one_shot!r}")
+    build = chosen(ONE_SHOTS, "one_shot", config.one_shot, NO_ONE_SHOT)
     if not segmenter.guidable:
         raise ConfigError(
             f"one_shot: {config.one_shot} expected a segmenter like SAM (sam, sam_hq, mobile_sam, sam2, edgetam), "
             f"got {type(segmenter).__name__}"
         )
-    return ONE_SHOTS[config.one_shot](segmenter)
+    return build(segmenter)
