@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -10,7 +12,7 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.parameter import Parameter
 
 from sampt_ros.config.live import Settings
-from sampt_ros.config.options import Option, walk
+from sampt_ros.config.options import Config, Option, walk
 from sampt_ros.errors import SamPtError
 from sampt_ros.ros.conversions import parameter_descriptor
 
@@ -50,3 +52,15 @@ class NodeParameters:
             return SetParametersResult(successful=False, reason=str(error))
         self._on_change()
         return SetParametersResult(successful=True)
+
+
+def declared(node: Any, kind: type[Config]) -> Config:
+    """Settings of this kind, all of them fixed at start, as parameters of a node; raises ConfigError."""
+    given: dict[str, Any] = {}
+    for item in fields(kind):  # type: ignore[arg-type]
+        descriptor = parameter_descriptor(item.metadata["option"], item.default)
+        descriptor.dynamic_typing = True  # 15 will do for 15.0: the settings check the types
+        default = list(item.default) if isinstance(item.default, tuple) else item.default
+        value = node.declare_parameter(item.name, default, descriptor).value
+        given[item.name] = tuple(value) if isinstance(value, list | array) else value
+    return kind(**given)

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import sys
 import time
-from array import array
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import fields
-from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +26,8 @@ from std_msgs.msg import Header
 from sampt_ros.config.node import VideoPublisherConfig
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.io.video import open_source
-from sampt_ros.ros.conversions import bytes_for_message, image_from_array, parameter_descriptor, time_from_ns
+from sampt_ros.ros.conversions import bytes_for_message, image_from_array, time_from_ns
+from sampt_ros.ros.parameters import declared
 from sampt_ros.ros.process import ros
 from sampt_ros.ros.qos import OVERRIDABLE, PLAYED
 
@@ -44,7 +42,7 @@ class VideoPublisher(Node):
     def __init__(self) -> None:
         """Raises ConfigError or SourceError; the node is then of no use."""
         super().__init__("video_publisher", namespace="/camera")
-        self._config = self._declared_config()
+        self._config = declared(self, VideoPublisherConfig)
         if not self._config.source:
             raise ConfigError("source: expected the path of a video file or an image folder; got none")
         self._source = open_source(self._config.source)
@@ -77,16 +75,6 @@ class VideoPublisher(Node):
         self._images.wait_for_all_acked(Duration(seconds=_LINGER_S))
         self._spin_until(time.monotonic() + _LINGER_S)  # best-effort subscribers acknowledge nothing
         self.get_logger().info(f"published {published} frames in {seconds:.1f} s")
-
-    def _declared_config(self) -> VideoPublisherConfig:
-        given: dict[str, Any] = {}
-        for item in fields(VideoPublisherConfig):
-            descriptor = parameter_descriptor(item.metadata["option"], item.default)
-            descriptor.dynamic_typing = True  # rate:=15 will do for 15.0; the config checks the types
-            default = list(item.default) if isinstance(item.default, tuple) else item.default
-            value = self.declare_parameter(item.name, default, descriptor).value
-            given[item.name] = tuple(value) if isinstance(value, list | array) else value
-        return VideoPublisherConfig(**given)
 
     def _wait_for_subscribers(self) -> None:
         if self._config.wait_for == 0:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from array import array
 from collections.abc import Callable
 from copy import copy
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -26,6 +24,7 @@ from sampt_ros.messages.fields import query_fields
 from sampt_ros.msg import QueryPoint, QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
 from sampt_ros.ros.node_log import NodeLog
+from sampt_ros.ros.parameters import declared
 from sampt_ros.ros.qos import LATCHED, OVERRIDABLE, QUERIES, RELIABLE
 from sampt_ros.ros.viewing.pairing import Pairing
 from sampt_ros.streaming import requests
@@ -50,7 +49,7 @@ class WebNode(Node):
     def __init__(self, **node_options: Any) -> None:
         """Raises ConfigError for a bad parameter."""
         super().__init__("sampt_web", **node_options)
-        self.config = self._declared_config()
+        self.config = declared(self, WebNodeConfig)
         self._failures = Failures(StreamStatistics(), NodeLog(self))
         self._pairing = Pairing()
         self._show: Callable[[View], None] | None = None
@@ -116,15 +115,6 @@ class WebNode(Node):
         self._call(self._pauses, SetBool.Request(data=paused), tell, done)
 
     # --- its own ---
-
-    def _declared_config(self) -> WebNodeConfig:
-        given: dict[str, Any] = {}
-        for item in fields(WebNodeConfig):
-            descriptor = conversions.parameter_descriptor(item.metadata["option"], item.default)
-            descriptor.dynamic_typing = True  # 15 will do for 15.0; the config checks the types
-            value = self.declare_parameter(item.name, item.default, descriptor).value
-            given[item.name] = tuple(value) if isinstance(value, list | array) else value
-        return WebNodeConfig(**given)
 
     @property
     def _tracker(self) -> str:
