@@ -75,3 +75,13 @@ def _fits(content: np.ndarray) -> bool:
         if kind == b"IEND":
             break
     return at <= len(content)
+
+
+def folder_for_frames(folder: Path, suffix: str) -> None:
+    """Make a folder for files that are called by frames' numbers, as 00012.png; those of an earlier run are deleted.
+
+    Raises OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"[0-9][0-9][0-9][0-9][0-9]{suffix}"):
+        old.unlink()

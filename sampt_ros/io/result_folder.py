@@ -13,7 +13,7 @@ import numpy as np
 
 from sampt_ros.data_types import FrameResult, Points
 from sampt_ros.errors import SourceError
-from sampt_ros.io.image_files import write_image
+from sampt_ros.io.image_files import folder_for_frames, write_image
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.overlay import ContactSheet, draw
 from sampt_ros.io.video_writer import VideoWriter, video_writer
@@ -88,9 +88,7 @@ class ResultFolder:
 
     def _open(self, size: tuple[int, int]) -> VideoWriter:
         try:
-            (self.folder / "labels").mkdir(parents=True, exist_ok=True)
-            for old in self.folder.glob("labels/[0-9][0-9][0-9][0-9][0-9].png"):
-                old.unlink()
+            folder_for_frames(self.folder / "labels", ".png")
             self._tracks = self._csv("tracks.csv", self.TRACKS)
             self._objects = self._csv("objects.csv", self.OBJECTS)
         except OSError as error:

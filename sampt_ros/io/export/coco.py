@@ -14,7 +14,7 @@ import yaml
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState
 from sampt_ros.errors import SourceError
 from sampt_ros.io.export.outlines import outline, run_lengths
-from sampt_ros.io.image_files import write_image
+from sampt_ros.io.image_files import folder_for_frames, write_image
 
 _NOTE = "# Made by sampt. Every image is listed for training and for validation: split them as your training needs.\n"
 
@@ -94,10 +94,8 @@ class CocoDataset:
     def _open(self) -> TextIO:
         """The file of annotations, which are written as they come, and a folder without those of an earlier run."""
         try:
-            for kind, suffix in (("images", "jpg"), ("labels", "txt")):
-                (self.folder / kind).mkdir(parents=True, exist_ok=True)
-                for old in self.folder.glob(f"{kind}/[0-9][0-9][0-9][0-9][0-9].{suffix}"):
-                    old.unlink()
+            folder_for_frames(self.folder / "images", ".jpg")
+            folder_for_frames(self.folder / "labels", ".txt")
             self._file = (self.folder / "annotations.json").open("w")
         except OSError as error:
             raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
