@@ -21,7 +21,7 @@ _MIB = 2**20
 _KEPT_AT_END = 64 * _MIB  # So much that is free at the arena's end stays, as the next frame takes it again.
 _OWN_PAGES = 32 * _MIB  # What is larger has pages of its own, which go back when it is freed; glibc's largest value.
 _LOOK_EVERY, _GIVE_BACK_EVERY = 10.0, 60.0  # seconds
-_GROWTH = 1.25, 64 * _MIB  # Free pages are given back when memory has grown by this factor and so many bytes.
+_GROWTH = 1.25, 64 * _MIB  # Free pages are given back sooner when memory has grown by this factor and bytes.
 _USER_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")  # Environment variables by which a user says how it is to be.
 
 
@@ -55,7 +55,7 @@ class FreePages:
         self._glibc = _glibc()
 
     def give_back(self) -> bool:
-        """Give pages back if it is time for a look and the process has grown; returns whether it did.
+        """Give pages back where it is time for that; returns whether they were.
 
         With another C library than glibc nothing is done.
         """

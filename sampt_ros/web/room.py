@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sampt_ros.config.web import WebConfig
+from sampt_ros.errors import ServerError
 from sampt_ros.streaming.live.view import Condition, View
 from sampt_ros.web.backend import Backend
 from sampt_ros.web.packets import packet, small_pictures
@@ -62,7 +63,8 @@ class Room:
     async def packet(self, small: bool) -> tuple[int, bytes]:
         """The number of the newest view, from 1 on, and the view as browsers get it; made once for all viewers."""
         if small not in self._packets or self._packets[small][0] != self.number:
-            assert self._view is not None, "there is a view from number 1 on"
+            if self._view is None:
+                raise ServerError("expected a view to make a packet of; none has come yet")
             quality = small_pictures(self.config) if small else self.config
             made = self._loop.run_in_executor(self.pool, packet, self.number, self._view, quality)
             self._packets[small] = self.number, made

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -89,8 +89,7 @@ class WebServer:
         room = Room(self._backend, self._config, pool)
         runner = web.AppRunner(self._application(room), access_log=None, handle_signals=False)
         await runner.setup()
-        assert runner.server is not None, "it is set up"
-        door = _Door(runner.server, self._config.viewers + _SPARE, room)
+        door = _Door(cast(web.Server, runner.server), self._config.viewers + _SPARE, room)  # It is set up.
         try:
             listening = await self._loop.create_server(door, self._config.host, self._config.port)
         except OSError as error:
@@ -166,8 +165,7 @@ class _Closed(asyncio.Protocol):
     """Closes a connection at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        cast(asyncio.Transport, transport).abort()
 
 
 def _file(path: Path, kind: str) -> Any:

@@ -145,7 +145,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
                 windows[row], found_mask = self._search(embedding, prompt, scaled_side)
                 objects[row] = replace(prompt, mask=found_mask)
             elif np.count_nonzero(prompt.mask.on_object) >= _MIN_AREA:
-                windows[row] = self._reaching(self._around(prompt.mask.on_object, scaled_side), prompt, size)
+                windows[row] = self._reaching(prompt.mask.on_object, prompt.positive, scaled_side, size)
         found: list[_WindowMask | None] = [None] * len(objects)
         if windows:
             prompted = [objects[row] for row in windows]
@@ -213,12 +213,11 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         nearest = min(offsets, key=offsets.__getitem__, default=wanted)
         return nearest if offsets.get(nearest, 0) < _REUSED_OFFSET * wanted.side else wanted
 
-    def _reaching(self, window: Window, prompt: ObjectPrompts, size: tuple[int, int]) -> Window:
-        """A window around the mask prompt, which is there, made larger where a positive point lies beyond it."""
-        assert prompt.mask is not None
-        on_object = prompt.mask.on_object
-        unit_xy = window.to_window(prompt.positive, 1)  # The window is a single pixel then, from -0.5 to 0.5.
-        beyond = prompt.positive[((unit_xy < -0.5) | (unit_xy > 0.5)).any(1)]
+    def _reaching(self, on_object: np.ndarray, positive: np.ndarray, scaled_side: int, size: tuple[int, int]) -> Window:
+        """A window around a mask (H, W) bool, made larger where one of the positive points (n, 2) lies beyond it."""
+        window = self._around(on_object, scaled_side)
+        unit_xy = window.to_window(positive, 1)  # The window is a single pixel then, from -0.5 to 0.5.
+        beyond = positive[((unit_xy < -0.5) | (unit_xy > 0.5)).any(1)]
         if not len(beyond):
             return window
         corners = np.concatenate([beyond, box_of(on_object).reshape(2, 2)])
