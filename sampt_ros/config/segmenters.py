@@ -101,6 +101,12 @@ class NanoConfig(Section):
     """The small network whose weights are in the package (segmenter `nano`)."""
 
     checkpoint: str = option("", "Path of a file with other weights (.safetensors); empty: those in this package")
+    precision: str = option(
+        "auto",
+        "Numbers that the image encoder computes with on a CPU: int8 is faster where the CPU has instructions for it; "
+        "auto: int8 if it has (x86 with VNNI), else float32, as with weights of your own and on a GPU",
+        choices=("auto", "float32", "int8"),
+    )
     window: int = option(
         256,
         "Side that the square window around an object is scaled to for the network, a multiple of 32",

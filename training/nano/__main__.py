@@ -93,9 +93,13 @@ def _export(parsed: argparse.Namespace) -> None:
 
 
 def _graphs(parsed: argparse.Namespace) -> None:
-    from training.nano.graphs import export_graphs  # Neither onnx nor onnxscript is needed for training.
+    # Neither onnx nor onnxscript is needed for training.
+    from training.nano.graphs import export_graphs
+    from training.nano.quantized_graphs import export_quantized_encoder, training_windows
 
-    for path in export_graphs(parsed.output):
+    encoder, *others = export_graphs(parsed.output)
+    quantized = export_quantized_encoder(encoder, training_windows(parsed.work / "sequences"))
+    for path in (encoder, quantized, *others):
         print(f"{path}: {path.stat().st_size} bytes")
 
 

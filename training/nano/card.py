@@ -25,7 +25,8 @@ and its predicted IoU out. It sees a square window around each object, and remem
 frame. The encoder is EfficientNet-Lite0 up to stride 32; a memory is read at stride 16; a decoder takes the prompts at
 every level. The network is `sampt_ros/segmenters/nano/network.py`; `segmenter.py` beside it is what is around it. On a
 CPU, ONNX Runtime computes it from the graphs `encode.onnx`, `memorize.onnx` and `decode.onnx`, which refer to the file
-of the weights; on a GPU, torch does."""
+of the weights; on a GPU, torch does. `encode_int8.onnx` takes the place of the first one on a CPU with instructions for
+8-bit numbers (`nano.precision`); it has weights of its own, those of the file rounded."""
 
 _LIMITS = """## Limits
 
@@ -168,6 +169,7 @@ def _training(training: Mapping[str, Any]) -> str:
         ("window", ", ".join(f"{size} pixels ({share:.0%} of the batches)" for size, share in recipe["sizes"])),
         ("seed", f"{recipe['seed']}"),
         ("rates", f"AdamW, {rates}; {training['warm_up']} steps of warm-up, then a cosine to 0"),
+        ("8 bits", f"from step {training['quantized']} on, the encoder computes from stride 8 on as its 8-bit form does"),
         ("weights kept", f"exponential average over the steps, {training['average']}"),
         *(("time", f"{seconds / 3600:.1f} h on {where}") for where, seconds in training["seconds"].items()),
     ]

@@ -22,12 +22,13 @@ from sampt_ros.evaluation.layouts.davis import davis_sequences
 from sampt_ros.evaluation.mask_scores import MaskScore
 from sampt_ros.evaluation.masks import evaluate_sequence
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects
+from sampt_ros.segmenters.nano.weights import WEIGHTS
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 from training.nano.export import training_state
 from training.nano.learning.follower import Habits
 from training.nano.learning.library import MIXTURE, Library
-from training.nano.learning.training import AVERAGE, RATES, WARM_UP
+from training.nano.learning.training import AVERAGE, QUANTIZED, RATES, WARM_UP
 
 PRESET = "default"
 MEASURED, DATA = "measured.json", "data.json"  # in the work folder
@@ -50,7 +51,9 @@ def measure(
     measured = {"weights": facts, "training": _training(work), "data": _data(work), "masks": masks}
     write_json(file, measured)
     cv2.setNumThreads(-1)  # the library wants one only
-    changes = {"segmenter": "nano", "nano.checkpoint": str(weights), "device": device}
+    # Only the package's own weights are computed with in 8 bits.
+    checkpoint = "" if weights.resolve() == WEIGHTS else str(weights)
+    changes = {"segmenter": "nano", "nano.checkpoint": checkpoint, "device": device}
     config = load_preset(PRESET, changes)
     sam_pt = SamPt(config)
     parts: dict[str, Callable[[], dict[str, Any]]] = {}
@@ -97,6 +100,7 @@ def _training(work: Path) -> dict[str, Any]:
         "rates": RATES,
         "warm_up": WARM_UP,
         "average": AVERAGE,
+        "quantized": round(QUANTIZED * state["recipe"]["steps"]),
         "seconds": state["seconds"],
         "habits": asdict(Habits()),
         "note": note.read_text().strip() if note.is_file() else "",

@@ -47,11 +47,14 @@ class NanoBackend(ABC):
         """One map (1, C, h, w) of some features as (h, w, C) float32: a unit vector for each cell."""
 
 
-def build_backend(checkpoint: str = "", device: str = "cpu", threads: int = 1) -> NanoBackend:
+def build_backend(checkpoint: str = "", device: str = "cpu", threads: int = 1, precision: str = "auto") -> NanoBackend:
     """The network on a device, auto, cpu or cuda, with the weights of a .safetensors file; empty: the package's own.
 
-    threads: of a CPU that it computes on. Raises CheckpointError if the weights cannot be read, ConfigError if the
-    device is not there.
+    threads    of a CPU that it computes on
+    precision  on a CPU: see NanoConfig
+
+    Raises CheckpointError if the weights cannot be read, ConfigError if the device is not there, or if other weights
+    are to be computed with in int8.
     """
     if network_device(device) == "cuda":
         from sampt_ros.segmenters.nano.torch_backend import TorchBackend
@@ -59,4 +62,4 @@ def build_backend(checkpoint: str = "", device: str = "cpu", threads: int = 1) -
         return TorchBackend.from_checkpoint(checkpoint, device)
     from sampt_ros.segmenters.nano.onnx_backend import OnnxBackend
 
-    return OnnxBackend.from_checkpoint(checkpoint, threads)
+    return OnnxBackend.from_checkpoint(checkpoint, threads, precision)

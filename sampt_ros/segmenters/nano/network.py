@@ -18,7 +18,7 @@ from sampt_ros.segmenters.nano.interface import MASK, PROMPT_CHANNELS, TOP, Feat
 
 _MEAN, _DEVIATION = 127.0, 128.0  # The normalisation that EfficientNet-Lite was trained with.
 # The blocks of EfficientNet-Lite0: kernel, stride, expansion, channels in, channels out.
-_BLOCKS = (
+BLOCKS = (
     (3, 1, 1, 32, 16),
     *((3, 2, 6, 16, 24), (3, 1, 6, 24, 24)),
     *((5, 2, 6, 24, 40), (5, 1, 6, 40, 40)),
@@ -26,7 +26,7 @@ _BLOCKS = (
     *((5, 1, 6, 80, 112), (5, 1, 6, 112, 112), (5, 1, 6, 112, 112)),
     *((5, 2, 6, 112, 192), (5, 1, 6, 192, 192), (5, 1, 6, 192, 192), (5, 1, 6, 192, 192)),
 )
-_LAST_BLOCKS = (0, 2, 4, 10, 14)  # The last block of each stride: its output is that stride's feature map.
+LAST_BLOCKS = (0, 2, 4, 10, 14)  # The last block of each stride: its output is that stride's feature map.
 DEEP = 5  # The first block after stride 8.
 _CHANNELS = (16, 24, 40, 112, 192)  # Of the feature maps, from stride 2 to 32.
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
@@ -72,7 +72,7 @@ class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU6(inplace=True))
-        self.blocks = nn.ModuleList(InvertedResidual(*block) for block in _BLOCKS)
+        self.blocks = nn.ModuleList(InvertedResidual(*block) for block in BLOCKS)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         shallow = self.shallow(x)
@@ -90,7 +90,7 @@ class Encoder(nn.Module):
         maps = []
         for index in blocks:
             x = self.blocks[index](x)
-            if index in _LAST_BLOCKS:
+            if index in LAST_BLOCKS:
                 maps.append(x)
         return tuple(maps)
 

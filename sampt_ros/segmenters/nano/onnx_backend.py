@@ -8,15 +8,20 @@ from pathlib import Path
 import numpy as np
 from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
+from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.nano.backend import NanoBackend
 from sampt_ros.segmenters.nano.interface import TOP, Features, Memory
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
 from sampt_ros.segmenters.nano.weights import WEIGHTS, nano_weights
+from sampt_ros.utils.machine import has_int8_instructions
 from sampt_ros.utils.side_threads import SideThreads
 
-# The network's parts as graphs, without the weights. Names of weights begin with what is said here of each.
-_GRAPHS = {
+# The network's parts as graphs. Names of the weights that each needs begin with what is said here: the encoder whose
+# deep blocks compute in 8 bits has the package's own weights in it.
+_QUANTIZED_ENCODER = "encode_int8"
+_PREFIXES: dict[str, tuple[str, ...]] = {
     "encode": ("encoder.",),
+    _QUANTIZED_ENCODER: (),
     "memorize": ("memory.key.", "memory.value."),
     "decode": ("memory.key.", "memory.sharpness", "decoder."),
 }
@@ -28,15 +33,29 @@ class OnnxBackend(NanoBackend):
 
     concurrent = True
 
-    def __init__(self, weights: Mapping[str, np.ndarray], threads: int = 1) -> None:
-        """weights: by their names in the network's state dict, float16; threads: that it computes on"""
-        self._encode, self._memorize, self._decode = (_part(name, weights, threads) for name in _GRAPHS)
+    def __init__(self, weights: Mapping[str, np.ndarray], threads: int = 1, quantized: bool = False) -> None:
+        """weights: by their names in the network's state dict, float16
+
+        threads    that it computes on
+        quantized  whether images are encoded in 8 bits, which only the package's own weights can be
+        """
+        encoder = _QUANTIZED_ENCODER if quantized else "encode"
+        self._encode, self._memorize, self._decode = (
+            _session(graph_path(name), _own(weights, _PREFIXES[name]), threads)
+            for name in (encoder, "memorize", "decode")
+        )
         self._side = SideThreads("sampt_network", threads - 1)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: str = "", threads: int = 1) -> OnnxBackend:
-        """The weights of a .safetensors file; empty: the package's own. Raises CheckpointError."""
-        return cls(nano_weights(checkpoint), threads)
+    def from_checkpoint(cls, checkpoint: str = "", threads: int = 1, precision: str = "auto") -> OnnxBackend:
+        """The weights of a .safetensors file; empty: the package's own; precision: see NanoConfig.
+
+        Raises CheckpointError, and ConfigError if weights of a file are to be computed with in int8.
+        """
+        if checkpoint and precision == "int8":
+            raise ConfigError("expected nano.precision auto or float32 with nano.checkpoint; got int8")
+        quantized = precision == "int8" or (precision == "auto" and not checkpoint and has_int8_instructions())
+        return cls(nano_weights(checkpoint), threads, quantized)
 
     def encode(self, images: np.ndarray) -> Features:
         # One image at a time: no slower, and the large maps of the first layers take the memory of few images.
@@ -72,14 +91,13 @@ class OnnxBackend(NanoBackend):
 
 
 def graph_path(name: str) -> Path:
-    """The file of one part of the network: encode, memorize or decode."""
+    """The file of one part of the network: encode, encode_int8, memorize or decode."""
     return WEIGHTS.with_name(f"{name}.onnx")
 
 
-def _part(name: str, weights: Mapping[str, np.ndarray], threads: int) -> InferenceSession:
-    """One part of the network, with those of the weights that it has."""
-    own = {key: value for key, value in weights.items() if key.startswith(_GRAPHS[name])}
-    return _session(graph_path(name), own, threads)
+def _own(weights: Mapping[str, np.ndarray], prefixes: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Those of the weights whose names begin with one of `prefixes`."""
+    return {name: value for name, value in weights.items() if name.startswith(prefixes)}
 
 
 def _session(graph: Path, weights: Mapping[str, np.ndarray], threads: int) -> InferenceSession:

@@ -117,7 +117,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         Raises CheckpointError if the weights cannot be read.
         """
         self._config = config or NanoConfig()
-        self._backend = backend or build_backend(self._config.checkpoint)
+        self._backend = backend or build_backend(self._config.checkpoint, precision=self._config.precision)
 
     @property
     def concurrent(self) -> bool:  # type: ignore[override]

@@ -1,20 +1,25 @@
 """The nano segmenter's network, with the weights in the package, on ONNX Runtime and in torch."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the network runs on")
 
+from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS
 from sampt_ros.segmenters.nano.memory import ObjectMemory
 from sampt_ros.segmenters.nano.onnx_backend import OnnxBackend
+from sampt_ros.utils.machine import has_int8_instructions
 
 TOLERANCE = 1e-4  # of feature maps up to 80, and of logits up to 10
 
 
 @pytest.fixture(scope="module")
 def on_onnx() -> OnnxBackend:
-    return OnnxBackend.from_checkpoint()
+    return OnnxBackend.from_checkpoint(precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,7 @@ def test_maps_of_a_whole_image_are_the_same(on_onnx, on_torch):
 
 
 def test_the_number_of_threads_changes_nothing_but_the_time(on_onnx):
-    several = OnnxBackend.from_checkpoint(threads=3)
+    several = OnnxBackend.from_checkpoint(threads=3, precision="float32")
     for ours, theirs in zip(*(masks_and_scores(each, 2, 96, [0]) for each in (on_onnx, several))):
         np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
@@ -82,3 +87,22 @@ def test_memory_that_runs_out_is_told_from_other_errors(on_onnx, monkeypatch):
     Session.message = "Unexpected input data type"
     with pytest.raises(RuntimeError, match="Unexpected input"):
         on_onnx.encode(np.zeros((1, 96, 96, 3), np.uint8))
+
+
+def test_features_in_8_bits_are_nearly_those_in_float32(on_onnx):
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8), (0, 0), 4)
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)[None]
+    for quantized, exact in zip(OnnxBackend.from_checkpoint(precision="int8").encode(image).maps, on_onnx.encode(image).maps):
+        error = np.sqrt(np.mean((quantized - exact) ** 2) / np.mean(exact**2))
+        assert error < 0.15
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("avx2 avx512_vnni", True), ("fma avx_vnni", True), ("avx2", False)])
+def test_8_bits_are_the_default_where_the_cpu_computes_them_fast(monkeypatch, flags, expected):
+    monkeypatch.setattr(Path, "read_text", lambda path: f"processor : 0\nflags : {flags} sse\n")
+    assert has_int8_instructions() is expected
+
+
+def test_other_weights_are_not_computed_with_in_8_bits():
+    with pytest.raises(ConfigError, match="expected nano.precision auto or float32 with nano.checkpoint; got int8"):
+        OnnxBackend.from_checkpoint("mine.safetensors", precision="int8")

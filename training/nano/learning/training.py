@@ -18,17 +18,19 @@ from torch import Tensor, nn
 from sampt_ros.evaluation.metrics import score_correlation
 from sampt_ros.segmenters.nano.interface import Features, Memory
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
-from sampt_ros.segmenters.nano.network import DEEP, NanoNetwork, normalised
+from sampt_ros.segmenters.nano.network import DEEP, Encoder, NanoNetwork, normalised
 from sampt_ros.utils.machine import machine
 from training.nano.learning.follower import Follower, Look
 from training.nano.learning.library import Library
 from training.nano.learning.losses import corrected, losses
 from training.nano.learning.pretrained import load_encoder
+from training.nano.learning.quantized import quantized_deep
 from training.nano.pictures.sources import ENCODER
 
 AVERAGE = 0.998  # of the weights over the steps
 WARM_UP = 300  # steps
 RATES = {"encoder": 1.5e-4, "rest": 6e-4}
+QUANTIZED = 0.85  # of the steps: from then on the encoder's deep blocks compute as their 8-bit form does
 ALONE = 0.15  # of the steps: until then, ever more of the carried masks are the network's own
 CHECKPOINT = "training.pt"  # in the work folder
 _TOGETHER = 8  # Memories are written so many together.
@@ -167,11 +169,12 @@ class Training:
         encoder, images = self.network.encoder, normalised(windows.permute(0, 3, 1, 2))
         with torch.no_grad(), self._fast():
             shallow = encoder.shallow(images)
+        deep = quantized_deep if self.step >= QUANTIZED * self.recipe.steps else Encoder.deep
         if self.device.type == "cuda":
             with self._fast():
-                return Features((*shallow, *encoder.deep(shallow[-1])))
+                return Features((*shallow, *deep(encoder, shallow[-1])))
         # Gradients of depthwise convolutions are slower in bfloat16 on a CPU.
-        return Features((*shallow, *encoder.deep(shallow[-1].float())))
+        return Features((*shallow, *deep(encoder, shallow[-1].float())))
 
     def _memory(self, followers: list[Follower]) -> Memory | None:
         """What the network remembers of all followers' objects, written anew so that it learns to write."""
