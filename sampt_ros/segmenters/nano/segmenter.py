@@ -34,7 +34,7 @@ _MIN_SEARCH_SIDE = 64  # A search window is never smaller than this many image p
 # were chosen on 90 objects of training pictures and on rectangles that fill the image.
 _FURTHER_SHARES = (1.6, 0.1)
 _WEAK_RATING = 0.6
-_FURTHER_FACTOR = 1.3
+_FURTHER_FACTOR = 1.5
 # A box that fills the image becomes a mask prompt, unless its mask is rated lower than this share of the box's own.
 _FILLED_FACTOR = 0.9
 _SEARCH_MARGIN = 1.5  # A search window's side is at least so many times the distance between the clicks.

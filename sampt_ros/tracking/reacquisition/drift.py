@@ -83,11 +83,13 @@ class Likeness:
 
 
 CERTAIN = Likeness(1.0, 1.0)
-_LEAST = Likeness(0.6, 0.05)  # A suspicious mask has to reach this in one measure.
-_LEAST_OF_BOTH = Likeness(0.5, 0.0)  # One that lost most of its area, or was found after a cut, in both.
+_LEAST = Likeness(0.6, 0.03)  # A suspicious mask has to reach this in one measure.
+_LEAST_OF_BOTH = Likeness(0.1, 0.2)  # One that lost most of its area, in both: the margin as a share of its own masks'.
+_LEAST_OF_RETURNED = Likeness(0.5, 0.3)  # One that is back after nothing was found, likewise.
+_LEAST_AFTER_CUT = Likeness(0.5, 0.0)  # One that was found after a cut, in both.
 _LEAST_OF_STILL = Likeness(0.6, 0.1)  # One that stands still while its object moved, in both.
 _LEAST_OF_FOUND = Likeness(0.65, 0.1)  # One that was found after the object had left, in both.
-_LEAST_OF_STOPPED = 0.8  # Where likeness is not telling, one that stands still is doubted under this resemblance.
+_LEAST_OF_STOPPED = 0.7  # Where likeness is not telling, one that stands still is doubted under this resemblance.
 _LEAST_MARGIN = -0.05  # A mask of a lower margin is doubted without a suspicion: it lies on what was beside the object.
 _LEAST_OF_PART = Likeness(0.5, 0.03)  # A part that does not reach it is cut off.
 
@@ -102,6 +104,7 @@ class ObjectLooks:
     learn_at        index of the frame from which on it is to be learned from again
     suspected_till  index of the last frame under the latest suspicion
     frames_doubted  masks in a row that were doubted
+    is_absent       whether nothing was found of it on the frame before, or only what is still doubted since then
     motions         of its accepted masks against their surroundings, every few frames, oldest first (relative_motion)
     motion          that of its newest mask, or None where it is not known
     motion_at       index of the frame from which on it is to be measured again
@@ -113,6 +116,7 @@ class ObjectLooks:
     learn_at: int = 0
     suspected_till: int = -1
     frames_doubted: int = 0
+    is_absent: bool = False
     motions: tuple[float, ...] = ()
     motion: float | None = None
     motion_at: int = 0
@@ -139,6 +143,8 @@ class ObjectLooks:
         stays = self.has_stopped or (self.frames_doubted >= _STAYS_AFTER and not self._goes_on)
         if not self.is_telling:
             return stays and (is_suspicious or self.frames_doubted > 0) and likeness.resemblance < _LEAST_OF_STOPPED
+        if self.is_absent:
+            return not self._is_surely(likeness, _LEAST_OF_RETURNED)
         if self._goes_on:
             return bool(self.frames_doubted) and not likeness.reaches(_LEAST)
         if stays:
@@ -146,8 +152,13 @@ class ObjectLooks:
         if self.moves_apart and not self.frames_doubted:
             return self._has_shrunk(area) and not likeness.reaches(_LEAST)
         if self.frames_doubted or self._has_shrunk(area):
-            return not likeness.is_surely(_LEAST_OF_BOTH)
+            return not self._is_surely(likeness, _LEAST_OF_BOTH)
         return (is_suspicious and not likeness.reaches(_LEAST)) or likeness.margin < _LEAST_MARGIN
+
+    def _is_surely(self, likeness: Likeness, least: Likeness) -> bool:
+        """Whether both measures reach those of `least`, whose margin is a share of that of the object's own masks."""
+        own = median(self.first_margins)
+        return likeness.resemblance >= least.resemblance and likeness.margin >= least.margin * own
 
     def is_found_again(self, likeness: Likeness, follows_cut: bool) -> bool:
         """Whether a mask of this likeness, found while the object was lost, is the object.
@@ -155,7 +166,7 @@ class ObjectLooks:
         follows_cut: it was lost by a cut, so it likely is in the picture; what has left may not be there, and more is
         asked
         """
-        least = _LEAST_OF_BOTH if follows_cut else _LEAST_OF_FOUND
+        least = _LEAST_AFTER_CUT if follows_cut else _LEAST_OF_FOUND
         return likeness.is_surely(least) if self.is_telling else likeness.resemblance >= least.resemblance
 
     def wants_motion(self, likeness: Likeness, index: int, area: int) -> bool:
@@ -273,7 +284,7 @@ class ObjectLooks:
         """After a mask of so many pixels, of known likeness, was accepted on frame `index`."""
         first_margins = (*self.first_margins, likeness.margin)[:_TELLING] if self.views else ()
         masks = (*self.masks, (area, score))[-_RECENT:]
-        known = replace(self._with_motion(index), first_margins=first_margins, masks=masks, frames_doubted=0)
+        known = replace(self._with_motion(index), first_margins=first_margins, masks=masks, frames_doubted=0, is_absent=False)
         if index < self.learn_at or not self._learns_from(index, likeness, area):
             return known
         views = (*self.views, view)
@@ -293,9 +304,13 @@ class ObjectLooks:
         """After a mask was doubted."""
         return replace(self, frames_doubted=self.frames_doubted + 1)
 
+    def absent(self) -> ObjectLooks:
+        """After nothing was found of it on a frame."""
+        return replace(self, is_absent=len(self.masks) >= _SETTLED)
+
     def lost(self) -> ObjectLooks:
         """After the object was lost: it may come back at another size."""
-        return replace(self, masks=(), frames_doubted=0, motion=None)
+        return replace(self, masks=(), frames_doubted=0, is_absent=False, motion=None)
 
 
 def _border_contact(mask: np.ndarray) -> int:

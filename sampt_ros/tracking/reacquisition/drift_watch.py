@@ -77,7 +77,7 @@ class DriftWatch:
 
     def _verdict(self, new: NewMask, around: WindowFeatures | None, frame: Frame) -> Verdict:
         if around is None:
-            return Verdict(new.looks, new.mask)
+            return Verdict(new.looks.absent(), new.mask)
         mask = new.looks.own_parts(around, new.mask)
         looks = new.looks.observed(frame.index, mask, new.score)
         view, area = ObjectView.of(around, mask), int(np.count_nonzero(mask))
