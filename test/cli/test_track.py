@@ -148,3 +148,19 @@ def test_a_dataset_is_exported_and_masks_are_scored(run, folder, tmp_path, capsy
 def test_names_are_pairs(run, folder, capsys, names):
     assert run(folder, "--point", "20,20", "--export", "coco", "--names", names)[0] == 2
     assert "--names: expected ID=NAME pairs, such as 1=mug,2=can; got" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["out/labels", "out/labels/*.png", "out/overlay.mp4", "linked"])
+def test_a_source_that_the_results_would_replace_is_left_alone(run, folder, tmp_path, capsys, source):
+    run(folder, "--point", "20,20")
+    (tmp_path / "linked").symlink_to(tmp_path / "out/labels")
+    before = {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    assert run(tmp_path / source, "--point", "20,20")[0] == 2
+    assert "SOURCE: expected files that stay; the results in" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()} == before
+
+
+def test_results_are_not_compared_with_themselves(run, folder, tmp_path, capsys):
+    run(folder, "--point", "20,20")
+    assert run(folder, "--point", "20,20", "--truth", tmp_path / "out/labels")[0] == 2
+    assert "--truth: expected files that stay" in capsys.readouterr().err
