@@ -16,6 +16,7 @@ from sampt_ros.bags import mcap_file, sqlite_file
 from sampt_ros.bags.storage import Topic, damaged, type_name
 from sampt_ros.errors import SourceError
 from sampt_ros.io.video import natural_key
+from sampt_ros.weights import git_lfs
 
 METADATA = "metadata.yaml"
 MCAP, SQLITE, ZSTD = "mcap", "sqlite3", "zstd"  # what a file may be
@@ -28,7 +29,6 @@ _NUMBERED = re.compile(r"(.*_)(\d{1,4})(\.[a-z].*)")  # How a recorder names the
 _FORM = "expected a ROS 2 bag, a folder with .mcap or .db3 files, or one such file"
 _MAGICS = {mcap_file.MAGIC: MCAP, sqlite_file.MAGIC: SQLITE, ZSTD_MAGIC: ZSTD}
 _ROS1 = b"#ROSBAG V"
-_GIT_LFS = b"version https://git-lfs"
 _SHOWN = 32  # bytes of a file that is none of these
 
 
@@ -93,8 +93,8 @@ def kind(path: Path) -> str:
         return SQLITE
     if start.startswith(_ROS1):
         raise SourceError(f"{_FORM}; {path} is one of ROS 1: rosbags-convert --src {path} --dst NEW converts it")
-    if start.startswith(_GIT_LFS):
-        raise SourceError(f"{_FORM}; {path} is a git-lfs pointer, not the recording itself, which git lfs pull fetches")
+    if git_lfs.is_pointer(start):
+        raise SourceError(f"{_FORM}; {path} is {git_lfs.POINTER}")
     if not start:
         raise SourceError(f"{_FORM}; {path} is empty")
     raise SourceError(f"{_FORM}; got {str(path)!r}, which is neither MCAP nor SQLite3: it begins with {start!r}")

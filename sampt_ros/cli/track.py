@@ -118,7 +118,9 @@ def _require_kept(out: Path, option: str, given: Path) -> None:
     """Raise SourceError for files that are read while the results in `out` take their place."""
     written = [(out / name).resolve() for name in _REPLACED]
     if given.resolve() in written or given.resolve().parent in written:
-        raise SourceError(f"{option}: expected files that stay; the results in {out} replace {given}: name another --out")
+        raise SourceError(
+            f"{option}: expected files that stay; the results in {out} replace {given}: name another --out"
+        )
 
 
 def _record(

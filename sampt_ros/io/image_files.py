@@ -10,6 +10,7 @@ import numpy as np
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.weights import git_lfs
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNK = 12  # Bytes of a PNG's chunk beside its content: length, kind, checksum.
@@ -47,9 +48,14 @@ def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
         else:
             image = decode(data, cv2.IMREAD_COLOR)
     if image is None:
-        raise SourceError(f"cannot read {path}: not an image file, or a broken one")
+        raise SourceError(f"cannot read {path}: {what_is_wrong(data)}")
     rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return rgb
+
+
+def what_is_wrong(data: bytes) -> str:
+    """Why the content of a file cannot be decoded as an image, for people."""
+    return git_lfs.POINTER if git_lfs.is_pointer(data) else "not an image file, or a broken one"
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sampt_ros.errors import SourceError
+from sampt_ros.io.image_files import what_is_wrong
 
 HIGHEST = 65535  # The largest label.
 
@@ -112,7 +113,7 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
             values = np.asarray(upright.convert("RGB") if is_color else upright)
             count = image_count(image) if image.format in _STACKS else 1
     except UnidentifiedImageError:
-        raise SourceError(f"cannot read {path}: not an image file, or a broken one") from None
+        raise SourceError(f"cannot read {path}: {what_is_wrong(data)}") from None
     except UNREADABLE as error:
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if count != 1:

@@ -164,3 +164,38 @@ def test_results_are_not_compared_with_themselves(run, folder, tmp_path, capsys)
     run(folder, "--point", "20,20")
     assert run(folder, "--point", "20,20", "--truth", tmp_path / "out/labels")[0] == 2
     assert "--truth: expected files that stay" in capsys.readouterr().err
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["clip.mp4", "--point", "20,20"],
+        ["pointers", "--point", "20,20"],
+        ["frames", "--mask", "mask.png"],
+        ["frames", "--mask", "mask.png,2"],
+        ["frames", "--masks", "pointers"],
+        ["frames", "--reference", "mask.png", "--reference-mask", "mask.png"],
+        ["frames", "--query-points", "points.txt"],
+        ["frames", "--point", "20,20", "--truth", "pointers"],
+    ],
+    ids=" ".join,
+)
+def test_a_git_lfs_pointer_is_named_as_such(run, folder, tmp_path, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pointers").mkdir()
+    for name in ("clip.mp4", "mask.png", "points.txt", "pointers/00000.png", "pointers/00005.png"):
+        (tmp_path / name).write_bytes(LFS)
+    assert run(*arguments)[0] == 2
+    assert "a git-lfs pointer, not the file itself, which git lfs pull fetches" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["bag", "bag.mcap", "RUN.DB3.ZSTD"])
+def test_a_bag_is_named_as_such(run, tmp_path, capsys, name):
+    (tmp_path / "bag").mkdir()
+    for file in ("bag/metadata.yaml", "bag.mcap", "RUN.DB3.ZSTD"):
+        (tmp_path / file).write_text("")
+    assert run(tmp_path / name, "--point", "20,20")[0] == 2
+    assert "is a ROS 2 bag: `sampt bag` reads it" in capsys.readouterr().err
