@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
 from sampt_ros.evaluation.mask_scores import MaskScore, ObjectRecord, SplitMaskScore
 from sampt_ros.evaluation.metrics import boundary_accuracy, region_similarity
 from sampt_ros.evaluation.simulated_clicks import start_objects
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.image_files import read_image
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -73,7 +75,8 @@ def evaluate_sequence(
     """
     judge = Judge(sam_pt, sequence, clicks)
     seconds = 0.0
-    for frame in follow(sam_pt, enumerate(map(read_image, sequence.frames)), judge.begin):
+    images = map(partial(read_image, grey=GreyRange()), sequence.frames)
+    for frame in follow(sam_pt, enumerate(images), judge.begin):
         seconds += frame.seconds
         if watch:
             watch(frame.image, frame.result)

@@ -150,6 +150,11 @@ def test_names_are_pairs(run, folder, capsys, names):
     assert "--names: expected ID=NAME pairs, such as 1=mug,2=can; got" in capsys.readouterr().err
 
 
+def test_an_object_has_one_name(run, folder, capsys):
+    assert run(folder, "--point", "20,20", "--export", "coco", "--names", "1=mug,2=can,1=cup")[0] == 2
+    assert "--names: expected one name for each object; got a second one for 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("source", ["out/labels", "out/labels/*.png", "out/overlay.mp4", "linked"])
 def test_a_source_that_the_results_would_replace_is_left_alone(run, folder, tmp_path, capsys, source):
     run(folder, "--point", "20,20")

@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from davis_folders import NOTHING, davis_folder, moving_squares, square, vos_folder
@@ -51,6 +52,20 @@ def test_objects_are_scored_one_by_one(sam_pt, tmp_path):
     assert evaluate(sam_pt, davis_folder(tmp_path / "both", annotations)).j == 1
     annotations[1:] = [np.where(labels == 3, 0, labels) for labels in annotations[1:]]
     assert evaluate(sam_pt, davis_folder(tmp_path / "one", annotations)).j == pytest.approx(1 / 2)
+
+
+def test_images_of_16_bits_keep_their_grey_through_a_sequence(sam_pt, tmp_path):
+    folder = davis_folder(tmp_path, moving_squares((20, 20)))
+    for index in range(6):
+        frame = np.full((48, 64), 8000, np.uint16)
+        frame[:24] = 8400
+        frame[:4, :25] = 8400 + 40 * index  # something hot comes in
+        path = folder / f"JPEGImages/480p/seq/{index:05d}"
+        path.with_suffix(".jpg").unlink()
+        cv2.imwrite(str(path.with_suffix(".png")), frame)
+    seen = []
+    evaluate(sam_pt, folder, watch=lambda image, _: seen.append(image[40, 40, 0]))
+    assert len(set(seen)) == 1
 
 
 def test_void_pixels_do_not_count(sam_pt, tmp_path):

@@ -113,5 +113,7 @@ def _names(text: str) -> dict[int, str]:
         number, _, name = part.partition("=")
         if not (number.strip().isdecimal() and name.strip()):
             raise ConfigError(f"--names: expected ID=NAME pairs, such as 1=mug,2=can; got {part!r}")
+        if int(number) in names:
+            raise ConfigError(f"--names: expected one name for each object; got a second one for {int(number)}")
         names[int(number)] = name.strip()
     return names
