@@ -55,8 +55,8 @@ class ObjectSurface:
 def in_metres(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Depth as (H, W) float32 metres, NaN where unknown (0 or less, NaN, infinite, 65535 mm).
 
-    depth: (H, W) uint16 millimetres or floating-point metres. Raises FrameError for another kind of number, or if its
-    size is not `size`, the image's (height, width).
+    depth: (H, W) uint16 millimetres or floating-point metres. Raises FrameError for another kind of number, if its size
+    is not `size`, the image's (height, width), and if it is unknown everywhere, as of a camera that is covered.
     """
     if depth.dtype != np.uint16 and depth.dtype.kind != "f":
         raise FrameError(f"expected depth as uint16 millimetres or float metres; got {depth.dtype}")
@@ -65,9 +65,13 @@ def in_metres(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         raise FrameError(f"expected depth of the image's size {size[1]}x{size[0]}; got {shape}")
     if depth.dtype == np.uint16:
         known = (depth > 0) & (depth < _UNKNOWN)
-        return np.where(known, depth * np.float32(0.001), np.float32(np.nan))
-    metres = depth.astype(np.float32)
-    metres[~((metres > 0) & (metres < np.inf))] = np.nan
+        metres = np.where(known, depth * np.float32(0.001), np.float32(np.nan))
+    else:
+        metres = depth.astype(np.float32)
+        known = (metres > 0) & (metres < np.inf)
+        metres[~known] = np.nan
+    if not known.any():
+        raise FrameError("expected depth in which something is measured; got 0, NaN or the like in every pixel")
     return metres
 
 
