@@ -21,6 +21,7 @@ from sampt_ros.utils.blas_threads import on_one_thread
 CLOUD = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("object_id", "<u4")])
 
 _UNKNOWN = 65535  # Millimetres that mean, as 0 does, that the depth is unknown.
+_FARTHEST = 200.0  # Metres that hardly any camera measures in most of an image.
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 _MAX_STEP = 0.02  # The depth of a surface changes from pixel to pixel by no more than this share of it.
 _BORDER = 2  # So many pixels at a mask's border may show what is beside the object.
@@ -73,6 +74,16 @@ def in_metres(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if not known.any():
         raise FrameError("expected depth in which something is measured; got 0, NaN or the like in every pixel")
     return metres
+
+
+def is_too_far(depth: np.ndarray) -> bool:
+    """Whether most of a depth image (H, W), metres as `in_metres` gives them, is beyond what cameras measure.
+
+    Then it was most likely in millimetres.
+    """
+    some = depth[::8, ::8]
+    known = some[np.isfinite(some)]
+    return len(known) > 0 and bool(np.median(known) > _FARTHEST)
 
 
 def object_surfaces(result: FrameResult, depth: np.ndarray, camera: Pinhole) -> dict[int, ObjectSurface]:

@@ -436,3 +436,18 @@ def test_a_t265_s_camera_gives_poses(shared_folder, tmp_path, name):
     assert [len(found) for found in poses] == [1] * 8
     first = poses[0][0].position
     np.testing.assert_allclose([first.x, first.y, first.z], [-0.121, 0, 0.8], atol=0.002)
+
+
+def test_times_before_1970_are_written_where_the_format_has_them(tmp_path):
+    _, message = images(1)[0]
+    for storage in STORAGES:
+        writer = BagWriter(tmp_path / storage, storage, {IMAGES: IMAGE})
+        if storage == "mcap":
+            with pytest.raises(
+                SourceError, match="MCAP holds no time before 1970, such as -5 s; --storage sqlite3 does"
+            ):
+                writer.add(-5 * 10**9, {IMAGES: message})
+        else:
+            writer.add(-5 * 10**9, {IMAGES: message})
+        writer.close()
+    assert times(tmp_path / "sqlite3") == [-5 * 10**9]
