@@ -26,6 +26,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SUFFIXES = (".mcap", ".db3")
 _PACKED_SUFFIXES = (".zstd", ".zst")
 _NUMBERED = re.compile(r"(.*_)(\d{1,4})(\.[a-z].*)")  # How a recorder names the files of a bag that it splits.
+_NUMBERS = re.compile(r"\d+")
 _FORM = "expected a ROS 2 bag, a folder with .mcap or .db3 files, or one such file"
 _MAGICS = {mcap_file.MAGIC: MCAP, sqlite_file.MAGIC: SQLITE, ZSTD_MAGIC: ZSTD}
 _ROS1 = b"#ROSBAG V"
@@ -180,6 +181,11 @@ def _without_metadata(files: Sequence[Path], tell: Callable[[str], None]) -> lis
         missing = [f"{before}{number}{after}" for number in range(max(numbers)) if number not in numbers]
         if missing:
             tell(f"{files[0].parent}: {_listed(missing)} is missing, by the numbers of the files that are there")
+    if len({_NUMBERS.sub("#", file.name) for file in files}) > 1:
+        tell(
+            f"{files[0].parent}: {_listed([file.name for file in files])} are read as one bag, one after the other; "
+            "if they are several bags, name the file of one"
+        )
     return files
 
 
@@ -194,8 +200,9 @@ def _named(folder: Path, metadata: Metadata, there: Sequence[Path], tell: Callab
     named = [folder / name for name in metadata.files]
     found = [file for file in named if file.is_file()]
     missing = [file.name for file in named if not file.is_file()]
-    if missing and not found and there:
-        tell(f"{folder}: the files beside {METADATA} are read, as {_listed(missing)}, which it names, cannot be found")
+    if not found and there:
+        reason = f"{_listed(missing)}, which it names, cannot be found" if missing else "it names none"
+        tell(f"{folder}: the files beside {METADATA} are read, as {reason}")
         return _without_metadata(there, tell)
     if missing:
         lost = sum(metadata.counts[name] for name in missing) if metadata.counts.keys() >= set(missing) else None

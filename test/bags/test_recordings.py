@@ -17,6 +17,7 @@ from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from sampt_ros.bags import types as bag_types
+from sampt_ros.bags.mcap_file import _decompressed
 from sampt_ros.bags.reader import BagReader
 from sampt_ros.bags.storage import type_name
 from sampt_ros.bags.types import IMAGE
@@ -162,6 +163,36 @@ def test_a_chunk_that_is_cut_off_is_read_up_to_the_cut(tmp_path, caplog, compres
     assert "bag.mcap is damaged (" in caplog.text
 
 
+def test_a_damaged_summary_is_told_and_not_believed(tmp_path, caplog):
+    file = write_mcap(tmp_path / "bag.mcap", 8)
+    data = bytearray(file.read_bytes())
+    data[data.rindex(IMAGES.encode()) + 1] ^= 1  # the topic's name in the summary
+    file.write_bytes(data)
+    assert times(file) == recorded(8)
+    assert "bag.mcap is damaged (the checksum of its summary is wrong)" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["zstd", "lz4"])
+def test_a_chunk_may_be_compressed_in_several_frames_and_is_as_long_as_it_says(kind):
+    import lz4.frame
+
+    compress = {"zstd": zstandard.compress, "lz4": lz4.frame.compress}[kind]
+    assert _decompressed(compress(b"one, ") + compress(b"two"), kind) == b"one, two"
+    assert b"one".startswith(_decompressed(compress(b"one")[:-3], kind))  # cut off
+
+
+def test_a_chunk_that_is_shorter_than_it_says_is_told(tmp_path, caplog):
+    from mcap.writer import CompressionType
+
+    file = write_mcap(tmp_path / "bag.mcap", 8, compression=CompressionType.NONE, enable_crcs=False)
+    data = bytearray(file.read_bytes())
+    data[8 + 9 + int.from_bytes(data[9:17], "little") + 9 + 16] += 1  # the size that the first chunk names
+    file.write_bytes(data)
+    assert times(file) == recorded(7, 1)
+    assert "bag.mcap is damaged (a chunk holds" in caplog.text
+    assert f"1 of 8 messages on {IMAGES} are missing or damaged" in caplog.text
+
+
 def test_messages_of_neighbouring_chunks_are_sorted_and_a_clock_set_back_is_not(tmp_path):
     def written(name, order):
         with (tmp_path / name).open("wb") as file:
@@ -247,6 +278,21 @@ def numbered(folder, numbers, suffix=".db3"):
 def test_of_files_without_metadata_a_gap_in_their_numbers_is_told(tmp_path, caplog, numbers, told):
     assert len(times(numbered(tmp_path, numbers))) == 2 * len(numbers)
     assert told in caplog.text and bool(caplog.text) == bool(told)
+
+
+def test_files_of_several_names_are_read_as_one_bag_which_is_told(tmp_path, caplog):
+    bag = numbered(tmp_path, [0, 1])
+    (bag / "bag_1.db3").rename(bag / "other_1.db3")
+    assert len(times(bag)) == 4
+    assert "bag_0.db3, other_1.db3 are read as one bag, one after the other" in caplog.text
+
+
+def test_metadata_that_name_no_file_are_told_and_the_files_are_read(tmp_path, caplog):
+    bag = split(tmp_path / "bag", "mcap", (2,))
+    text = (bag / "metadata.yaml").read_text()
+    (bag / "metadata.yaml").write_text(text.replace("['bag_0.mcap']", "[]"))
+    assert times(bag) == recorded(2)
+    assert "the files beside metadata.yaml are read, as it names none" in caplog.text
 
 
 @pytest.mark.parametrize(("suffix", "told"), [(".DB3", ""), (".db3.part", "bag_0.db3.part is read, though not named")])
