@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from sampt_ros.cli import main as cli
 from sampt_ros.cli import track
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import read_labels, write_labels
+from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import VideoFile
 from sampt_ros.io.video_writer import video_writer
 from sampt_ros.tracking.sam_pt import SamPt
@@ -148,6 +151,14 @@ def test_a_dataset_is_exported_and_masks_are_scored(run, folder, tmp_path, capsy
 def test_names_are_pairs(run, folder, capsys, names):
     assert run(folder, "--point", "20,20", "--export", "coco", "--names", names)[0] == 2
     assert "--names: expected ID=NAME pairs, such as 1=mug,2=can; got" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_the_run_in_one_line(run, folder, capsys, monkeypatch):
+    monkeypatch.setattr(
+        ResultFolder, "add", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device", "x.csv"))
+    )
+    assert run(folder, "--point", "20,20")[0] == 2
+    assert capsys.readouterr().err.endswith("sampt: error: [Errno 28] No space left on device: 'x.csv'\n")
 
 
 def test_an_object_has_one_name(run, folder, capsys):
