@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from sampt_ros.data_types import FrameResult
-from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.errors import FrameError, QueryError, SourceError
 from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
 from sampt_ros.evaluation.mask_scores import MaskScore, ObjectRecord, SplitMaskScore
 from sampt_ros.evaluation.metrics import boundary_accuracy, region_similarity
@@ -76,11 +76,14 @@ def evaluate_sequence(
     judge = Judge(sam_pt, sequence, clicks)
     seconds = 0.0
     images = map(partial(read_image, grey=GreyRange()), sequence.frames)
-    for frame in follow(sam_pt, enumerate(images), judge.begin):
-        seconds += frame.seconds
-        if watch:
-            watch(frame.image, frame.result)
-        judge.take(frame.index, frame.result)
+    try:
+        for frame in follow(sam_pt, enumerate(images), judge.begin):
+            seconds += frame.seconds
+            if watch:
+                watch(frame.image, frame.result)
+            judge.take(frame.index, frame.result)
+    except FrameError as error:
+        raise SourceError(f"{sequence.name}: {error}") from None
     return judge.score(fps=(len(sequence.frames) - 1) / max(seconds, 1e-9))
 
 
@@ -116,7 +119,11 @@ class Judge:
         truth = self._sequence.truth(index)
         self._is_seen_again |= any(object_id in self._records for object_id in truth.masks)
         if is_scored:
-            for records, record in zip(self._records.values(), object_records(truth, result, self._records)):
+            try:
+                compared = object_records(truth, result, self._records)
+            except SourceError as error:
+                raise SourceError(f"{self._sequence.annotations[index]}: {error}") from None
+            for records, record in zip(self._records.values(), compared):
                 records.append(record)
         self._start_new(index, truth)
 
@@ -130,9 +137,9 @@ class Judge:
             try:
                 start_objects(self._sam_pt, Annotation({object_id: mask}, truth.void), self._clicks)
             except QueryError as error:
-                if index == 0:
-                    raise
                 name = self._sequence.name
+                if index == 0:
+                    raise QueryError(f"{name}: object {object_id}: {error}") from None
                 _log.warning("%s: object %d is not started in frame %d: %s", name, object_id, index, error)
 
     def score(self, fps: float) -> MaskScore:

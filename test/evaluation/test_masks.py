@@ -68,6 +68,31 @@ def test_images_of_16_bits_keep_their_grey_through_a_sequence(sam_pt, tmp_path):
     assert len(set(seen)) == 1
 
 
+def test_suffixes_may_be_in_capitals(sam_pt, tmp_path):
+    davis = davis_folder(tmp_path / "davis", moving_squares((20, 20)))
+    mose = vos_folder(tmp_path / "mose", dict(enumerate(moving_squares((20, 20), ids=(1,)))))
+    for path in [*davis.rglob("*.png"), *mose.rglob("00010.png")]:
+        path.rename(path.with_suffix(".PNG"))
+    assert evaluate(sam_pt, davis).j == 1
+    (sequence,) = annotated_sequences(mose)
+    assert sorted(sequence.annotations) == [0, 1, 2, 3, 4, 5]
+    assert evaluate_sequence(sam_pt, sequence).j == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        ("JPEGImages/480p/seq/00002.jpg", "seq: expected an image of 64x48 like those before; got 32x24"),
+        ("Annotations/480p/seq/00002.png", r"seq/00002\.png: expected an annotation of its frame's size"),
+    ],
+)
+def test_what_is_of_another_size_is_named(sam_pt, tmp_path, file, complaint):
+    folder = davis_folder(tmp_path, moving_squares((20, 20)))
+    cv2.imwrite(str(folder / file), np.zeros((24, 32), np.uint8))
+    with pytest.raises(SourceError, match=complaint):
+        evaluate(sam_pt, folder)
+
+
 def test_void_pixels_do_not_count(sam_pt, tmp_path):
     annotations = moving_squares((15, 15), (40, 30), ids=(1, 3))
     annotations[2:] = [np.where((labels > 0) & (np.arange(64) > 16), 255, labels) for labels in annotations[2:]]

@@ -118,13 +118,19 @@ def frames_and_annotations(images: Path, annotations: Path) -> tuple[tuple[Path,
     """
     frames = image_files(images)
     indices = {frame.stem: index for index, frame in enumerate(frames)}
-    found = sorted(annotations.glob("[!.]*.png")) if annotations.is_dir() else []
+    found = sorted(png_files(annotations).values())
     if not found:
-        raise SourceError(f"expected annotations of {images} in {annotations}; got none")
+        raise SourceError(f"expected annotations of {images}, PNG files, in {annotations}; got none")
     stray = next((path for path in found if path.stem not in indices), None)
     if stray:
         raise SourceError(f"expected an image for every annotation; there is none for {stray}")
     return tuple(frames), {indices[path.stem]: path for path in found}
+
+
+def png_files(folder: Path) -> dict[str, Path]:
+    """The PNG files of a folder by name without the suffix, which may be in capitals; none if there is no folder."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    return {path.stem: path for path in files if path.suffix.lower() == ".png" and not path.name.startswith(".")}
 
 
 def _ids(labels: np.ndarray) -> list[int]:
