@@ -90,7 +90,7 @@ def kind(path: Path) -> str:
     for magic, found in _MAGICS.items():
         if start.startswith(magic):
             return found
-    if not start.strip(b"\0") and _log_of(path):  # everything is still in the log
+    if not start.strip(b"\0") and sqlite_file.log_of(path.resolve()):  # everything is still in the log
         return SQLITE
     if start.startswith(_ROS1):
         raise SourceError(f"{_FORM}; {path} is one of ROS 1: rosbags-convert --src {path} --dst NEW converts it")
@@ -163,11 +163,6 @@ def _by_content(folder: Path, tell: Callable[[str], None]) -> list[Path]:
     if found:
         tell(f"{folder}: {_listed([file.name for file in found])} is read, though not named as a file of a bag")
     return found
-
-
-def _log_of(path: Path) -> bool:
-    log = path.with_name(path.name + sqlite_file.LOG)
-    return log.is_file() and log.stat().st_size > 0
 
 
 def _without_metadata(files: Sequence[Path], tell: Callable[[str], None]) -> list[Path]:

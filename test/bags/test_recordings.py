@@ -91,6 +91,41 @@ def test_what_is_in_the_log_of_a_killed_recorder_is_read_and_nothing_is_changed(
     assert not caplog.text
 
 
+@pytest.mark.parametrize("left", ["nothing", "empty log"])
+def test_a_bag_with_a_log_that_was_closed_is_read(tmp_path, caplog, left):
+    bag = bags.write(tmp_path / "bag", images(8), "sqlite3")
+    connection = sqlite3.connect(bags.storage_file(bag))
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("UPDATE topics SET type = type")
+    connection.commit()
+    connection.close()
+    assert [file.suffix for file in sorted(bag.iterdir())] == [".db3", ".yaml"]
+    if left == "empty log":
+        (bag / "bag.db3-wal").touch()
+    found = contents(bag)
+    assert times(bag) == recorded(8)
+    assert contents(bag) == found
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("before", [5, 0], ids=["newest in the log", "all in the log"])
+def test_links_to_a_bag_are_followed(tmp_path, caplog, before):
+    bag = left_by_a_killed_recorder(tmp_path, 8, before)
+    (tmp_path / "linked").symlink_to(bag)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/mine.db3").symlink_to(bag / "bag_0.db3")
+    assert times(tmp_path / "linked") == times(tmp_path / "files") == times(tmp_path / "files/mine.db3") == recorded(8)
+    assert not caplog.text
+
+
+def test_a_log_that_is_not_beside_the_linked_file_is_told(tmp_path, caplog):
+    bag = left_by_a_killed_recorder(tmp_path, 8, 5)
+    (bag / "bag_0.db3").rename(tmp_path / "blob")
+    (bag / "bag_0.db3").symlink_to(tmp_path / "blob")
+    assert times(bag) == recorded(5)
+    assert "bag_0.db3-wal is not read: bag_0.db3 is a link" in caplog.text
+
+
 def test_an_empty_file_is_read_from_its_log(tmp_path):
     bag = left_by_a_killed_recorder(tmp_path, 3)
     (bag / "bag_0.db3").write_bytes(b"")

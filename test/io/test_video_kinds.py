@@ -292,6 +292,12 @@ def test_hidden_files_and_names_of_any_kind_are_no_trouble(tmp_path, caplog):
     assert "skipped" not in caplog.text
 
 
+def test_an_empty_video_is_named_as_such(tmp_path):
+    (tmp_path / "clip.mp4").touch()
+    with pytest.raises(SourceError, match=r"cannot read .*clip\.mp4: it is empty"):
+        open_source(str(tmp_path / "clip.mp4"))
+
+
 def test_why_neither_library_reads_a_video_is_said(tmp_path, pyav):
     (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\0\x10mdat12345678")
     with pytest.raises(SourceError, match=r"which lacks its index \(moov\).*PyAV"):

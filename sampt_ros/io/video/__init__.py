@@ -75,6 +75,8 @@ def _is_bag(path: Path) -> bool:
 
 def _video_file(path: Path) -> FrameSource:
     """A video through OpenCV, or through PyAV where that one alone reads it, or all that is in it."""
+    if path.stat().st_size == 0:
+        raise SourceError(f"cannot read {path}: it is empty")
     if git_lfs.is_pointer_file(path):
         raise SourceError(f"cannot read {path}: {git_lfs.POINTER}")
     if is_stack(path):
