@@ -191,10 +191,10 @@ def _without_unpacked(files: Sequence[Path]) -> list[Path]:
 
 
 def _named(folder: Path, metadata: Metadata, there: Sequence[Path], tell: Callable[[str], None]) -> list[Path]:
-    """The files that the metadata name; those that lie there where none of them does: they were renamed."""
-    named = [folder / name for name in metadata.files]
-    found = [file for file in named if file.is_file()]
-    missing = [file.name for file in named if not file.is_file()]
+    """The files that the metadata name, compressed or not; those that lie there if none does: they were renamed."""
+    named = {name: _in_either_form(folder / name) for name in metadata.files}
+    found = [file for file in named.values() if file is not None]
+    missing = [name for name, file in named.items() if file is None]
     if not found and there:
         reason = f"{_listed(missing)}, which it names, cannot be found" if missing else "it names none"
         tell(f"{folder}: the files beside {METADATA} are read, as {reason}")
@@ -202,10 +202,17 @@ def _named(folder: Path, metadata: Metadata, there: Sequence[Path], tell: Callab
     if missing:
         lost = sum(metadata.counts[name] for name in missing) if metadata.counts.keys() >= set(missing) else None
         tell(f"{folder}: {_listed(missing)} is missing" + ("" if lost is None else f", with {lost} messages"))
-    beside = {file.name for file in there} - set(metadata.files)
+    beside = {file.name for file in there} - set(metadata.files) - {file.name for file in found}
     if beside := {name for name in beside if not any(other.startswith(f"{name}.") for other in metadata.files)}:
         tell(f"{folder}: {_listed(sorted(beside))} is not read, as {METADATA} does not name it")
     return found
+
+
+def _in_either_form(file: Path) -> Path | None:
+    """A file as it is named, or compressed, or decompressed, whichever is there; None: none is."""
+    packed = [file.with_name(file.name + suffix) for suffix in _PACKED_SUFFIXES]
+    unpacked = [file.with_suffix("")] if file.suffix in _PACKED_SUFFIXES else []
+    return next((form for form in (file, *packed, *unpacked) if form.is_file()), None)
 
 
 def _listed(names: Sequence[str]) -> str:

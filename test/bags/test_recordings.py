@@ -282,6 +282,17 @@ def test_of_a_bag_without_one_of_its_files_the_others_are_read_and_the_number_mi
     assert f"3 of 8 messages on {IMAGES} are missing or damaged" in caplog.text
 
 
+def test_files_may_be_compressed_or_decompressed_since_the_metadata_were_written(tmp_path, caplog):
+    bag = split(tmp_path / "bag", "mcap", (2, 2, 2))
+    plain = bag / "bag_0.mcap"
+    (bag / "bag_0.mcap.zstd").write_bytes(zstandard.compress(plain.read_bytes()))
+    plain.unlink()
+    text = (bag / "metadata.yaml").read_text()
+    (bag / "metadata.yaml").write_text(text.replace("bag_2.mcap", "bag_2.mcap.zstd"))
+    assert times(bag) == recorded(6)
+    assert not caplog.text
+
+
 def test_files_that_were_renamed_are_read_and_strangers_are_not(tmp_path, caplog):
     bag = split(tmp_path / "bag", "mcap", (3,))
     (bag / "bag_0.mcap").rename(bag / "drive.mcap")
