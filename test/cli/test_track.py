@@ -135,6 +135,7 @@ def test_a_dataset_is_exported_and_masks_are_scored(run, folder, tmp_path, capsy
     (tmp_path / "truth").mkdir()
     labels = read_labels(tmp_path / "out/labels/00002.png")
     write_labels(tmp_path / "truth/00010.png", labels)
+    write_labels(tmp_path / "truth/00025.png", labels)  # beyond --max-frames
     capsys.readouterr()
     status, _ = run(
         *(folder, "--point", "20,20", "--max-frames", 4),
@@ -144,7 +145,9 @@ def test_a_dataset_is_exported_and_masks_are_scored(run, folder, tmp_path, capsy
     assert (status, len(content["images"])) == (0, 4)
     assert [each["area"] for each in content["annotations"]] == [81] * 4
     assert content["categories"] == [{"id": 1, "name": "mug"}]
-    assert f"{tmp_path}/out/coco: 4 images; J 1.000 of object 1" in capsys.readouterr().out
+    assert f"{tmp_path}/out/coco: 4 images; J 1.000 of object 1 (1 true masks are of frames that were not tracked)" in (
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("names", ["mug", "1=", "x=mug", "1=mug,can"])

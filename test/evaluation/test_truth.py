@@ -40,9 +40,11 @@ def test_j_is_the_mean_of_the_annotated_frames_but_the_start(tmp_path):
 
 def test_an_object_that_never_started_scores_zero_and_one_that_truth_does_not_show_is_not_scored(tmp_path):
     write_labels(tmp_path / "00001.png", square(10, label=3) + square(25))
+    write_labels(tmp_path / "00099.png", square(10))
     truth = Truth(tmp_path, starts={3: 0})
     truth.add(result(1, two=0, one=25))
     assert truth.j == {3: 0, 1: 1}
+    assert truth.unused == 1
 
 
 def test_masks_are_called_as_their_frames(tmp_path):

@@ -103,6 +103,8 @@ class Outputs:
         if self._truth is not None:
             scores = ", ".join(f"{value:.3f} of object {name}" for name, value in self.j.items())
             parts.append(f"; J {scores}" if scores else "; no J, since no frame that was tracked has a true mask")
+            if scores and self._truth.unused:
+                parts.append(f" ({self._truth.unused} true masks are of frames that were not tracked)")
         return "".join(parts)
 
 
