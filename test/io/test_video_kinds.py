@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -290,6 +291,21 @@ def test_hidden_files_and_names_of_any_kind_are_no_trouble(tmp_path, caplog):
     for source in (tmp_path, tmp_path / "*.[pP][nN][gG]"):
         assert len(list(open_source(str(source)))) == 3
     assert "skipped" not in caplog.text
+
+
+@pytest.mark.parametrize("size", [(24, 32), (25, 33)])
+@pytest.mark.parametrize("opencv", [True, False])
+def test_names_may_have_colons(tmp_path, pyav, monkeypatch, size, opencv):
+    monkeypatch.chdir(tmp_path)
+    Path("run 10:20").mkdir()
+    writer = video_writer(Path("run 10:20/2026-11-26T10:20:00.mp4"), 10, size)
+    writer.write(texture(*size))
+    writer.close()
+    monkeypatch.chdir(tmp_path / "run 10:20")
+    if not opencv:
+        unreadable(monkeypatch)
+    source = open_source("2026-11-26T10:20:00.mp4")
+    assert (len(list(source)), source.size) == (1, size)
 
 
 def test_an_empty_video_is_named_as_such(tmp_path):
