@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from sampt_ros.config.unique_keys import UniqueKeyLoader
 from sampt_ros.errors import ConfigError
 from sampt_ros.fleet.remote_files import is_remote
 from sampt_ros.weights import git_lfs
@@ -20,30 +20,15 @@ _START = "start"
 _OUT = "out"
 _PROMPTS = ("--box=", "--mask=", "--masks=", "--point=", "--query-points=", "--reference=")
 
-_INTEGER, _TIME, _TEXT = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "timestamp", "str"))
+_INTEGER, _TIME, _TEXT, _MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "timestamp", "str", "merge"))
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which names stay as they are written, and no key comes twice.
-
-    To YAML 0012 is the number 10 and `on` is true, while recordings may be called so; and of two equal keys the last
-    one alone would count.
-    """
+class _Loader(UniqueKeyLoader):
+    """YAML in which names stay as they are written: to YAML 0012 is the number 10 and `on` is true."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        twice = [key for key, count in keys.items() if count > 1]
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None,
-                None,
-                f"expected each key once, and several values as a list, such as point: ['320,240', '500,260']; "
-                f"got {twice[0]!r} {keys[twice[0]]} times",
-                node.start_mark,
-            )
-        self.flatten_mapping(node)
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                 key.tag = _TEXT
         return super().construct_mapping(node, deep)
 

@@ -47,8 +47,13 @@ def test_names_stay_as_they_are_written(tmp_path, name):
 
 
 def test_entries_may_share_options(tmp_path):
-    content = "cups: &own {box: [1, 2, 3, 4], names: 1=cup}\ncans: {<<: *own, names: 1=can}\n"
+    content = (
+        "cups: &cups {box: [1, 2, 3, 4], names: 1=cup}\n"
+        "cans: &cans {<<: *cups, names: 1=can}\n"
+        "mugs: [{<<: *cans}, {<<: *cups, names: 1=mug}]\n"
+    )
     assert arguments(tmp_path, "\ufeff" + content, "cans") == ["--box=1,2,3,4", "--names=1=can"]
+    assert "--names=1=mug" in arguments(tmp_path, content, "mugs")
 
 
 def test_paths_count_from_the_file(tmp_path):
@@ -75,7 +80,7 @@ def test_entries_of_no_recording_are_told(tmp_path):
         ("cups: {", "cannot read the prompt file"),
         # of equal keys the last one alone would count
         ("cups: {point: '1,1'}\ncans: {point: '1,1'}\ncups: {point: '2,2'}\n", "got 'cups' 2 times"),
-        ('{"cups": {"point": "1,1", "point": "2,2,1,2"}}', "several values as a list.* got 'point' 2 times"),
+        ('{"cups": {"point": "1,1", "point": "2,2,1,2"}}', "expected each key once; got 'point' 2 times"),
         ("cups: {point: '1,1', out: elsewhere}", "cups: expected options but out, as results go where --out says"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a git-lfs pointer, not the file"),
     ],
