@@ -16,6 +16,7 @@ from sampt_ros.bags import mcap_file, sqlite_file
 from sampt_ros.bags.storage import Topic, damaged, type_name
 from sampt_ros.errors import SourceError
 from sampt_ros.io.video import natural_key
+from sampt_ros.weights import git_lfs
 
 METADATA = "metadata.yaml"
 MCAP, SQLITE, ZSTD = "mcap", "sqlite3", "zstd"  # what a file may be
@@ -25,10 +26,10 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SUFFIXES = (".mcap", ".db3")
 _PACKED_SUFFIXES = (".zstd", ".zst")
 _NUMBERED = re.compile(r"(.*_)(\d{1,4})(\.[a-z].*)")  # How a recorder names the files of a bag that it splits.
+_NUMBERS = re.compile(r"\d+")
 _FORM = "expected a ROS 2 bag, a folder with .mcap or .db3 files, or one such file"
 _MAGICS = {mcap_file.MAGIC: MCAP, sqlite_file.MAGIC: SQLITE, ZSTD_MAGIC: ZSTD}
 _ROS1 = b"#ROSBAG V"
-_GIT_LFS = b"version https://git-lfs"
 _SHOWN = 32  # bytes of a file that is none of these
 
 
@@ -89,12 +90,12 @@ def kind(path: Path) -> str:
     for magic, found in _MAGICS.items():
         if start.startswith(magic):
             return found
-    if not start.strip(b"\0") and _log_of(path):  # everything is still in the log
+    if not start.strip(b"\0") and sqlite_file.log_of(path.resolve()):  # everything is still in the log
         return SQLITE
     if start.startswith(_ROS1):
         raise SourceError(f"{_FORM}; {path} is one of ROS 1: rosbags-convert --src {path} --dst NEW converts it")
-    if start.startswith(_GIT_LFS):
-        raise SourceError(f"{_FORM}; {path} is a git-lfs pointer, not the recording itself, which git lfs pull fetches")
+    if git_lfs.is_pointer(start):
+        raise SourceError(f"{_FORM}; {path} is {git_lfs.POINTER}")
     if not start:
         raise SourceError(f"{_FORM}; {path} is empty")
     raise SourceError(f"{_FORM}; got {str(path)!r}, which is neither MCAP nor SQLite3: it begins with {start!r}")
@@ -164,11 +165,6 @@ def _by_content(folder: Path, tell: Callable[[str], None]) -> list[Path]:
     return found
 
 
-def _log_of(path: Path) -> bool:
-    log = path.with_name(path.name + sqlite_file.LOG)
-    return log.is_file() and log.stat().st_size > 0
-
-
 def _without_metadata(files: Sequence[Path], tell: Callable[[str], None]) -> list[Path]:
     """The files of a bag that has no metadata; a gap in the numbers that a recorder gives to its files is told."""
     files = _without_unpacked(files)
@@ -180,6 +176,11 @@ def _without_metadata(files: Sequence[Path], tell: Callable[[str], None]) -> lis
         missing = [f"{before}{number}{after}" for number in range(max(numbers)) if number not in numbers]
         if missing:
             tell(f"{files[0].parent}: {_listed(missing)} is missing, by the numbers of the files that are there")
+    if len({_NUMBERS.sub("#", file.name) for file in files}) > 1:
+        tell(
+            f"{files[0].parent}: {_listed([file.name for file in files])} are read as one bag, one after the other; "
+            "if they are several bags, name the file of one"
+        )
     return files
 
 
@@ -190,20 +191,28 @@ def _without_unpacked(files: Sequence[Path]) -> list[Path]:
 
 
 def _named(folder: Path, metadata: Metadata, there: Sequence[Path], tell: Callable[[str], None]) -> list[Path]:
-    """The files that the metadata name; those that lie there where none of them does: they were renamed."""
-    named = [folder / name for name in metadata.files]
-    found = [file for file in named if file.is_file()]
-    missing = [file.name for file in named if not file.is_file()]
-    if missing and not found and there:
-        tell(f"{folder}: the files beside {METADATA} are read, as {_listed(missing)}, which it names, cannot be found")
+    """The files that the metadata name, compressed or not; those that lie there if none does: they were renamed."""
+    named = {name: _in_either_form(folder / name) for name in metadata.files}
+    found = [file for file in named.values() if file is not None]
+    missing = [name for name, file in named.items() if file is None]
+    if not found and there:
+        reason = f"{_listed(missing)}, which it names, cannot be found" if missing else "it names none"
+        tell(f"{folder}: the files beside {METADATA} are read, as {reason}")
         return _without_metadata(there, tell)
     if missing:
         lost = sum(metadata.counts[name] for name in missing) if metadata.counts.keys() >= set(missing) else None
         tell(f"{folder}: {_listed(missing)} is missing" + ("" if lost is None else f", with {lost} messages"))
-    beside = {file.name for file in there} - set(metadata.files)
+    beside = {file.name for file in there} - set(metadata.files) - {file.name for file in found}
     if beside := {name for name in beside if not any(other.startswith(f"{name}.") for other in metadata.files)}:
         tell(f"{folder}: {_listed(sorted(beside))} is not read, as {METADATA} does not name it")
     return found
+
+
+def _in_either_form(file: Path) -> Path | None:
+    """A file as it is named, or compressed, or decompressed, whichever is there; None: none is."""
+    packed = [file.with_name(file.name + suffix) for suffix in _PACKED_SUFFIXES]
+    unpacked = [file.with_suffix("")] if file.suffix in _PACKED_SUFFIXES else []
+    return next((form for form in (file, *packed, *unpacked) if form.is_file()), None)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ _RECORD = struct.Struct("<BQ")  # opcode, length of what follows
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, recorded (ns), published (ns); then the data
 _CHUNK = struct.Struct("<QQQII")  # first and last time, size and CRC of the records, length of the compression's name
 _FOOTER = struct.Struct("<BQQQI8s")  # opcode, length, where the summary begins, its offsets, its CRC, the magic
+_FOOTER_SUMMED = 25  # bytes of the footer that its checksum is of, too
 _DATA_RECORDS = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)
 _UNKNOWN = (0x10, 0x80)  # opcodes that no record has; from 0x80 on they are anybody's
 _INDEX_RECORD = 15  # bytes of a message index beside its entries
@@ -117,13 +118,17 @@ class McapFile:
         end = self._file.read(_FOOTER.size)
         if len(end) < _FOOTER.size:
             return _Summary()
-        opcode, length, start, _, _, magic = _FOOTER.unpack(end)
+        opcode, length, start, _, crc, magic = _FOOTER.unpack(end)
         if (opcode, length, magic) != (Opcode.FOOTER, 20, MAGIC) or not len(MAGIC) <= start < self._size:
             return _Summary()
         summary = _Summary()
         self._file.seek(start)
+        records = self._file.read(self._size - _FOOTER.size - start)
+        if crc and zlib.crc32(end[:_FOOTER_SUMMED], zlib.crc32(records)) != crc:
+            self._tell(damaged(self._path, "the checksum of its summary is wrong"))
+            return _Summary()
         try:
-            for kind, content in _records(self._file.read(self._size - _FOOTER.size - start)):
+            for kind, content in _records(records):
                 stream = ReadDataStream(io.BytesIO(content))
                 if kind == Opcode.STATISTICS:
                     summary.statistics = Statistics.read(stream)
@@ -202,12 +207,14 @@ class McapFile:
         if not segment.is_chunk:
             return data
         at = _RECORD.size + _CHUNK.size
-        *_, crc, name_length = _CHUNK.unpack_from(data, _RECORD.size)
+        _, _, size, crc, name_length = _CHUNK.unpack_from(data, _RECORD.size)
         compression = data[at : at + name_length].decode()
         at += name_length
         (length,) = struct.unpack_from("<Q", data, at)
         packed = data[at + 8 : at + 8 + length]
         content = _decompressed(packed, compression)
+        if len(packed) == length and len(content) != size:
+            raise ValueError(f"a chunk holds {len(content)} bytes, not {size}")
         if len(packed) == length and crc and zlib.crc32(content) != crc:
             raise ValueError("the checksum of a chunk is wrong")
         return content
@@ -245,9 +252,14 @@ def _records(content: bytes) -> Iterator[tuple[int, memoryview]]:
 def _decompressed(packed: bytes, compression: str) -> bytes:
     """What a chunk holds; of one that is cut off, what is before the cut."""
     if compression == "zstd":
-        return zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+        return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(packed)
     if compression == "lz4":
-        return bytes(lz4.frame.LZ4FrameDecompressor().decompress(packed))
+        parts, rest = [], packed
+        while rest:  # frame after frame
+            frame = lz4.frame.LZ4FrameDecompressor()
+            parts.append(bytes(frame.decompress(rest)))
+            rest = frame.unused_data or b""
+        return b"".join(parts)
     if compression:
         raise ValueError(f"expected a chunk compressed by zstd or lz4; got {compression}")
     return packed

@@ -130,4 +130,4 @@ def _decompressed(data: bytes) -> bytes:
     """A message as it was before the recorder compressed it, if it did."""
     if not data.startswith(ZSTD_MAGIC):  # as no serialized message does
         return data
-    return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(data)

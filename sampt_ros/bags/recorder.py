@@ -21,7 +21,7 @@ class BagRecorder:
 
     frames, seconds   images written, and what tracking took for them
     in_space          those of them with depth
-    masks             images in which each object has a mask
+    masks, poses      images in which each object has a mask, and a pose
     writes_depth      whether poses and clouds are written
     """
 
@@ -33,6 +33,7 @@ class BagRecorder:
         self.frames = self.in_space = 0
         self.seconds = 0.0
         self.masks: Counter[int] = Counter()
+        self.poses: Counter[int] = Counter()
         self.writes_depth = depth
         self._storage = storage
         self._outputs = {
@@ -65,3 +66,4 @@ class BagRecorder:
         self.in_space += frame.surfaces is not None
         self.seconds += sum(frame.result.stages.values()) / 1000
         self.masks.update({item.id: int(item.area > 0) for item in frame.result.objects})
+        self.poses.update({name: int(surface.has_pose) for name, surface in (frame.surfaces or {}).items()})

@@ -15,6 +15,14 @@ MAGIC = b"SQLite format 3\0"
 LOG = "-wal"  # what is appended to a file's name for its write-ahead log
 
 _LEAST_SIZE = 512  # bytes
+_FORMAT = range(18, 20)  # the bytes of a file that say whether it has a write-ahead log
+_WITH_LOG, _WITHOUT_LOG = b"\2\2", b"\1\1"
+
+
+def log_of(path: Path) -> Path | None:
+    """The write-ahead log beside a file; None where there is none, or an empty one."""
+    log = path.with_name(path.name + LOG)
+    return log if log.is_file() and log.stat().st_size > 0 else None
 
 
 class SqliteFile:
@@ -28,7 +36,10 @@ class SqliteFile:
 
     def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
         self._path, self._tell = path, tell
-        self._connection = apsw.Connection(str(path.absolute()), flags=apsw.SQLITE_OPEN_READONLY, vfs=_read_only())
+        real = path.resolve()  # SQLite looks for the log beside the file that a link leads to.
+        if log_of(path) and not log_of(real):
+            tell(f"{path}{LOG} is not read: {path.name} is a link, and its log is looked for beside {real}")
+        self._connection = apsw.Connection(str(real), flags=apsw.SQLITE_OPEN_READONLY, vfs=_read_only())
         # The log is then read without the -shm file, which would have to be written to.
         self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         # Without this SQLite refuses a file that is shorter than its header says.
@@ -107,6 +118,8 @@ class _ReadOnlyFile(apsw.VFSFile):
     """A file that SQLite reads as if nobody else had it open, and that it cannot write."""
 
     def __init__(self, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        # A recorder that was closed leaves no log, but a file that says that it has one, and SQLite would make it.
+        self._hides_log = bool(flags[0] & apsw.SQLITE_OPEN_MAIN_DB) and log_of(Path(_file_name(name))) is None
         flags[0] = flags[0] & ~(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) | apsw.SQLITE_OPEN_READONLY
         super().__init__("", name, flags)
 
@@ -123,9 +136,17 @@ class _ReadOnlyFile(apsw.VFSFile):
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
         try:
-            return super().xRead(amount, offset)
+            content = super().xRead(amount, offset)
         except apsw.IOError:  # beyond the end
             return b""
+        at = _FORMAT.start - offset
+        if self._hides_log and at >= 0 and content[at : at + len(_FORMAT)] == _WITH_LOG:
+            content = content[:at] + _WITHOUT_LOG + content[at + len(_FORMAT) :]
+        return content
+
+
+def _file_name(name: str | apsw.URIFilename | None) -> str:
+    return name.filename() if isinstance(name, apsw.URIFilename) else name or ""
 
 
 class _ReadOnly(apsw.VFS):

@@ -40,22 +40,26 @@ _REFERENCE = "/sampt/reference"
 
 # What depth is encoded as where it is not compressed.
 _DEPTH = ("16UC1", "32FC1")
+_EITHER = "mono16"
 
 
 @dataclass(frozen=True)
 class Look:
     """What the first message of a topic of images or CameraInfo says.
 
-    encoding  of a raw image; a compressed one's format; empty for CameraInfo
+    encoding         of a raw image; a compressed one's format; empty for CameraInfo
+    is_called_depth  whether the topic's name says that it is depth
     """
 
     encoding: str
     frame_id: str
+    is_called_depth: bool = False
 
     @property
     def is_depth(self) -> bool:
-        """Whether it is depth, raw or compressed."""
-        return self.encoding in _DEPTH or is_compressed_depth(self.encoding)
+        """Whether it is depth, raw or compressed; mono16, which infrared cameras have too, by the topic's name."""
+        is_raw = self.encoding in _DEPTH or (self.encoding == _EITHER and self.is_called_depth)
+        return is_raw or is_compressed_depth(self.encoding)
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,9 @@ def _first(bag: BagReader, topic: Topic) -> Look | None:
         except SerdeError:
             continue
         encodings = {IMAGE: "encoding", COMPRESSED_IMAGE: "format"}
-        return Look(getattr(message, encodings.get(topic.type, ""), ""), message.header.frame_id)
+        encoding = getattr(message, encodings.get(topic.type, ""), "")
+        own_name = "/".join(topic.name.lower().split("/")[-2:])  # without a namespace such as /depth_camera
+        return Look(encoding, message.header.frame_id, "depth" in own_name)
     return None
 
 

@@ -18,6 +18,7 @@ from sampt_ros.bags import types as bag_types
 from sampt_ros.errors import SourceError
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+_UNSIGNED = "mcap"  # the format whose times have no sign
 _FOREVER = QosTime(9223372036, 854775807)
 # As the node publishes, so that `ros2 bag play` does.
 _RELIABLE = Qos(
@@ -44,6 +45,7 @@ class BagWriter:
         # Version 9 names the quality of service in words that Humble's `ros2 bag` does not read.
         self._writer = _Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()])
         self._path = path
+        self._storage = storage
         with self._told():
             self._writer.open()
             self._connections = {
@@ -56,6 +58,11 @@ class BagWriter:
     def add(self, recorded_ns: int, messages: dict[str, Any]) -> None:
         """Write messages by topic, all recorded at this time."""
         types = bag_types.types()
+        if recorded_ns < 0 and self._storage == _UNSIGNED:
+            raise SourceError(
+                f"cannot write {self._path}: MCAP holds no time before 1970, such as {recorded_ns / 1e9:g} s; "
+                "--storage sqlite3 does"
+            )
         with self._told():
             for name, message in messages.items():
                 connection = self._connections[name]

@@ -162,10 +162,11 @@ def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, outputs:
 def _summary(recorder: BagRecorder, tracker: BagTracker, outputs: Outputs) -> Summary:
     dropped = f" ({tracker.dropped} dropped)" if tracker.dropped else ""
     depth = f", {recorder.in_space} of them with depth" if recorder.writes_depth else ""
+    poses = recorder.poses if recorder.writes_depth else None
     refused = f", {tracker.refused} messages refused" if tracker.refused else ""
     text = (
         f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}; "
-        + common.tracked(recorder.frames, recorder.seconds, recorder.masks)
+        + common.tracked(recorder.frames, recorder.seconds, recorder.masks, poses)
         + outputs.text
     )
     return Summary(recorder.frames, tracker.dropped, recorder.seconds, recorder.masks, outputs.j, text)

@@ -206,7 +206,10 @@ def _parse(arguments: tuple[str, ...], folder: Path) -> argparse.Namespace:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors do not end the process."""
+    """A parser whose errors do not end the process, and that takes options by their whole names alone."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False, add_help=False)
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.prog}: {message}")

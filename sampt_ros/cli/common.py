@@ -115,10 +115,17 @@ def starts(parsed: argparse.Namespace, frame_names: Sequence[str] = ()) -> dict[
     return starts_in_order(parsed.prompts, frame_names)
 
 
-def tracked(frames: int, seconds: float, masks: Mapping[int, int]) -> str:
-    """What tracking came to, in words: its rate, and in how many frames each object has a mask."""
-    counts = [f"object {name} has a mask in {count}" for name, count in masks.items()]
-    return "; ".join([f"tracking alone ran at {frames / max(seconds, 1e-9):.1f} frames/s", ", ".join(counts)])
+def tracked(frames: int, seconds: float, masks: Mapping[int, int], poses: Mapping[int, int] | None = None) -> str:
+    """What tracking came to, in words: its rate, and in how many frames each object has a mask.
+
+    poses: in how many each has a pose; None: there is no depth
+    """
+    counts = [
+        f"object {name} has a mask in {count}" + ("" if poses is None else f" and a pose in {poses.get(name, 0)}")
+        for name, count in masks.items()
+    ]
+    rate = f"tracking alone ran at {frames / max(seconds, 1e-9):.1f} frames/s"
+    return "; ".join([rate, ", ".join(counts)] if counts else [rate])
 
 
 def config(parsed: argparse.Namespace) -> SamPtConfig:

@@ -38,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SamPtError as error:
         print(f"sampt: error: {' '.join(str(error).split())}", file=sys.stderr)
         return _ERROR
+    except OSError as error:  # a disk that is full, a folder that is not ours
+        logging.getLogger("sampt_ros").debug("", exc_info=True)
+        print(f"sampt: error: {error}", file=sys.stderr)
+        return _ERROR
     except ImportError as error:  # what only some presets need
         print(f"sampt: error: {error}; `sampt doctor` says what to install", file=sys.stderr)
         return _ERROR

@@ -12,11 +12,14 @@ from tqdm import tqdm
 from sampt_ros.cli import common
 from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
 from sampt_ros.config.options import updated
-from sampt_ros.errors import QueryError
+from sampt_ros.errors import QueryError, SourceError
 from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import FrameSource, open_source
 from sampt_ros.streaming.offline.video_tracker import VideoTracker
 from sampt_ros.tracking.sam_pt import SamPt
+
+# What a run replaces in its --out folder, and what may be somebody's source or true masks.
+_REPLACED = ("labels", "overlay.mp4", "contact_sheet.png", "coco/images", "coco/labels")
 
 
 def add(commands: Any) -> None:
@@ -87,6 +90,9 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
     Raises SamPtError.
     """
     config = common.config(parsed)
+    _require_kept(parsed.out, "SOURCE", Path(parsed.source))
+    if parsed.truth:
+        _require_kept(parsed.out, "--truth", parsed.truth)
     if parsed.random_weights:
         config = updated(config, {"random_weights": True})
     with open_source(parsed.source) as source:
@@ -106,6 +112,15 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
                 if recorder.frames and print_text:
                     print(summary.text)
     return summary
+
+
+def _require_kept(out: Path, option: str, given: Path) -> None:
+    """Raise SourceError for files that are read while the results in `out` take their place."""
+    written = [(out / name).resolve() for name in _REPLACED]
+    if given.resolve() in written or given.resolve().parent in written:
+        raise SourceError(
+            f"{option}: expected files that stay; the results in {out} replace {given}: name another --out"
+        )
 
 
 def _record(

@@ -10,6 +10,7 @@ import yaml
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
+from sampt_ros.config.unique_keys import UniqueKeyLoader
 from sampt_ros.errors import ConfigError
 
 
@@ -38,7 +39,7 @@ def load_preset(name: str = "default", changes: Mapping[str, Any] | None = None)
             raise ConfigError(f"unknown preset {name!r}; expected one of {', '.join(preset_names())}, or a .yaml file")
         path = presets_folder() / f"{name}.yaml"
     try:
-        content = yaml.safe_load(path.read_text()) or {}
+        content = yaml.load(path.read_text(), UniqueKeyLoader) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read preset {path}: {error}") from None
     if not isinstance(content, Mapping):

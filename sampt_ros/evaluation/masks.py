@@ -6,15 +6,17 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from sampt_ros.data_types import FrameResult
-from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.errors import FrameError, QueryError, SourceError
 from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
 from sampt_ros.evaluation.mask_scores import MaskScore, ObjectRecord, SplitMaskScore
 from sampt_ros.evaluation.metrics import boundary_accuracy, region_similarity
 from sampt_ros.evaluation.simulated_clicks import start_objects
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.image_files import read_image
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -73,11 +75,15 @@ def evaluate_sequence(
     """
     judge = Judge(sam_pt, sequence, clicks)
     seconds = 0.0
-    for frame in follow(sam_pt, enumerate(map(read_image, sequence.frames)), judge.begin):
-        seconds += frame.seconds
-        if watch:
-            watch(frame.image, frame.result)
-        judge.take(frame.index, frame.result)
+    images = map(partial(read_image, grey=GreyRange()), sequence.frames)
+    try:
+        for frame in follow(sam_pt, enumerate(images), judge.begin):
+            seconds += frame.seconds
+            if watch:
+                watch(frame.image, frame.result)
+            judge.take(frame.index, frame.result)
+    except FrameError as error:
+        raise SourceError(f"{sequence.name}: {error}") from None
     return judge.score(fps=(len(sequence.frames) - 1) / max(seconds, 1e-9))
 
 
@@ -113,7 +119,11 @@ class Judge:
         truth = self._sequence.truth(index)
         self._is_seen_again |= any(object_id in self._records for object_id in truth.masks)
         if is_scored:
-            for records, record in zip(self._records.values(), object_records(truth, result, self._records)):
+            try:
+                compared = object_records(truth, result, self._records)
+            except SourceError as error:
+                raise SourceError(f"{self._sequence.annotations[index]}: {error}") from None
+            for records, record in zip(self._records.values(), compared):
                 records.append(record)
         self._start_new(index, truth)
 
@@ -127,9 +137,9 @@ class Judge:
             try:
                 start_objects(self._sam_pt, Annotation({object_id: mask}, truth.void), self._clicks)
             except QueryError as error:
-                if index == 0:
-                    raise
                 name = self._sequence.name
+                if index == 0:
+                    raise QueryError(f"{name}: object {object_id}: {error}") from None
                 _log.warning("%s: object %d is not started in frame %d: %s", name, object_id, index, error)
 
     def score(self, fps: float) -> MaskScore:

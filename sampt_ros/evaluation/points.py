@@ -20,6 +20,7 @@ from sampt_ros.evaluation.layouts.davis import davis_sequences
 from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence
 from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.io import rgbd_recording as rgbd
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.image_files import read_image
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 
@@ -165,9 +166,10 @@ class _MarkedFrame:
     @classmethod
     def read(cls, joints: JointTracks) -> Iterator[_MarkedFrame]:
         """The frames from the first marked one to the last, one by one."""
+        grey = GreyRange()
         rows = {int(index): row for row, index in enumerate(joints.frames)}
         for index in range(joints.frames[0], joints.frames[-1] + 1):
-            image, row = read_image(joints.sequence.frames[index]), rows.get(index)
+            image, row = read_image(joints.sequence.frames[index], grey), rows.get(index)
             if row is None:
                 yield cls(index, image, np.zeros_like(joints.xy[0]), np.zeros_like(joints.visible[0]))
             else:

@@ -15,6 +15,7 @@ from sampt_ros.evaluation.masks import follow
 from sampt_ros.evaluation.metrics import OFF_OBJECT, ON_OBJECT, region_similarity
 from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.evaluation.simulated_clicks import start_objects
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.image_files import read_image
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -96,11 +97,12 @@ def _interrupted(
     sequence: AnnotatedSequence, middle: int, interruption: Interruption
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Index in the sequence and image (H, W, 3) uint8 RGB of every frame that is shown."""
+    grey = GreyRange()
     for index, path in enumerate(sequence.frames):
         if not middle <= index < middle + interruption.frames:
-            yield index, read_image(path)
+            yield index, read_image(path, grey)
         elif interruption.blank:
-            yield index, np.full_like(read_image(path), _GREY)
+            yield index, np.full_like(read_image(path, grey), _GREY)
 
 
 def _first_on_object(overlaps: Sequence[float]) -> int | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
+from sampt_ros.evaluation.layouts.sequences import png_files
 from sampt_ros.evaluation.masks import Watcher
 from sampt_ros.evaluation.metrics import region_similarity, score_correlation
 from sampt_ros.evaluation.scores import Column, Score
@@ -40,7 +41,7 @@ def is_stills_folder(folder: Path) -> bool:
     """Whether a folder holds folders with NN_mask.png files, and is not in the DAVIS layout."""
     if (folder / "JPEGImages/480p").is_dir() or not folder.is_dir():
         return False
-    return any(next(path.glob(f"*{_MASK_SUFFIX}.png"), None) for path in _folders(folder))
+    return any(name.endswith(_MASK_SUFFIX) for path in _folders(folder) for name in png_files(path))
 
 
 def stills_objects(folder: Path, names: Sequence[str] = ()) -> list[Stills]:
@@ -70,10 +71,12 @@ def _has_images(folder: Path) -> bool:
 def _stills(folder: Path) -> Stills:
     files = image_files(folder)
     pictures = [path for path in files if not path.stem.endswith(_MASK_SUFFIX)]
-    masks = [folder / f"{picture.stem}{_MASK_SUFFIX}.png" for picture in pictures]
-    missing = next((mask for mask in masks if not mask.is_file()), None)
-    if missing:
-        raise SourceError(f"expected a mask for every picture; there is no {missing}")
+    there = png_files(folder)
+    names = [f"{picture.stem}{_MASK_SUFFIX}" for picture in pictures]
+    missing = next((name for name in names if name not in there), None)
+    if missing is not None:
+        raise SourceError(f"expected a mask for every picture; there is no {folder / missing}.png")
+    masks = [there[name] for name in names]
     stray = next((path for path in files if path.stem.endswith(_MASK_SUFFIX) and path not in masks), None)
     if stray:
         raise SourceError(f"expected a picture for every mask; there is none for {stray}")

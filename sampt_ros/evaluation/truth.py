@@ -29,11 +29,13 @@ class Truth:
         self._sequence = AnnotatedSequence(folder.name, (), files_by_frame(folder, frame_names))
         self._records: dict[int, list[float]] = {object_id: [] for object_id in self._starts}
         self._in_truth: set[int] = set()
+        self._compared: set[int] = set()  # Frames.
 
     def add(self, result: FrameResult) -> None:
         """Compare a frame, by its index; raises SourceError for a mask that cannot be read or is of another size."""
         if result.index not in self._sequence.annotations:
             return
+        self._compared.add(result.index)
         truth = self._sequence.truth(result.index)
         self._in_truth.update(truth.masks)
         for item in result.objects:
@@ -43,6 +45,11 @@ class Truth:
         ):
             if self._starts.get(object_id) != result.index:
                 values.append(record.j)
+
+    @property
+    def unused(self) -> int:
+        """How many true masks are of frames that have not come."""
+        return len(self._sequence.annotations) - len(self._compared)
 
     @property
     def j(self) -> dict[int, float]:

@@ -9,13 +9,38 @@ from typing import Any
 
 import yaml
 
+from sampt_ros.config.unique_keys import UniqueKeyLoader
 from sampt_ros.errors import ConfigError
 from sampt_ros.fleet.remote_files import is_remote
+from sampt_ros.weights import git_lfs
 
 # Options whose values are files; a relative path counts from the folder of the prompt file.
 PATH_OPTIONS = ("mask", "masks", "query-points", "reference", "reference-mask", "truth")
 _START = "start"
+_OUT = "out"
 _PROMPTS = ("--box=", "--mask=", "--masks=", "--point=", "--query-points=", "--reference=")
+
+_INTEGER, _TIME, _TEXT, _MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "timestamp", "str", "merge"))
+
+
+class _Loader(UniqueKeyLoader):
+    """YAML in which names stay as they are written: to YAML 0012 is the number 10 and `on` is true."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                key.tag = _TEXT
+        return super().construct_mapping(node, deep)
+
+
+def _as_written(loader: _Loader, node: yaml.ScalarNode) -> int | str:
+    """A whole number if it is written as Python writes it, else the text."""
+    text = str(node.value)
+    return int(text) if text.removeprefix("-").isdecimal() and str(int(text)) == text else text
+
+
+_Loader.add_constructor(_INTEGER, _as_written)
+_Loader.add_constructor(_TIME, _as_written)
 
 
 class PromptFile:
@@ -36,8 +61,10 @@ class PromptFile:
     def __init__(self, path: Path) -> None:
         """Read it; raises ConfigError if it cannot be read or is of another form."""
         self._path = path
+        if git_lfs.is_pointer_file(path):
+            raise ConfigError(f"cannot read the prompt file {path}: {git_lfs.POINTER}")
         try:
-            content = yaml.safe_load(path.read_text()) or {}
+            content = yaml.load(path.read_text("utf-8-sig"), _Loader) or {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"cannot read the prompt file {path}: {error}") from None
         if not isinstance(content, Mapping):
@@ -61,6 +88,8 @@ class PromptFile:
         groups = entry if isinstance(entry, list) else [entry]
         if not all(isinstance(group, Mapping) for group in groups):
             raise ConfigError(f"{self._path}: {key}: expected options, such as point: '320,240'; got {entry!r}")
+        if any(_OUT in group for group in groups):
+            raise ConfigError(f"{self._path}: {key}: expected options but {_OUT}, as results go where --out says")
         arguments = []
         for group in groups:
             if len(groups) > 1 or _START in group:

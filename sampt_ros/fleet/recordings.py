@@ -11,10 +11,12 @@ from pathlib import Path
 from sampt_ros.errors import SourceError
 from sampt_ros.fleet import remote_files
 from sampt_ros.fleet.remote_files import is_remote
-from sampt_ros.io.video import IMAGE_SUFFIXES, natural_key
+from sampt_ros.io.video import IMAGE_SUFFIXES, is_bag_name, natural_key
 
-_BAG_FILE = re.compile(r"\.(mcap|db3)(\.zstd?)?$")
+_BAG_SUFFIX = re.compile(r"\.(mcap|db3)(\.zstd?)?$", re.IGNORECASE)
+_BESIDE = re.compile(r"(.*)-(wal|shm|journal)")
 _LIST_SUFFIX = ".txt"
+_COMMENT = re.compile(r"(^|\s)#.*")  # run#2.mp4 is a name
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ def find_recordings(sources: Sequence[str]) -> list[Recording]:
 
     sources  each a video file, image folder or bag, a pattern of these with *, ?, [...] or **, an address that fsspec
              knows such as s3://bucket/recordings/*.mp4, or a list: a .txt file with a source in each line, where #
-             begins a comment, and paths count from the list's folder
+             begins a comment at the line's start or after a space, and paths count from the list's folder. Patterns
+             find hidden files only if they name them with their dot
 
     Raises SourceError for a source that is not there, and for two recordings of one name.
     """
@@ -60,15 +63,14 @@ def _recordings(source: str, folder: Path) -> Iterator[Recording]:
     """What a source names that is written as seen from a folder."""
     if is_remote(source):
         for name, address in remote_files.matches(source):
-            yield Recording(_stem(name), address, remote_files.holds(address, _is_bag_name))
+            yield Recording(_stem(name), address, remote_files.holds(address, is_bag_name))
         return
     path = folder / Path(source).expanduser()
     if path.suffix == _LIST_SUFFIX and path.is_file():
-        for line in path.read_text().splitlines():
-            if entry := line.partition("#")[0].strip():
-                yield from _recordings(entry, path.parent)
+        for entry in _listed(path):
+            yield from _recordings(entry, path.parent)
     elif path.exists():
-        yield _recording(path.name, path)
+        yield _recording(path.name if path.name.strip(".") else path.resolve().name, path)
     elif glob.has_magic(source):
         yield from _matches(path)
     else:
@@ -77,10 +79,25 @@ def _recordings(source: str, folder: Path) -> Iterator[Recording]:
         )
 
 
+def _listed(path: Path) -> list[str]:
+    """The entries of a list; raises SourceError for a file that is no text."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise SourceError(f"cannot read the list {path}: {reason}") from None
+    entries = (_COMMENT.sub("", line).strip() for line in lines)
+    return [entry for entry in entries if entry]
+
+
 def _matches(pattern: Path) -> Iterator[Recording]:
     depth = next(k for k, part in enumerate(pattern.parts) if glob.has_magic(part))
     base = Path(*pattern.parts[:depth])
-    found = sorted(base.glob(str(Path(*pattern.parts[depth:]))), key=lambda path: (path.parent, natural_key(path)))
+    relative = Path(*pattern.parts[depth:])
+    found = sorted(base.glob(str(relative)), key=lambda path: (path.parent, natural_key(path)))
+    if not any(part.startswith(".") for part in relative.parts):
+        found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(base).parts)]
+    found = [path for path in found if not _is_beside_bag(path)]
     if not found:
         raise SourceError(f"expected recordings whose names match {str(pattern)!r}; got none")
     images = [path for path in found if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES]
@@ -93,13 +110,15 @@ def _matches(pattern: Path) -> Iterator[Recording]:
 def _recording(name: str, path: Path) -> Recording:
     names = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
     name = name if path.is_dir() else _stem(name)
-    return Recording(name, str(path.resolve()), any(map(_is_bag_name, names)))
+    return Recording(name, str(path.resolve()), any(map(is_bag_name, names)))
 
 
-def _is_bag_name(name: str) -> bool:
-    return name == "metadata.yaml" or bool(_BAG_FILE.search(name))
+def _is_beside_bag(path: Path) -> bool:
+    """Whether a file is what SQLite keeps beside an open one, such as run.db3-wal, which is read with that one."""
+    beside = _BESIDE.fullmatch(path.name)
+    return beside is not None and path.with_name(beside[1]).exists()
 
 
 def _stem(name: str) -> str:
     """A name without the suffix of a file."""
-    return _BAG_FILE.sub("", name) if _BAG_FILE.search(name) else str(Path(name).with_suffix(""))
+    return _BAG_SUFFIX.sub("", name) if _BAG_SUFFIX.search(name) else str(Path(name).with_suffix(""))

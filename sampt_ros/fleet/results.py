@@ -51,10 +51,16 @@ class Outcome:
         return fmean(self.j.values()) if self.j else None
 
     @classmethod
-    def from_json(cls, text: str) -> Outcome:
-        """What `as_json` has written."""
-        content = json.loads(text)
-        return cls(**{**content, "arguments": tuple(content["arguments"]), "warnings": tuple(content["warnings"])})
+    def from_json(cls, text: str, place: str = RESULT) -> Outcome:
+        """What `as_json` has written; raises SourceError, naming its place, for anything else."""
+        try:
+            content = json.loads(text)
+            return cls(**{**content, "arguments": tuple(content["arguments"]), "warnings": tuple(content["warnings"])})
+        except (ValueError, TypeError, LookupError) as error:
+            raise SourceError(
+                f"expected what `sampt batch` writes in {place}; got something else ({error}): "
+                "name another --out, or delete its folder"
+            ) from None
 
     def as_json(self) -> str:
         """Text for a file."""
@@ -104,8 +110,9 @@ class LocalResults(Results):
 
     def finished(self, name: str) -> Outcome | None:
         try:
-            return Outcome.from_json((self.folder / name / RESULT).read_text())
-        except FileNotFoundError:
+            path = self.folder / name / RESULT
+            return Outcome.from_json(path.read_text(), str(path))
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     @contextmanager
@@ -153,7 +160,7 @@ class RemoteResults(Results):
 
     def finished(self, name: str) -> Outcome | None:
         text = remote_files.read_text(f"{self._address}/{name}/{RESULT}")
-        return None if text is None else Outcome.from_json(text)
+        return None if text is None else Outcome.from_json(text, f"{self._address}/{name}/{RESULT}")
 
     @contextmanager
     def working_folder(self, name: str) -> Iterator[Path]:

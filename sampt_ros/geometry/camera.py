@@ -61,6 +61,12 @@ class Pinhole:
         object.__setattr__(self, "model", _MODEL_NAMES.get(self.model.lower(), self.model))
         object.__setattr__(self, "D", self._coefficients())
 
+    @property
+    def looks_forward(self) -> bool:
+        """Whether the principal point is inside the image, as that of nearly every camera is."""
+        x, y = self.K[:2, 2]
+        return bool(0 < x < self.width and 0 < y < self.height)
+
     def for_images(self, size: tuple[int, int]) -> Pinhole:
         """This camera; raises QueryError if its images are not of size (height, width)."""
         if size != (self.height, self.width):

@@ -21,6 +21,7 @@ from sampt_ros.utils.blas_threads import on_one_thread
 CLOUD = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("object_id", "<u4")])
 
 _UNKNOWN = 65535  # Millimetres that mean, as 0 does, that the depth is unknown.
+_FARTHEST = 200.0  # Metres that hardly any camera measures in most of an image.
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 _MAX_STEP = 0.02  # The depth of a surface changes from pixel to pixel by no more than this share of it.
 _BORDER = 2  # So many pixels at a mask's border may show what is beside the object.
@@ -55,8 +56,8 @@ class ObjectSurface:
 def in_metres(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Depth as (H, W) float32 metres, NaN where unknown (0 or less, NaN, infinite, 65535 mm).
 
-    depth: (H, W) uint16 millimetres or floating-point metres. Raises FrameError for another kind of number, or if its
-    size is not `size`, the image's (height, width).
+    depth: (H, W) uint16 millimetres or floating-point metres. Raises FrameError for another kind of number, if its size
+    is not `size`, the image's (height, width), and if it is unknown everywhere, as of a camera that is covered.
     """
     if depth.dtype != np.uint16 and depth.dtype.kind != "f":
         raise FrameError(f"expected depth as uint16 millimetres or float metres; got {depth.dtype}")
@@ -65,10 +66,24 @@ def in_metres(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         raise FrameError(f"expected depth of the image's size {size[1]}x{size[0]}; got {shape}")
     if depth.dtype == np.uint16:
         known = (depth > 0) & (depth < _UNKNOWN)
-        return np.where(known, depth * np.float32(0.001), np.float32(np.nan))
-    metres = depth.astype(np.float32)
-    metres[~((metres > 0) & (metres < np.inf))] = np.nan
+        metres = np.where(known, depth * np.float32(0.001), np.float32(np.nan))
+    else:
+        metres = depth.astype(np.float32)
+        known = (metres > 0) & (metres < np.inf)
+        metres[~known] = np.nan
+    if not known.any():
+        raise FrameError("expected depth in which something is measured; got 0, NaN or the like in every pixel")
     return metres
+
+
+def is_too_far(depth: np.ndarray) -> bool:
+    """Whether most of a depth image (H, W), metres as `in_metres` gives them, is beyond what cameras measure.
+
+    Then it was most likely in millimetres.
+    """
+    some = depth[::8, ::8]
+    known = some[np.isfinite(some)]
+    return len(known) > 0 and bool(np.median(known) > _FARTHEST)
 
 
 def object_surfaces(result: FrameResult, depth: np.ndarray, camera: Pinhole) -> dict[int, ObjectSurface]:

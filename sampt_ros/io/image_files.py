@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import io
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.weights import git_lfs
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_JPEG_BLOCK = 8  # Pixels a side.
+_JPEG_FILL = 128  # What a decoder puts where data are missing.
 _PNG_CHUNK = 12  # Bytes of a PNG's chunk beside its content: length, kind, checksum.
+
+# Pillow's names for pixels of other numbers, as of radiometric thermal cameras, and what they are.
+_OTHER_NUMBERS = {"F": "floats of 32 bits", "I": "whole numbers of 32 bits"}
 
 
 def decode(data: bytes | np.ndarray, flags: int) -> np.ndarray | None:
     """The image in the content of a file, as cv2.imdecode gives it; None where that is not possible.
 
     data: bytes, or (n,) uint8; flags: OpenCV's, such as IMREAD_COLOR, which gives BGR
+
+    A JPEG that lacks nothing but its end mark, which some cameras leave out, is decoded; one that is cut off is not.
     """
     content = np.frombuffer(data, np.uint8)
     if len(content) == 0 or not _fits(content):
         return None
+    if is_open := _lacks_end(content):
+        content = np.concatenate([content, np.frombuffer(_JPEG_END, np.uint8)])
     try:
         image: np.ndarray | None = cv2.imdecode(content, flags)
-        return image
     except cv2.error:  # The size that the data name is beyond all bounds.
         return None
+    return None if image is not None and is_open and _is_filled_up(image) else image
 
 
 def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
@@ -47,9 +61,21 @@ def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
         else:
             image = decode(data, cv2.IMREAD_COLOR)
     if image is None:
-        raise SourceError(f"cannot read {path}: not an image file, or a broken one")
+        raise SourceError(f"cannot read {path}: {what_is_wrong(data)}")
     rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return rgb
+
+
+def what_is_wrong(data: bytes) -> str:
+    """Why the content of a file cannot be decoded as an image, for people."""
+    if git_lfs.is_pointer(data):
+        return git_lfs.POINTER
+    if _lacks_end(np.frombuffer(data, np.uint8)):
+        return "a JPEG that is cut off"
+    with suppress(OSError, ValueError, SyntaxError), Image.open(io.BytesIO(data)) as image:
+        if image.mode in _OTHER_NUMBERS:
+            return f"its pixels are {_OTHER_NUMBERS[image.mode]}; expected 8 or 16 bits"
+    return "not an image file, or a broken one"
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
@@ -59,6 +85,20 @@ def write_image(path: Path, image: np.ndarray) -> None:
         path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
     except OSError as error:
         raise SourceError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _lacks_end(content: np.ndarray) -> bool:
+    """Whether content (n,) uint8 is a JPEG without a mark of its end behind its last scan."""
+    if content[:2].tobytes() != _JPEG or content[-2:].tobytes() == _JPEG_END:
+        return False
+    data = content.tobytes()
+    return data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN)
+
+
+def _is_filled_up(image: np.ndarray) -> bool:
+    """Whether a JPEG's last block was made up by the decoder; a photo may be turned, so any corner may be the last."""
+    near, far = slice(_JPEG_BLOCK), slice(-_JPEG_BLOCK, None)
+    return any(bool((image[rows, columns] == _JPEG_FILL).all()) for rows in (near, far) for columns in (near, far))
 
 
 def _fits(content: np.ndarray) -> bool:

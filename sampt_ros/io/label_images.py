@@ -9,10 +9,12 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sampt_ros.errors import SourceError
+from sampt_ros.io.image_files import what_is_wrong
 
 HIGHEST = 65535  # The largest label.
 
@@ -52,6 +54,9 @@ _log = logging.getLogger(__name__)
 _LOSSY = ("JPEG", "MPO", "WEBP")
 _LOSSLESS_WEBP = b"VP8L"  # The name of the chunk that holds such an image, near the file's beginning.
 _STACKS = ("TIFF", "GIF")  # Formats in which several images in a file are several masks, most likely.
+_AREA = np.ones((3, 3), np.uint8)  # A value covers an area if it fills this many pixels; edges do not.
+_SAME_HUE = 0.2  # Colours of one hue differ no more than this, as shares of their strongest channel.
+_DARK = 64  # Darker colours have no hue to speak of.
 _OTHER_COLORS = ("CMYK", "YCbCr", "LAB", "HSV")
 _TINT = 32  # Channels of a compressed image that differ no more than this were grey before compression.
 _OPAQUE = 128  # Pixels with at least this alpha are opaque.
@@ -61,6 +66,19 @@ _WHITE = 255
 def object_color(object_id: int) -> Color:
     """The RGB colour, 0..255, of the object with an id from 1 on; after the last colour comes the first again."""
     return _COLORS[(object_id - 1) % len(_COLORS)]
+
+
+def voc_color(label: int) -> Color:
+    """The RGB colour, 0..255, in which DAVIS, VOC and many tools show a label from 0 to 255."""
+    bits = [[label >> (3 * place + channel) & 1 for place in range(3)] for channel in range(3)]
+    red, green, blue = (sum(bit << (7 - place) for place, bit in enumerate(channel)) for channel in bits)
+    return red, green, blue
+
+
+def area_labels(labels: np.ndarray) -> np.ndarray:
+    """(n,) the values of labels (H, W) that cover an area somewhere, not only lines or edges."""
+    areas: np.ndarray = np.unique(labels[cv2.erode(labels, _AREA) == cv2.dilate(labels, _AREA)])
+    return areas
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,16 +126,15 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
         with Image.open(io.BytesIO(data)) as image:
             is_lossy = image.format in _LOSSY and not _is_lossless_webp(data)
             upright = ImageOps.exif_transpose(image)  # as OpenCV reads the frames
-            is_color = upright.mode in _OTHER_COLORS or _is_shuffled(upright)
-            values = np.asarray(upright.convert("RGB") if is_color else upright)
+            values, alpha = _from_palette(upright) if upright.mode == "P" else (_values(upright), None)
             count = image_count(image) if image.format in _STACKS else 1
     except UnidentifiedImageError:
-        raise SourceError(f"cannot read {path}: not an image file, or a broken one") from None
+        raise SourceError(f"cannot read {path}: {what_is_wrong(data)}") from None
     except UNREADABLE as error:
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if count != 1:
         _log.warning("%s holds %s images: the first one is read", path, count or "several")
-    alpha, has_colors = None, values.ndim == 3 and values.shape[2] > 2
+    has_colors = values.ndim == 3 and values.shape[2] > 2
     if values.ndim == 3 and values.shape[2] in (2, 4):
         opaque = values[..., -1] >= _OPAQUE
         alpha = opaque if opaque.any() and not opaque.all() else None
@@ -168,14 +185,42 @@ def _is_lossless_webp(data: bytes) -> bool:
     return _LOSSLESS_WEBP in data[:64]
 
 
-def _is_shuffled(image: Image.Image) -> bool:
-    """Whether a palette's first colour is not black and another one is, so that its indices are no labels.
+def _values(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGB") if image.mode in _OTHER_COLORS else image)
 
-    Programs that make a palette of an image's colours put them in an order of their own.
+
+def _from_palette(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """What is in an image with a palette: its indices, or the colours where the indices are no labels; and the alpha.
+
+    Programs that make a palette of an image's colours put them in an order of their own: the background may have any
+    index, also where it is transparent, and each shade of a soft edge has one.
     """
-    if image.mode != "P":
-        return False
+    indices = np.asarray(image)
     colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    used = np.unique(np.asarray(image))
+    used = np.unique(indices)
     used = used[used < len(colors)]
-    return len(colors) > 0 and bool(colors[0].any()) and bool((colors[used] == 0).all(axis=1).any())
+    if len(used) == 0:
+        return indices, None
+    alpha, opaque = None, used
+    if image.info.get("transparency") is not None:
+        rgba = np.asarray(image.convert("RGBA"))
+        alpha = rgba[..., 3] >= _OPAQUE
+        opaque = np.intersect1d(used, indices[alpha])
+    starts_black = not colors[0].any()
+    has_clear_background = alpha is not None and len(opaque) < len(used) and 0 in opaque
+    has_black_elsewhere = (colors[opaque] == 0).all(axis=1).any()
+    if not starts_black and has_clear_background:
+        return rgba, None
+    if (not starts_black and has_black_elsewhere) or (starts_black and _are_shades(indices, colors, opaque)):
+        return np.asarray(image.convert("RGB")), None
+    return indices, alpha if alpha is not None and alpha.any() and not alpha.all() else None
+
+
+def _are_shades(indices: np.ndarray, colors: np.ndarray, used: np.ndarray) -> bool:
+    """Whether a palette's colours (n, 3), of which those at `used` occur, are shades of one hue, some only at edges."""
+    shown = [(label, tuple(colors[label].tolist())) for label in used.tolist() if label]
+    is_labels = all(color in ((label,) * 3, voc_color(label), object_color(label)) for label, color in shown)
+    if is_labels or len(shown) < 3 or np.isin(used, area_labels(indices)).all():
+        return False
+    strong = colors[used][colors[used].max(axis=1) >= _DARK].astype(np.float32)
+    return len(strong) > 0 and bool(np.ptp(strong / strong.max(axis=1, keepdims=True), axis=0).max() <= _SAME_HUE)

@@ -10,7 +10,16 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.label_images import COUNT, Pixels, decode_pixels, object_color, read_pixels, whole_numbers
+from sampt_ros.io.label_images import (
+    COUNT,
+    Pixels,
+    area_labels,
+    decode_pixels,
+    object_color,
+    read_pixels,
+    voc_color,
+    whole_numbers,
+)
 from sampt_ros.io.video import image_files
 
 FIRST_OBJECT = 1  # Id of the object in a mask without numbers.
@@ -19,16 +28,16 @@ _FULL = (1, 255, 65535)  # Values that mean "on the object" in masks of differen
 _NOISE = 0.125  # In a compressed image, values this near to 0 or to the full value mean it; a share of the full value.
 _HUE_NOISE = 0.2  # Channels of one hue, as shares of the strongest, differ no more than this after compression.
 _VOID = 255  # In label images (DAVIS, VOC) such pixels belong to nothing.
-_MAX_LABEL_BESIDE_VOID = 64  # Where 255 occurs too, lower values are labels; higher ones may be shades of grey.
+# Where 255 or 65535 occurs too, which is void then, lower values are labels; higher ones may be shades of grey.
+_MAX_LABEL_BESIDE_VOID = {_VOID: 64, 65535: 8192}
 _MANY_LABELS = 16  # More labels are accepted only if most of them cover areas.
-_AREA = np.ones((3, 3), np.uint8)  # A value covers an area if it fills this many pixels; edges do not.
 
 
 def read_masks(path: Path) -> dict[int, np.ndarray]:
     """The objects in an image file, by id, each a mask (H, W) bool.
 
     - black and white, also with soft edges or as JPEG: object 1 is what is lighter than middle grey
-    - labels, grey or palette: each label is an object's id; 255 beside lower labels is void
+    - labels, grey or palette: each label is an object's id; 255 beside lower labels is void, as is 65535 of 16 bits
     - colours: a single one on black is object 1, also with soft edges or as JPEG; several are objects if they are those
       of DAVIS's palette
     - a cut-out with a transparent background: object 1 is what is opaque
@@ -68,10 +77,16 @@ def files_by_frame(folder: Path, frame_names: Sequence[str] = ()) -> dict[int, P
 
     frame_names  as for `read_first_masks`
 
-    Raises SourceError for a file whose name is that of no frame, and for a folder without images.
+    Raises SourceError for a file whose name is that of no frame, for two files of one frame, and for a folder without
+    images.
     """
     numbers = {name: number for number, name in enumerate(frame_names)}
-    return dict(sorted((_frame_number(path, numbers), path) for path in image_files(folder)))
+    found: dict[int, Path] = {}
+    for path in image_files(folder):
+        other = found.setdefault(_frame_number(path, numbers), path)
+        if other is not path:
+            raise SourceError(f"expected one mask for each frame; got {other} and {path.name}")
+    return dict(sorted(found.items()))
 
 
 def _frame_number(path: Path, numbers: Mapping[str, int]) -> int:
@@ -101,6 +116,33 @@ def read_mask(path: Path) -> np.ndarray:
     return union
 
 
+def label_values(path: Path) -> np.ndarray:
+    """The labels (H, W) uint8 or uint16 in an annotation: those in the file, or what `read_masks` makes of it.
+
+    That is asked where labels cannot be in the file as numbers: in colours, after lossy compression, and with soft
+    edges, where 255 is the object and not void. There may be none. Raises SourceError as `read_masks` does.
+    """
+    pixels = read_pixels(path)
+    if not (pixels.has_colors or pixels.is_lossy):
+        labels = whole_numbers(pixels.values, path)
+        shades = np.setdiff1d(labels, (0, _VOID))
+        if not _is_soft(labels, shades):
+            return labels
+    labels = np.zeros(pixels.values.shape[:2], np.uint16)
+    for object_id, mask in _masks(pixels, path).items():
+        labels[mask] = object_id
+    return labels
+
+
+def _is_soft(labels: np.ndarray, shades: np.ndarray) -> bool:
+    """Whether values (n,) between black and white are the shades of soft edges, and not labels beside void."""
+    return (
+        len(shades) > 0
+        and _MAX_LABEL_BESIDE_VOID[_VOID] <= shades[-1] < _VOID == labels.max()
+        and not np.isin(shades, area_labels(labels)).any()
+    )
+
+
 def _some_masks(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
     masks = _masks(pixels, path)
     if not masks:
@@ -124,14 +166,14 @@ def _by_value(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
     full = next(full for full in _FULL if found[-1] <= full)
     if len(found) == 1:
         return {FIRST_OBJECT if found[0] == full else int(found[0]): labels > 0}
-    areas = np.unique(labels[cv2.erode(labels, _AREA) == cv2.dilate(labels, _AREA)])
+    areas = area_labels(labels)
     has_white = found[-1] == full or (pixels.is_lossy and found[-1] > (1 - _NOISE) * full)
     if not has_white:
         ids = found
         is_clear = not pixels.is_lossy and (len(ids) <= _MANY_LABELS or 2 * np.isin(ids, areas).sum() >= len(ids))
     elif (
-        full == _VOID
-        and found[-2] < _MAX_LABEL_BESIDE_VOID
+        found[-1] in _MAX_LABEL_BESIDE_VOID
+        and found[-2] < _MAX_LABEL_BESIDE_VOID[int(found[-1])]
         and np.isin(found[:-1], areas).any()
         and not pixels.is_lossy
     ):
@@ -158,7 +200,7 @@ def _by_color(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
     known = _palette()
     ids = [known.get(int(code)) for code in found]
     if None not in ids:
-        return {label: codes == code for label, code in zip(ids, found) if label is not None}
+        return {label: codes == code for label, code in zip(ids, found) if label is not None and label != _VOID}
     if pixels.alpha is not None:
         return {FIRST_OBJECT: pixels.alpha}
     strength = _of_one_hue(pixels.values)
@@ -183,9 +225,8 @@ def _of_one_hue(colors: np.ndarray) -> np.ndarray | None:
 def _palette() -> dict[int, int]:
     """The label of each colour 0xRRGGBB in which DAVIS, VOC and this package's files show labels."""
     known = {}
-    for label in range(1, _VOID):
-        bits = [[label >> (3 * place + channel) & 1 for place in range(3)] for channel in range(3)]
-        red, green, blue = (sum(bit << (7 - place) for place, bit in enumerate(channel)) for channel in bits)
+    for label in range(1, _VOID + 1):
+        red, green, blue = voc_color(label)
         known[red << 16 | green << 8 | blue] = label
     for label in range(COUNT, 0, -1):
         red, green, blue = object_color(label)

@@ -9,6 +9,7 @@ import numpy as np
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import SourceError
+from sampt_ros.weights import git_lfs
 
 _FORM = "the number of positive points in the first line, then an object a line: FRAME;X,Y X,Y ..."
 
@@ -34,8 +35,10 @@ def read_query_points(path: Path) -> list[QueryLine]:
     "x,y" with spaces between, the positive ones first, the rest negative. Empty lines count for nothing.
     Raises SourceError, with the line, for a file that is not so made.
     """
+    if git_lfs.is_pointer_file(path):
+        raise SourceError(f"cannot read {path}: {git_lfs.POINTER}")
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
     texts = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]

@@ -55,7 +55,8 @@ class OpenCvWriter(VideoWriter):
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         self._height, self._width = size
-        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size[::-1])
+        # In a relative path FFmpeg takes all before a colon, as of a time, for a protocol.
+        self._writer = cv2.VideoWriter(str(path.absolute()), cv2.VideoWriter.fourcc(*"mp4v"), fps, size[::-1])
         if not self._writer.isOpened():
             raise SourceError(
                 f"cannot write {path}: this OpenCV has no MPEG-4 encoder for {self._width}x{self._height}"
@@ -79,7 +80,7 @@ class PyavWriter(VideoWriter):
 
         self._av = av
         try:
-            self._container = self._av.open(str(path), "w")
+            self._container = self._av.open(str(path.absolute()), "w")
             self._stream = self._container.add_stream("mpeg4", rate=Fraction(fps).limit_denominator(1000))
         except (OSError, ValueError) as error:
             raise SourceError(f"cannot write {path}: {error}") from None

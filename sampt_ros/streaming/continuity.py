@@ -68,6 +68,7 @@ class Continuity:
 
     def _begin_anew(self) -> None:
         self._stamp_ns = None
+        self._is_first = True  # whether the last frame that was accepted is the first one
         self._shape: tuple[int, ...] = ()  # of the last frame's image
         self._odd: object = None  # how the last frames were odd
         self._odd_stamps: list[int] = []  # theirs
@@ -91,6 +92,7 @@ class Continuity:
             if not self._is_believed(stamp_ns):
                 raise FrameError(expected)
             self._odd, self._odd_stamps = None, []
+        self._is_first = self._stamp_ns is None
         self._stamp_ns, self._shape = stamp_ns, shape
         return change
 
@@ -125,9 +127,14 @@ class Continuity:
             return shape, f"expected an image of {was} like those before; got {now}", change
         later = (stamp_ns - self._stamp_ns) / 1e9
         if later < 0:
-            change = Change(f"time jumped back by {-later:.3f} s: the objects are looked for again", Objects.SOUGHT)
+            back = f"{-later:.3f}" if later <= -0.001 else f"{-later:.9f}"
+            change = Change(f"time jumped back by {back} s: the objects are looked for again", Objects.SOUGHT)
+            if self._is_first:  # It was the odd one, and not all that came after it.
+                change = Change(
+                    f"time jumped back by {back} s after the first image: the objects are kept", Objects.KEPT
+                )
             order = ": out of order" if -later * 1e9 < JUMP_NS else ""
-            return _BACK, f"expected a stamp after the last frame's; got one {-later:.3f} s older{order}", change
+            return _BACK, f"expected a stamp after the last frame's; got one {back} s older{order}", change
         if later * 1e9 > _AHEAD_NS:
             change = Change(f"time jumped ahead by {later:.3f} s: the objects are kept", Objects.KEPT)
             expected = f"expected a stamp at most {_AHEAD_NS / 1e9:g} s after the last frame's; got {later:.3f} s"

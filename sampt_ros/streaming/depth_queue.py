@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from sampt_ros.geometry.camera import Pinhole
-from sampt_ros.geometry.surfaces import in_metres, object_surfaces, require_in_sight
+from sampt_ros.geometry.surfaces import in_metres, is_too_far, object_surfaces, require_in_sight
 from sampt_ros.streaming.continuity import JUMP_NS
 from sampt_ros.streaming.failures import Failures
 from sampt_ros.streaming.tracked_frame import TrackedFrame
@@ -297,6 +297,10 @@ class DepthQueue:
             with self._failures.depth() as attempt:
                 depth = in_metres(entry.load_depth(), size)
                 surfaces = object_surfaces(frame.result, depth, camera.for_images(size))
+                if is_too_far(depth):
+                    self._failures.log.repeated(
+                        "most of the depth is beyond 200 m: expected metres in 32FC1; these may be millimetres"
+                    )
             self.trouble = attempt.reason
         self.with_depth += surfaces is not None
         self.without_depth += surfaces is None

@@ -88,6 +88,8 @@ class Session:
         """
         change = self._continuity.check(stamp_ns, check_image(image).shape)
         if change is None or change.objects is Objects.KEPT:
+            if self._kept and self._kept[-1].stamp_ns > stamp_ns:
+                self._kept.clear()  # their stamps are of another time
             return change
         if change.objects is Objects.DROPPED:
             self.sam_pt.forget()

@@ -152,7 +152,14 @@ class Stream:
     def camera(self, load: Callable[[], Pinhole]) -> Attempt:
         """The camera of the images, from here on."""
         with self.failures.camera() as attempt:
-            self.depth_queue.set_camera(load())
+            camera = load()
+            self.depth_queue.set_camera(camera)
+            if not camera.looks_forward:
+                x, y = camera.K[:2, 2]
+                self.failures.log.repeated(
+                    f"the CameraInfo's principal point ({x:g}, {y:g}) is not inside its {camera.width}x{camera.height} "
+                    "images, as of an uncalibrated camera or another resolution: 3D may be wrong"
+                )
         self.depth_queue.camera_trouble = attempt.reason
         return attempt
 

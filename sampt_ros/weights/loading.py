@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from sampt_ros.errors import CheckpointError
-from sampt_ros.weights import registry
+from sampt_ros.weights import git_lfs, registry
 from sampt_ros.weights.random_weights import are_random
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def _file(option: str, checkpoint: str, model: str) -> Path:
         path = Path(checkpoint).expanduser()
         if not path.is_file():
             raise CheckpointError(f"{expected}, got {checkpoint!r}, not a file")
+        if git_lfs.is_pointer_file(path):
+            raise CheckpointError(f"{expected}, got {checkpoint!r}, {git_lfs.POINTER}")
         return path
     if published is None:
         raise CheckpointError(f"{expected}, got ''")

@@ -278,6 +278,54 @@ def test_bag_finds_depth_in_the_images_frame_or_takes_it_by_name(fakes, tmp_path
     assert stamps == [bags.header(index) for index in (0, 1, 3)]
 
 
+@pytest.mark.parametrize("unknown", [np.uint16(0), np.float32(np.nan)])
+def test_depth_that_measures_nothing_is_no_depth_and_is_told(fakes, tmp_path, capsys, caplog, unknown):
+    sent = [INFO, *images(3), *(bags.depth(index, np.full((HEIGHT, WIDTH), unknown)) for index in (0, 1))]
+    sent += [bags.depth(2, wall(2))]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 0
+    out = capsys.readouterr().out
+    assert "points of 3 images, 1 of them with depth, 2 messages refused; " in out
+    assert "object 1 has a mask in 3 and a pose in 1" in out
+    assert "no 3D: expected depth in which something is measured; got 0, NaN" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("focal", "far", "told"),
+    [
+        (FOCAL, 2000, "most of the depth is beyond 200 m: expected metres in 32FC1; these may be millimetres"),
+        (800 * FOCAL, 2, ""),
+        (None, 2, "principal point (0, 0) is not inside its 64x48 images, as of an uncalibrated camera or another"),
+    ],
+)
+def test_cameras_and_depth_of_another_unit_or_resolution_are_told(fakes, tmp_path, caplog, focal, far, told):
+    info = bags.camera_info(0, focal or 1, HEIGHT, WIDTH)
+    if focal is None:
+        info[1].k = np.eye(3).ravel()
+    sent = [info, *images(1), bags.depth(0, wall(far))]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 0
+    assert told in caplog.text and bool(caplog.text) == bool(told)
+
+
+def test_depth_as_mono16_is_found_by_its_name(fakes, tmp_path, capsys):
+    sent = [INFO, *images(2), *(bags.depth(index, wall(2, np.uint16)) for index in range(2))]
+    for _, message in sent[3:]:
+        message.encoding = "mono16"
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 0
+    assert "2 of them with depth" in capsys.readouterr().out
+
+
+def test_objects_without_a_pose_are_told_where_there_is_depth(fakes, tmp_path, capsys):
+    plane = wall(2)
+    plane[:, :40] = 0  # something black, which the camera does not measure
+    sent = [INFO, *images(1), bags.depth(0, plane)]
+    prompts = ["--point", "20,20", "--point", "50,20,1,2"]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", *prompts) == 0
+    assert (
+        "1 of them with depth; tracking alone ran at" in (out := capsys.readouterr().out)
+        and "object 1 has a mask in 1 and a pose in 0, object 2 has a mask in 1 and a pose in 1" in out
+    )
+
+
 def test_bag_without_registered_depth_has_no_3d_topics_and_says_so(fakes, tmp_path, capsys, caplog):
     sent = [INFO, *images(2), bags.depth(0, wall(2), "depth_frame")]
     assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out", "--point", "20,20") == 0

@@ -17,6 +17,7 @@ from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from sampt_ros.bags import types as bag_types
+from sampt_ros.bags.mcap_file import _decompressed
 from sampt_ros.bags.reader import BagReader
 from sampt_ros.bags.storage import type_name
 from sampt_ros.bags.types import IMAGE
@@ -88,6 +89,41 @@ def test_what_is_in_the_log_of_a_killed_recorder_is_read_and_nothing_is_changed(
         bag.chmod(0o755)
     assert contents(bag) == found
     assert not caplog.text
+
+
+@pytest.mark.parametrize("left", ["nothing", "empty log"])
+def test_a_bag_with_a_log_that_was_closed_is_read(tmp_path, caplog, left):
+    bag = bags.write(tmp_path / "bag", images(8), "sqlite3")
+    connection = sqlite3.connect(bags.storage_file(bag))
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("UPDATE topics SET type = type")
+    connection.commit()
+    connection.close()
+    assert [file.suffix for file in sorted(bag.iterdir())] == [".db3", ".yaml"]
+    if left == "empty log":
+        (bag / "bag.db3-wal").touch()
+    found = contents(bag)
+    assert times(bag) == recorded(8)
+    assert contents(bag) == found
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("before", [5, 0], ids=["newest in the log", "all in the log"])
+def test_links_to_a_bag_are_followed(tmp_path, caplog, before):
+    bag = left_by_a_killed_recorder(tmp_path, 8, before)
+    (tmp_path / "linked").symlink_to(bag)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/mine.db3").symlink_to(bag / "bag_0.db3")
+    assert times(tmp_path / "linked") == times(tmp_path / "files") == times(tmp_path / "files/mine.db3") == recorded(8)
+    assert not caplog.text
+
+
+def test_a_log_that_is_not_beside_the_linked_file_is_told(tmp_path, caplog):
+    bag = left_by_a_killed_recorder(tmp_path, 8, 5)
+    (bag / "bag_0.db3").rename(tmp_path / "blob")
+    (bag / "bag_0.db3").symlink_to(tmp_path / "blob")
+    assert times(bag) == recorded(5)
+    assert "bag_0.db3-wal is not read: bag_0.db3 is a link" in caplog.text
 
 
 def test_an_empty_file_is_read_from_its_log(tmp_path):
@@ -162,6 +198,36 @@ def test_a_chunk_that_is_cut_off_is_read_up_to_the_cut(tmp_path, caplog, compres
     assert "bag.mcap is damaged (" in caplog.text
 
 
+def test_a_damaged_summary_is_told_and_not_believed(tmp_path, caplog):
+    file = write_mcap(tmp_path / "bag.mcap", 8)
+    data = bytearray(file.read_bytes())
+    data[data.rindex(IMAGES.encode()) + 1] ^= 1  # the topic's name in the summary
+    file.write_bytes(data)
+    assert times(file) == recorded(8)
+    assert "bag.mcap is damaged (the checksum of its summary is wrong)" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["zstd", "lz4"])
+def test_a_chunk_may_be_compressed_in_several_frames_and_is_as_long_as_it_says(kind):
+    import lz4.frame
+
+    compress = {"zstd": zstandard.compress, "lz4": lz4.frame.compress}[kind]
+    assert _decompressed(compress(b"one, ") + compress(b"two"), kind) == b"one, two"
+    assert b"one".startswith(_decompressed(compress(b"one")[:-3], kind))  # cut off
+
+
+def test_a_chunk_that_is_shorter_than_it_says_is_told(tmp_path, caplog):
+    from mcap.writer import CompressionType
+
+    file = write_mcap(tmp_path / "bag.mcap", 8, compression=CompressionType.NONE, enable_crcs=False)
+    data = bytearray(file.read_bytes())
+    data[8 + 9 + int.from_bytes(data[9:17], "little") + 9 + 16] += 1  # the size that the first chunk names
+    file.write_bytes(data)
+    assert times(file) == recorded(7, 1)
+    assert "bag.mcap is damaged (a chunk holds" in caplog.text
+    assert f"1 of 8 messages on {IMAGES} are missing or damaged" in caplog.text
+
+
 def test_messages_of_neighbouring_chunks_are_sorted_and_a_clock_set_back_is_not(tmp_path):
     def written(name, order):
         with (tmp_path / name).open("wb") as file:
@@ -216,6 +282,17 @@ def test_of_a_bag_without_one_of_its_files_the_others_are_read_and_the_number_mi
     assert f"3 of 8 messages on {IMAGES} are missing or damaged" in caplog.text
 
 
+def test_files_may_be_compressed_or_decompressed_since_the_metadata_were_written(tmp_path, caplog):
+    bag = split(tmp_path / "bag", "mcap", (2, 2, 2))
+    plain = bag / "bag_0.mcap"
+    (bag / "bag_0.mcap.zstd").write_bytes(zstandard.compress(plain.read_bytes()))
+    plain.unlink()
+    text = (bag / "metadata.yaml").read_text()
+    (bag / "metadata.yaml").write_text(text.replace("bag_2.mcap", "bag_2.mcap.zstd"))
+    assert times(bag) == recorded(6)
+    assert not caplog.text
+
+
 def test_files_that_were_renamed_are_read_and_strangers_are_not(tmp_path, caplog):
     bag = split(tmp_path / "bag", "mcap", (3,))
     (bag / "bag_0.mcap").rename(bag / "drive.mcap")
@@ -247,6 +324,21 @@ def numbered(folder, numbers, suffix=".db3"):
 def test_of_files_without_metadata_a_gap_in_their_numbers_is_told(tmp_path, caplog, numbers, told):
     assert len(times(numbered(tmp_path, numbers))) == 2 * len(numbers)
     assert told in caplog.text and bool(caplog.text) == bool(told)
+
+
+def test_files_of_several_names_are_read_as_one_bag_which_is_told(tmp_path, caplog):
+    bag = numbered(tmp_path, [0, 1])
+    (bag / "bag_1.db3").rename(bag / "other_1.db3")
+    assert len(times(bag)) == 4
+    assert "bag_0.db3, other_1.db3 are read as one bag, one after the other" in caplog.text
+
+
+def test_metadata_that_name_no_file_are_told_and_the_files_are_read(tmp_path, caplog):
+    bag = split(tmp_path / "bag", "mcap", (2,))
+    text = (bag / "metadata.yaml").read_text()
+    (bag / "metadata.yaml").write_text(text.replace("['bag_0.mcap']", "[]"))
+    assert times(bag) == recorded(2)
+    assert "the files beside metadata.yaml are read, as it names none" in caplog.text
 
 
 @pytest.mark.parametrize(("suffix", "told"), [(".DB3", ""), (".db3.part", "bag_0.db3.part is read, though not named")])
@@ -370,8 +462,8 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
         (lambda folder: write_file(folder / "video.mp4", b"no"), "neither MCAP nor SQLite3: it begins with b'no'"),
         (lambda folder: write_file(folder / "bag.mcap", b""), "bag.mcap is empty"),
         (lambda folder: write_file(folder / "bag.db3", b"").parent, "bag.db3 is empty"),
-        (lambda folder: write_file(folder / "bag.mcap", LFS), "is a git-lfs pointer, not the recording itself"),
-        (lambda folder: write_file(folder / "bag.mcap", LFS).parent, "is a git-lfs pointer, not the recording"),
+        (lambda folder: write_file(folder / "bag.mcap", LFS), "is a git-lfs pointer, not the file itself"),
+        (lambda folder: write_file(folder / "bag.mcap", LFS).parent, "is a git-lfs pointer, not the file"),
         (lambda folder: write_file(folder / "old.bag", b"#ROSBAG V2.0\n"), "is one of ROS 1: rosbags-convert --src"),
         (lambda folder: write_file(folder / "old.bag", b"#ROSBAG V2.0\n").parent, "with bags of ROS 1"),
         (lambda folder: write_file(folder / "run1/a.mcap", b"").parents[1], "run1' in it is one"),
@@ -436,3 +528,18 @@ def test_a_t265_s_camera_gives_poses(shared_folder, tmp_path, name):
     assert [len(found) for found in poses] == [1] * 8
     first = poses[0][0].position
     np.testing.assert_allclose([first.x, first.y, first.z], [-0.121, 0, 0.8], atol=0.002)
+
+
+def test_times_before_1970_are_written_where_the_format_has_them(tmp_path):
+    _, message = images(1)[0]
+    for storage in STORAGES:
+        writer = BagWriter(tmp_path / storage, storage, {IMAGES: IMAGE})
+        if storage == "mcap":
+            with pytest.raises(
+                SourceError, match="MCAP holds no time before 1970, such as -5 s; --storage sqlite3 does"
+            ):
+                writer.add(-5 * 10**9, {IMAGES: message})
+        else:
+            writer.add(-5 * 10**9, {IMAGES: message})
+        writer.close()
+    assert times(tmp_path / "sqlite3") == [-5 * 10**9]

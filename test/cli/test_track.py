@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from sampt_ros.cli import main as cli
 from sampt_ros.cli import track
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import read_labels, write_labels
+from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import VideoFile
 from sampt_ros.io.video_writer import video_writer
 from sampt_ros.tracking.sam_pt import SamPt
@@ -132,6 +135,7 @@ def test_a_dataset_is_exported_and_masks_are_scored(run, folder, tmp_path, capsy
     (tmp_path / "truth").mkdir()
     labels = read_labels(tmp_path / "out/labels/00002.png")
     write_labels(tmp_path / "truth/00010.png", labels)
+    write_labels(tmp_path / "truth/00025.png", labels)  # beyond --max-frames
     capsys.readouterr()
     status, _ = run(
         *(folder, "--point", "20,20", "--max-frames", 4),
@@ -141,10 +145,76 @@ def test_a_dataset_is_exported_and_masks_are_scored(run, folder, tmp_path, capsy
     assert (status, len(content["images"])) == (0, 4)
     assert [each["area"] for each in content["annotations"]] == [81] * 4
     assert content["categories"] == [{"id": 1, "name": "mug"}]
-    assert f"{tmp_path}/out/coco: 4 images; J 1.000 of object 1" in capsys.readouterr().out
+    assert f"{tmp_path}/out/coco: 4 images; J 1.000 of object 1 (1 true masks are of frames that were not tracked)" in (
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("names", ["mug", "1=", "x=mug", "1=mug,can"])
 def test_names_are_pairs(run, folder, capsys, names):
     assert run(folder, "--point", "20,20", "--export", "coco", "--names", names)[0] == 2
     assert "--names: expected ID=NAME pairs, such as 1=mug,2=can; got" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_the_run_in_one_line(run, folder, capsys, monkeypatch):
+    monkeypatch.setattr(
+        ResultFolder, "add", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device", "x.csv"))
+    )
+    assert run(folder, "--point", "20,20")[0] == 2
+    assert capsys.readouterr().err.endswith("sampt: error: [Errno 28] No space left on device: 'x.csv'\n")
+
+
+def test_an_object_has_one_name(run, folder, capsys):
+    assert run(folder, "--point", "20,20", "--export", "coco", "--names", "1=mug,2=can,1=cup")[0] == 2
+    assert "--names: expected one name for each object; got a second one for 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["out/labels", "out/labels/*.png", "out/overlay.mp4", "linked"])
+def test_a_source_that_the_results_would_replace_is_left_alone(run, folder, tmp_path, capsys, source):
+    run(folder, "--point", "20,20")
+    (tmp_path / "linked").symlink_to(tmp_path / "out/labels")
+    before = {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    assert run(tmp_path / source, "--point", "20,20")[0] == 2
+    assert "SOURCE: expected files that stay; the results in" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()} == before
+
+
+def test_results_are_not_compared_with_themselves(run, folder, tmp_path, capsys):
+    run(folder, "--point", "20,20")
+    assert run(folder, "--point", "20,20", "--truth", tmp_path / "out/labels")[0] == 2
+    assert "--truth: expected files that stay" in capsys.readouterr().err
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["clip.mp4", "--point", "20,20"],
+        ["pointers", "--point", "20,20"],
+        ["frames", "--mask", "mask.png"],
+        ["frames", "--mask", "mask.png,2"],
+        ["frames", "--masks", "pointers"],
+        ["frames", "--reference", "mask.png", "--reference-mask", "mask.png"],
+        ["frames", "--query-points", "points.txt"],
+        ["frames", "--point", "20,20", "--truth", "pointers"],
+    ],
+    ids=" ".join,
+)
+def test_a_git_lfs_pointer_is_named_as_such(run, folder, tmp_path, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pointers").mkdir()
+    for name in ("clip.mp4", "mask.png", "points.txt", "pointers/00000.png", "pointers/00005.png"):
+        (tmp_path / name).write_bytes(LFS)
+    assert run(*arguments)[0] == 2
+    assert "a git-lfs pointer, not the file itself, which git lfs pull fetches" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["bag", "bag.mcap", "RUN.DB3.ZSTD"])
+def test_a_bag_is_named_as_such(run, tmp_path, capsys, name):
+    (tmp_path / "bag").mkdir()
+    for file in ("bag/metadata.yaml", "bag.mcap", "RUN.DB3.ZSTD"):
+        (tmp_path / file).write_text("")
+    assert run(tmp_path / name, "--point", "20,20")[0] == 2
+    assert "is a ROS 2 bag: `sampt bag` reads it" in capsys.readouterr().err

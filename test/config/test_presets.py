@@ -85,3 +85,9 @@ def test_a_bad_preset_file_is_refused(tmp_path, content):
 def test_a_missing_preset_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"missing\.yaml"):
         load_preset(str(tmp_path / "missing.yaml"))
+
+
+def test_a_parameter_that_comes_twice_in_a_preset_is_an_error(tmp_path):
+    (tmp_path / "mine.yaml").write_text("segmenter: grabcut\nreinit: {horizon: 8}\nsegmenter: nano\n")
+    with pytest.raises(ConfigError, match=r"cannot read preset .*expected each key once; got 'segmenter' 2 times"):
+        load_preset(str(tmp_path / "mine.yaml"))

@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from davis_folders import NOTHING, davis_folder, moving_squares, square, vos_folder
@@ -51,6 +52,45 @@ def test_objects_are_scored_one_by_one(sam_pt, tmp_path):
     assert evaluate(sam_pt, davis_folder(tmp_path / "both", annotations)).j == 1
     annotations[1:] = [np.where(labels == 3, 0, labels) for labels in annotations[1:]]
     assert evaluate(sam_pt, davis_folder(tmp_path / "one", annotations)).j == pytest.approx(1 / 2)
+
+
+def test_images_of_16_bits_keep_their_grey_through_a_sequence(sam_pt, tmp_path):
+    folder = davis_folder(tmp_path, moving_squares((20, 20)))
+    for index in range(6):
+        frame = np.full((48, 64), 8000, np.uint16)
+        frame[:24] = 8400
+        frame[:4, :25] = 8800 if index == 1 else 8400  # something hot passes by
+        path = folder / f"JPEGImages/480p/seq/{index:05d}"
+        path.with_suffix(".jpg").unlink()
+        cv2.imwrite(str(path.with_suffix(".png")), frame)
+    seen = []
+    evaluate(sam_pt, folder, watch=lambda image, _: seen.append(image[20, 40, 0]))
+    assert len(set(seen)) == 1
+
+
+def test_suffixes_may_be_in_capitals(sam_pt, tmp_path):
+    davis = davis_folder(tmp_path / "davis", moving_squares((20, 20)))
+    mose = vos_folder(tmp_path / "mose", dict(enumerate(moving_squares((20, 20), ids=(1,)))))
+    for path in [*davis.rglob("*.png"), *mose.rglob("00010.png")]:
+        path.rename(path.with_suffix(".PNG"))
+    assert evaluate(sam_pt, davis).j == 1
+    (sequence,) = annotated_sequences(mose)
+    assert sorted(sequence.annotations) == [0, 1, 2, 3, 4, 5]
+    assert evaluate_sequence(sam_pt, sequence).j == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        ("JPEGImages/480p/seq/00002.jpg", "seq: expected an image of 64x48 like those before; got 32x24"),
+        ("Annotations/480p/seq/00002.png", r"seq/00002\.png: expected an annotation of its frame's size"),
+    ],
+)
+def test_what_is_of_another_size_is_named(sam_pt, tmp_path, file, complaint):
+    folder = davis_folder(tmp_path, moving_squares((20, 20)))
+    cv2.imwrite(str(folder / file), np.zeros((24, 32), np.uint8))
+    with pytest.raises(SourceError, match=complaint):
+        evaluate(sam_pt, folder)
 
 
 def test_void_pixels_do_not_count(sam_pt, tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
@@ -38,9 +40,11 @@ def test_j_is_the_mean_of_the_annotated_frames_but_the_start(tmp_path):
 
 def test_an_object_that_never_started_scores_zero_and_one_that_truth_does_not_show_is_not_scored(tmp_path):
     write_labels(tmp_path / "00001.png", square(10, label=3) + square(25))
+    write_labels(tmp_path / "00099.png", square(10))
     truth = Truth(tmp_path, starts={3: 0})
     truth.add(result(1, two=0, one=25))
     assert truth.j == {3: 0, 1: 1}
+    assert truth.unused == 1
 
 
 def test_masks_are_called_as_their_frames(tmp_path):
@@ -50,6 +54,41 @@ def test_masks_are_called_as_their_frames(tmp_path):
     assert truth.j == {1: 1}
     with pytest.raises(SourceError, match=r"the name of a frame, such as a.png; got .*b.png"):
         Truth(tmp_path, ["a"])
+
+
+def soft(left: int) -> np.ndarray:
+    return cv2.blur(square(left, 255), (3, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [
+        ("00000.jpg", square(10, 255)),
+        ("00000.png", soft(10)),
+        ("00000.png", np.dstack([square(10, 128), square(10, 0), square(10, 0)])),  # DAVIS's label 1 as a colour
+    ],
+)
+def test_true_masks_are_what_people_make(tmp_path, name, pixels):
+    Image.fromarray(pixels).save(tmp_path / name)
+    truth = Truth(tmp_path)
+    truth.add(result(0, one=10))
+    assert truth.j == {1: pytest.approx(1, abs=0.05)}
+
+
+def test_void_around_a_thin_object_is_not_the_object(tmp_path):
+    labels = square(10, 255)
+    labels[8:10, 12:18] = 5
+    write_labels(tmp_path / "00000.png", labels)
+    truth = Truth(tmp_path, starts={1: 7, 5: 7})
+    truth.add(result(0, one=25))
+    assert truth.j == {5: 0}
+
+
+def test_two_masks_of_one_frame_are_refused(tmp_path):
+    for name in ("00001.png", "1.png"):
+        write_labels(tmp_path / name, square(10))
+    with pytest.raises(SourceError, match=r"expected one mask for each frame; got .*1.png and .*1.png"):
+        Truth(tmp_path)
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path):

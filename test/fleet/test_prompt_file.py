@@ -37,6 +37,25 @@ def test_entries_are_options(tmp_path, entry, expected):
     assert arguments(tmp_path, f"cups:\n  {entry}", "cups") == expected
 
 
+@pytest.mark.parametrize("name", ["0012", "on", "2026-11-26", "1:30", "1e3", "~"])
+def test_names_stay_as_they_are_written(tmp_path, name):
+    assert arguments(tmp_path, f"{name}: {{truth: '/{{name}}', names: 0010, start: 3}}", name) == [
+        "--start=3",
+        f"--truth=/{name}",
+        "--names=0010",
+    ]
+
+
+def test_entries_may_share_options(tmp_path):
+    content = (
+        "cups: &cups {box: [1, 2, 3, 4], names: 1=cup}\n"
+        "cans: &cans {<<: *cups, names: 1=can}\n"
+        "mugs: [{<<: *cans}, {<<: *cups, names: 1=mug}]\n"
+    )
+    assert arguments(tmp_path, "\ufeff" + content, "cans") == ["--box=1,2,3,4", "--names=1=can"]
+    assert "--names=1=mug" in arguments(tmp_path, content, "mugs")
+
+
 def test_paths_count_from_the_file(tmp_path):
     assert arguments(tmp_path, "cups:\n  truth: ../{name}", "cups") == [f"--truth={tmp_path.parent}/cups"]
 
@@ -59,6 +78,11 @@ def test_entries_of_no_recording_are_told(tmp_path):
         ("- cups", "expected names of recordings with the options of each; got list"),
         ("cups: '320,240'", "cups: expected options, such as point: '320,240'; got '320,240'"),
         ("cups: {", "cannot read the prompt file"),
+        # of equal keys the last one alone would count
+        ("cups: {point: '1,1'}\ncans: {point: '1,1'}\ncups: {point: '2,2'}\n", "got 'cups' 2 times"),
+        ('{"cups": {"point": "1,1", "point": "2,2,1,2"}}', "expected each key once; got 'point' 2 times"),
+        ("cups: {point: '1,1', out: elsewhere}", "cups: expected options but out, as results go where --out says"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a git-lfs pointer, not the file"),
     ],
 )
 def test_another_form_is_refused(tmp_path, content, complaint):

@@ -14,6 +14,7 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "one.mcap.zstd").write_text("")
+    (tmp_path / "picture.txt").write_bytes(b"\xff\xd8")
     (tmp_path / "empty.txt").write_text("# nothing yet")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -52,12 +53,36 @@ def test_a_list_names_sources_from_its_own_folder(folder, monkeypatch):
     assert found[0].source == str(folder / "monday/cups.mp4")
 
 
+def test_a_list_may_name_files_with_a_hash_and_come_from_windows(folder):
+    for name in ("run", "run#2.mp4"):
+        (folder / name).write_text("")
+    (folder / "list.txt").write_bytes("\ufeffrun#2.mp4 # the second one\r\n#run\r\n".encode())
+    assert names("list.txt") == ["run#2"]
+
+
+def test_patterns_find_no_hidden_files_and_none_that_belong_to_a_bag(folder):
+    for name in ("monday/.DS_Store", ".trash/cups.mp4", "x.db3", "x.db3-wal", "x.db3-shm", "y-wal"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("")
+    assert names("monday/*") == ["cups", "mugs"]
+    assert names("*/cups.mp4") == ["monday/cups", "tuesday/cups"]
+    assert names("monday/.*") == [".DS_Store"]
+    assert names("[xy]*") == ["x", "y-wal"]
+
+
+def test_the_folder_where_one_is_has_its_name(folder, monkeypatch):
+    monkeypatch.chdir(folder / "frames")
+    assert names(".") == ["frames"]
+    assert names("../monday/..") == [folder.name]
+
+
 @pytest.mark.parametrize(
     ("sources", "complaint"),
     [
         (["nowhere.mp4"], "there is no 'nowhere.mp4'"),
         (["no*"], "whose names match 'no\\*'; got none"),
         (["frames/*.jpg"], "finds images such as frames/0.jpg: name their folders"),
+        (["picture.txt"], "cannot read the list picture.txt: it is no text in UTF-8"),
         (["empty.txt"], "expected at least one recording; got none in empty.txt"),
         (["monday/cups.mp4", "tuesday/cups.mp4"], "got two that are called 'cups': .*monday.*tuesday"),
     ],

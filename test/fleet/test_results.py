@@ -43,6 +43,14 @@ def test_of_two_workers_the_faster_one_counts(results, tmp_path):
     assert (tmp_path / "out/monday/cups/labels/00000.png").read_text() == "first"
 
 
+def test_results_that_are_none_are_named(results, tmp_path):
+    publish(results, "whole")
+    for text in ("", "[]", "{}", '{"arguments": [], "warnings": [], "by": "another program"}'):
+        (tmp_path / "out/monday/cups/result.json").write_text(text)
+        with pytest.raises(SourceError, match=r"monday/cups/result\.json; got something else .*name another --out"):
+            results.finished("monday/cups")
+
+
 def test_removed_results_can_be_made_again(results, tmp_path):
     publish(results, "first")
     results.remove("monday/cups")

@@ -73,6 +73,9 @@ def test_depth_is_in_metres_and_nan_where_unknown(raw, metres):
         (np.zeros((2, 3), np.int32), "got int32"),
         (np.zeros((3, 2), np.uint16), "the image's size 3x2; got 2x3"),
         (np.zeros((2, 3, 1), np.float32), "got 1x3x2"),
+        (np.zeros((2, 3), np.uint16), "in which something is measured; got 0, NaN or the like in every pixel"),
+        (np.full((2, 3), 65535, np.uint16), "in which something is measured"),
+        (np.full((2, 3), np.nan, np.float32), "in which something is measured"),
     ],
 )
 def test_other_depth_is_refused(raw, error):

@@ -31,6 +31,33 @@ def test_a_png_with_a_chunk_that_is_longer_than_the_file_is_not_tried(png, monke
     assert decode(b"", cv2.IMREAD_COLOR) is None
 
 
+@pytest.fixture
+def jpeg() -> bytes:
+    return bytes(cv2.imencode(".jpg", texture(48, 64))[1])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_jpeg_that_is_cut_off_is_not_decoded(tmp_path, jpeg, share):
+    data = jpeg[: int(share * len(jpeg))]
+    assert decode(data, cv2.IMREAD_COLOR) is None
+    (tmp_path / "photo.jpg").write_bytes(data)
+    with pytest.raises(SourceError, match=r"photo\.jpg: a JPEG that is cut off"):
+        read_image(tmp_path / "photo.jpg")
+
+
+def test_a_jpeg_may_lack_its_end_mark_or_have_more_behind_it(jpeg):
+    whole = decode(jpeg, cv2.IMREAD_COLOR)
+    assert np.array_equal(decode(jpeg[:-2], cv2.IMREAD_COLOR), whole)
+    assert np.array_equal(decode(jpeg + bytes(500), cv2.IMREAD_COLOR), whole)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(np.float32, "floats of 32 bits"), (np.int32, "whole numbers of 32 bits")])
+def test_pixels_of_other_numbers_are_named(tmp_path, kind, name):
+    Image.fromarray(np.full((24, 32), 21, kind)).save(tmp_path / "thermal.tif")
+    with pytest.raises(SourceError, match=f"thermal.tif: its pixels are {name}; expected 8 or 16 bits"):
+        read_image(tmp_path / "thermal.tif")
+
+
 def test_what_follows_a_png_does_not_matter(png):
     assert np.array_equal(decode(png + b"and more", cv2.IMREAD_COLOR), texture(24, 32))
 

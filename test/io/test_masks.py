@@ -13,10 +13,9 @@ y, x = np.mgrid[:60, :80]
 DISK = np.hypot(x - 25, y - 30) <= 12
 BAR = (x >= 50) & (x < 70) & (y >= 10) & (y < 50)
 RING = (np.hypot(x - 25, y - 30) <= 15) & ~DISK
+FINE_Y, FINE_X = np.mgrid[:240, :320]
 SOFT = cv2.resize(
-    cv2.resize(DISK.astype(np.uint8) * 255, (320, 240), interpolation=cv2.INTER_NEAREST),
-    (80, 60),
-    interpolation=cv2.INTER_AREA,
+    (np.hypot(FINE_X - 101.5, FINE_Y - 121.5) <= 48).astype(np.uint8) * 255, (80, 60), interpolation=cv2.INTER_AREA
 )
 BLURRED = cv2.GaussianBlur(DISK.astype(np.uint8) * 255, (0, 0), 1.5)
 
@@ -61,6 +60,7 @@ ON = DISK.astype(np.uint8) * 255
         # void, around an object or elsewhere
         (labels(1, ring=255), {1: DISK}),
         (labels(1, 255, 2), {1: DISK, 2: RING}),
+        (labels(300, ring=65535, kind=np.uint16), {300: DISK}),
         # grey with alpha, in two and in four channels; black or white shapes on nothing
         (np.dstack([ON, np.full_like(ON, 255)]), {1: DISK}),
         (np.dstack([ON, ON]), {1: DISK}),
@@ -84,6 +84,53 @@ def test_what_is_meant_is_read(tmp_path, pixels, expected):
     assert set(found) == set(expected)
     for name, mask in expected.items():
         np.testing.assert_array_equal(found[name], mask)
+
+
+def with_palette(indices, colors, **options):
+    image = Image.fromarray(indices.astype(np.uint8)).convert("P")
+    image.putdata(indices.ravel().tolist())
+    image.putpalette(colors)
+    image.info.update(options)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("indices", "colors", "transparency", "expected"),
+    [
+        # a cut-out whose background, the second colour, is transparent
+        (1 - labels(1), [255, 0, 0, 0, 255, 0], 1, {1: DISK}),
+        (1 - labels(1), [255, 255, 255, 0, 0, 0], 1, {1: DISK}),
+        # labels on a transparent background; transparent labels count for nothing
+        (labels(2, 3), [0, 0, 0, 9, 9, 9, 255, 0, 0, 0, 255, 0], 0, {2: DISK, 3: BAR}),
+        (labels(2, 3), [0, 0, 0, 9, 9, 9, 255, 0, 0, 0, 255, 0], 3, {2: DISK}),
+        (labels(2, 3), [90, 90, 90, 9, 9, 9, 255, 0, 0, 0, 255, 0], 0, {2: DISK, 3: BAR}),
+        # grey labels, a thin one among them
+        (labels(1, 2) + 3 * ((y == 3) & (x < 40)), [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3], None, {1: DISK, 2: BAR}),
+    ],
+)
+def test_a_palette_says_what_its_indices_mean(tmp_path, indices, colors, transparency, expected):
+    options = {} if transparency is None else {"transparency": transparency}
+    found = read_masks(saved(tmp_path, with_palette(indices, colors), **options))
+    assert set(expected) <= set(found)
+    for name, mask in expected.items():
+        np.testing.assert_array_equal(found[name], mask)
+    assert len(found) == len(expected) + (len(colors) == 12 and transparency is None)
+
+
+@pytest.mark.parametrize("hue", [(1.0, 1.0, 1.0), (1.0, 0.1, 0.0)])
+def test_the_shades_of_a_soft_edge_in_a_palette_are_no_objects(tmp_path, hue):
+    shades = np.arange(0, 256, 51)
+    colors = np.uint8(shades[:, None] * np.array(hue)).ravel().tolist()
+    found = read_masks(saved(tmp_path, with_palette(np.rint(SOFT / 51), colors)))
+    assert set(found) == {1}
+    assert (found[1] ^ DISK).sum() <= 20
+
+
+def test_void_in_the_colours_of_voc_is_void(tmp_path):
+    pixels = colored((128, 0, 0), (0, 128, 0)) + RING[..., None] * np.uint8((224, 224, 192))
+    found = read_masks(saved(tmp_path, pixels))
+    assert set(found) == {1, 2}
+    np.testing.assert_array_equal(found[1], DISK)
 
 
 @pytest.mark.parametrize("pixels", [SOFT, BLURRED, BLURRED.astype(np.uint16) * 257, BLURRED.astype(np.float32) / 255])

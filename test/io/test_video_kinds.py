@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.video import open_source, opencv_sources
 from sampt_ros.io.video_writer import video_writer
+
+RED = np.full((24, 32, 3), (200, 30, 10), np.uint8)
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def test_images_of_several_kinds_in_one_folder_are_told(mixed, caplog):
     assert f"'{mixed}/*-color.jpg' takes one kind" in caplog.text
 
 
-@pytest.mark.parametrize("names", [["1.png", "2.png"], ["cat.png", "dog.png"], ["a1.png", "a2.png", "cover.png"]])
+@pytest.mark.parametrize("names", [["1.png", "2.png"], ["cat.png", "dog.png"]])
 def test_other_folders_are_not(tmp_path, caplog, names):
     for name in names:
         write_image(tmp_path / name, texture(24, 32))
@@ -201,18 +204,18 @@ def test_pyav_says_what_it_cannot_read(tmp_path, pyav):
 
 def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
     writer = video_writer(tmp_path / "clip.mp4", 10, (24, 32))
-    for _ in range(10):
+    for _ in range(50):
         writer.write(texture(24, 32))
     writer.close()
     source = open_source(str(tmp_path / "clip.mp4"))
-    assert len(list(source)) == 10
+    assert len(list(source)) == 50
     assert not caplog.text
     decoded = opencv_sources._decoded
     monkeypatch.setattr(
-        opencv_sources, "_decoded", lambda capture: (image for image, _ in zip(decoded(capture), range(4)))
+        opencv_sources, "_decoded", lambda capture: (image for image, _ in zip(decoded(capture), range(48)))
     )
-    assert len(list(source)) == 4
-    assert "clip.mp4: 4 of the 10 frames that it claims could be read" in caplog.text
+    assert len(list(source)) == 48
+    assert "clip.mp4: 48 of the 50 frames that it claims could be read" in caplog.text
 
 
 def written(path, size):
@@ -251,6 +254,70 @@ def test_an_av1_video_is_read_or_named(shared_folder):
         assert "pip install av" in str(error)
     else:
         assert (len(list(source)), source.size) == (12, (240, 320))
+
+
+def test_a_single_image_of_another_kind_among_frames_is_told(tmp_path, caplog):
+    for name in ("00000.png", "00001.png", "mask.png"):
+        write_image(tmp_path / name, RED)
+    assert open_source(str(tmp_path)).length == 3
+    assert "several kinds (2 *.png, 1 mask.png)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["000", "001", "002", "004", "007"], "3 images are missing by their numbers, the first after 002.png"),
+        (
+            ["f1_0", "f1_10", "f1_20", "f1_40", "f1_50"],
+            "1 images are missing by their numbers, the first after f1_20.png",
+        ),
+        (["00000", "00005", "00010"], ""),  # every fifth frame, as in YouTube-VOS
+        (["1000", "1033", "1066", "1100"], ""),  # times
+        (["3", "17", "18", "40"], ""),  # chosen by somebody
+        (["cat", "dog"], ""),
+    ],
+)
+def test_images_that_are_missing_by_their_numbers_are_told(tmp_path, caplog, names, told):
+    for name in names:
+        write_image(tmp_path / f"{name}.png", RED)
+    assert open_source(str(tmp_path)).length == len(names)
+    assert told in caplog.text and bool(caplog.text) == bool(told)
+
+
+def test_hidden_files_and_names_of_any_kind_are_no_trouble(tmp_path, caplog):
+    for name in ("²1.png", "1²2.png", "٣.PNG"):
+        (tmp_path / name).write_bytes(cv2.imencode(".png", RED)[1].tobytes())
+    (tmp_path / "._1²2.png").write_bytes(b"left by macOS")
+    for source in (tmp_path, tmp_path / "*.[pP][nN][gG]"):
+        assert len(list(open_source(str(source)))) == 3
+    assert "skipped" not in caplog.text
+
+
+@pytest.mark.parametrize("size", [(24, 32), (25, 33)])
+@pytest.mark.parametrize("opencv", [True, False])
+def test_names_may_have_colons(tmp_path, pyav, monkeypatch, size, opencv):
+    monkeypatch.chdir(tmp_path)
+    Path("run 10:20").mkdir()
+    writer = video_writer(Path("run 10:20/2026-11-26T10:20:00.mp4"), 10, size)
+    writer.write(texture(*size))
+    writer.close()
+    monkeypatch.chdir(tmp_path / "run 10:20")
+    if not opencv:
+        unreadable(monkeypatch)
+    source = open_source("2026-11-26T10:20:00.mp4")
+    assert (len(list(source)), source.size) == (1, size)
+
+
+def test_an_empty_video_is_named_as_such(tmp_path):
+    (tmp_path / "clip.mp4").touch()
+    with pytest.raises(SourceError, match=r"cannot read .*clip\.mp4: it is empty"):
+        open_source(str(tmp_path / "clip.mp4"))
+
+
+def test_why_neither_library_reads_a_video_is_said(tmp_path, pyav):
+    (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\0\x10mdat12345678")
+    with pytest.raises(SourceError, match=r"which lacks its index \(moov\).*PyAV"):
+        open_source(str(tmp_path / "clip.mp4"))
 
 
 def test_a_mixed_folder_is_told_and_taken_by_pattern(shared_folder, caplog):

@@ -194,7 +194,9 @@ def test_every_object_has_its_own_pose_and_points(sampt):
 def test_what_depth_does_not_show_is_nowhere(sampt):
     node = sampt.node
     stamp = node.send()
-    send_depth(node, stamp, np.zeros((HEIGHT, WIDTH), np.uint16))
+    depth = np.zeros((HEIGHT, WIDTH), np.uint16)
+    depth[-1, -1] = 1000  # beside the objects
+    send_depth(node, stamp, depth)
     wait_for(lambda: stamp in sampt.poses and stamp in sampt.clouds, "nothing in 3D")
     assert np.isnan(positions(node, stamp)).all()
     assert np.isnan(node.result(stamp).objects[1].pose.position.z)
@@ -303,8 +305,9 @@ def test_without_depth_2d_goes_on_and_the_diagnostics_say_so(start_node):
     [
         (np.zeros((HEIGHT, WIDTH), np.uint8), "expected depth encoded as one of 16UC1, mono16, 32FC1; got '8UC1'"),
         (np.zeros((HEIGHT, WIDTH + 2), np.uint16), "expected depth of the image's size 64x48; got 66x48"),
+        (np.zeros((HEIGHT, WIDTH), np.uint16), "expected depth in which something is measured; got 0, NaN or the like"),
     ],
-    ids=["encoding", "size"],
+    ids=["encoding", "size", "nothing"],
 )
 def test_depth_that_cannot_be_used_is_left_out_with_the_reason(sampt, depth, reason):
     node = sampt.node

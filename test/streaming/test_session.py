@@ -270,6 +270,7 @@ def test_after_a_jump_back_in_time_the_objects_are_looked_for(stream):
 def test_after_a_jump_back_in_time_an_object_that_would_not_be_known_again_is_dropped(stream):
     stream.segmenter.side = 1
     stream.start()
+    stream.step()
     assert jumped(stream, START - 2000 * MS).objects == ()
     assert stream.change.news.endswith("looked for again; dropped, as nothing would tell them from the rest: 1")
     stream.start()
@@ -301,6 +302,23 @@ def test_one_frame_with_a_wild_stamp_is_rejected_and_the_objects_are_kept(stream
         stepped(stream.session, stream.now + round(wild * 1000) * MS, blank())
     assert stream.x() == before + 1
     assert stream.ids == [1]
+
+
+def test_after_a_first_frame_with_a_wild_stamp_the_objects_are_kept(stream):
+    stream.start()
+    before = stream.session.newest.objects[0].points.xy[0, 0]
+    result = jumped(stream, START - 3_600_000 * MS)
+    assert stream.change == Change(
+        "time jumped back by 3599.600 s after the first image: the objects are kept", Objects.KEPT
+    )
+    assert result.objects[0].points.xy[0, 0] == before + 1
+    stream.step(40)
+    assert len(stream.session._kept) <= 11  # nothing of another time stays
+
+
+def test_a_stamp_that_is_a_nanosecond_older_is_said_to_be_so(stream):
+    with pytest.raises(FrameError, match=r"got one 0\.000000001 s older: out of order"):
+        stepped(stream.session, START - 1, blank())
 
 
 def test_after_a_long_pause_the_objects_are_kept(stream):

@@ -151,3 +151,8 @@ def test_weights_of_another_model(path, weights, change, complaint):
 def test_a_file_that_holds_no_state_dict(path):
     torch.save([torch.zeros(3)], path)
     refuse(path, "expected a state dict of vit_b, got list")
+
+
+def test_a_git_lfs_pointer_in_place_of_a_checkpoint_is_named(path):
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    refuse(path, "a git-lfs pointer, not the file itself, which git lfs pull fetches")

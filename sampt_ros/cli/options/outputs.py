@@ -103,6 +103,8 @@ class Outputs:
         if self._truth is not None:
             scores = ", ".join(f"{value:.3f} of object {name}" for name, value in self.j.items())
             parts.append(f"; J {scores}" if scores else "; no J, since no frame that was tracked has a true mask")
+            if scores and self._truth.unused:
+                parts.append(f" ({self._truth.unused} true masks are of frames that were not tracked)")
         return "".join(parts)
 
 
@@ -113,5 +115,7 @@ def _names(text: str) -> dict[int, str]:
         number, _, name = part.partition("=")
         if not (number.strip().isdecimal() and name.strip()):
             raise ConfigError(f"--names: expected ID=NAME pairs, such as 1=mug,2=can; got {part!r}")
+        if int(number) in names:
+            raise ConfigError(f"--names: expected one name for each object; got a second one for {int(number)}")
         names[int(number)] = name.strip()
     return names

@@ -148,6 +148,6 @@ def _require_unset(value: object, kind: str, object_id: int) -> None:
 def _read_masks(text: str) -> list[tuple[int, np.ndarray]]:
     """The (object id, mask (H, W) bool) pairs that "FILE[,object]" names."""
     name, _, number = text.rpartition(",")
-    if name and number.isdigit() and not Path(text).is_file():
+    if name and number.isdecimal() and not Path(text).is_file():
         return [(int(number), read_mask(Path(name)))]
     return list(read_masks(Path(text)).items())

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sampt_ros.errors import SourceError
-from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, chosen_folders
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, chosen_folders, png_files
 from sampt_ros.io.video import image_files
 
 _VALIDATION = "ImageSets/2017/val.txt"  # The names of the sequences that the benchmark measures, one a line.
@@ -55,12 +55,12 @@ def _validation_set(path: Path, images: Path) -> list[str]:
 
 def _sequence(images: Path, annotations: Path) -> AnnotatedSequence:
     frames = image_files(images)
-    files = [annotations / f"{frame.stem}.png" for frame in frames]
-    missing = next((path for path in files if not path.is_file()), None)
-    if missing:
-        raise SourceError(f"expected an annotation for every frame; there is no {missing}")
+    there = png_files(annotations)
+    missing = next((frame.stem for frame in frames if frame.stem not in there), None)
+    if missing is not None:
+        raise SourceError(f"expected an annotation for every frame; there is no {annotations / missing}.png")
     if len(frames) < _LEAST_FRAMES:
         raise SourceError(
             f"expected at least {_LEAST_FRAMES} frames, as the first and last are not scored; got {images}"
         )
-    return AnnotatedSequence(images.name, tuple(frames), dict(enumerate(files)))
+    return AnnotatedSequence(images.name, tuple(frames), dict(enumerate(there[frame.stem] for frame in frames)))

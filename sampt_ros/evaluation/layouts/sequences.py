@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.masks import label_values
 from sampt_ros.io.video import image_files
 
 _VOID = 255  # The value of undecided pixels in an annotation with several objects.
@@ -29,13 +29,15 @@ class Annotation:
 
     @classmethod
     def read(cls, path: Path, is_binary: bool = True) -> Annotation:
-        """Read a PNG: with 0 and 255 alone it shows the object 1; other values are object ids, and 255 then is void.
+        """Read an image file: with 0 and 255 alone it shows the object 1; other values are object ids, and 255 is void.
+
+        Colours, JPEG and soft edges are read as `label_values` says.
 
         is_binary  whether 255 alone may be an object; if not, it is void there too
 
         Raises SourceError if the file cannot be read.
         """
-        labels = read_labels(path)
+        labels = label_values(path)
         ids = _ids(labels)
         if is_binary and ids in ([], [_VOID]):
             return cls({1: labels > 0}, np.zeros(labels.shape, bool))
@@ -91,7 +93,7 @@ class AnnotatedSequence:
     @cached_property
     def _is_binary(self) -> bool:
         """Whether the first annotation that shows anything has the value 255 alone."""
-        found = (_ids(read_labels(path)) for _, path in sorted(self.annotations.items()))
+        found = (_ids(label_values(path)) for _, path in sorted(self.annotations.items()))
         return next((ids == [_VOID] for ids in found if ids), True)
 
 
@@ -116,13 +118,19 @@ def frames_and_annotations(images: Path, annotations: Path) -> tuple[tuple[Path,
     """
     frames = image_files(images)
     indices = {frame.stem: index for index, frame in enumerate(frames)}
-    found = sorted(annotations.glob("[!.]*.png")) if annotations.is_dir() else []
+    found = sorted(png_files(annotations).values())
     if not found:
-        raise SourceError(f"expected annotations of {images} in {annotations}; got none")
+        raise SourceError(f"expected annotations of {images}, PNG files, in {annotations}; got none")
     stray = next((path for path in found if path.stem not in indices), None)
     if stray:
         raise SourceError(f"expected an image for every annotation; there is none for {stray}")
     return tuple(frames), {indices[path.stem]: path for path in found}
+
+
+def png_files(folder: Path) -> dict[str, Path]:
+    """The PNG files of a folder by name without the suffix, which may be in capitals; none if there is no folder."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    return {path.stem: path for path in files if path.suffix.lower() == ".png" and not path.name.startswith(".")}
 
 
 def _ids(labels: np.ndarray) -> list[int]:

@@ -19,6 +19,7 @@ from sampt_ros.io.video.image_folder import (
 from sampt_ros.io.video.image_stack import ImageStack, is_stack
 from sampt_ros.io.video.opencv_sources import Camera, VideoFile, grey_bits
 from sampt_ros.io.video.pyav_file import HINT, PyavFile
+from sampt_ros.weights import git_lfs
 
 __all__ = [
     "FALLBACK_FPS",
@@ -26,11 +27,14 @@ __all__ = [
     "FrameSource",
     "VideoFile",
     "image_files",
+    "is_bag_name",
     "natural_key",
     "open_source",
 ]
 
 _log = logging.getLogger(__name__)
+
+_BAG_NAME = re.compile(r"metadata\.yaml|.*\.(mcap|db3)(\.zstd?)?", re.IGNORECASE)
 
 
 def open_source(source: str) -> FrameSource:
@@ -40,6 +44,8 @@ def open_source(source: str) -> FrameSource:
     Raises SourceError if it is missing, empty or unreadable.
     """
     path = Path(source)
+    if _is_bag(path):
+        raise SourceError(f"expected a video file or an image folder; {source!r} is a ROS 2 bag: `sampt bag` reads it")
     if path.is_dir():
         return ImageFolder(path, image_files(path), warn_of_several_kinds=True)
     if path.is_file():
@@ -53,8 +59,26 @@ def open_source(source: str) -> FrameSource:
     )
 
 
+def is_bag_name(name: str) -> bool:
+    """Whether a file is called as one of a ROS 2 bag."""
+    return bool(_BAG_NAME.fullmatch(name))
+
+
+def _is_bag(path: Path) -> bool:
+    """Whether a file, or a folder without images, is a ROS 2 bag by its name, or by those of its files."""
+    if not path.is_dir():
+        return path.is_file() and is_bag_name(path.name)
+    names = [file.name for file in path.iterdir()]
+    has_images = any(name.lower().endswith(IMAGE_SUFFIXES) for name in names)
+    return not has_images and any(map(is_bag_name, names))
+
+
 def _video_file(path: Path) -> FrameSource:
     """A video through OpenCV, or through PyAV where that one alone reads it, or all that is in it."""
+    if path.stat().st_size == 0:
+        raise SourceError(f"cannot read {path}: it is empty")
+    if git_lfs.is_pointer_file(path):
+        raise SourceError(f"cannot read {path}: {git_lfs.POINTER}")
     if is_stack(path):
         return ImageStack(path)
     try:
@@ -64,6 +88,8 @@ def _video_file(path: Path) -> FrameSource:
             return PyavFile(path)
         except ImportError:
             raise SourceError(f"{error}; {HINT}") from None
+        except SourceError as other:
+            raise SourceError(f"{error}; {other}") from None
     if (bits := grey_bits(path)) > 8:
         try:
             return PyavFile(path)

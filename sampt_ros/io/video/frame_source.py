@@ -15,7 +15,11 @@ FALLBACK_FPS = 30.0  # Of image folders, and of sources that do not know their r
 
 _log = logging.getLogger(__name__)
 
-_COUNT_TOLERANCE = 0.05  # A warning is given if a larger share of the frames that a video's header claims is missing.
+# A warning is given if more of the frames that a video claims are missing: a share of them where it only knows how long
+# it is, as Matroska and WebM do, or so many where it counts them.
+_COUNT_TOLERANCE = 0.05
+_COUNTED_TOLERANCE = 1
+_COUNTING = (".avi", ".m4v", ".mov", ".mp4")
 
 
 class FrameSource(ABC):
@@ -79,5 +83,8 @@ class NumberedSource(FrameSource):
 
 def warn_of_missing(path: Path, read: int, claimed: int | None) -> None:
     """Tell where fewer frames could be read than a video's header claims."""
-    if claimed and read < (1 - _COUNT_TOLERANCE) * claimed:
+    if not claimed:
+        return
+    most_missing = _COUNTED_TOLERANCE if path.suffix.lower() in _COUNTING else _COUNT_TOLERANCE * claimed
+    if read < claimed - most_missing:
         _log.warning("%s: %d of the %d frames that it claims could be read", path, read, claimed)

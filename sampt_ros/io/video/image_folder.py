@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from collections import Counter
@@ -20,6 +21,7 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".we
 _log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"%0?(\d*)d")  # FFmpeg and OpenCV take %05d in a file name for a number of 5 digits.
+_LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
 _MOST_ODD = 5  # So many images of another size in a row are no oversight.
 
 
@@ -39,9 +41,12 @@ class ImageFolder(NumberedSource):
         self.length = len(self._files)
         if warn_of_several_kinds:
             _warn_of_several_kinds(folder, files)
+        _warn_of_gaps(folder, files)
+        self._trouble = ""  # Why the first of the unreadable ones is.
         first = next(self._readable(), None)
         if first is None:
-            raise SourceError(f"expected at least one readable image in {str(folder)!r}; got {self.length} unreadable")
+            got = f"{self.length} unreadable; {self._trouble}"
+            raise SourceError(f"expected at least one readable image in {str(folder)!r}; got {got}")
         self.size = first[1].shape[:2]
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
@@ -67,6 +72,7 @@ class ImageFolder(NumberedSource):
 
     def _skip(self, number: int, reason: str, warn: bool) -> None:
         self.skipped += 1
+        self._trouble = self._trouble or reason
         if warn and self._files[number] not in self._reported:
             self._reported.add(self._files[number])
             _log.warning("%s; skipped", reason)
@@ -75,15 +81,14 @@ class ImageFolder(NumberedSource):
 def natural_key(path: Path) -> list[tuple[int, int | str]]:
     """A sorting key that puts 2.jpg before 10.jpg."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
 def image_files(folder: Path) -> list[Path]:
     """The image files in a folder, in natural order; raises SourceError if there are none."""
     if not folder.is_dir():
         raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
-    visible = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    found = [path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES]
+    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and _is_visible_file(path)]
     if not found:
         raise SourceError(f"expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}; got none")
     return sorted(found, key=natural_key)
@@ -95,7 +100,10 @@ def is_pattern(name: str) -> bool:
 
 
 def matching_files(pattern: Path) -> list[Path]:
-    """The files whose names match a pattern with *, ?, [...] or %d, in natural order; raises SourceError for none."""
+    """The files whose names match a pattern with *, ?, [...] or %d, in natural order; raises SourceError for none.
+
+    Hidden ones, such as those that macOS leaves beside others, are meant only by a pattern that begins with a dot.
+    """
     folder = pattern.parent
     if not folder.is_dir():
         raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
@@ -105,15 +113,40 @@ def matching_files(pattern: Path) -> list[Path]:
         found = [path for path in folder.iterdir() if re.fullmatch(name, path.name)]
     else:
         found = list(folder.glob(pattern.name))
+    if not pattern.name.startswith("."):
+        found = [path for path in found if _is_visible_file(path)]
     if not found:
         raise SourceError(f"expected files whose names match {str(pattern)!r}; got none")
     return sorted(found, key=natural_key)
 
 
+def _is_visible_file(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")
+
+
+def _warn_of_gaps(folder: Path, files: Sequence[Path]) -> None:
+    """Tell where files are missing by their numbers, unless these are too irregular to say so, as times are."""
+    matches = [match for path in files if (match := _LAST_NUMBER.fullmatch(path.stem))]
+    if len(matches) < len(files) or len({(match[1], match[3]) for match in matches}) > 1:
+        return
+    steps = [int(after[2]) - int(before[2]) for before, after in itertools.pairwise(matches)]
+    step = min(steps, default=0)
+    if step <= 0 or 2 * steps.count(step) < len(steps) or any(each % step for each in steps):
+        return
+    if missing := sum(steps) // step - len(steps):
+        before = next(path.name for path, each in zip(files, steps) if each > step)
+        _log.warning(
+            "%s: %d images are missing by their numbers, the first after %s; frames are counted without them",
+            folder,
+            missing,
+            before,
+        )
+
+
 def _warn_of_several_kinds(folder: Path, files: Sequence[Path]) -> None:
-    """Tell of a folder with, say, colour and depth side by side, by their names without the numbers."""
+    """Tell of a folder with, say, colour and depth side by side, or frames and a mask: by names without numbers."""
     kinds = Counter(re.sub(r"\d+", "*", path.name) for path in files)
-    if len(kinds) > 1 and min(kinds.values()) > 1:
+    if len(kinds) > 1 and max(kinds.values()) > 1:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
         _log.warning(
             "%s holds images of several kinds (%s), and all are taken for one sequence; '%s' takes one kind",

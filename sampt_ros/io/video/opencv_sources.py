@@ -26,13 +26,13 @@ class VideoFile(NumberedSource):
                 f"expected a video file that OpenCV can decode; cannot read a frame from {str(path)!r}{_codec(path)}"
             )
         self.size = first.shape[:2]
-        capture = cv2.VideoCapture(str(path))
+        capture = _opened(path)
         self.fps = _fps(capture)
         self.length = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0) or None
         capture.release()
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-        capture = cv2.VideoCapture(str(self._path))
+        capture = _opened(self._path)
         read = 0
         try:
             # Seeking is not exact in every video, so earlier frames are decoded, but not converted to RGB.
@@ -77,13 +77,18 @@ class Camera(FrameSource):
 
 def grey_bits(path: Path) -> int:
     """Bits per pixel of a grey video, as OpenCV names its pixels: Y1, 0, bits; 0 for another one."""
-    capture = cv2.VideoCapture(str(path))
+    capture = _opened(path)
     name = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)).to_bytes(8, "little", signed=True)[:4]
     capture.release()
     for order in (1, -1):  # little-endian, big-endian
         if name[::order][:3] == b"Y1\0":
             return name[::order][3]
     return 0
+
+
+def _opened(path: Path) -> cv2.VideoCapture:
+    # In a relative path FFmpeg takes all before a colon, as of a time, for a protocol.
+    return cv2.VideoCapture(str(path.absolute()))
 
 
 def _decoded(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
@@ -101,7 +106,7 @@ def _fps(capture: cv2.VideoCapture) -> float:
 
 def _codec(path: Path) -> str:
     """How a video is compressed, in words, where OpenCV knows."""
-    capture = cv2.VideoCapture(str(path))
+    capture = _opened(path)
     code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=False) if capture.isOpened() else b""
     capture.release()
     if _lacks_index(path):

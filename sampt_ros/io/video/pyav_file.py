@@ -73,7 +73,7 @@ class PyavFile(FrameSource):
 
     def _open(self) -> Any:
         try:
-            container = self._av.open(str(self._path))
+            container = self._av.open(str(self._path.absolute()))  # else a colon in it ends a protocol
         except self._av.FFmpegError as error:
             raise SourceError(
                 f"expected a video file that PyAV can decode; cannot open {str(self._path)!r}: {error.strerror}"

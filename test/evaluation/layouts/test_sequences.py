@@ -82,7 +82,7 @@ def test_annotations_of_some_frames_are_found_by_their_names(tmp_path):
     annotations.mkdir()
     for name in ("00000", "00005", "00010"):
         (images / f"{name}.jpg").touch()
-    with pytest.raises(SourceError, match=r"expected annotations of .*images in .*; got none"):
+    with pytest.raises(SourceError, match=r"expected annotations of .*images, PNG files, in .*; got none"):
         frames_and_annotations(images, annotations)
     (annotations / "00005.png").touch()
     frames, found = frames_and_annotations(images, annotations)
