@@ -75,7 +75,7 @@ def _calmed(edgetam: torch.nn.Module) -> torch.nn.Module:
 
 
 def _seeing_its_object(video: torch.nn.Module) -> torch.nn.Module:
-    """A model that takes its object to be in every frame: with weights from names all masks after the first are empty."""
+    """A model that takes its object to be in every frame; with weights from names alone it is gone after the first."""
     with torch.no_grad():
         video.mask_decoder.pred_obj_score_head.proj_out.bias += 20
     return video
