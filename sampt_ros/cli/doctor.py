@@ -208,7 +208,7 @@ def _preset(group: str, name: str) -> Check:
     if fetchable:
         advice.append(registry.advice(*fetchable))
     needed = [f"needs package {package}" for missing in packages.values() for package in missing]
-    by_hand = f"set {' and '.join(unset)} to their file{'s' if len(unset) > 1 else ''}"
+    by_hand = f"set {' and '.join(unset)} to {'their files' if len(unset) > 1 else 'its file'}"
     told = "; then ".join(advice) + ("; or " if advice and unset else "") + (by_hand if unset else "")
     return Check(group, name, False, "; ".join([parts, *needed, *problems]), told)
 

@@ -17,7 +17,7 @@ from sampt_ros.utils.cuda_graphs import Graphed
 from sampt_ros.utils.torch_device import downloaded, staged, torch_device, torch_precision
 from sampt_ros.weights import imagenet
 from sampt_ros.weights.loading import load_safetensors
-from sampt_ros.weights.packages import TESTED, package
+from sampt_ros.weights.packages import TESTED, transformers
 
 _TRAINED_SIDE = 518  # Pixels a side of the images that its positional embeddings are for.
 _SIZES: dict[str, dict[str, int]] = {
@@ -83,7 +83,10 @@ class DinoV2(Descriptor):
 
 
 def dinov2(model: str) -> Any:
-    """A `transformers.Dinov2Model`: small, base or large. Raises CheckpointError without transformers."""
-    library = package("descriptor dinov2", "transformers", "dino")
+    """A `transformers.Dinov2Model`: small, base or large.
+
+    Raises CheckpointError without transformers, or with one whose parts have other names.
+    """
+    library = transformers("descriptor dinov2", "dino")
     config = library.Dinov2Config(image_size=_TRAINED_SIDE, patch_size=14, layer_norm_eps=1e-6, **_SIZES[model])
     return library.Dinov2Model(config)

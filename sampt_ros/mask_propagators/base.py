@@ -38,7 +38,7 @@ class MaskPropagator(ABC):
 
     @abstractmethod
     def start(self, object_id: int, mask: np.ndarray, frame: Frame) -> None:
-        """Follow an object from its mask (H, W) bool on `frame`; a known object goes on from this mask.
+        """Follow an object from its mask (H, W) bool on `frame`; a known object goes on from it and keeps its memory.
 
         frame: the one of the latest update, or the stream's first. An empty mask raises ValueError.
         """

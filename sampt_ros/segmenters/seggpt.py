@@ -16,13 +16,12 @@ from torch.nn import functional
 
 from sampt_ros.config.segmenters import SegGptConfig
 from sampt_ros.data_types import Frame
-from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 from sampt_ros.segmenters.grabcut.segmenter import GrabCut
 from sampt_ros.utils.torch_device import downloaded, torch_device, torch_precision, uploaded
 from sampt_ros.weights import imagenet
 from sampt_ros.weights.loading import load_safetensors
-from sampt_ros.weights.packages import TESTED, package
+from sampt_ros.weights.packages import transformers
 
 _LEAST = 1e-4  # A pixel is on the object with at least this probability, so that its logit is finite.
 
@@ -155,11 +154,8 @@ def seggpt() -> Any:
 
     Raises CheckpointError without transformers, or with one whose parts have other names.
     """
-    library = package("seggpt", "transformers", "seggpt")
-    try:
-        return library.SegGptForImageSegmentation(library.SegGptConfig())
-    except AttributeError as error:
-        raise CheckpointError(f"segmenter seggpt: expected the parts of transformers {TESTED}: {error}") from None
+    library = transformers("segmenter seggpt", "seggpt")
+    return library.SegGptForImageSegmentation(library.SegGptConfig())
 
 
 def _some(prompts: Prompts[Examples], rows: list[int]) -> Prompts[Any]:

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from types import ModuleType
 from typing import Any
 
 from sampt_ros.errors import CheckpointError
 
 TESTED = "5.24"  # The version of transformers that the names of its parts were tested with, wherever they are used.
+
+
+class Library:
+    """An imported package whose parts are its attributes; one that it does not have raises CheckpointError."""
+
+    def __init__(self, module: ModuleType, part: str, advice: str) -> None:
+        """part: what needs the package, in words; advice: how to install a version that has all parts"""
+        self._module, self._part, self._advice = module, part, advice
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return getattr(self._module, name)
+        except (AttributeError, ImportError, RuntimeError) as error:  # transformers imports a part when asked for it.
+            raise CheckpointError(
+                f"{self._part}: expected the parts of {self._module.__name__} {TESTED} ({self._advice}): {error}"
+            ) from None
+
+
+def transformers(part: str, extra: str) -> Library:
+    """The transformers package; see `package`."""
+    return Library(package(part, "transformers", extra), part, _install(extra))
 
 
 def package(part: str, name: str, extra: str) -> Any:
@@ -21,5 +43,8 @@ def package(part: str, name: str, extra: str) -> Any:
             warnings.simplefilter("ignore")  # timm uses old names of other packages.
             return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
-        advice = f"pip install 'sampt_ros[{extra}]'"
-        raise CheckpointError(f"{part} needs the package {name} ({advice}): {error}") from None
+        raise CheckpointError(f"{part} needs the package {name} ({_install(extra)}): {error}") from None
+
+
+def _install(extra: str) -> str:
+    return f"pip install 'sampt_ros[{extra}]'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sampt_ros.weights.packages import package
+from sampt_ros.weights.packages import package, transformers
 
 _WINDOWS = (8, 4, 14, 7)
 _HIERA: dict[str, dict[str, Any]] = {  # width and heads of the first stage, blocks of each stage, ...
@@ -33,28 +33,31 @@ VIDEO_TENSORS = (
 
 
 def sam2(model: str) -> Any:
-    """A `transformers.Sam2Model`: tiny, small, base_plus or large. Raises CheckpointError without transformers."""
-    library = package("sam2", "transformers", "sam2")
+    """A `transformers.Sam2Model`: tiny, small, base_plus or large.
+
+    Raises CheckpointError without transformers, or with one whose parts have other names.
+    """
+    library = transformers("sam2", "sam2")
     config = library.Sam2Config(vision_config=_hiera(library, **_HIERA[model]))
     return library.Sam2Model(config)
 
 
 def edgetam() -> Any:
     """A `transformers.EdgeTamModel`. Raises CheckpointError without transformers or timm, which has its encoder."""
-    library = package("edgetam", "transformers", "edgetam")
+    library = transformers("edgetam", "edgetam")
     return library.EdgeTamModel(library.EdgeTamConfig(vision_config=_repvit(library)))
 
 
 def sam2_video(model: str) -> Any:
     """A `transformers.Sam2VideoModel`, which remembers objects; else as `sam2`."""
-    library = package("sam2", "transformers", "sam2")
+    library = transformers("sam2", "sam2")
     config = library.Sam2VideoConfig(vision_config=_hiera(library, **_HIERA[model]))
     return library.Sam2VideoModel(config)
 
 
 def edgetam_video() -> Any:
     """A `transformers.EdgeTamVideoModel`, which remembers objects; else as `edgetam`."""
-    library = package("edgetam", "transformers", "edgetam")
+    library = transformers("edgetam", "edgetam")
     config = library.EdgeTamVideoConfig(
         vision_config=_repvit(library),
         # The published model has neither, other than SAM 2.1.

@@ -41,7 +41,8 @@ class Cutie(MaskPropagator):
 
     def reset(self) -> None:
         self._core: Any = part("cutie.inference.inference_core").InferenceCore(self._network, self._settings)
-        self._probabilities: Tensor | None = None  # (objects + 1, h, w) of the newest frame, the background first
+        # (objects + 1, h, w) of the newest frame, the background first; without pixels before the first object.
+        self._probabilities = torch.zeros(1, 0, 0, device=self._device)
 
     def sibling(self) -> Cutie:
         return Cutie(self._network, self._settings, self._config, str(self._device))
@@ -71,8 +72,7 @@ class Cutie(MaskPropagator):
         self._core.delete_objects([object_id])
         # The package keeps the removed object's channel, and would take another's for it.
         self._core.last_mask = self._core.last_mask[:, kept]
-        if self._probabilities is not None:
-            self._probabilities = self._probabilities[[0, *(row + 1 for row in kept)]]
+        self._probabilities = self._probabilities[[0, *(row + 1 for row in kept)]]
 
     @torch.inference_mode()
     def update(self, frame: Frame) -> dict[int, PropagatedMask]:
@@ -88,7 +88,6 @@ class Cutie(MaskPropagator):
 
     def _labels(self, but: int) -> Tensor:
         """(h, w) int64: the id of the object at each pixel of the newest frame, 0 for none; one object is left out."""
-        assert self._probabilities is not None
         ids = [0, *self._core.object_manager.all_obj_ids]
         table = torch.tensor([0 if known == but else known for known in ids], device=self._device)
         return table[self._probabilities.argmax(0)]

@@ -24,8 +24,8 @@ _STRIDE = 16  # pixels in a place of the memory, in either direction
 class Deaot(MaskPropagator):
     """One engine of the package for each object; all share a frame's features, and no two have the same pixel.
 
-    An engine of the package could follow ten objects, but it can forget none: what was removed, or was wrong before a
-    click corrected it, would stay in its memory, and claim its pixels.
+    An engine of the package could follow ten objects, but it can forget none: what was removed would stay in its
+    memory, and claim its pixels.
     """
 
     def __init__(self, network: Any, config: DeaotConfig | None = None, device: str = "auto") -> None:
@@ -50,7 +50,7 @@ class Deaot(MaskPropagator):
         # The package's predictor of many engines says how their masks are made to exclude one another.
         self._all: Any = part("aot.networks.engines").DeAOTInferEngine(self._network, max_aot_obj_num=1)
         self._engines: dict[int, Any] = {}
-        self._fresh: set[int] = set()  # Objects that the newest frame's mask was given of.
+        self._fresh: set[int] = set()  # Objects whose engines began with the newest frame.
         # (1, 1, h, w): 1 + the row of each pixel's object on the newest frame, or 0; None before the first object.
         self._labels: Tensor | None = None
         self._newest: tuple[Frame, Tensor, Any] | None = None  # with the network's input and its features
@@ -63,10 +63,12 @@ class Deaot(MaskPropagator):
         require_pixels(object_id, mask)
         image, features = self._take(frame)
         given = uploaded(self._fitted(mask, frame), self._device)[None, None]
-        engine = part("aot.networks.engines").DeAOTEngine(self._network, long_term_mem_gap=self._gap).eval()
-        engine.add_reference_frame(image, given.float(), obj_nums=[1], img_embs=features)
-        self._engines[object_id] = engine
-        self._fresh.add(object_id)
+        # A known object keeps its memory, as in the package, and the given mask is what it will remember of this frame.
+        if object_id not in self._engines or object_id in self._fresh:
+            engine = part("aot.networks.engines").DeAOTEngine(self._network, long_term_mem_gap=self._gap).eval()
+            engine.add_reference_frame(image, given.float(), obj_nums=[1], img_embs=features)
+            self._engines[object_id] = engine
+            self._fresh.add(object_id)
         row = list(self._engines).index(object_id) + 1
         labels = torch.zeros_like(given, dtype=torch.float32) if self._labels is None else self._labels
         labels = torch.where(labels == row, 0, labels)
@@ -103,7 +105,7 @@ class Deaot(MaskPropagator):
     def _remember(self) -> None:
         """Let the engines remember the newest frame with what is known of it by now, and forget what is too old.
 
-        An object whose mask was given remembers that already.
+        An engine that began with this frame remembers it already.
         """
         for row, (object_id, engine) in enumerate(self._engines.items(), 1):
             if self._labels is not None and object_id not in self._fresh:

@@ -61,7 +61,9 @@ class Sam2Video(MaskPropagator):
     def start(self, object_id: int, mask: np.ndarray, frame: Frame) -> None:
         require_pixels(object_id, mask)
         image = self._take(frame)
-        session = self._sessions.setdefault(object_id, self._session())
+        if object_id not in self._sessions:
+            self._sessions[object_id] = self._session()
+        session = self._sessions[object_id]
         session.add_mask_inputs(session.obj_id_to_idx(object_id), self._index, self._square(mask))
         session.obj_with_new_inputs = [object_id]
         self._run(session, image)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sampt_ros.errors import CheckpointError
-from sampt_ros.weights.packages import TESTED, package
+from sampt_ros.weights.packages import TESTED, transformers
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +118,14 @@ def _pair(first: Keypoints, second: Keypoints, size: tuple[int, int]) -> tuple[T
 
 
 def superglue(max_keypoints: int) -> Any:
-    """A `transformers.SuperGlueForKeypointMatching`; raises CheckpointError without transformers."""
-    library = package("tracker superglue", "transformers", "superglue")
+    """A `transformers.SuperGlueForKeypointMatching`; raises CheckpointError without transformers, or with another."""
+    library = transformers("tracker superglue", "superglue")
     detector = library.SuperPointConfig(max_keypoints=max_keypoints)
     return library.SuperGlueForKeypointMatching(library.SuperGlueConfig(keypoint_detector_config=detector))
 
 
 def lightglue(max_keypoints: int) -> Any:
-    """A `transformers.LightGlueForKeypointMatching`; raises CheckpointError without transformers."""
-    library = package("tracker lightglue", "transformers", "lightglue")
+    """A `transformers.LightGlueForKeypointMatching`; raises CheckpointError without transformers, or with another."""
+    library = transformers("tracker lightglue", "lightglue")
     detector = library.SuperPointConfig(max_keypoints=max_keypoints)
     return library.LightGlueForKeypointMatching(library.LightGlueConfig(keypoint_detector_config=detector))

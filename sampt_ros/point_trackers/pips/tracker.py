@@ -246,14 +246,9 @@ class _Maps:
         self._count = count()
         self._frames: dict[int, Frame] = {}
         self._slots: dict[int, int] = {}  # Number of a frame -> its slot in the store.
-        self._store: tuple[Tensor, Tensor] | None = None
+        # The maps of all slots (slots, pixels, 128), and their levels; see Pips.encode. Without slots before a frame.
+        self.stored = torch.zeros(0, 0, 0), torch.zeros(0, 3)
         self._size: tuple[int, int] | None = None  # (height, width) of the frames in the store.
-
-    @property
-    def stored(self) -> tuple[Tensor, Tensor]:
-        """The maps of all slots (slots, pixels, 128), and their levels; see Pips.encode."""
-        assert self._store is not None
-        return self._store
 
     def new_number(self, frame: Frame) -> int:
         """The number of a frame not seen before."""
@@ -281,12 +276,12 @@ class _Maps:
         if frame.size != self._size:
             levels = uploaded(self._network.levels(frame.size).numpy(), self._device)
             store = maps.new_empty(self._network.window + _SPARE_SLOTS, *maps.shape)
-            self._store, self._size = (store, levels), frame.size
+            self.stored, self._size = (store, levels), frame.size
         store, levels = self.stored
         slot = next(slot for slot in count() if slot not in self._slots.values())
         if slot == len(store):
             store = torch.cat([store, torch.empty_like(store)])
-            self._store = store, levels
+            self.stored = store, levels
         store[slot] = maps
         return slot
 

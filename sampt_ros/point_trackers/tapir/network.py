@@ -237,5 +237,5 @@ class _MixerBlock(nn.Module):
 
 def _newest(convolution: nn.Conv1d, frames: Tensor) -> Tensor:
     """What a convolution over three frames, each channel on its own, makes of three frames (N, 3, C): (N, C)."""
-    assert convolution.bias is not None
-    return (frames * convolution.weight[:, 0].T).sum(1) + convolution.bias
+    weight, bias = convolution.parameters()
+    return (frames * weight[:, 0].T).sum(1) + bias

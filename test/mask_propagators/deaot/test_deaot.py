@@ -49,12 +49,14 @@ class Published:
     def start(self, frame: Frame, mask: np.ndarray) -> None:
         self.engine.add_reference_frame(self.image(frame), torch.from_numpy(mask)[None, None].float(), 1, 0)
 
-    def step(self, frame: Frame, added: np.ndarray | None = None) -> np.ndarray:
-        """Probabilities (objects, H, W); added: the mask of one more object on this frame."""
+    def step(self, frame: Frame, added: np.ndarray | None = None, known: np.ndarray | None = None) -> np.ndarray:
+        """Probabilities (objects, H, W); added: the mask of one more object on this frame; known: of the only one."""
         self.engine.match_propogate_one_frame(self.image(frame))
         probabilities = self.engine.decode_current_logits(frame.size).softmax(1)
         labels = probabilities.argmax(1, keepdim=True).float()
-        if added is None:
+        if known is not None:
+            self.engine.add_reference_frame(self.image(frame), torch.from_numpy(known)[None, None].float(), 1)
+        elif added is None:
             self.engine.update_memory(labels)
         else:
             number = self.engine.obj_nums + 1
@@ -84,6 +86,31 @@ def test_twelve_frames_equal_the_packages_own_predictor(deaot_network):
     assert list(found) == [2]
     assert [len(masks) for masks in covered] == [1] * 3 + [2] * 4 + [1] * 4
     assert len({round(float(mean), 4) for masks in covered for mean in masks}) > 4  # The numbers are not all alike.
+
+
+@torch.inference_mode()
+def test_a_known_object_that_gets_a_mask_goes_on_as_in_the_package(deaot_network):
+    published, ours, unchanged = Published(deaot_network), *(Deaot(deaot_network, device="cpu") for _ in range(2))
+    published.start(FRAMES[0], padded(RED))
+    for propagator in (ours, unchanged):
+        propagator.start(1, padded(RED), FRAMES[0])
+    for index, frame in enumerate(FRAMES[1:9], 1):
+        given = padded(BLUE) if index in (2, 5) else None  # The fifth frame is remembered for long.
+        expected, found, other = published.step(frame, known=given)[0], ours.update(frame), unchanged.update(frame)
+        np.testing.assert_allclose(found[1].mask, expected, atol=1e-5)
+        if given is not None:
+            ours.start(1, given, frame)
+    assert np.abs(other[1].mask - expected).max() > 1e-3, "the mask should count, or this test says little"
+
+
+@torch.inference_mode()
+def test_a_mask_given_twice_on_one_frame_is_the_last_one(deaot_network):
+    ours, alone = (Deaot(deaot_network, device="cpu") for _ in range(2))
+    ours.start(1, padded(BLUE), FRAMES[0])
+    for propagator in (ours, alone):
+        propagator.start(1, padded(RED), FRAMES[0])
+    found, expected = (propagator.update(FRAMES[1])[1].mask for propagator in (ours, alone))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @torch.inference_mode()

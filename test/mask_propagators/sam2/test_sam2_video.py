@@ -19,6 +19,7 @@ from sampt_ros.config.options import updated
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import CheckpointError
 from sampt_ros.mask_propagators import build_mask_propagator
+from sampt_ros.mask_propagators.base import PropagatedMask
 from sampt_ros.mask_propagators.sam2.propagator import Sam2Video
 from sampt_ros.weights import sam2_architectures as architectures
 
@@ -46,25 +47,35 @@ class Published:
         self.session = getattr(transformers, kind)(dtype=torch.float32)
         side = {"height": 256, "width": 256}
         self.images = transformers.Sam2ImageProcessor(size=side, do_convert_rgb=False)
-        self.network, self.mask = network, mask
+        self.network = network
+        self.give(mask, 0)
+
+    def give(self, mask: np.ndarray, index: int) -> None:
+        """Say what the object's mask is on a frame, counted from the first one of the session."""
+        from transformers import Sam2VideoProcessor
+
+        processor = type("", (), {"target_size": 256})
+        Sam2VideoProcessor.process_new_mask_for_video_frame(processor, self.session, index, [1], [mask])
 
     @torch.inference_mode()
     def step(self, image: np.ndarray) -> np.ndarray:
-        """Logits (H, W) on the next frame; the first one is that of the mask."""
-        from transformers import Sam2VideoProcessor
-
+        """Probabilities (H, W) on the next frame; the first one is that of the mask."""
         pixels = self.images(image, return_tensors="pt")["pixel_values"]
-        if self.mask is not None:
-            processor = type("", (), {"target_size": 256})
-            Sam2VideoProcessor.process_new_mask_for_video_frame(processor, self.session, 0, [1], [self.mask])
-            self.mask = None
-        output = self.network(inference_session=self.session, frame=pixels)
-        masks = output.pred_masks
-        return functional.interpolate(masks, image.shape[:2], mode="bilinear", align_corners=False)[0, 0].numpy()
+        masks = self.network(inference_session=self.session, frame=pixels).pred_masks
+        logits = functional.interpolate(masks, image.shape[:2], mode="bilinear", align_corners=False)
+        return logits[0, 0].sigmoid().numpy()
+
+    @torch.inference_mode()
+    def correct(self, mask: np.ndarray, index: int) -> None:
+        """Give a mask on a frame that was followed already."""
+        self.give(mask, index)
+        self.network(inference_session=self.session, frame_idx=index)
 
 
-def logits(mask: np.ndarray) -> np.ndarray:
-    return np.log(np.clip(mask, 1e-12, 1) / np.clip(1 - mask, 1e-12, 1))
+def assert_same(found: PropagatedMask, expected: np.ndarray) -> None:
+    """Two masks agree, and there is something to see: where the network misses its object all would be zero."""
+    np.testing.assert_allclose(found.mask, expected, rtol=0, atol=1e-5)
+    assert np.ptp(expected) > 0.1
 
 
 def test_frames_equal_the_packages_own_sessions_however_much_is_dropped(network):
@@ -77,17 +88,35 @@ def test_frames_equal_the_packages_own_sessions_however_much_is_dropped(network)
     for index, frame in enumerate(frames[1:], 1):
         found = ours.update(frame)
         assert list(found) == list(published)
-        for object_id, session in published.items():
-            expected = 1 / (1 + np.exp(-session.step(frame.image)))
-            np.testing.assert_allclose(found[object_id].mask, expected, atol=1e-4)
+        expected = {object_id: session.step(frame.image) for object_id, session in published.items()}
+        for object_id, mask in expected.items():
+            assert_same(found[object_id], mask)
         if index == 3:
             blue = two_disks(index)[2]
             ours.start(2, blue, frame)
             published[2] = Published(network, blue)
             published[2].step(frame.image)
         if index == 7:
+            assert np.abs(expected[1] - expected[2]).max() > 1e-3, "the objects should differ, or this test says little"
             ours.remove(1)
             del published[1]
+
+    forgetful = Published(network, two_disks(20)[2])
+    forgetful.step(frames[20].image)
+    difference = np.abs(forgetful.step(frames[21].image) - expected[2]).max()
+    assert difference > 1e-3, "the past should count, or this test says little"
+
+
+def test_an_object_that_is_corrected_goes_on_as_in_the_packages_own_session(network):
+    ours, published = Sam2Video(network, "cpu"), Published(network, RED)
+    frames = [Frame(index, two_disks(index)[0]) for index in range(6)]
+    ours.start(1, RED, frames[0])
+    published.step(frames[0].image)
+    for index, frame in enumerate(frames[1:], 1):
+        assert_same(ours.update(frame)[1], published.step(frame.image))
+        if index in (2, 3):
+            ours.start(1, BLUE, frame)
+            published.correct(BLUE, index)
 
 
 def test_what_is_kept_is_bounded(network):
@@ -99,7 +128,11 @@ def test_what_is_kept_is_bounded(network):
     ours, sizes = Sam2Video(network, "cpu"), []
     ours.start(1, RED, Frame(0, two_disks(0)[0]))
     for index in range(1, 41):
-        ours.update(Frame(index, two_disks(index % 12)[0]))
+        image, red, _ = two_disks(index % 12)
+        frame = Frame(index, image)
+        ours.update(frame)
+        if index % 3 == 0:  # However often it is corrected.
+            ours.start(1, red, frame)
         sizes.append(size())
     assert sizes[24] == sizes[39]
     (session,) = ours._sessions.values()
