@@ -99,13 +99,13 @@ class BagTracker:
                 self._heard(topic, recorded_ns, data)
             elif self._tracked(recorded_ns, data) is None:
                 yield None
-            yield from self._stream.settled()
+            yield from self._stream.ready_frames()
         self._stream.refuse_unstarted()
-        yield from self.rest()
+        yield from self.remaining_frames()
 
-    def rest(self) -> Iterator[TrackedFrame]:
+    def remaining_frames(self) -> Iterator[TrackedFrame]:
         """The images that are tracked and wait for their depth, for the case that the bag is not read to its end."""
-        return self._stream.rest()
+        return self._stream.remaining_frames()
 
     def _tracked(self, recorded_ns: int, data: bytes) -> TrackedFrame | None:
         kind, event = self._inputs.image.type, None

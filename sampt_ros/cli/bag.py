@@ -155,7 +155,7 @@ def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, outputs:
                 write(tracked)
             progress.update()
     finally:
-        for tracked in tracker.rest():
+        for tracked in tracker.remaining_frames():
             write(tracked)
 
 

@@ -96,7 +96,9 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
             VideoTracker(SamPt(config), starts) as tracker,
         ):
             if parsed.both_ways:
-                for _ in tqdm(tracker.look_back(source, parsed.max_frames), "backwards", unit="frame", disable=None):
+                for _ in tqdm(
+                    tracker.track_backwards(source, parsed.max_frames), "backwards", unit="frame", disable=None
+                ):
                     pass
             recorder = ResultFolder(parsed.out, source.fps, source.seconds)
             try:

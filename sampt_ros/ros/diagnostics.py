@@ -122,15 +122,15 @@ class Diagnostics:
                 yield f"{now.no_depth}: 2D only"
             return
         queue, topic, images = now.stream.depth_queue, now.depth.topic, now.stream.clicks.frame_id
-        if queue.silence >= now.options.depth_timeout:
-            since = "yet" if np.isinf(queue.silence) else f"for {queue.silence:.1f} s"
+        if queue.depth_age >= now.options.depth_timeout:
+            since = "yet" if np.isinf(queue.depth_age) else f"for {queue.depth_age:.1f} s"
             yield f"no depth on {topic} {since}{self._other_transport(topic)}: 2D only"
-        elif (apart := queue.apart) is not None:
+        elif (apart := queue.time_offset) is not None:
             yield f"{_never_pairs(topic, apart, now.options.depth_slop)}: 2D only"
         elif queue.camera is None:
-            yield f"depth, but {self._no_camera(queue.camera_trouble)}: 2D only"
-        elif queue.trouble:
-            yield f"{queue.trouble}: 2D only"
+            yield f"depth, but {self._no_camera(queue.camera_error)}: 2D only"
+        elif queue.depth_error:
+            yield f"{queue.depth_error}: 2D only"
         if now.depth.frame_id and images and now.depth.frame_id != images:
             yield (
                 f"depth on {topic} is in frame {now.depth.frame_id!r}, the images are in {images!r}: "

@@ -40,7 +40,7 @@ from sampt_ros.srv import Query
 from sampt_ros.streaming.clicks import NoTransforms
 from sampt_ros.streaming.depth_queue import LiveWaiting
 from sampt_ros.streaming.failures import Attempt, Failures
-from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Mailbox, Task
 from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
@@ -91,7 +91,7 @@ class SamptNode(LifecycleNode):
     # --- parameters ---
 
     def _on_settings(self) -> None:
-        self._mailbox.put_errand(Errand(self._apply_settings, outcome="a parameter has no effect"))
+        self._mailbox.put_task(Task(self._apply_settings, outcome="a parameter has no effect"))
 
     def _apply_settings(self, stream: Stream) -> None:
         stream.session.sam_pt.config = self._settings.core
@@ -174,7 +174,7 @@ class SamptNode(LifecycleNode):
         if self._stream is None:
             return
         if self.context.ok():
-            self._publish_waiting(self._stream.rest())
+            self._publish_waiting(self._stream.remaining_frames())
         self._stream.depth_queue.reset()
 
     # --- topics ---
@@ -235,7 +235,7 @@ class SamptNode(LifecycleNode):
             except ConfigError as error:
                 self._no_depth = str(error)
                 self._log.warning(self._no_depth)
-        stream.depth_queue.expects = self._depth_sync is not None
+        stream.depth_queue.expects_depth = self._depth_sync is not None
 
     def _listen_to_tf(self, stream: Stream) -> None:
         if self._tf is None:
@@ -297,20 +297,20 @@ class SamptNode(LifecycleNode):
     def _ask(self, ask: Callable[[Stream], Attempt], tell: Callable[[Attempt], None] | None = None) -> None:
         """Let the worker answer a query between two frames; it is told what came of it, also if nothing will."""
         tell = tell or (lambda attempt: None)
-        self._mailbox.put_errand(
-            Errand(lambda stream: tell(ask(stream)), lambda reason: tell(self._failures.refuse(reason)))
+        self._mailbox.put_task(
+            Task(lambda stream: tell(ask(stream)), lambda reason: tell(self._failures.refuse(reason)))
         )
 
     def _wake_for_depth(self) -> None:
         """See to it that frames whose depth has come, or will not come any more, are published."""
         if self._stream is not None and self._stream.depth_queue.is_waiting:
-            errand = Errand(lambda stream: self._publish_waiting(stream.settled()), outcome="3D is not published")
-            self._mailbox.put_errand(errand)
+            task = Task(lambda stream: self._publish_waiting(stream.ready_frames()), outcome="3D is not published")
+            self._mailbox.put_task(task)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
         response.message = "takes effect between two frames" if response.success else "the node is not active"
-        self._mailbox.put_errand(Errand(Stream.reset, outcome="the reset fails"))
+        self._mailbox.put_task(Task(Stream.reset, outcome="the reset fails"))
         return response
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -333,7 +333,7 @@ class SamptNode(LifecycleNode):
         frame = stream.image(event)
         if frame is not None:
             self._publish(frame, waits=False)
-        self._publish_waiting(stream.settled())
+        self._publish_waiting(stream.ready_frames())
         if frame is not None and not frame.failed:
             self.statistics.frame_done(1000 * (time.perf_counter() - event.received), frame.result.stages)
 

@@ -43,7 +43,7 @@ class TfTransforms:
         if listener is not None:
             listener.stop()
 
-    def move(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
+    def transform_point(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
         """(3,) metres: a point of frame `source` in frame `target` at a time; raises QueryError if TF does not know.
 
         timeout: seconds to wait for the transform.
