@@ -9,7 +9,7 @@ from contextlib import suppress
 _NICE = 10  # Of 19; the higher, the more others go first.
 
 
-def stand_back() -> None:
+def lower_priority() -> None:
     """Let other threads go before this one, and before those that it starts from now on.
 
     On Linux each thread has a niceness of its own; elsewhere nothing happens.

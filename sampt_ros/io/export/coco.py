@@ -35,13 +35,13 @@ class CocoDataset:
     Frames before the start of the first object do not count either.
 
     frames    written
-    left_out  frames that do not count
+    skipped  frames that do not count
     """
 
     def __init__(self, folder: Path, names: Mapping[int, str] | None = None) -> None:
         """names: what objects are, by id; those of one name are one category. Others are called "object 3"."""
         self.folder = folder
-        self.frames = self.left_out = 0
+        self.frames = self.skipped = 0
         self._names = dict(names or {})
         # The categories that were named come first, and always in the same order, in whatever frame they appear.
         self._categories = list(dict.fromkeys(self._names.values()))
@@ -60,7 +60,7 @@ class CocoDataset:
     def add(self, image: np.ndarray, result: FrameResult) -> None:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
         if not result.objects or any(item.state is ObjectState.UNCERTAIN for item in result.objects):
-            self.left_out += 1
+            self.skipped += 1
             return
         file = self._file or self._open()
         name = f"{result.index:05d}"
