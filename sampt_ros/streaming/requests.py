@@ -128,7 +128,7 @@ def fitted_box(box: Sequence[float] | None, size: tuple[int, int]) -> tuple[Box 
 
 
 def fitted_mask(mask: np.ndarray | None, size: tuple[int, int]) -> tuple[np.ndarray | None, list[str]]:
-    """Scale a mask prompt (H, W) to an image of size (height, width); also returns the change in words.
+    """Scale a seed mask (H, W) to an image of size (height, width); also returns the change in words.
 
     A mask of another aspect ratio, rounding aside, belongs to another image and is returned unchanged.
     """
