@@ -1,4 +1,4 @@
-"""Image files, and what is in them, to arrays and back."""
+"""Reads and writes image files."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_CHUNK = 12  # Bytes of a PNG's chunk beside its content: length, kind, checksum.
+_PNG_CHUNK = 12  # Bytes of a PNG chunk besides its content: length, kind, checksum.
 
 
 def decode(data: bytes | np.ndarray, flags: int) -> np.ndarray | None:
-    """The image in the content of a file, as cv2.imdecode gives it; None where that is not possible.
+    """Decode the content of an image file by cv2.imdecode; returns None if that fails.
 
     data: bytes, or (n,) uint8; flags: OpenCV's, such as IMREAD_COLOR, which gives BGR
     """
     content = np.frombuffer(data, np.uint8)
-    if len(content) == 0 or not _fits(content):
+    if len(content) == 0 or not _is_complete(content):
         return None
     try:
         image: np.ndarray | None = cv2.imdecode(content, flags)
         return image
-    except cv2.error:  # The size that the data name is beyond all bounds.
+    except cv2.error:  # The size in the data exceeds OpenCV's limits.
         return None
 
 
 def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
-    """The image (H, W, 3) uint8 RGB in a file; raises SourceError if it cannot be read.
+    """Read an image (H, W, 3) uint8 RGB; raises SourceError if it cannot be read.
 
-    One of 16 bits is shown by the range of values in `grey`, which follows a sequence of them, or else by its own.
+    An image of 16 bits is scaled by the range of values in `grey`, which follows a sequence of images, or else by its
+    own range.
     """
     try:
         data = path.read_bytes()
@@ -53,7 +54,7 @@ def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write an image (H, W, 3) uint8 RGB, making its folder; raises SourceError if that is not possible."""
+    """Write an image (H, W, 3) uint8 RGB, creating its folder if needed; raises SourceError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
@@ -61,10 +62,10 @@ def write_image(path: Path, image: np.ndarray) -> None:
         raise SourceError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _fits(content: np.ndarray) -> bool:
-    """Whether content (n,) uint8 holds all of the chunks that it begins, if it is a PNG.
+def _is_complete(content: np.ndarray) -> bool:
+    """Whether content (n,) uint8, if it is a PNG, has all its chunks in full.
 
-    OpenCV makes room for a chunk before it looks whether it is there: for up to 4 GB, where a length is damaged.
+    OpenCV allocates memory for a chunk before it checks whether the data is there: up to 4 GB if a length is damaged.
     """
     at = len(_PNG)
     if content[:at].tobytes() != _PNG:
@@ -78,7 +79,7 @@ def _fits(content: np.ndarray) -> bool:
 
 
 def folder_for_frames(folder: Path, suffix: str) -> None:
-    """Make a folder for files that are called by frames' numbers, as 00012.png; those of an earlier run are deleted.
+    """Create a folder for files named by frame number, such as 00012.png; those of an earlier run are deleted.
 
     Raises OSError.
     """

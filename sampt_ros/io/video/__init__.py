@@ -34,10 +34,10 @@ _log = logging.getLogger(__name__)
 
 
 def open_source(source: str) -> FrameSource:
-    """The frames of `source`: the path of a video file or an image folder, or a camera's number such as "0".
+    """Open a source of frames: the path of a video file or an image folder, or a camera's number such as "0".
 
-    Of the images in a folder a pattern of names takes some: "frames/*-color.jpg", "frames/%05d.png".
-    Raises SourceError if it is missing, empty or unreadable.
+    A pattern of names selects some of the images in a folder: "frames/*-color.jpg", "frames/%05d.png". Raises
+    SourceError if the source is missing, empty or unreadable.
     """
     path = Path(source)
     if path.is_dir():
@@ -54,7 +54,7 @@ def open_source(source: str) -> FrameSource:
 
 
 def _video_file(path: Path) -> FrameSource:
-    """A video through OpenCV, or through PyAV where that one alone reads it, or all that is in it."""
+    """A video read by OpenCV, or by PyAV if only PyAV can read it, or reads it in full depth."""
     if is_stack(path):
         return ImageStack(path)
     try:

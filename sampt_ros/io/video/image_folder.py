@@ -1,4 +1,4 @@
-"""Frames from the images in a folder, or from those whose names match a pattern."""
+"""Frames from the images in a folder, or from those that match a pattern."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".we
 
 _log = logging.getLogger(__name__)
 
-_NUMBERED = re.compile(r"%0?(\d*)d")  # FFmpeg and OpenCV take %05d in a file name for a number of 5 digits.
-_MOST_ODD = 5  # So many images of another size in a row are no oversight.
+_NUMBERED = re.compile(r"%0?(\d*)d")  # As in FFmpeg and OpenCV, %05d in a file name stands for a number of 5 digits.
+_MAX_OTHER_SIZE = 5  # Images of another size in a row that are an error, rather than being skipped.
 
 
 class ImageFolder(NumberedSource):
     """Images of a folder, in the order given.
 
-    Unreadable ones, and single ones of another size, are skipped, counted and named in a warning.
+    Unreadable images, and single ones of another size, are skipped, counted and reported in a warning.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path], warn_of_several_kinds: bool = False) -> None:
-        """folder: what was asked for, a pattern perhaps."""
+        """folder: the source given by the user, possibly a pattern, for messages."""
         self.fps = FALLBACK_FPS
         self.names = [path.stem for path in files]
         self._files = files
-        self._grey = GreyRange()  # Shared by all iterations, so that 16-bit images that are read again look the same.
-        self._reported: set[Path] = set()  # Unreadable files that were named in a warning.
+        self._grey = GreyRange()  # Shared by all iterations, so that 16-bit images look the same when read again.
+        self._reported: set[Path] = set()  # Unreadable files that have been reported.
         self.length = len(self._files)
         if warn_of_several_kinds:
             _warn_of_several_kinds(folder, files)
@@ -45,16 +45,16 @@ class ImageFolder(NumberedSource):
         self.size = first[1].shape[:2]
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-        self.skipped = odd = 0
+        self.skipped = other_size = 0
         for number, image in self._readable(first, warn=True):
-            odd = odd + 1 if image.shape[:2] != self.size else 0
-            if not odd:
+            other_size = other_size + 1 if image.shape[:2] != self.size else 0
+            if not other_size:
                 yield number, image
                 continue
-            (height, width), came = self.size, f"{image.shape[1]}x{image.shape[0]} in {self._files[number]}"
-            if odd == _MOST_ODD:
-                raise SourceError(f"expected images of one size, {width}x{height}; got {came}, and those before it")
-            self._skip(number, f"expected an image of {width}x{height} like the first one; got {came}", warn=True)
+            (height, width), got = self.size, f"{image.shape[1]}x{image.shape[0]} in {self._files[number]}"
+            if other_size == _MAX_OTHER_SIZE:
+                raise SourceError(f"expected images of one size, {width}x{height}; got {got}, and those before it")
+            self._skip(number, f"expected an image of {width}x{height} like the first one; got {got}", warn=True)
 
     def _readable(self, first: int = 0, warn: bool = False) -> Iterator[tuple[int, np.ndarray]]:
         for number, path in enumerate(self._files[first:], start=first):
@@ -111,7 +111,7 @@ def matching_files(pattern: Path) -> list[Path]:
 
 
 def _warn_of_several_kinds(folder: Path, files: Sequence[Path]) -> None:
-    """Tell of a folder with, say, colour and depth side by side, by their names without the numbers."""
+    """Warn of a folder with several sequences, such as colour and depth, judged by the names without numbers."""
     kinds = Counter(re.sub(r"\d+", "*", path.name) for path in files)
     if len(kinds) > 1 and min(kinds.values()) > 1:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
