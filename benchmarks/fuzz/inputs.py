@@ -20,7 +20,7 @@ from rosbags.serde import SerdeError
 
 from sampt_ros.bags import types as bag_types
 from sampt_ros.bags.reader import BagReader
-from sampt_ros.bags.topics import Inputs, choose_inputs, look_at
+from sampt_ros.bags.topics import Inputs, choose_inputs, inspect_topics
 from sampt_ros.bags.tracker import BagTracker
 from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.config.live import Settings
@@ -111,7 +111,7 @@ def messages(random: Random, folder: Path) -> str:
     inputs = samples.inputs(compressed=chance(random, 0.3))
     tracker = BagTracker(_tracker(), inputs, {})
     _follow(tracker, _Entries(entries), inputs)
-    return tracker.trouble
+    return tracker.drop_reason
 
 
 def _follow(tracker: BagTracker, bag: Any, inputs: Inputs) -> None:
@@ -151,11 +151,11 @@ def bags(random: Random, folder: Path) -> str:
     for file in random.sample(files, random.choice([1, 1, 1, 2])):
         redrawn(random, file)
     with BagReader(path if chance(random, 0.7) else random.choice(files)) as bag:
-        inputs = choose_inputs(bag.topics, look_at(bag))
+        inputs = choose_inputs(bag.topics, inspect_topics(bag))
         _tracker().reset()
         tracker = BagTracker(_tracker(), inputs, {})
         _follow(tracker, bag, inputs)
-    return tracker.trouble
+    return tracker.drop_reason
 
 
 def pictures(random: Random, folder: Path) -> str:

@@ -270,7 +270,7 @@ class People:
             publisher.publish(self.picture(name, [1, 2, 3]))
         since = len(robot.log)
         activate()
-        self.expect_answers(since, PICTURES, lambda line: "looked for" in line or "the reference is refused" in line)
+        self.expect_answers(since, PICTURES, lambda line: "searched for" in line or "the reference is refused" in line)
         robot.destroy_publisher(publisher)
         for name in range(1, PICTURES + 1):
             self.ask(action=QueryPoints.REMOVE, object_id=name)

@@ -273,7 +273,7 @@ class Robot(Node):
         self.log.append(message.msg)
         if message.level >= 40 or "because of a fault" in message.msg:  # 40: an error
             self.found.wrong.append(f"the node says: {message.msg}")
-        if refused := re.match(r"(.*(?:refused|dropped|ignored|looked for again|published)): *(.*)", message.msg):
+        if refused := re.match(r"(.*(?:refused|dropped|ignored|searched for again|published)): *(.*)", message.msg):
             if not refused[2]:
                 self.found.wrong.append(f"a refusal without a reason: {message.msg}")
             self.found.refusals[re.sub(r"[\d.,-]*\d", "#", f"{refused[1]}: {refused[2]}")[:160]] += 1

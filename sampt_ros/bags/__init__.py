@@ -1,1 +1,1 @@
-"""Recorded bags, read and written without ROS."""
+"""Reading, tracking through and writing ROS 2 bags, without ROS."""

@@ -1,4 +1,4 @@
-"""Which files a bag is made of: what metadata.yaml says, what lies in the folder, and what each file really is."""
+"""Finds the files of a bag, from metadata.yaml, the folder's content, and the actual format of each file."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from sampt_ros.io.video import natural_key
 from sampt_ros.weights import git_lfs
 
 METADATA = "metadata.yaml"
-MCAP, SQLITE, ZSTD = "mcap", "sqlite3", "zstd"  # what a file may be
+MCAP, SQLITE, ZSTD = "mcap", "sqlite3", "zstd"  # formats of a file
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 _SUFFIXES = (".mcap", ".db3")
 _PACKED_SUFFIXES = (".zstd", ".zst")
-_NUMBERED = re.compile(r"(.*_)(\d{1,4})(\.[a-z].*)")  # How a recorder names the files of a bag that it splits.
+_NUMBERED = re.compile(r"(.*_)(\d{1,4})(\.[a-z].*)")  # Names that a recorder gives to the files of a split bag.
 _NUMBERS = re.compile(r"\d+")
 _FORM = "expected a ROS 2 bag, a folder with .mcap or .db3 files, or one such file"
 _MAGICS = {mcap_file.MAGIC: MCAP, sqlite_file.MAGIC: SQLITE, ZSTD_MAGIC: ZSTD}
 _ROS1 = b"#ROSBAG V"
-_SHOWN = 32  # bytes of a file that is none of these
+_SHOWN = 32  # bytes shown of a file in an unknown format
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a bag's metadata.yaml says.
+    """The content of a bag's metadata.yaml.
 
     files   names of the storage files, in order
-    counts  messages by file; older bags do not say it
-    topics  with their number of messages
+    counts  number of messages by file; empty in older bags
+    topics  topics with their number of messages
     """
 
     files: list[str]
@@ -49,48 +49,49 @@ class Metadata:
 
 @dataclass(frozen=True)
 class BagFiles:
-    """The files that a bag's messages are in, in order, and what the bag says of itself."""
+    """The storage files of a bag, in order, and its metadata, if it has any."""
 
     files: list[Path]
     metadata: Metadata | None = None
 
 
-def find_files(path: Path, tell: Callable[[str], None]) -> BagFiles:
-    """The files of a bag: a folder, its metadata.yaml, or one of its files. What is missing is told.
+def find_files(path: Path, warn: Callable[[str], None]) -> BagFiles:
+    """Find the files of a bag, given its folder, its metadata.yaml, or one of its files.
 
-    Raises SourceError, saying what is there instead.
+    warn: called with a message for each problem, such as a missing file. Raises SourceError if there is no bag, saying
+    what is there instead.
     """
     if path.name == METADATA and path.is_file():
         path = path.parent
     if not path.exists():
         raise SourceError(f"{_FORM}; there is no {str(path)!r}")
     if not path.is_dir():
-        kind(path)
+        storage_format(path)
         return BagFiles([path])
-    metadata = read_metadata(path / METADATA, tell)
+    metadata = read_metadata(path / METADATA, warn)
     try:
-        there = [file for file in sorted(path.iterdir(), key=natural_key) if _is_storage(file)]
+        present = [file for file in sorted(path.iterdir(), key=natural_key) if _is_storage(file)]
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
-    there = there or _by_content(path, tell)
-    files = _named(path, metadata, there, tell) if metadata else _without_metadata(there, tell)
-    usable = [file for file in files if _is_usable(file, tell, only=len(files) == 1)]
+    present = present or _by_content(path, warn)
+    files = _from_metadata(path, metadata, present, warn) if metadata else _without_metadata(present, warn)
+    usable = [file for file in files if _is_usable(file, warn, only=len(files) == 1)]
     if not usable:
-        raise SourceError(f"{_FORM}; got {str(path)!r}{_what_is_there(path, files)}")
+        raise SourceError(f"{_FORM}; got {str(path)!r}{_describe_content(path, files)}")
     return BagFiles(usable, metadata)
 
 
-def kind(path: Path) -> str:
-    """MCAP, SQLITE or ZSTD, by how the file begins; raises SourceError, saying what else it is."""
+def storage_format(path: Path) -> str:
+    """MCAP, SQLITE or ZSTD, by the file's first bytes; raises SourceError for any other file, saying what it is."""
     try:
         with path.open("rb") as file:
             start = file.read(_SHOWN)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
-    for magic, found in _MAGICS.items():
+    for magic, name in _MAGICS.items():
         if start.startswith(magic):
-            return found
-    if not start.strip(b"\0") and sqlite_file.log_of(path.resolve()):  # everything is still in the log
+            return name
+    if not start.strip(b"\0") and sqlite_file.log_of(path.resolve()):  # everything is still in the write-ahead log
         return SQLITE
     if start.startswith(_ROS1):
         raise SourceError(f"{_FORM}; {path} is one of ROS 1: rosbags-convert --src {path} --dst NEW converts it")
@@ -101,8 +102,8 @@ def kind(path: Path) -> str:
     raise SourceError(f"{_FORM}; got {str(path)!r}, which is neither MCAP nor SQLite3: it begins with {start!r}")
 
 
-def read_metadata(path: Path, tell: Callable[[str], None]) -> Metadata | None:
-    """What a metadata.yaml says; None where there is none, or a damaged one, which is told."""
+def read_metadata(path: Path, warn: Callable[[str], None]) -> Metadata | None:
+    """Read a metadata.yaml; returns None if there is none, or, with a warning, if it is damaged."""
     if not path.is_file():
         return None
     try:
@@ -116,12 +117,12 @@ def read_metadata(path: Path, tell: Callable[[str], None]) -> Metadata | None:
         )
     except (OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-        tell(f"{path} is damaged ({reason}): the files beside it are read")
+        warn(f"{path} is damaged ({reason}): the files beside it are read")
         return None
 
 
-def unpack(path: Path, folder: Path, tell: Callable[[str], None]) -> Path:
-    """Decompress a file into a folder, up to where it is damaged; raises SourceError if there is no room for it."""
+def unpack(path: Path, folder: Path, warn: Callable[[str], None]) -> Path:
+    """Decompress a file into a folder, up to any damage; raises SourceError if there is no room for it."""
     unpacked = folder / (path.stem if path.suffix in _PACKED_SUFFIXES else path.name)
     try:
         with path.open("rb") as packed, unpacked.open("wb") as file:
@@ -129,7 +130,7 @@ def unpack(path: Path, folder: Path, tell: Callable[[str], None]) -> Path:
             try:
                 shutil.copyfileobj(reader, file, 1 << 20)
             except zstandard.ZstdError as error:
-                tell(damaged(path, error))
+                warn(damaged(path, error))
     except OSError as error:
         raise SourceError(
             f"cannot decompress {path} into {folder}: {error.strerror}; TMPDIR may name another folder"
@@ -144,29 +145,29 @@ def _topic(part: Any) -> Topic:
 
 
 def _is_storage(file: Path) -> bool:
-    """Whether a file's name is that of a storage file, compressed or not."""
+    """Whether a file is named like a storage file, compressed or not."""
     name = file.name.lower()
     for suffix in _PACKED_SUFFIXES:
         name = name.removesuffix(suffix)
     return name.endswith(_SUFFIXES) and file.is_file()
 
 
-def _by_content(folder: Path, tell: Callable[[str], None]) -> list[Path]:
-    """The storage files of a folder in which none is named as one, such as bag.mcap.part, which is told."""
+def _by_content(folder: Path, warn: Callable[[str], None]) -> list[Path]:
+    """The storage files of a folder in which none is named like one, such as bag.mcap.part; warns of them."""
     found = []
     for file in sorted(folder.iterdir(), key=natural_key):
         try:
-            if file.is_file() and kind(file) in (MCAP, SQLITE):
+            if file.is_file() and storage_format(file) in (MCAP, SQLITE):
                 found.append(file)
         except SourceError:
             continue
     if found:
-        tell(f"{folder}: {_listed([file.name for file in found])} is read, though not named as a file of a bag")
+        warn(f"{folder}: {_join([file.name for file in found])} is read, though not named as a file of a bag")
     return found
 
 
-def _without_metadata(files: Sequence[Path], tell: Callable[[str], None]) -> list[Path]:
-    """The files of a bag that has no metadata; a gap in the numbers that a recorder gives to its files is told."""
+def _without_metadata(files: Sequence[Path], warn: Callable[[str], None]) -> list[Path]:
+    """The files of a bag without metadata; warns of gaps in the numbers that a recorder gives to its files."""
     files = _without_unpacked(files)
     matches = [match for file in files if (match := _NUMBERED.fullmatch(file.name))]
     forms = {(match[1], match[3]) for match in matches}
@@ -175,64 +176,66 @@ def _without_metadata(files: Sequence[Path], tell: Callable[[str], None]) -> lis
         numbers = {int(match[2]) for match in matches}
         missing = [f"{before}{number}{after}" for number in range(max(numbers)) if number not in numbers]
         if missing:
-            tell(f"{files[0].parent}: {_listed(missing)} is missing, by the numbers of the files that are there")
+            warn(f"{files[0].parent}: {_join(missing)} is missing, by the numbers of the files that are there")
     if len({_NUMBERS.sub("#", file.name) for file in files}) > 1:
-        tell(
-            f"{files[0].parent}: {_listed([file.name for file in files])} are read as one bag, one after the other; "
+        warn(
+            f"{files[0].parent}: {_join([file.name for file in files])} are read as one bag, one after the other; "
             "if they are several bags, name the file of one"
         )
     return files
 
 
 def _without_unpacked(files: Sequence[Path]) -> list[Path]:
-    """The files less those that lie beside their own decompressed form, as a recorder or player may leave them."""
+    """The files without compressed ones that also exist decompressed, as a recorder or player may leave them."""
     names = {file.name for file in files}
     return [file for file in files if not (file.suffix in _PACKED_SUFFIXES and file.stem in names)]
 
 
-def _named(folder: Path, metadata: Metadata, there: Sequence[Path], tell: Callable[[str], None]) -> list[Path]:
-    """The files that the metadata name, compressed or not; those that lie there if none does: they were renamed."""
-    named = {name: _in_either_form(folder / name) for name in metadata.files}
-    found = [file for file in named.values() if file is not None]
-    missing = [name for name, file in named.items() if file is None]
-    if not found and there:
-        reason = f"{_listed(missing)}, which it names, cannot be found" if missing else "it names none"
-        tell(f"{folder}: the files beside {METADATA} are read, as {reason}")
-        return _without_metadata(there, tell)
+def _from_metadata(
+    folder: Path, metadata: Metadata, present: Sequence[Path], warn: Callable[[str], None]
+) -> list[Path]:
+    """The files listed in the metadata, compressed or not; those present if none exists, as they were renamed."""
+    listed = {name: _in_either_form(folder / name) for name in metadata.files}
+    found = [file for file in listed.values() if file is not None]
+    missing = [name for name, file in listed.items() if file is None]
+    if not found and present:
+        reason = f"{_join(missing)}, which it names, cannot be found" if missing else "it names none"
+        warn(f"{folder}: the files beside {METADATA} are read, as {reason}")
+        return _without_metadata(present, warn)
     if missing:
         lost = sum(metadata.counts[name] for name in missing) if metadata.counts.keys() >= set(missing) else None
-        tell(f"{folder}: {_listed(missing)} is missing" + ("" if lost is None else f", with {lost} messages"))
-    beside = {file.name for file in there} - set(metadata.files) - {file.name for file in found}
-    if beside := {name for name in beside if not any(other.startswith(f"{name}.") for other in metadata.files)}:
-        tell(f"{folder}: {_listed(sorted(beside))} is not read, as {METADATA} does not name it")
+        warn(f"{folder}: {_join(missing)} is missing" + ("" if lost is None else f", with {lost} messages"))
+    extra = {file.name for file in present} - set(metadata.files) - {file.name for file in found}
+    if extra := {name for name in extra if not any(other.startswith(f"{name}.") for other in metadata.files)}:
+        warn(f"{folder}: {_join(sorted(extra))} is not read, as {METADATA} does not name it")
     return found
 
 
 def _in_either_form(file: Path) -> Path | None:
-    """A file as it is named, or compressed, or decompressed, whichever is there; None: none is."""
+    """The file under its name, or else its compressed or decompressed form, if one exists."""
     packed = [file.with_name(file.name + suffix) for suffix in _PACKED_SUFFIXES]
     unpacked = [file.with_suffix("")] if file.suffix in _PACKED_SUFFIXES else []
     return next((form for form in (file, *packed, *unpacked) if form.is_file()), None)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _is_usable(file: Path, tell: Callable[[str], None], only: bool) -> bool:
-    """Whether a file of several is one of a bag, told if not; raises SourceError for the only one."""
+def _is_usable(file: Path, warn: Callable[[str], None], only: bool) -> bool:
+    """Whether a file is in a format of bags; warns if not, or raises SourceError if it is the only file."""
     try:
-        kind(file)
+        storage_format(file)
     except SourceError as error:
         if only:
             raise
-        tell(f"{file.name} is not read: {error}")
+        warn(f"{file.name} is not read: {error}")
         return False
     return True
 
 
-def _what_is_there(folder: Path, files: Sequence[Path]) -> str:
-    """What a folder holds that may be meant, in words."""
+def _describe_content(folder: Path, files: Sequence[Path]) -> str:
+    """What a folder without a bag has instead, to end the error message with."""
     if files:
         return ", none of whose files is one"
     if ros1 := sorted(folder.glob("*.bag")):

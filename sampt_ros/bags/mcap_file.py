@@ -1,7 +1,7 @@
-"""MCAP files, whole, cut off, or without the records that the format makes optional.
+"""Reads MCAP files, also truncated ones and those without the records that the format makes optional.
 
-The file's own index is used to leave out what is not asked for, and only where it is complete: a file may have no
-message index, or one for some chunks alone, no repeated channels or schemas, no statistics, or no summary at all.
+The file's index is used to skip chunks without requested messages, but only if it is complete: a file may have no
+message index, or one for some chunks only, no repeated channels or schemas, no statistics, or no summary at all.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ from sampt_ros.bags.storage import DAMAGE, Entry, Topic, damaged, type_name
 
 MAGIC = b"\x89MCAP0\r\n"
 
-_RECORD = struct.Struct("<BQ")  # opcode, length of what follows
+_RECORD = struct.Struct("<BQ")  # opcode, length of the content
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, recorded (ns), published (ns); then the data
 _CHUNK = struct.Struct("<QQQII")  # first and last time, size and CRC of the records, length of the compression's name
-_FOOTER = struct.Struct("<BQQQI8s")  # opcode, length, where the summary begins, its offsets, its CRC, the magic
-_FOOTER_SUMMED = 25  # bytes of the footer that its checksum is of, too
+_FOOTER = struct.Struct("<BQQQI8s")  # opcode, length, start of the summary, start of its offsets, its CRC, the magic
+_FOOTER_SUMMED = 25  # bytes of the footer that its checksum covers, too
 _DATA_RECORDS = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)
-_UNKNOWN = (0x10, 0x80)  # opcodes that no record has; from 0x80 on they are anybody's
-_INDEX_RECORD = 15  # bytes of a message index beside its entries
+_UNKNOWN = (0x10, 0x80)  # range of unassigned opcodes; those from 0x80 on are for applications
+_INDEX_RECORD = 15  # bytes of a message index besides its entries
 _INDEX_ENTRY = 16
-_RUN = 4 << 20  # bytes; records outside of chunks are read in runs of about so many
-_JUMP_NS = 1_000_000_000  # a clock that goes back so far was set back: what follows is not sorted into what was before
+_RUN = 4 << 20  # bytes; records outside of chunks are read in runs of about this size
+_JUMP_NS = 1_000_000_000  # after a jump back this large, later messages are not sorted in among earlier ones
 
 
 @dataclass(frozen=True)
 class _Segment:
-    """Records that are read at once: the content of a chunk, or a run of records outside of chunks."""
+    """Records that are read together: the content of a chunk, or a run of records outside of chunks."""
 
-    start: int  # of the first record, bytes
-    end: int  # of the last one, or of the file
+    start: int  # byte offset of the first record
+    end: int  # byte offset of the end of the last record, or of the file
     is_chunk: bool
 
 
 @dataclass
 class _Summary:
-    """What the end of a file says of it."""
+    """The summary section at the end of a file."""
 
     statistics: Statistics | None = None
-    chunks: dict[int, ChunkIndex] = field(default_factory=dict)  # by where they begin
+    chunks: dict[int, ChunkIndex] = field(default_factory=dict)  # by byte offset
 
     @cached_property
     def is_indexed(self) -> bool:
-        """Whether the message indices name every message."""
+        """Whether the message indices cover every message."""
         entries = sum(
             (chunk.message_index_length - _INDEX_RECORD * len(chunk.message_index_offsets)) // _INDEX_ENTRY
             for chunk in self.chunks.values()
@@ -68,13 +68,13 @@ class _Summary:
 class McapFile:
     """The messages of an MCAP file.
 
-    topics  by channel; counts as the file's statistics say, else as they were counted
+    topics  topics of all channels; message counts from the file's statistics, or else counted
 
-    `tell` is given what is damaged. A chunk that is cut off is read up to the cut, one that is damaged is left out.
+    `warn` is called for each damaged part. A truncated chunk is read up to its end, a damaged one is skipped.
     """
 
-    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
-        self._path, self._tell = path, tell
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        self._path, self._warn = path, warn
         self._size = path.stat().st_size
         self._file = path.open("rb")
         self._schemas: dict[int, str] = {}
@@ -84,8 +84,8 @@ class McapFile:
         self.topics = self._find_topics()
 
     def messages(self, names: Collection[str]) -> Iterator[Entry]:
-        """The messages of these topics, sorted by time within neighbouring chunks."""
-        held: list[Entry] = []  # of the last segment, those that the next one may come before
+        """The messages of these topics, sorted by time across neighbouring chunks."""
+        held: list[Entry] = []  # entries of the last segment, which may be later than those of the next one
         for segment in self._segments:
             entries = [
                 (self._channels[channel][0], recorded, data)
@@ -113,7 +113,7 @@ class McapFile:
         return lambda channel: channel in self._channels and self._channels[channel][0] in names
 
     def _read_summary(self) -> _Summary:
-        """What the footer leads to; nothing where there is no footer, or a damaged one."""
+        """The summary that the footer points to; empty if either is missing or damaged."""
         self._file.seek(max(0, self._size - _FOOTER.size))
         end = self._file.read(_FOOTER.size)
         if len(end) < _FOOTER.size:
@@ -125,7 +125,7 @@ class McapFile:
         self._file.seek(start)
         records = self._file.read(self._size - _FOOTER.size - start)
         if crc and zlib.crc32(end[:_FOOTER_SUMMED], zlib.crc32(records)) != crc:
-            self._tell(damaged(self._path, "the checksum of its summary is wrong"))
+            self._warn(damaged(self._path, "the checksum of its summary is wrong"))
             return _Summary()
         try:
             for kind, content in _records(records):
@@ -136,13 +136,13 @@ class McapFile:
                     chunk = ChunkIndex.read(stream)
                     summary.chunks[chunk.chunk_start_offset] = chunk
                 else:
-                    self._learn(kind, content)
+                    self._add_record(kind, content)
         except DAMAGE:
             return _Summary()
         return summary
 
     def _find_segments(self) -> Iterator[_Segment]:
-        """Where the messages are, by the records' lengths alone; past damaged ones by the index of chunks."""
+        """Find the segments by the lengths of the records; those after a damaged record by the chunk index."""
         at, run = len(MAGIC), -1  # -1: no run has begun
         while True:
             self._file.seek(at)
@@ -164,13 +164,13 @@ class McapFile:
         if run >= 0:
             yield _Segment(run, self._size, is_chunk=False)
         reason = "it has no end" if end > self._size else f"a record of kind {opcode:#x} is none of MCAP's"
-        self._tell(damaged(self._path, reason))
+        self._warn(damaged(self._path, reason))
         for start, chunk in sorted(self._summary.chunks.items()):
             if start > at:
                 yield _Segment(start, min(start + chunk.chunk_length, self._size), is_chunk=True)
 
     def _find_topics(self) -> list[Topic]:
-        """As the summary says where it names every channel, its schema and its number of messages, else by reading."""
+        """The topics from the summary, if it has every channel with its schema and count; otherwise by reading all."""
         statistics = self._summary.statistics
         counts = Counter(statistics.channel_message_counts if statistics else {})
         known = statistics is not None and counts.total() == statistics.message_count
@@ -185,7 +185,7 @@ class McapFile:
         return list(found.values())
 
     def _read(self, segment: _Segment, wanted: Callable[[int], bool]) -> Iterator[tuple[int, int, bytes]]:
-        """Channel, time and data of the wanted messages, as they are in the file."""
+        """Channel, time and data of the wanted messages, in the order of the file."""
         index = self._summary.chunks.get(segment.start)
         if index and self._summary.is_indexed and not any(map(wanted, index.message_index_offsets)):
             return
@@ -196,9 +196,9 @@ class McapFile:
                     if wanted(channel):
                         yield channel, recorded, bytes(content[_MESSAGE.size :])
                 else:
-                    self._learn(opcode, content)
+                    self._add_record(opcode, content)
         except DAMAGE as error:
-            self._tell(damaged(self._path, error))
+            self._warn(damaged(self._path, error))
 
     def _content(self, segment: _Segment) -> bytes:
         """The records of a segment, decompressed."""
@@ -219,7 +219,8 @@ class McapFile:
             raise ValueError("the checksum of a chunk is wrong")
         return content
 
-    def _learn(self, opcode: int, content: memoryview) -> None:
+    def _add_record(self, opcode: int, content: memoryview) -> None:
+        """Remember a schema or a channel; other records are ignored."""
         stream = ReadDataStream(io.BytesIO(content))
         if opcode == Opcode.SCHEMA:
             schema = Schema.read(stream)
@@ -236,7 +237,7 @@ def _time(entry: Entry) -> int:
 
 
 def _records(content: bytes) -> Iterator[tuple[int, memoryview]]:
-    """The records one after the other, opcode and content; raises EOFError where the last one is cut off."""
+    """Yield opcode and content of each record; raises EOFError if the last one is truncated."""
     data, at = memoryview(content), 0
     while at < len(data):
         if at + _RECORD.size > len(data):
@@ -250,7 +251,7 @@ def _records(content: bytes) -> Iterator[tuple[int, memoryview]]:
 
 
 def _decompressed(packed: bytes, compression: str) -> bytes:
-    """What a chunk holds; of one that is cut off, what is before the cut."""
+    """The decompressed content of a chunk; of a truncated one, as much as there is."""
     if compression == "zstd":
         return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(packed)
     if compression == "lz4":

@@ -1,4 +1,4 @@
-"""What is tracked in a bag's images, as the node's messages in another bag."""
+"""Writes tracking results as the node's messages to a bag."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from sampt_ros.streaming.tracked_frame import TrackedFrame
 
 
 class BagRecorder:
-    """Writes the node's messages to a new bag, with the header and the time of the image that each belongs to.
+    """Writes the node's messages to a new bag; each has the header and the recording time of its image.
 
-    Nothing is touched before the first image. Raises SourceError where the bag is there already or cannot be written.
+    The bag is created with the first image. Raises SourceError if it already exists or cannot be written.
 
-    frames, seconds   images written, and what tracking took for them
-    in_space          those of them with depth
-    masks, poses      images in which each object has a mask, and a pose
-    writes_depth      whether poses and clouds are written
+    frames        number of images written
+    seconds       time spent on tracking them
+    with_depth    number of images with depth among them
+    masks, poses  by object id, the numbers of images in which the object has a mask, and a pose
+    writes_depth  whether poses and clouds are written
     """
 
     def __init__(self, path: Path, storage: str, overlay: bool = False, depth: bool = False) -> None:
-        """storage: mcap or sqlite3; overlay: also write pictures for people; depth: also write poses and clouds."""
+        """storage: mcap or sqlite3; overlay: also write overlay images; depth: also write poses and clouds."""
         if path.exists():
             raise SourceError(f"expected a bag that is not there yet; {str(path)!r} is")
         self.path = path
-        self.frames = self.in_space = 0
+        self.frames = self.with_depth = 0
         self.seconds = 0.0
         self.masks: Counter[int] = Counter()
         self.poses: Counter[int] = Counter()
@@ -53,7 +54,7 @@ class BagRecorder:
             self._writer.close()
 
     def add(self, frame: TrackedFrame) -> None:
-        """Write the messages of one image; poses and a cloud only with depth."""
+        """Write the messages of one image; poses and a cloud only if it has depth."""
         if self._writer is None:
             self._writer = BagWriter(self.path, self._storage, {topic: WRITTEN[topic] for topic in self._outputs})
         messages = {
@@ -63,7 +64,7 @@ class BagRecorder:
         }
         self._writer.add(frame.event.recorded_ns, messages)
         self.frames += 1
-        self.in_space += frame.surfaces is not None
+        self.with_depth += frame.surfaces is not None
         self.seconds += sum(frame.result.stages.values()) / 1000
         self.masks.update({item.id: int(item.area > 0) for item in frame.result.objects})
-        self.poses.update({name: int(surface.has_pose) for name, surface in (frame.surfaces or {}).items()})
+        self.poses.update({object_id: int(surface.has_pose) for object_id, surface in (frame.surfaces or {}).items()})

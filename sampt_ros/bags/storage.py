@@ -1,4 +1,4 @@
-"""What the files of a bag have in common, whatever their format."""
+"""Types and functions shared by all storage formats of bags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import apsw
 import zstandard
 from mcap.exceptions import McapError
 
-# What the libraries raise where a bag is damaged; they check little of what they read.
+# What the libraries raise when they read a damaged bag; they validate little of what they read.
 DAMAGE = (
     McapError,
     apsw.Error,
@@ -31,21 +31,21 @@ DAMAGE = (
     ValueError,
 )
 
-Entry = tuple[str, int, bytes]  # topic, when it was recorded (ns), the serialized message
+Entry = tuple[str, int, bytes]  # topic, recording time in nanoseconds, serialized message
 
 _OLD_TYPE_NAME = re.compile(r"(\w+)/(\w+)")
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of a bag with `count` messages, None where a damaged bag does not tell."""
+    """A topic of a bag with `count` messages, or None if the bag is too damaged to tell."""
 
     name: str
     type: str
     count: int | None
 
     def __add__(self, other: Topic | None) -> Topic:
-        """The same topic in this file of a bag and in another."""
+        """The same topic over two files of a bag, with the sum of their message counts."""
         if other is None:
             return self
         kind = self.type if self.type == other.type else "of several types"
@@ -57,20 +57,20 @@ class Topic:
 
 
 class StorageFile(Protocol):
-    """One file of a bag, open."""
+    """An open storage file of a bag."""
 
     topics: list[Topic]
 
     def messages(self, names: Collection[str]) -> Iterator[Entry]:
-        """The messages of these topics by time; what is damaged is told and left out."""
+        """The messages of these topics by time; damaged ones are skipped with a warning."""
 
     def close(self) -> None: ...
 
 
 def type_name(recorded: str, serialization: str = "cdr") -> str:
-    """The type as ROS 2 names it today: sensor_msgs/Image, as in 2018, is sensor_msgs/msg/Image.
+    """The type name in its present form: sensor_msgs/Image, as in bags of 2018, becomes sensor_msgs/msg/Image.
 
-    A topic that is not serialized as ROS 2 does (CDR) gets a name that no type has, which says so.
+    For a topic that is not serialized as CDR, the name also says so, and thus matches no type.
     """
     if serialization not in ("cdr", ""):
         return f"{recorded} serialized as {serialization}"
@@ -79,6 +79,6 @@ def type_name(recorded: str, serialization: str = "cdr") -> str:
 
 
 def damaged(path: Path, error: BaseException | str) -> str:
-    """What is told of a file that ends too early, or of a part of it that cannot be read."""
+    """The warning about a truncated file, or about a part of it that cannot be read."""
     reason = str(error).rstrip(".") or type(error).__name__
     return f"{path} is damaged ({reason}): the rest of it is read"

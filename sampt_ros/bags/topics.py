@@ -1,4 +1,4 @@
-"""Which topics of a bag are read: by name, or by type where there is only one of it."""
+"""Chooses the topics of a bag to read: by name, or by type if there is only one topic of that type."""
 
 from __future__ import annotations
 
@@ -28,26 +28,24 @@ from sampt_ros.messages.topics import mouse_topics
 
 _log = logging.getLogger(__name__)
 
-NODE = "/sampt"  # the node's default name, below which its topics are
+NODE = "/sampt"  # the node's default name, the prefix of its topics
 
-# What is written, and its type: the node's topics.
+# The topics that are written, with their types.
 WRITTEN = {f"{NODE}/{name}": output.type for name, output in OUTPUTS.items()}
 
-# Where the node hears 3D clicks, and what they mean.
+# The topics of 3D clicks, with their labels.
 _CLICKS = {"/clicked_point": POSITIVE, "/sampt/clicked_background": NEGATIVE}
 _REFERENCE = "/sampt/reference"
 
-
-# What depth is encoded as where it is not compressed.
-_DEPTH = ("16UC1", "32FC1")
-_EITHER = "mono16"
+_DEPTH_ENCODINGS = ("16UC1", "32FC1")  # of uncompressed depth
+_DEPTH_OR_GREY = "mono16"  # used for depth and for grey images
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the first message of a topic of images or CameraInfo says.
+class TopicInfo:
+    """Properties of a topic of images or CameraInfo, from its first message.
 
-    encoding         of a raw image; a compressed one's format; empty for CameraInfo
+    encoding         encoding of a raw image, format of a compressed one; empty for CameraInfo
     is_called_depth  whether the topic's name says that it is depth
     """
 
@@ -57,21 +55,21 @@ class Look:
 
     @property
     def is_depth(self) -> bool:
-        """Whether it is depth, raw or compressed; mono16, which infrared cameras have too, by the topic's name."""
-        is_raw = self.encoding in _DEPTH or (self.encoding == _EITHER and self.is_called_depth)
+        """Whether it is depth, raw or compressed; mono16, as of infrared cameras too, counts by the topic's name."""
+        is_raw = self.encoding in _DEPTH_ENCODINGS or (self.encoding == _DEPTH_OR_GREY and self.is_called_depth)
         return is_raw or is_compressed_depth(self.encoding)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The topics that are read.
+    """The topics to read; None where the bag has no such topic.
 
-    image        of type IMAGE or COMPRESSED_IMAGE
-    depth        of type IMAGE or COMPRESSED_IMAGE, registered to the images; None: there is none
-    queries      of type QUERY_POINTS; None: there is none
-    reference    of type REFERENCE; None: there is none
+    image        images, of type IMAGE or COMPRESSED_IMAGE
+    depth        depth registered to the images, of type IMAGE or COMPRESSED_IMAGE
+    queries      queries, of type QUERY_POINTS
+    reference    reference pictures, of type REFERENCE
     mouse        clicks in rqt_image_view, in the images or in an overlay
-    camera_info  the camera of the images, for 3D clicks and depth; None: there is none, or it is not known which
+    camera_info  camera of the images, for 3D clicks and depth; None also if the choice is ambiguous
     clicks       3D clicks: POSITIVE or NEGATIVE by topic
     """
 
@@ -85,52 +83,52 @@ class Inputs:
 
     @property
     def names(self) -> set[str]:
-        """All of them."""
-        return _names(self.image, self.depth, self.camera_info) | self.asking
+        """The names of all topics to read."""
+        return _names(self.image, self.depth, self.camera_info) | self.query_topics
 
     @property
-    def asking(self) -> set[str]:
-        """Those that may say what to track."""
+    def query_topics(self) -> set[str]:
+        """The names of the topics that may say what to track."""
         return _names(self.queries, self.reference, *self.mouse) | self.clicks.keys()
 
 
-def look_at(bag: BagReader) -> dict[str, Look]:
-    """What the topics of images and CameraInfo of a bag show, by name."""
+def inspect_topics(bag: BagReader) -> dict[str, TopicInfo]:
+    """Properties of the topics of images and CameraInfo of a bag, by name."""
     found = {}
     for topic in bag.topics.values():
-        if topic.type in (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO) and (look := _first(bag, topic)):
-            found[topic.name] = look
+        if topic.type in (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO) and (info := _first(bag, topic)):
+            found[topic.name] = info
     return found
 
 
 def choose_inputs(
     topics: Mapping[str, Topic],
-    looks: Mapping[str, Look] | None = None,
+    infos: Mapping[str, TopicInfo] | None = None,
     image: str = "",
     depth: str = "",
     queries: str = "",
     camera_info: str = "",
 ) -> Inputs:
-    """The topics to read, of all that a bag has; a name that is empty leaves the choice to the types.
+    """Choose the topics to read among all topics of a bag; where a name is empty, the choice is made by type.
 
-    looks: what the images show, which tells depth from colour. Depth that is not named is read where it is in the frame
-    of the images, as any other is not registered to them, and where their CameraInfo is known.
+    infos: properties of the image topics, which distinguish depth from colour. If no depth topic is named, depth is
+    read if it has the frame_id of the images (otherwise it is not registered to them) and their CameraInfo is known.
 
-    Raises SourceError where a topic is missing, of another type, or one of several, and lists what there is.
+    Raises SourceError if a topic is missing, has another type, or is one of several; the message lists the topics.
     """
-    looks = looks or {}
-    chosen = _chosen(topics, image, "--image", _colours(topics, looks), IMAGE, COMPRESSED_IMAGE)
-    chosen = chosen or _grey_of_16_bits(topics, looks)
+    infos = infos or {}
+    chosen = _chosen(topics, image, "--image", _colours(topics, infos), IMAGE, COMPRESSED_IMAGE)
+    chosen = chosen or _grey_of_16_bits(topics, infos)
     if chosen is None:
         raise SourceError(
-            f"expected images that show colours or grey, {IMAGE} or {COMPRESSED_IMAGE}, or --image TOPIC of 16UC1, "
-            f"which is depth else; {_listed(topics)}"
+            f"expected images in colour or grey, {IMAGE} or {COMPRESSED_IMAGE}, or --image TOPIC of 16UC1, "
+            f"which otherwise counts as depth; {_listed(topics)}"
         )
-    camera = _camera_info(topics, looks, camera_info, chosen.name)
+    camera = _camera_info(topics, infos, camera_info, chosen.name)
     mouse = mouse_topics(chosen.name.removesuffix("/compressed"), NODE)
     return Inputs(
         chosen,
-        _depth(topics, looks, depth, chosen.name, camera),
+        _depth(topics, infos, depth, chosen.name, camera),
         _chosen(topics, queries, "--queries", topics, QUERY_POINTS),
         camera,
         _of_type(topics, _REFERENCE, REFERENCE),
@@ -147,7 +145,7 @@ def _of_type(topics: Mapping[str, Topic], name: str, kind: str) -> Topic | None:
     return topics[name] if name in topics and topics[name].type == kind else None
 
 
-def _first(bag: BagReader, topic: Topic) -> Look | None:
+def _first(bag: BagReader, topic: Topic) -> TopicInfo | None:
     for _, _, data in bag.messages({topic.name}):
         try:
             message: Any = bag_types.types().deserialize_cdr(data, topic.type)
@@ -156,38 +154,39 @@ def _first(bag: BagReader, topic: Topic) -> Look | None:
         encodings = {IMAGE: "encoding", COMPRESSED_IMAGE: "format"}
         encoding = getattr(message, encodings.get(topic.type, ""), "")
         own_name = "/".join(topic.name.lower().split("/")[-2:])  # without a namespace such as /depth_camera
-        return Look(encoding, message.header.frame_id, "depth" in own_name)
+        return TopicInfo(encoding, message.header.frame_id, "depth" in own_name)
     return None
 
 
-def _colours(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> dict[str, Topic]:
-    """The topics less those that show depth."""
-    depths = {name for name, look in looks.items() if look.is_depth}
+def _colours(topics: Mapping[str, Topic], infos: Mapping[str, TopicInfo]) -> dict[str, Topic]:
+    """The topics without those of depth."""
+    depths = {name for name, info in infos.items() if info.is_depth}
     return {name: topic for name, topic in topics.items() if name not in depths}
 
 
-def _grey_of_16_bits(topics: Mapping[str, Topic], looks: Mapping[str, Look]) -> Topic | None:
-    """The only topic of images, if it is 16UC1 and not called depth: a thermal or infrared camera's."""
-    found = [name for name in looks if topics[name].type in (IMAGE, COMPRESSED_IMAGE) and name not in WRITTEN]
-    if len(found) != 1 or looks[found[0]].encoding != _DEPTH[0] or "depth" in found[0]:
+def _grey_of_16_bits(topics: Mapping[str, Topic], infos: Mapping[str, TopicInfo]) -> Topic | None:
+    """The only topic of images, if it is 16UC1 and not named depth: that of a thermal or infrared camera."""
+    found = [name for name in infos if topics[name].type in (IMAGE, COMPRESSED_IMAGE) and name not in WRITTEN]
+    grey_16 = _DEPTH_ENCODINGS[0]
+    if len(found) != 1 or infos[found[0]].encoding != grey_16 or "depth" in found[0]:
         return None
-    _log.warning("%s is %s and the only topic of images: it is taken for grey, not for depth", found[0], _DEPTH[0])
+    _log.warning("%s is %s and the only topic of images: it is taken for grey, not for depth", found[0], grey_16)
     return topics[found[0]]
 
 
 def _depth(
-    topics: Mapping[str, Topic], looks: Mapping[str, Look], name: str, image: str, camera: Topic | None
+    topics: Mapping[str, Topic], infos: Mapping[str, TopicInfo], name: str, image: str, camera: Topic | None
 ) -> Topic | None:
-    """The topic of that name, else the only one of depth in the frame of the images; why one is not read is told."""
+    """The depth topic by name, or else the only one in the frame of the images; logs why depth is not read."""
     if name:
         if name == image:
             raise SourceError(f"--depth: expected another topic than that of the images; got {name}")
         if camera is None:
             raise SourceError(f"--depth: expected the images' CameraInfo, or --camera-info TOPIC; {_listed(topics)}")
         return _named(topics, name, "--depth", IMAGE, COMPRESSED_IMAGE)
-    frame = looks[image].frame_id if image in looks else ""
-    depths = _once({other: look for other, look in looks.items() if look.is_depth and other != image})
-    found = [other for other, look in depths.items() if frame and look.frame_id == frame]
+    frame = infos[image].frame_id if image in infos else ""
+    depths = _once({other: info for other, info in infos.items() if info.is_depth and other != image})
+    found = [other for other, info in depths.items() if frame and info.frame_id == frame]
     if len(found) == 1 and camera is not None:
         return topics[found[0]]
     if len(found) > 1:
@@ -195,7 +194,7 @@ def _depth(
     elif found:
         reason = f"{found[0]} has depth, but the images' CameraInfo is not known; --camera-info TOPIC names it"
     elif depths:
-        framed = ", ".join(f"{other} in frame {look.frame_id!r}" for other, look in depths.items())
+        framed = ", ".join(f"{other} in frame {info.frame_id!r}" for other, info in depths.items())
         reason = (
             f"depth is not known to be registered to the images in frame {frame!r}: {framed}; --depth TOPIC reads it"
         )
@@ -204,16 +203,16 @@ def _depth(
     return None
 
 
-def _once(depths: Mapping[str, Look]) -> dict[str, Look]:
-    """These topics of depth, without those that are the compressed form of another one."""
+def _once(depths: Mapping[str, TopicInfo]) -> dict[str, TopicInfo]:
+    """These depth topics, without those that are the compressed form of another one."""
     forms = {f"{name}/{TRANSPORT}" for name in depths}
-    return {name: look for name, look in depths.items() if name not in forms}
+    return {name: info for name, info in depths.items() if name not in forms}
 
 
 def _chosen(
     topics: Mapping[str, Topic], name: str, option: str, candidates: Mapping[str, Topic], *types: str
 ) -> Topic | None:
-    """The topic of that name, else the only candidate of these types; None: there is none."""
+    """The topic by name, or else the only candidate of these types; None if there is none."""
     if name:
         return _named(topics, name, option, *types)
     found = [topic for topic in candidates.values() if topic.type in types and topic.name not in WRITTEN]
@@ -230,15 +229,15 @@ def _named(topics: Mapping[str, Topic], name: str, option: str, *types: str) -> 
     return topic
 
 
-def _camera_info(topics: Mapping[str, Topic], looks: Mapping[str, Look], name: str, image: str) -> Topic | None:
-    """The CameraInfo by name, else the one beside the image topic, else the only one, unless of another frame."""
+def _camera_info(topics: Mapping[str, Topic], infos: Mapping[str, TopicInfo], name: str, image: str) -> Topic | None:
+    """The CameraInfo topic by name, else the one beside the image topic, else the only one, if its frame matches."""
     if name:
         return _named(topics, name, "--camera-info", CAMERA_INFO)
     folder = image.removesuffix("/compressed").rpartition("/")[0]
     if beside := _of_type(topics, f"{folder}/camera_info", CAMERA_INFO):
         return beside
     found = [topic for topic in topics.values() if topic.type == CAMERA_INFO]
-    frames = {looks[name].frame_id for name in (image, *(topic.name for topic in found)) if name in looks}
+    frames = {infos[name].frame_id for name in (image, *(topic.name for topic in found)) if name in infos}
     return found[0] if len(found) == 1 and len(frames) <= 1 else None
 
 

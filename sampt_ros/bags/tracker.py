@@ -1,4 +1,4 @@
-"""Tracking through a ROS 2 bag: what the node does with a camera's messages, for every one that was recorded."""
+"""Tracks objects through a ROS 2 bag: processes each recorded message as the node would process it live."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
 from sampt_ros.tracking.sam_pt import SamPt
 
-# What else rosbags raises where a message is damaged.
+# What rosbags raises for a damaged message, besides its own SerdeError.
 _DAMAGE = (struct.error, ArithmeticError, AssertionError, LookupError, MemoryError, ValueError)
 
 _CONVERSIONS = {IMAGE: rgb_from_image, COMPRESSED_IMAGE: rgb_from_compressed}
 
 
 class BagTracker:
-    """Follows objects through a bag's images: none is skipped, and queries count from the image after which they came.
+    """Tracks objects through a bag's images without skipping any; a query applies to the image recorded before it.
 
-    What cannot be used is told and counted, and the rest goes on.
+    Messages that cannot be used are logged and counted, and tracking goes on.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class BagTracker:
         starts: Mapping[int, ObjectStart],
         options: NodeConfig | None = None,
     ) -> None:
-        """starts: by object id, what it starts from; options: what of the node's goes for bags too."""
+        """starts: by object id, the prompts that each starts from; options: those of the node, as far as they apply."""
         self._inputs = inputs
         self._grey = GreyRange()
         is_compressed = inputs.depth is not None and inputs.depth.type == COMPRESSED_IMAGE
         self._load_depth = depth_from_compressed if is_compressed else depth_from_image
-        self._images = 0  # Those that came so far, damaged ones too.
+        self._images = 0  # Number of images so far, including damaged ones.
         self._options = options or NodeConfig()
         self._stream = Stream.of_recording(
             sam_pt,
@@ -60,10 +60,10 @@ class BagTracker:
             no_transforms="transforms are not read from a bag",
             camera_hint="(--camera-info TOPIC)",
         )
-        self._answers: dict[str, tuple[str, Callable[[Any, int], None]]] = {
+        self._callbacks: dict[str, tuple[str, Callable[[Any, int], None]]] = {
             name: (POINT_STAMPED, partial(self._on_click, label)) for name, label in inputs.clicks.items()
         }
-        for topic, answer in (
+        for topic, callback in (
             (inputs.queries, self._on_query),
             (inputs.reference, self._on_reference),
             *((topic, self._on_mouse) for topic in inputs.mouse),
@@ -71,43 +71,43 @@ class BagTracker:
             (inputs.depth, self._on_depth),
         ):
             if topic is not None:
-                self._answers[topic.name] = topic.type, answer
+                self._callbacks[topic.name] = topic.type, callback
 
     @property
     def dropped(self) -> int:
-        """Images that are damaged, out of order or of another size, or whose computation failed."""
+        """Number of images that are damaged, out of order or of another size, or whose computation failed."""
         return self._stream.statistics[FRAMES]
 
     @property
     def refused(self) -> int:
-        """Other messages that cannot be used: queries, clicks, depth, CameraInfo."""
+        """Number of other messages that could not be used: queries, clicks, depth, CameraInfo."""
         return sum(self._stream.statistics[kind] for kind in (QUERIES, DEPTH, CAMERA))
 
     @property
-    def trouble(self) -> str:
-        """Why the last image was dropped."""
+    def drop_reason(self) -> str:
+        """Why the last dropped image was dropped."""
         return self._stream.statistics.reason(FRAMES)
 
     def track(self, bag: BagReader) -> Iterator[TrackedFrame | None]:
-        """The images of the bag in order with their results, and in between None for each that cannot be used.
+        """Yield the images of the bag in order with their results, and None for each image that cannot be used.
 
-        One whose computation failed has no objects. Raises QueryError if an object cannot be started on the first
+        An image whose computation failed has no objects. Raises QueryError if an object cannot be started on the first
         image.
         """
         for topic, recorded_ns, data in bag.messages(self._inputs.names):
             if topic != self._inputs.image.name:
-                self._heard(topic, recorded_ns, data)
-            elif self._tracked(recorded_ns, data) is None:
+                self._dispatch(topic, recorded_ns, data)
+            elif self._track_image(recorded_ns, data) is None:
                 yield None
-            yield from self._stream.settled()
+            yield from self._stream.ready_frames()
         self._stream.refuse_unstarted()
-        yield from self.rest()
+        yield from self.remaining_frames()
 
-    def rest(self) -> Iterator[TrackedFrame]:
-        """The images that are tracked and wait for their depth, for the case that the bag is not read to its end."""
-        return self._stream.rest()
+    def remaining_frames(self) -> Iterator[TrackedFrame]:
+        """Take the tracked images that still wait for their depth, if the bag was not read to its end."""
+        return self._stream.remaining_frames()
 
-    def _tracked(self, recorded_ns: int, data: bytes) -> TrackedFrame | None:
+    def _track_image(self, recorded_ns: int, data: bytes) -> TrackedFrame | None:
         kind, event = self._inputs.image.type, None
         number, self._images = self._images, self._images + 1
         with self._stream.failures.frame(f"the image recorded at {recorded_ns / 1e9:.3f} s is rejected"):
@@ -117,15 +117,15 @@ class BagTracker:
             event = ImageEvent(stamp_ns, message.header, load, recorded_ns=recorded_ns, number=number)
         return None if event is None else self._stream.image(event)
 
-    def _heard(self, topic: str, recorded_ns: int, data: bytes) -> None:
-        kind, answer = self._answers[topic]
+    def _dispatch(self, topic: str, recorded_ns: int, data: bytes) -> None:
+        kind, callback = self._callbacks[topic]
         message = None
         failures = self._stream.failures
         guard = {CAMERA_INFO: failures.camera, IMAGE: failures.depth, COMPRESSED_IMAGE: failures.depth}
         with guard.get(kind, failures.query)(f"a message on {topic} is refused"):
             message = _read(data, kind)
         if message is not None:
-            answer(message, recorded_ns)
+            callback(message, recorded_ns)
 
     def _on_query(self, message: Any, recorded_ns: int) -> None:
         self._stream.query(partial(fields.request_from_message, message), message.header.frame_id)
@@ -146,12 +146,12 @@ class BagTracker:
 
     def _on_depth(self, message: Any, recorded_ns: int) -> None:
         with self._stream.failures.depth("a depth image is dropped"):
-            depth = self._load_depth(message)  # now, while damage can be told from what does not fit an image
+            depth = self._load_depth(message)  # now, so that a damaged message is reported as such
             self._stream.depth(fields.stamp_ns(message.header) or recorded_ns, lambda: depth)
 
 
 def _read(data: bytes, kind: str) -> Any:
-    """The message; raises SourceError if it is damaged."""
+    """Deserialize a message; raises SourceError if it is damaged."""
     try:
         return types.types().deserialize_cdr(data, kind)
     except (SerdeError, *_DAMAGE) as error:

@@ -1,4 +1,4 @@
-"""The ROS messages of a bag, made and read by rosbags: the standard ones, and this package's from their .msg files."""
+"""Message types for rosbags: the standard ones, and those of this package, from their .msg files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRACKED_OBJECTS = "sampt_ros/msg/TrackedObjects"
 
 
 def message_folder() -> Path:
-    """Where the .msg files are: beside the sources, or in the install prefix's share folder; raises SourceError."""
+    """The folder of the .msg files: beside the sources, or in the install prefix's share folder; raises SourceError."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package.parent / "msg", *(up / "share/sampt_ros/msg" for up in package.parents)):
         if (folder / "TrackedObjects.msg").is_file():
@@ -36,8 +36,8 @@ def message_folder() -> Path:
 
 @cache
 def types() -> Typestore:
-    """The types by name, with their classes and how they are serialized (CDR); raises SourceError."""
-    # The oldest ROS 2 that the node runs on; the messages used here are the same in all since.
+    """The message types, with their classes and serialization (CDR); raises SourceError."""
+    # The oldest ROS 2 that the node supports; the messages used here have not changed since.
     store = get_typestore(Stores.ROS2_HUMBLE)
     own = {}
     for path in sorted(message_folder().glob("*.msg")):
@@ -48,7 +48,7 @@ def types() -> Typestore:
 
 @cache
 def classes() -> MessageClasses:
-    """What our messages are made of."""
+    """The classes that outputs are made of."""
     known = types().types
     return MessageClasses(
         TrackedObjects=known[TRACKED_OBJECTS],

@@ -1,4 +1,4 @@
-"""ROS 2 bags written without ROS: what `ros2 bag` and Foxglove open."""
+"""Writes ROS 2 bags without ROS, in a form that `ros2 bag` and Foxglove open."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sampt_ros.bags import types as bag_types
 from sampt_ros.errors import SourceError
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
-_UNSIGNED = "mcap"  # the format whose times have no sign
+_UNSIGNED = "mcap"  # the format that cannot store negative times
 _FOREVER = QosTime(9223372036, 854775807)
-# As the node publishes, so that `ros2 bag play` does.
+# The QoS of the node's publishers, which `ros2 bag play` then uses.
 _RELIABLE = Qos(
     QosHistory.KEEP_LAST,
     5,
@@ -35,18 +35,19 @@ _RELIABLE = Qos(
 
 
 class BagWriter:
-    """A new bag with these topics, (name, type); a folder, as `ros2 bag record` leaves it.
+    """Writes a new bag, a folder as `ros2 bag record` creates it.
 
-    Ctrl-C and SIGTERM wait until a message is written, so that after `close` it is a whole bag whatever ended it.
-    Raises SourceError where it cannot be written.
+    Ctrl-C and SIGTERM are held back while a message is written, so that after `close` the bag is complete, however the
+    run ended. Raises SourceError if it cannot be written.
     """
 
     def __init__(self, path: Path, storage: str, topics: dict[str, str]) -> None:
-        # Version 9 names the quality of service in words that Humble's `ros2 bag` does not read.
+        """storage: mcap or sqlite3; topics: type by name."""
+        # Version 9 stores the quality of service in words, which Humble's `ros2 bag` does not read.
         self._writer = _Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()])
         self._path = path
         self._storage = storage
-        with self._told():
+        with self._as_source_errors():
             self._writer.open()
             self._connections = {
                 name: self._writer.add_connection(
@@ -56,25 +57,25 @@ class BagWriter:
             }
 
     def add(self, recorded_ns: int, messages: dict[str, Any]) -> None:
-        """Write messages by topic, all recorded at this time."""
+        """Write messages, by topic, all with the same recording time."""
         types = bag_types.types()
         if recorded_ns < 0 and self._storage == _UNSIGNED:
             raise SourceError(
                 f"cannot write {self._path}: MCAP holds no time before 1970, such as {recorded_ns / 1e9:g} s; "
                 "--storage sqlite3 does"
             )
-        with self._told():
+        with self._as_source_errors():
             for name, message in messages.items():
                 connection = self._connections[name]
                 self._writer.write(connection, recorded_ns, types.serialize_cdr(message, connection.msgtype))
 
     def close(self) -> None:
-        """Write the index and metadata.yaml; without this the bag has neither."""
-        with self._told():
+        """Write the index and metadata.yaml, which complete the bag."""
+        with self._as_source_errors():
             self._writer.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_source_errors(self) -> Iterator[None]:
         try:
             with _uninterrupted():
                 yield
@@ -83,7 +84,7 @@ class BagWriter:
 
 
 class _SqliteWriter(Sqlite3Writer):
-    """rosbags' own, but for the file's name: it takes #, ? and % for parts of an address, and writes elsewhere."""
+    """The writer of rosbags, with one fix: it treats #, ? and % in the file's name as parts of a URI."""
 
     def __init__(self, path: Path, compression: CompressionMode) -> None:
         self.path = path / f"{path.name}.db3"
@@ -98,8 +99,8 @@ class _Writer(Writer):
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until this is done: half a message would make the rest unreadable."""
-    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+    """Hold back Ctrl-C and SIGTERM during a block: a half-written message would make the rest unreadable."""
+    if threading.current_thread() is not threading.main_thread():  # signals interrupt the main thread only
         yield
         return
     held: list[int] = []

@@ -1,1 +1,1 @@
-"""The `sampt` command: a file for every subcommand."""
+"""The `sampt` command, with one module per subcommand."""

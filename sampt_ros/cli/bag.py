@@ -1,4 +1,4 @@
-"""`sampt bag`: objects through the images of a ROS 2 bag, with the node's messages written to another."""
+"""`sampt bag`: track objects through the images of a ROS 2 bag, and write the node's messages to another bag."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _HELP = """
-Every image of the bag is tracked, as fast as it goes. What to track comes from the bag (sampt_ros/QueryPoints,
+Every image of the bag is tracked, as fast as the machine can. What to track comes from the bag (sampt_ros/QueryPoints,
 /sampt/reference, rqt_image_view's clicks on IMAGE_mouse_left and /sampt/overlay_mouse_left, and 3D clicks on
 /clicked_point and /sampt/clicked_background in the images' own frame), or from --point, --box and --mask, in pixels of
 the first image (those after --start N in image N, counted from 0), or --reference; see `sampt track --help`.
@@ -34,27 +34,26 @@ examples:
   sampt bag recording/ tracked/ --queries /my/query_points --storage sqlite3
   sampt bag recording/ tracked/ --box 300,200,360,280 --depth /camera/aligned_depth_to_color/image_raw
 
-Written to OUT, with the header and the recording time of the image that each belongs to; the topics of IN are
-not copied:
+Written to OUT, each with the header and the recording time of its image; the topics of IN are not copied:
   /sampt/mask           sensor_msgs/Image mono8, 255 on every object
   /sampt/labels         sensor_msgs/Image mono16, object id per pixel
   /sampt/points         sampt_ros/TrackedObjects; positions and poses with depth
   /sampt/overlay        sensor_msgs/Image rgb8, with --overlay
   /sampt/object_poses   geometry_msgs/PoseArray, with depth
   /sampt/cloud          sensor_msgs/PointCloud2, with depth
-With --export coco a labelled dataset is in OUT/coco: images, COCO JSON and YOLO polygons.
-Depth is registered to the images: 16UC1 millimetres or 32FC1 metres, raw or compressedDepth (PNG, RVL), the
-nearest in time of each image. Where none is named, the one topic of depth in the images' own frame is read, if
-there is their CameraInfo.
-Ctrl-C or SIGTERM ends the run; OUT is then a whole bag of what was tracked until then. An image that is
-damaged has no messages, one that memory did not suffice for has an empty mask. A recorder that was
-killed, damage, compression, a file of several that is missing: what IN holds is read, and what is not there
-is told. IN is not changed.
+With --export coco, OUT/coco is a labelled dataset: images, COCO JSON and YOLO polygons.
+Depth must be registered to the images: 16UC1 millimetres or 32FC1 metres, raw or compressedDepth (PNG, RVL).
+Each image gets the depth nearest in time. Without --depth, the only depth topic in the images' own frame is read,
+if their CameraInfo is in the bag.
+Ctrl-C or SIGTERM ends the run; OUT is then a complete bag of everything tracked so far. A damaged image has no
+messages, one that there was not enough memory for has an empty mask. IN may be compressed, damaged, split with
+files missing, or left by a recorder that was killed: it is read as far as possible, with a warning for each
+problem. IN is not changed.
 """
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add the command to a parser's subcommands."""
     parser = common.add_command(
         commands,
         "bag",
@@ -65,19 +64,19 @@ def add(commands: Any) -> None:
     argument = parser.add_argument
     argument("bag", type=Path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or one of its files")
     argument("out", type=Path, metavar="OUT", help="the new bag's folder")
-    argument("--image", default="", metavar="TOPIC", help="raw or compressed; needed where there are several")
+    argument("--image", default="", metavar="TOPIC", help="raw or compressed; needed if there are several")
     argument(
         "--depth",
         default="",
         metavar="TOPIC",
-        help="registered to the images; needed where there are several, or in another frame than theirs",
+        help="registered to the images; needed if there are several, or if its frame is not that of the images",
     )
     argument(
         "--depth-slop",
         type=float,
         default=NodeConfig.depth_slop,
         metavar="SECONDS",
-        help=f"an image and its depth may be this far apart (default: {NodeConfig.depth_slop})",
+        help=f"largest time difference between an image and its depth (default: {NodeConfig.depth_slop})",
     )
     argument("--camera-info", default="", metavar="TOPIC", help="for depth and 3D clicks (default: beside the images)")
     argument("--rectified", action="store_true", help="the images are rectified (image_rect): without distortion")
@@ -85,9 +84,9 @@ def add(commands: Any) -> None:
         "--clicks",
         choices=("new_object", "last_object"),
         default=NodeConfig.clicks,
-        help=f"what a positive click beside all masks starts or extends (default: {NodeConfig.clicks})",
+        help=f"what a positive click outside all masks starts or extends (default: {NodeConfig.clicks})",
     )
-    argument("--queries", default="", metavar="TOPIC", help="sampt_ros/QueryPoints; needed where there are several")
+    argument("--queries", default="", metavar="TOPIC", help="sampt_ros/QueryPoints; needed if there are several")
     argument("--storage", choices=("mcap", "sqlite3"), help="of OUT (default: as IN)")
     argument("--overlay", action="store_true", help="also write masks and points drawn over the images")
     common.add_prompts(parser)
@@ -103,18 +102,18 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
-    """Do what the command's parsed arguments say; returns what it came to, without any masks if no object was started.
+    """Run the command with its parsed arguments; returns a summary, which has no masks if no object was started.
 
-    print_text  whether to print that too, also where an error or Ctrl-C ends the run after some images
+    print_text  whether to print the summary, also if an error or Ctrl-C ends the run after some images
 
     Raises SamPtError.
     """
     try:
         from sampt_ros.bags.reader import BagReader
         from sampt_ros.bags.recorder import BagRecorder
-        from sampt_ros.bags.topics import choose_inputs, look_at
+        from sampt_ros.bags.topics import choose_inputs, inspect_topics
         from sampt_ros.bags.tracker import BagTracker
-    except ImportError as error:  # of what no other command needs
+    except ImportError as error:  # these packages are needed by this command only
         raise SamPtError(
             f"expected rosbags and mcap, which read bags: pip install rosbags mcap; got: {error}"
         ) from None
@@ -122,8 +121,10 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
     config = common.config(parsed)
     options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified, clicks=parsed.clicks)
     with BagReader(parsed.bag) as bag, Outputs(parsed, parsed.out, starts) as outputs:
-        inputs = choose_inputs(bag.topics, look_at(bag), parsed.image, parsed.depth, parsed.queries, parsed.camera_info)
-        if not (starts or inputs.asking):
+        inputs = choose_inputs(
+            bag.topics, inspect_topics(bag), parsed.image, parsed.depth, parsed.queries, parsed.camera_info
+        )
+        if not (starts or inputs.query_topics):
             raise QueryError(
                 "expected what to track: --point, --box, --mask, --reference, or sampt_ros/QueryPoints in the bag"
             )
@@ -137,13 +138,13 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
             if recorder.frames and print_text:
                 print(summary.text)
     if not recorder.frames:
-        reason = f" that cannot be used: {tracker.trouble}" if tracker.dropped else ""
+        reason = f" that cannot be used: {tracker.drop_reason}" if tracker.dropped else ""
         raise SourceError(f"expected at least one image on {inputs.image.name}; got {tracker.dropped}{reason}")
     return summary
 
 
 def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, outputs: Outputs, progress: tqdm[Any]) -> None:
-    """Write every image that is tracked, those too that wait for their depth when the run is ended."""
+    """Write every tracked image, including those that still wait for their depth when the run ends."""
 
     def write(tracked: TrackedFrame) -> None:
         recorder.add(tracked)
@@ -155,18 +156,18 @@ def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, outputs:
                 write(tracked)
             progress.update()
     finally:
-        for tracked in tracker.rest():
+        for tracked in tracker.remaining_frames():
             write(tracked)
 
 
 def _summary(recorder: BagRecorder, tracker: BagTracker, outputs: Outputs) -> Summary:
     dropped = f" ({tracker.dropped} dropped)" if tracker.dropped else ""
-    depth = f", {recorder.in_space} of them with depth" if recorder.writes_depth else ""
+    depth = f", {recorder.with_depth} of them with depth" if recorder.writes_depth else ""
     poses = recorder.poses if recorder.writes_depth else None
     refused = f", {tracker.refused} messages refused" if tracker.refused else ""
     text = (
         f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}; "
-        + common.tracked(recorder.frames, recorder.seconds, recorder.masks, poses)
+        + common.tracking_summary(recorder.frames, recorder.seconds, recorder.masks, poses)
         + outputs.text
     )
     return Summary(recorder.frames, tracker.dropped, recorder.seconds, recorder.masks, outputs.j, text)

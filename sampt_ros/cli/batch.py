@@ -1,4 +1,4 @@
-"""`sampt batch`: many recordings at once, on this machine or on a Ray cluster."""
+"""`sampt batch`: track objects through many recordings in parallel, on this machine or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from sampt_ros.fleet.remote_files import is_remote
 from sampt_ros.fleet.results import Outcome, results_at
 from sampt_ros.fleet.workers import ThisProcess, Workers
 
-_MOST_WARNINGS = 20  # that are kept of a recording
+_MAX_WARNINGS = 20  # kept for each recording
 
 _DETAILS = """
-Each SOURCE is a video, an image folder or a bag; a pattern of them in quotes; a list of them, a .txt file with a source
-in each line; or an address that fsspec knows. What to track in each says --prompts, a YAML file with the options of
-`sampt track` or `sampt bag` by the recording's name (its file's, without the suffix) or a pattern of names:
+Each SOURCE is a video, an image folder or a bag; a quoted pattern of them; a list of them, a .txt file with one source
+per line; or a URL that fsspec can open. --prompts names a YAML file that says what to track in each: the options of
+`sampt track` or `sampt bag`, by the name of the recording (its file name without the suffix) or a pattern of names:
 
   cups:
     point: ["320,240", "500,260,0"]
@@ -43,8 +43,8 @@ in each line; or an address that fsspec knows. What to track in each says --prom
     masks: Annotations/{name}
     truth: Annotations/{name}
 
-Options of the command line go for all recordings, but prompts only where that file has none; {name} is the recording's
-there too.
+Options on the command line apply to all recordings, but prompts only to those that the file has none for. {name} stands
+for the recording's name there, too.
 
 examples:
   sampt batch 'recordings/*.mp4' --prompts prompts.yaml --out results
@@ -52,15 +52,16 @@ examples:
   sampt batch 'recordings/*' --prompts prompts.yaml --out results --export coco --workers 8
   sampt batch 's3://robot/monday/*.mcap' --prompts prompts.yaml --out s3://robot/masks --ray auto
 
-Written to OUT/NAME: what `sampt track` writes, or for a bag tracked/ as `sampt bag` writes it, and result.json. OUT has
-report.json, and the exit status is 1 if a recording failed. Run again, the command does what is not done yet: a folder
-NAME is there only when it is whole. A worker that dies is replaced, and its recording tried again, 3 times at most.
+Written to OUT/NAME: the files that `sampt track` writes, or for a bag the folder tracked/ that `sampt bag` writes, and
+result.json. The report is OUT/report.json; the exit status is 1 if a recording failed. Running the command again
+continues with the recordings that are not finished: OUT/NAME exists only once it is complete. A worker that dies is
+replaced, and its recording is tried again, at most 3 times.
 """
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A recording, and the options to track it with; `out` is where results go."""
+    """A recording and the options to track it with; `out` is the folder or URL for results."""
 
     recording: Recording
     options: tuple[str, ...]
@@ -68,22 +69,22 @@ class _Job:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The command line, but for where results go."""
+        """The command line, without the folder for results."""
         return ("bag" if self.recording.is_bag else "track", self.recording.source, *self.options)
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add the command to a parser's subcommands."""
     parser = common.add_command(
         commands, "batch", _run, "track objects through many recordings, on all cores, GPUs or machines", _DETAILS
     )
     argument = parser.add_argument
-    argument("sources", nargs="+", metavar="SOURCE", help="recordings, patterns of them, lists")
-    argument("--out", required=True, metavar="OUT", help="the folder, or address, that results go to")
+    argument("sources", nargs="+", metavar="SOURCE", help="recordings, patterns or lists of them")
+    argument("--out", required=True, metavar="OUT", help="folder or URL for results")
     argument("--prompts", type=Path, dest="prompt_file", metavar="FILE", help="what to track in which recording")
-    argument("--both-ways", action="store_true", help="as for `sampt track`; not of bags")
-    argument("--redo", action="store_true", help="do recordings again that are finished")
-    common.add_prompts(parser, masks=True, file=str)  # They may be addresses.
+    argument("--both-ways", action="store_true", help="as for `sampt track`; not for bags")
+    argument("--redo", action="store_true", help="track finished recordings again")
+    common.add_prompts(parser, masks=True, file=str)  # They may be URLs.
     add_outputs(parser, file=str)
     common.add_config(parser)
     add_workers(parser)
@@ -97,19 +98,19 @@ def _run(parsed: argparse.Namespace) -> int:
         for name in filter(results.finished, jobs):
             results.remove(name)
     finished = {name: outcome for name in jobs if (outcome := results.finished(name))}
-    other = [name for name, outcome in finished.items() if outcome.arguments != jobs[name].arguments]
-    if other:
+    changed = [name for name, outcome in finished.items() if outcome.arguments != jobs[name].arguments]
+    if changed:
         raise ConfigError(
-            f"{parsed.out}: expected results of the same options; those of {', '.join(other)} were made with others: "
+            f"{parsed.out}: expected results of the same options; those of {', '.join(changed)} were made with others: "
             "name another --out, or do them again with --redo"
         )
-    to_do = {name: job for name, job in jobs.items() if name not in finished}
-    workers = workers_for(parsed) if to_do else ThisProcess()
+    pending = {name: job for name, job in jobs.items() if name not in finished}
+    workers = workers_for(parsed) if pending else ThisProcess()
     results.clear()
     began = time.monotonic()
     summary = report.Report(finished)
     try:
-        _track_all(workers, to_do, summary)
+        _track_all(workers, pending, summary)
     finally:
         results.clear()
         results.write(report.FILE, summary.as_json(time.monotonic() - began))
@@ -118,7 +119,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _track_all(workers: Workers, jobs: dict[str, _Job], summary: report.Report) -> None:
-    """Carry out jobs, by name, and add what comes of each to the summary."""
+    """Run the jobs, by name, and add the outcome of each to the summary."""
     with (
         closing(workers.run(track_recording, jobs)) as attempts,
         tqdm(total=len(jobs), unit="recording", disable=None) as progress,
@@ -133,7 +134,7 @@ def _track_all(workers: Workers, jobs: dict[str, _Job], summary: report.Report) 
 
 
 def _jobs(parsed: argparse.Namespace, out: str) -> Iterator[_Job]:
-    """The recordings with their options, and where results go; raises SamPtError if an option cannot be meant."""
+    """A job for each recording, with its options; raises SamPtError if an option is wrong."""
     recordings = find_recordings(parsed.sources)
     prompt_file = PromptFile(parsed.prompt_file) if parsed.prompt_file else None
     if prompt_file and (unused := prompt_file.unused(each.name for each in recordings)):
@@ -154,7 +155,7 @@ def _jobs(parsed: argparse.Namespace, out: str) -> Iterator[_Job]:
 
 
 def _common_options(parsed: argparse.Namespace, with_prompts: bool, is_bag: bool) -> tuple[str, ...]:
-    """The options of the command line that go for a recording."""
+    """The options of the command line that apply to a recording."""
     options = [("preset", parsed.preset), *(("set", pair) for pair in parsed.set)]
     if with_prompts:
         options += [(dest.replace("_", "-"), value) for dest, value in parsed.prompts]
@@ -169,14 +170,14 @@ def _absolute(option: str, value: str) -> str:
 
 
 def track_recording(job: _Job) -> Outcome:
-    """Track a recording as its command line says, on a worker, and publish its results; raises SamPtError."""
+    """Run a job on a worker and publish its results; raises SamPtError."""
     results = results_at(job.out)
-    if done := results.finished(job.recording.name):  # A worker that died later had finished it.
+    if done := results.finished(job.recording.name):  # Finished by a worker that died afterwards.
         return done
     began = time.monotonic()
     with results.working_folder(job.recording.name) as folder, TemporaryDirectory(prefix="sampt-") as temporary:
-        parsed = _parse(_with_files_here(job.arguments, Path(temporary)), folder)
-        with _warnings() as warnings, redirect_stderr(StringIO()):  # No progress bar of its own.
+        parsed = _parse(_with_local_files(job.arguments, Path(temporary)), folder)
+        with _captured_warnings() as warnings, redirect_stderr(StringIO()):  # Hides the progress bar.
             summary = (bag.track if parsed.command == "bag" else track.track)(parsed)
         if not summary.masks:
             raise QueryError("; ".join(["expected an object that can be started; got none", *warnings[:1]]))
@@ -189,13 +190,13 @@ def track_recording(job: _Job) -> Outcome:
             j={str(key): value for key, value in summary.j.items()},
             tracking_seconds=summary.seconds,
             seconds=time.monotonic() - began,
-            warnings=tuple(dict.fromkeys(warnings))[:_MOST_WARNINGS],
+            warnings=tuple(dict.fromkeys(warnings))[:_MAX_WARNINGS],
         )
         return results.publish(folder, outcome)
 
 
 def _parse(arguments: tuple[str, ...], folder: Path) -> argparse.Namespace:
-    """What `sampt track` or `sampt bag` makes of these arguments, with results in a folder; raises ConfigError."""
+    """Parse arguments of `sampt track` or `sampt bag`, with results in `folder`; raises ConfigError."""
     parser = _Parser(prog="sampt")
     commands = parser.add_subparsers(dest="command")
     for command in (track, bag):
@@ -206,7 +207,7 @@ def _parse(arguments: tuple[str, ...], folder: Path) -> argparse.Namespace:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors do not end the process, and that takes options by their whole names alone."""
+    """A parser that raises ConfigError instead of exiting, and accepts no abbreviated options."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, allow_abbrev=False, add_help=False)
@@ -215,33 +216,33 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{self.prog}: {message}")
 
 
-def _with_files_here(arguments: tuple[str, ...], folder: Path) -> tuple[str, ...]:
-    """A command line with paths in place of addresses, whose files are copied into a folder."""
+def _with_local_files(arguments: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """Download the files of a command line that are given as URLs into a folder; returns it with local paths."""
 
-    def here(address: str) -> str:
-        file = re.sub(r",\d+$", "", address)  # without OBJECT, which --mask may have after it
-        return f"{remote_files.fetch(file, folder / str(len(list(folder.iterdir()))))}{address.removeprefix(file)}"
+    def fetched(url: str) -> str:
+        file = re.sub(r",\d+$", "", url)  # without the object number that may end a --mask
+        return f"{remote_files.fetch(file, folder / str(len(list(folder.iterdir()))))}{url.removeprefix(file)}"
 
     command, source, *options = arguments
-    local = [command, here(source) if is_remote(source) else source]
+    local = [command, fetched(source) if is_remote(source) else source]
     for option in options:
         name, _, value = option.partition("=")
-        is_address = name.removeprefix("--") in PATH_OPTIONS and is_remote(value)
-        local.append(f"{name}={here(value)}" if is_address else option)
+        is_url = name.removeprefix("--") in PATH_OPTIONS and is_remote(value)
+        local.append(f"{name}={fetched(value)}" if is_url else option)
     return tuple(local)
 
 
 @contextmanager
-def _warnings() -> Iterator[list[str]]:
-    """The warnings that are told meanwhile; they are not printed."""
-    told: list[str] = []
+def _captured_warnings() -> Iterator[list[str]]:
+    """Collect the warnings that are logged during a block, instead of printing them."""
+    warnings: list[str] = []
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: warnings.append(record.getMessage())  # type: ignore[method-assign]
     log = logging.getLogger("sampt_ros")
     log.addHandler(handler)
     propagate, log.propagate = log.propagate, False
     try:
-        yield told
+        yield warnings
     finally:
         log.propagate = propagate
         log.removeHandler(handler)

@@ -1,4 +1,4 @@
-"""`sampt benchmark`: speed by stage, and memory; beside other programs, and compared with other runs."""
+"""`sampt benchmark`: measure speed by stage and memory, also under load, and compare runs."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 from sampt_ros.weights.random_weights import random_weights
 
-_SETTINGS = ("preset", "set", "random_weights", "frames", "warmup")  # what a report says of how it was measured
+_SETTINGS = ("preset", "set", "random_weights", "frames", "warmup")  # the settings stored with a report
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add the command to a parser's subcommands."""
     parser = common.add_command(
         commands,
         "benchmark",
         _run,
         "measure speed by stage, and memory",
         """
-        Tracks disks through a made-up scene, for every combination of sizes, objects and points. Times are milliseconds
-        per frame, "median / 95th percentile"; memory is the peak of the whole process up to there. Where "tracked" is
-        not near 100%, objects were lost on the way and the times are too good. With --random-weights no checkpoint is
-        needed: networks compute as ever, and the scene's truth then stands in for their answers.
+        Tracks disks through a synthetic scene, for every combination of sizes, objects and points. Times are in
+        milliseconds per frame, "median / 95th percentile"; memory is the peak of the whole process so far. If "tracked"
+        is not close to 100%, objects were lost and the times are too good. With --random-weights no checkpoint is
+        needed: networks compute as usual, and their outputs are replaced by the scene's ground truth.
 
-        A machine's speed changes from minute to minute, so what is compared is measured in turns, --rounds times each:
+        A machine's speed changes from minute to minute, so alternatives are measured in turn, --rounds times each:
         alone and with N busy processes (--beside), or this command and another one (--against). The other one is a
         command, such as '../before/.venv/bin/sampt benchmark', or options for this one, such as '--preset grabcut';
         --objects, --points, --sizes, --frames and --warmup are added to it.
@@ -56,12 +56,14 @@ def add(commands: Any) -> None:
     argument("--sizes", type=_sizes, default=sizes, metavar="WxH,WxH", help="image sizes (default: 640x480,1280x720)")
     argument("--frames", type=common.count, default=60, metavar="N", help="frames measured (default: 60)")
     argument("--warmup", type=common.count, default=10, metavar="N", help="frames before that (default: 10)")
-    argument("--random-weights", action="store_true", help="measure a preset whose weights are not there")
-    argument("--beside", type=common.count, default=0, metavar="N", help="measure beside N busy processes too")
-    argument("--rounds", type=common.count, default=2, metavar="N", help="turns of what is compared (default: 2)")
+    argument("--random-weights", action="store_true", help="measure a preset without its weights")
+    argument("--beside", type=common.count, default=0, metavar="N", help="also measure beside N busy processes")
+    argument(
+        "--rounds", type=common.count, default=2, metavar="N", help="measurements of each alternative (default: 2)"
+    )
     argument("--compare", type=Path, metavar="FILE", help="print ratios to an earlier run, which wrote FILE by --json")
     argument("--against", metavar="COMMAND", help="measure another command in turn with this one, and print ratios")
-    argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    argument("--json", type=Path, metavar="FILE", help="also write the numbers to FILE")
     common.add_config(parser)
 
 
@@ -111,13 +113,13 @@ def _with_random_weights(parsed: argparse.Namespace) -> tuple[SamPt, tuple[Oracl
     config = common.config(parsed)
     with random_weights():
         oracles = OracleSegmenter(build_segmenter(config)), OracleTracker(build_point_tracker(config))
-        # No object is known from a picture here, and a one-shot method would not know the oracle.
+        # The benchmark uses no reference pictures, and a one-shot method would bypass the oracles.
         return SamPt(replace(config, one_shot=NO_ONE_SHOT), *oracles), oracles
 
 
 def _run_against(parsed: argparse.Namespace) -> int:
-    """Measure this command and another one in turns, each time in a new process."""
-    common.config(parsed)  # to refuse what is wrong with it before anything is measured
+    """Measure this command and another one in turn, each time in a new process."""
+    common.config(parsed)  # raises ConfigError for wrong options before anything is measured
     own = ["--preset", parsed.preset, *(word for pair in parsed.set for word in ("--set", pair))]
     given = shlex.split(parsed.against)
     other = [*_this_program(), *given] if not given or given[0].startswith("-") else given
@@ -151,14 +153,14 @@ def _run_against(parsed: argparse.Namespace) -> int:
 
 
 def _this_program() -> list[str]:
-    """The start of a command line that runs this very code, whatever folder it is run in."""
+    """The start of a command line that runs this same code from any folder."""
     folder = str(Path(sampt_ros.__file__).resolve().parents[1])
     code = f"import sys; sys.path[0] = {folder!r}; from sampt_ros.cli.main import main; sys.exit(main())"
     return [sys.executable, "-c", code, "benchmark"]
 
 
 def _cases(parsed: argparse.Namespace) -> list[str]:
-    """The arguments that say which cases are measured, and how long."""
+    """The arguments that select the cases, and the number of frames."""
     return [
         *("--objects", ",".join(map(str, parsed.objects))),
         *("--points", ",".join(map(str, parsed.points))),

@@ -1,4 +1,4 @@
-"""What the subcommands share: how they are added, the configuration, arguments that are numbers, JSON files."""
+"""Shared by the subcommands: adding commands, the configuration, prompts, argument types, JSON files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sampt_ros.streaming.requests import ObjectStart
 def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str, details: str
 ) -> argparse.ArgumentParser:
-    """Add a command that calls `run` with the parsed arguments; `details` are the end of its help."""
+    """Add a command that calls `run` with the parsed arguments; `details` end its help text."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
@@ -43,7 +43,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 class Prompt(argparse.Action):
-    """Keeps option and value in `prompts`, in the order given, since --start goes for what follows it."""
+    """Appends option and value to `prompts`; their order matters, because --start applies to the prompts after it."""
 
     def __call__(
         self,
@@ -56,10 +56,10 @@ class Prompt(argparse.Action):
 
 
 def add_prompts(parser: argparse.ArgumentParser, masks: bool = False, file: Callable[[str], Path | str] = Path) -> None:
-    """Add --point, --box, --mask, --reference, --reference-mask, --query-points and --start, as `starts` takes them.
+    """Add --point, --box, --mask, --reference, --reference-mask, --query-points and --start, which `starts` reads.
 
     masks  whether to add --masks, too
-    file   makes the values of what is a file or folder
+    file   type of the arguments that are files or folders
     """
     parser.set_defaults(prompts=())
 
@@ -71,12 +71,12 @@ def add_prompts(parser: argparse.ArgumentParser, masks: bool = False, file: Call
     argument(
         "--mask",
         metavar="FILE[,OBJECT]",
-        help="white on the object, or labels, each an object with the label as its number; with OBJECT all is that one",
+        help="white on the object, or a label image: each label is an object of that number; with OBJECT all are one",
     )
     argument(
         "--reference",
         metavar="IMAGE",
-        help="a picture of an object, which is then looked for without a click; with --reference-mask",
+        help="a picture of an object to search for, instead of a click; with --reference-mask",
     )
     argument(
         "--reference-mask",
@@ -87,92 +87,98 @@ def add_prompts(parser: argparse.ArgumentParser, masks: bool = False, file: Call
         "--query-points",
         type=file,
         metavar="FILE",
-        help="points as SAM-PT's demo reads them: how many are positive, then FRAME;X,Y X,Y ... for each object",
+        help="points in the format of SAM-PT's demo: number of positive points, then FRAME;X,Y X,Y ... for each object",
     )
     if masks:
         argument(
             "--masks",
             type=file,
             metavar="FOLDER",
-            help="masks, as for --mask, with the names of their frames (for a video: numbers, as 00012.png); each "
-            "object starts in the first frame that shows it",
+            help="masks, as for --mask, named like their frames (for a video: by number, as 00012.png); each object "
+            "starts in the first frame that shows it",
         )
     argument(
         "--start",
         type=frame_number,
         metavar="FRAME",
-        help="the prompts after this one lie in that frame, counted from 0, and their objects start there (default: 0)",
+        help="the prompts that follow are for this frame, counted from 0, and their objects start there (default: 0)",
     )
 
 
 def has_prompts(parsed: argparse.Namespace) -> bool:
-    """Whether anything says what to track."""
+    """Whether the options say what to track."""
     return any(name != "start" for name, _ in parsed.prompts)
 
 
 def starts(parsed: argparse.Namespace, frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:
-    """What the prompts say; frame_names: of the frames, if these are files. Raises QueryError or SourceError."""
+    """The objects to start, by object id; frame_names: names of the frames, if these are files.
+
+    Raises QueryError or SourceError.
+    """
     return starts_in_order(parsed.prompts, frame_names)
 
 
-def tracked(frames: int, seconds: float, masks: Mapping[int, int], poses: Mapping[int, int] | None = None) -> str:
-    """What tracking came to, in words: its rate, and in how many frames each object has a mask.
+def tracking_summary(
+    frames: int, seconds: float, masks: Mapping[int, int], poses: Mapping[int, int] | None = None
+) -> str:
+    """The frame rate, and in how many frames each object has a mask, in words.
 
-    poses: in how many each has a pose; None: there is no depth
+    poses: number of frames in which each object has a pose; None: there is no depth
     """
     counts = [
-        f"object {name} has a mask in {count}" + ("" if poses is None else f" and a pose in {poses.get(name, 0)}")
-        for name, count in masks.items()
+        f"object {object_id} has a mask in {count}"
+        + ("" if poses is None else f" and a pose in {poses.get(object_id, 0)}")
+        for object_id, count in masks.items()
     ]
     rate = f"tracking alone ran at {frames / max(seconds, 1e-9):.1f} frames/s"
     return "; ".join([rate, ", ".join(counts)] if counts else [rate])
 
 
 def config(parsed: argparse.Namespace) -> SamPtConfig:
-    """What --preset and --set say; raises ConfigError."""
+    """The configuration given by --preset and --set; raises ConfigError."""
     return load_preset(parsed.preset, settings(parsed.set))
 
 
 def settings(pairs: Sequence[str]) -> dict[str, Any]:
     """`NAME=VALUE` pairs as parameters, the values read as YAML scalars; raises ConfigError."""
-    read = {}
+    values = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not (name and separator):
             raise ConfigError(f"--set: expected NAME=VALUE, such as reinit.horizon=16; got {pair!r}")
         try:
-            read[name] = yaml.safe_load(value)
+            values[name] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ConfigError(f"--set {name}: expected a YAML value; got {value!r}") from None
-    return read
+    return values
 
 
 def words(text: str) -> list[str]:
-    """An argument that is words with commas between."""
+    """An argument that is a comma-separated list of words."""
     return [word for word in text.split(",") if word]
 
 
 def count(text: str) -> int:
-    """An argument that is a whole number from 1 on; argparse reports the ArgumentTypeError."""
+    """An argument that is a positive whole number; argparse reports the ArgumentTypeError."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on; got {text!r}")
     return int(text)
 
 
 def frame_number(text: str) -> int:
-    """An argument that is a frame's number, from 0 on; argparse reports the ArgumentTypeError."""
+    """An argument that is a frame number, from 0; argparse reports the ArgumentTypeError."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a frame's number, from 0 on; got {text!r}")
     return int(text)
 
 
 def counts(text: str) -> list[int]:
-    """An argument that is such numbers with commas between."""
+    """An argument that is a comma-separated list of positive whole numbers."""
     return [count(word) for word in text.split(",")]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file and the folders above it; raises SamPtError."""
+    """Write a JSON file, creating its folder if needed; raises SamPtError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=2) + "\n")

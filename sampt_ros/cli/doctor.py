@@ -1,4 +1,4 @@
-"""`sampt doctor`: what is installed, what is missing, and what to do about it."""
+"""`sampt doctor`: show what is installed, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from sampt_ros.mask_propagators.deaot import architectures as deaot
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights import registry
 
-_SHIPPED = {"nano.checkpoint"}  # empty: the weights in the package
-# The packages of the parts that need more than torch; the part's name is the extra's too, but for those in _EXTRAS.
+_SHIPPED = {"nano.checkpoint"}  # parameters whose default, "", stands for the weights in the package
+# The packages that a part needs besides torch; the extra is named after the part, except for those in _EXTRAS.
 _PACKAGES = {
     "sam": ("segment_anything", "torchvision"),
     "sam_hq": ("segment_anything_hq", "timm", "torchvision"),
@@ -45,30 +45,31 @@ _PACKAGES = {
 }
 _EXTRAS = {"dinov2": "dino"}
 COTRACKER = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
-# What no extra may bring: one package may not be depended on, the other asks for something that it does without.
+# Parts without an extra: one package's licence forbids it, the other requires a package that is not really needed.
 _BY_HAND = {"cotracker": COTRACKER, "deaot": deaot.INSTALL}
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at.
+    """The result of checking for one thing.
 
-    detail    the version or place where it is there, what is wrong where it is not
-    advice    what to do where it is not there
+    ok        whether it is installed and works
+    detail    its version or path if it is, what is wrong if it is not
+    advice    what to do if it is not
     required  whether the default preset needs it
     """
 
     group: str
     name: str
-    there: bool
+    ok: bool
     detail: str = ""
     advice: str = ""
     required: bool = False
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add the command to a parser's subcommands."""
     common.add_command(
         commands,
         "doctor",
@@ -85,17 +86,17 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def examine() -> list[Check]:
-    """Look at everything."""
+    """Run all checks."""
     return [*_core(), *_networks(), *_bags(), *_page(), *_presets(), *_ros()]
 
 
 def is_healthy(checks: Sequence[Check]) -> bool:
-    """Whether all that the default preset needs is there."""
-    return all(check.there for check in checks if check.required)
+    """Whether everything that the default preset needs is installed."""
+    return all(check.ok for check in checks if check.required)
 
 
 def report(checks: Sequence[Check]) -> str:
-    """The checks as text, in groups, ending with a verdict."""
+    """The checks as text, by group, followed by a verdict."""
     width = max(len(check.name) for check in checks)
     lines: list[str] = []
     group = ""
@@ -103,9 +104,9 @@ def report(checks: Sequence[Check]) -> str:
         if check.group != group:
             lines += ["", check.group] if lines else [check.group]
             group = check.group
-        sign = "ok     " if check.there else "MISSING" if check.required else "missing"
+        sign = "ok     " if check.ok else "MISSING" if check.required else "missing"
         lines.append(f"  {sign}  {check.name:{width}}  {check.detail}".rstrip())
-        if not check.there and check.advice:
+        if not check.ok and check.advice:
             lines.append(f"           {'':{width}}-> {check.advice}")
     verdict = "everything the default preset needs is there" if is_healthy(checks) else "the default preset cannot run"
     return "\n".join([*lines, "", f"sampt: {verdict}"])
@@ -179,7 +180,7 @@ def _presets() -> Iterator[Check]:
 
 
 def _default_preset(group: str) -> Check:
-    """The default preset is not only read but built: this is what `sampt track` does first."""
+    """Load the default preset and build its parts, as `sampt track` would."""
     try:
         config = load_preset()
         SamPt(config)
@@ -214,18 +215,18 @@ def _preset(group: str, name: str) -> Check:
 
 
 def _restrictions(config: SamPtConfig) -> list[str]:
-    """What licences of the configured weights forbid."""
+    """The restrictions in the licences of the configured weights."""
     models = (registry.for_option(parameter, architecture) for parameter, _, architecture in _checkpoints(config))
     return [model.warning for model in models if model and model.warning]
 
 
 def _missing_packages(part: str) -> list[str]:
-    """The packages that a part needs and that are not installed."""
+    """The packages that a part needs and that are missing."""
     return [package for package in _PACKAGES.get(part, ()) if not _is_installed(package)]
 
 
 def _missing_weights(config: SamPtConfig) -> tuple[list[str], list[str], list[registry.Model]]:
-    """Of the weights that the configured parts lack: what is wrong, the parameters, and those that can be fetched."""
+    """Of the missing weights of the configured parts: the problems, the parameters, and the models to fetch."""
     problems: list[str] = []
     unset: list[str] = []
     fetchable: list[registry.Model] = []
@@ -248,7 +249,7 @@ def _parts(config: SamPtConfig) -> str:
 
 
 def _built(config: SamPtConfig) -> list[str]:
-    """The names of the segmenter, the point tracker and, if there are any, those of the other parts."""
+    """The names of the configured parts: segmenter, point tracker, and others if there are any."""
     parts = (config.segmenter, config.point_tracker, config.mask_propagator, config.one_shot, config.descriptor)
     return [part for part in dict.fromkeys(parts) if part not in (NONE, OF_SEGMENTER)]
 
@@ -284,21 +285,21 @@ def _ros() -> Iterator[Check]:
 
 
 def _distribution() -> str:
-    """The name of the ROS 2 that is sourced, or that came from PyPI, whose wheels set no ROS_DISTRO; "" for none."""
+    """The name of the ROS 2 distribution that is sourced, or whose wheels are installed; "" for none."""
     packages = importlib.metadata.packages_distributions().get("rclpy", [])
     wheels = [found[1] for package in packages if (found := re.fullmatch(r"ros-([a-z]+)-rclpy", package))]
     return os.environ.get("ROS_DISTRO") or next(iter(wheels), "")
 
 
 def _color_backend(group: str) -> Check:
-    """What converts rare encodings, as the node chooses it; cv_bridge that it would refuse is named with the reason."""
+    """The backend for rare encodings that the node would choose; if it refuses cv_bridge, the reason is given."""
     name, advice = "cv_bridge or rosbags.image", "apt install ros-DISTRO-cv-bridge, or pip install rosbags-image"
     try:
         importlib.import_module("sampt_ros.ros.conversions").ros_cv_bridge()
     except ImportError as error:
         refused = f"; {_one_line(error)}" if _is_installed("cv_bridge") else ""
-        there = _is_installed("rosbags.image")
-        return Check(group, name, there, f"{'rosbags.image' if there else 'neither'}{refused}", advice)
+        has_rosbags = _is_installed("rosbags.image")
+        return Check(group, name, has_rosbags, f"{'rosbags.image' if has_rosbags else 'neither'}{refused}", advice)
     return Check(group, name, True, "cv_bridge")
 
 
@@ -311,14 +312,14 @@ def _middleware(group: str) -> Check:
 
 
 def _module(group: str, name: str, advice: str, required: bool = False) -> Check:
-    there = _is_installed(name)
-    return Check(group, name, there, _version(name) if there else "", advice, required)
+    is_installed = _is_installed(name)
+    return Check(group, name, is_installed, _version(name) if is_installed else "", advice, required)
 
 
 def _is_installed(name: str) -> bool:
-    """Whether a module can be found; its parent packages are imported, itself it is not.
+    """Whether a module can be found; it is not imported, but its parent packages are.
 
-    A mere folder of that name, such as this project's `launch`, is not a module.
+    A folder of that name without modules, such as this project's `launch`, does not count.
     """
     try:
         spec = importlib.util.find_spec(name)
@@ -328,7 +329,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _version(name: str) -> str:
-    """The version that a module's package states, or that the module itself knows once it is imported."""
+    """The version of a module's package, or else the `__version__` of the module if it is imported."""
     packages = importlib.metadata.packages_distributions().get(name.partition(".")[0], [])
     if packages and "." not in name:
         return importlib.metadata.version(packages[0])

@@ -1,4 +1,4 @@
-"""`sampt evaluate`: quality of masks, or of points, where the truth is known."""
+"""`sampt evaluate`: measure the quality of masks or points against ground truth."""
 
 from __future__ import annotations
 
@@ -42,69 +42,69 @@ from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.tracking.sam_pt import SamPt
 
 _DETAILS = """
-Videos in one of three layouts. Annotations are PNGs with the names of their frames: 0/255 for one object, or
+FOLDER has videos in one of three layouts. Annotations are PNGs named like their frames: 0/255 for one object, or
 object ids (grey or palette; 255 is void).
 
   DAVIS (2016, 2017): FOLDER/JPEGImages/480p/SEQUENCE/*.jpg, FOLDER/Annotations/480p/SEQUENCE/*.png, one for
-  every frame. All objects of the first frame are tracked; the first and the last frame are not scored. If there
-  is FOLDER/ImageSets/2017/val.txt, the sequences that it names are taken, unless --sequences says others.
+  every frame. All objects of the first frame are tracked; the first and the last frame are not scored. If
+  FOLDER/ImageSets/2017/val.txt exists, the sequences listed there are evaluated, unless --sequences is given.
 
   YouTube-VOS: FOLDER/JPEGImages/VIDEO/*.jpg, FOLDER/Annotations/VIDEO/*.png of some frames, FOLDER/meta.json.
-  Objects start from the first annotation that shows them, in whatever frame, and are scored in all annotated
-  frames after it. If there is FOLDER/../train/meta.json, the categories in it are seen, all others unseen: then
-  there are J and F of both, and their mean G, the benchmark's overall score.
+  Each object starts from the first annotation that shows it, and is scored in all annotated frames after it. If
+  FOLDER/../train/meta.json exists, the categories in it are seen, all others unseen; J and F are then given for
+  both, and their mean G, the benchmark's overall score.
 
-  MOSE: the same without meta.json; the video's last frame is not scored.
+  MOSE: like YouTube-VOS, without meta.json; the video's last frame is not scored.
 
-J is region similarity, F boundary accuracy, J&F their mean, 0 to 1: first the mean over an object's frames, then
-over the objects, those of a sequence in its row, those of all sequences in the last one. Frames/s count tracking
-alone, not the reading of files nor the scoring.
+J is region similarity, F boundary accuracy, J&F their mean, 0 to 1: averaged over the frames of each object, then
+over the objects, those of a sequence in its row and those of all sequences in the last row. Frames/s count
+tracking alone, without reading files and scoring.
 
-"false" is the share of the scored frames that have a mask (TRACKING or REACQUIRED) on something else: J < 0.1,
-which any mask has while the object is not to be seen; the mean over the objects, too.
-"r" is Pearson's correlation of the score published with a mask and the mask's J, over all scored frames that
-have a mask; in the last row over those of all sequences together. It is "nan" with fewer than 3 masks, or
-where all scores or all J are equal.
+"false" is the share of scored frames with a mask (TRACKING or REACQUIRED) on something else (J < 0.1, as any mask
+has while the object is not visible), averaged over the objects, too.
+"r" is Pearson's correlation between the score published with a mask and the mask's J, over all scored frames with
+a mask; in the last row over those of all sequences together. It is "nan" with fewer than 3 masks, or if all scores
+or all J are equal.
 
-With --workers N or --ray ADDRESS sequences are shared out. Scores are the same; frames/s are those of a process among
-others.
+With --workers N or --ray ADDRESS the sequences are evaluated in parallel. Scores are the same; frames/s are those
+of one process beside the others.
 
-With --blank N or --cut N, N frames from the middle of each video on are grey, or not there. A row then has the
-share of objects regained (J >= 0.5 within 10 frames after it), the frames that it took, the frames since the
-interruption with a mask on something else (J < 0.1), and the mean J of all frames after it.
+With --blank N or --cut N, N frames in the middle of each video are grey, or missing. A row then has the share of
+objects regained (J >= 0.5 within 10 frames after the interruption), the number of frames that it took, the number
+of frames since the interruption with a mask on something else (J < 0.1), and the mean J of all frames after it.
 
-Stills, if there are FOLDER/OBJECT/*_mask.png: pictures are FOLDER/OBJECT/NN.jpg, masks
-FOLDER/OBJECT/NN_mask.png, nonzero on the object. Each picture is segmented by itself, from clicks. A row is an
-object's mean IoU with the true masks after 1, 2, ... clicks, where a refused mask counts as empty; the last
-row is the mean of the objects' means. Below it: Pearson's correlation of the predicted IoU (the score) and
-the true one, over all pictures and clicks that brought a mask.
+Stills, if FOLDER/OBJECT/*_mask.png exist: pictures are FOLDER/OBJECT/NN.jpg, masks FOLDER/OBJECT/NN_mask.png,
+nonzero on the object. Each picture is segmented by itself, from clicks. A row has an object's mean IoU with the
+true masks after 1, 2, ... clicks, where a refused mask counts as empty; the last row is the mean over the objects.
+Below it is Pearson's correlation between the predicted IoU (the score) and the true one, over all pictures and
+clicks that gave a mask.
 
 With --points the preset's point tracker is measured alone, without a segmenter.
 
-Joints, if there is FOLDER/point_tracks.json beside the DAVIS layout: {SEQUENCE: {"frames": K indices, "xy":
-K x J x 2 pixels, "visible": K x J}}. Each of J joints is tracked from the first of the frames in which it is
-visible, and compared in the later ones in which it is: the median error as a share of the square root of the
-object's area, the shares of errors up to 0.1 and 0.2, and the share that the tracker calls visible.
+Joints, if FOLDER/point_tracks.json exists in the DAVIS layout: {SEQUENCE: {"frames": K indices, "xy": K x J x 2
+pixels, "visible": K x J}}. Each of the J joints is tracked from the first frame in which it is visible, and
+compared in the later frames in which it is: the median error as a fraction of the square root of the object's
+area, the shares of errors up to 0.1 and 0.2, and the share that the tracker calls visible.
 
-Static points, if there are FOLDER/camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt}
-(RGB-D): 3x3 pixels; depth registered to the colour, 16 bits, millimetres, 0 where unknown; 4x4, camera to
-world, metres. A grid of points starts in every 8th frame. 8 and 16 frames later those that depth and pose say
-are in view and not occluded count: how many, how far they moved and the tracker's error (medians, pixels),
-and the share that it calls visible.
+Static points, if FOLDER has camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt} (RGB-D): a 3x3
+matrix in pixels; depth registered to the colour image, 16 bits, millimetres, 0 where unknown; 4x4 poses, camera to
+world, metres. A grid of points starts in every 8th frame. 8 and 16 frames later, those that are in view and not
+occluded according to depth and pose are counted: how many, how far they moved and the tracker's error (medians,
+pixels), and the share that it calls visible.
 """
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add the command to a parser's subcommands."""
     parser = common.add_command(
         commands,
         "evaluate",
         _run,
-        "measure mask or point quality on videos or single pictures whose truth is known",
+        "measure mask or point quality on annotated videos or pictures",
         _DETAILS,
     )
     argument = parser.add_argument
-    argument("folder", type=Path, metavar="FOLDER", help="videos as in DAVIS, YouTube-VOS or MOSE, stills, or RGB-D")
+    argument("folder", type=Path, metavar="FOLDER", help="DAVIS, YouTube-VOS or MOSE layout, stills, or RGB-D")
     argument("--points", action="store_true", help="measure the point tracker alone: joints, or static points of RGB-D")
     argument(
         "--sequences",
@@ -118,14 +118,14 @@ def add(commands: Any) -> None:
         type=common.count,
         metavar="N",
         help="start from N clicks on the first frame: the most interior point of the true mask, then the middle of the "
-        "largest error each time, on the object or off it (default: start from the true mask; for stills "
+        "largest error each time, positive or negative (default: start from the true mask; for stills "
         f"{DEFAULT_CLICKS} clicks)",
     )
     interruption = parser.add_mutually_exclusive_group()
     interruption.add_argument("--blank", type=common.count, metavar="N", help="measure the return after N grey frames")
     interruption.add_argument("--cut", type=common.count, metavar="N", help="measure the return after N missing frames")
-    argument("--json", type=Path, metavar="FILE", help="write the scores there too")
-    argument("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence or object there")
+    argument("--json", type=Path, metavar="FILE", help="also write the scores to FILE")
+    argument("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence or object to FOLDER")
     common.add_config(parser)
     add_workers(parser, "this process alone")
 
@@ -134,7 +134,7 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.points:
         return _evaluate_points(parsed)
     if parsed.ray:
-        parsed.folder = parsed.folder.resolve()  # The workers are in folders of their own.
+        parsed.folder = parsed.folder.resolve()  # Ray workers have other working directories.
     if parsed.blank or parsed.cut:
         return _evaluate_reacquisition(parsed)
     return (_evaluate_stills if is_stills_folder(parsed.folder) else _evaluate_sequences)(parsed)
@@ -165,7 +165,7 @@ def _evaluate_stills(parsed: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class _Measure:
-    """What is measured of each item; it travels to workers. pictures: the folder for contact sheets, None: none."""
+    """The settings of an evaluation, which are sent to workers. pictures: folder for contact sheets, or None."""
 
     config: SamPtConfig
     clicks: int
@@ -178,7 +178,7 @@ class _Measure:
 
 
 def _sam_pt(config: SamPtConfig) -> SamPt:
-    """The tracker of this process: networks are loaded once, not for every item."""
+    """The tracker of this process, which is built once rather than for every item."""
     return _built(SamPt, config)
 
 
@@ -208,8 +208,8 @@ def _evaluate_each(
 ) -> SomeScore:
     """Evaluate items by name, print a row for each as soon as it is known, then their mean, and write JSON.
 
-    Returns the mean. The heading is printed with the first row, whose score says which columns there are. Items go to
-    --workers or --ray, or one after the other to this process; there `evaluate` may be any function.
+    Returns the mean. The heading is printed with the first row, whose score determines the columns. Items are evaluated
+    by --workers or --ray, or else in this process; for workers `evaluate` must be picklable.
     """
     width = max(len(noun), *map(len, items))
     scores: dict[str, SomeScore] = {}
@@ -232,7 +232,7 @@ def _evaluate_each(
 
 @contextmanager
 def _pictures(folder: Path | None, name: str, captions: Sequence[str] = ()) -> Iterator[Watcher | None]:
-    """Yield what draws each frame of a sequence or object, or None without a folder; write the sheet at the end."""
+    """Yield a function that draws each frame on a contact sheet, written at the end; None without a folder."""
     if folder is None:
         yield None
         return
@@ -246,25 +246,23 @@ def _pictures(folder: Path | None, name: str, captions: Sequence[str] = ()) -> I
 
 
 def _evaluate_points(parsed: argparse.Namespace) -> int:
-    recorded = is_rgbd_folder(parsed.folder)
-    given = {
+    is_rgbd = is_rgbd_folder(parsed.folder)
+    unsupported = {
         "--clicks": parsed.clicks,
         "--blank": parsed.blank,
         "--cut": parsed.cut,
         "--pictures": parsed.pictures,
-        "--sequences": recorded and parsed.sequences,
+        "--sequences": is_rgbd and parsed.sequences,
         "--workers": parsed.workers,
         "--ray": parsed.ray,
     }
-    useless = [name for name, value in given.items() if value]
-    if useless:
-        raise SamPtError(f"expected --points without {', '.join(useless)} on {str(parsed.folder)!r}")
-    return (_evaluate_static_points if recorded else _evaluate_joints)(parsed)
+    if given := [name for name, value in unsupported.items() if value]:
+        raise SamPtError(f"expected --points without {', '.join(given)} on {str(parsed.folder)!r}")
+    return (_evaluate_static_points if is_rgbd else _evaluate_joints)(parsed)
 
 
 def _evaluate_joints(parsed: argparse.Namespace) -> int:
-    found = joint_sequences(parsed.folder, parsed.sequences)
-    sequences = {joints.sequence.name: joints for joints in found}
+    sequences = {joints.sequence.name: joints for joints in joint_sequences(parsed.folder, parsed.sequences)}
     tracker = build_point_tracker(common.config(parsed))
     _evaluate_each("sequence", sequences, partial(evaluate_joints, tracker), parsed)
     return 0

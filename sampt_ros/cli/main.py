@@ -1,4 +1,4 @@
-"""The `sampt` command: the tracker on files and cameras, without ROS."""
+"""The `sampt` command: runs the tracker on files and cameras, without ROS."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _ERROR, _INTERRUPTED, _TERMINATED = 2, 130, 143  # exit statuses
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM: what ends well on Ctrl-C ends as well on it."""
+    """Raised on SIGTERM, so that it ends a command as cleanly as Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `sampt` with these arguments (default: the command line's) and return its exit status."""
-    if arguments is None:  # The process is the command's own.
+    if arguments is None:  # This process runs nothing else.
         use_one_arena()
         do_not_spin()
     parsed = _parser().parse_args(arguments)
@@ -38,11 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SamPtError as error:
         print(f"sampt: error: {' '.join(str(error).split())}", file=sys.stderr)
         return _ERROR
-    except OSError as error:  # a disk that is full, a folder that is not ours
+    except OSError as error:  # a full disk, a folder without permission
         logging.getLogger("sampt_ros").debug("", exc_info=True)
         print(f"sampt: error: {error}", file=sys.stderr)
         return _ERROR
-    except ImportError as error:  # what only some presets need
+    except ImportError as error:  # of a package that only some presets need
         print(f"sampt: error: {error}; `sampt doctor` says what to install", file=sys.stderr)
         return _ERROR
     except KeyboardInterrupt as error:
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM raises _Terminated inside, where this is the thread that hears it."""
+    """Let SIGTERM raise _Terminated in a block, if this is the main thread, which alone receives signals."""
 
     def end(*_: object) -> None:
         raise _Terminated
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sampt", description="Point at an object, get its mask in every frame of a video. No ROS needed."
     )
-    parser.add_argument("--verbose", action="store_true", help="also tell what is done, and the traces of errors")
+    parser.add_argument("--verbose", action="store_true", help="log more details, and tracebacks of errors")
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
     for command in (track, web, bag, batch, evaluate, benchmark, models, doctor):
         command.add(commands)

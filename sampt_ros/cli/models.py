@@ -12,38 +12,38 @@ from sampt_ros.weights import registry
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add the command to a parser's subcommands."""
     parser = common.add_command(
         commands,
         "models",
         _list,
         "list, fetch and verify published weights",
         """
-        Fetched files are kept in one folder; the environment variable SAMPT_CACHE names another one. A checkpoint
-        parameter that is empty takes its file from there. Tracking itself never downloads anything. A file put there by
-        hand, under its published name, is as good as a fetched one.
+        Fetched files are kept in one folder, which the environment variable SAMPT_CACHE can change. A checkpoint
+        parameter that is empty uses its file from there. Tracking itself never downloads anything. You can also put
+        a file there by hand, under its published name.
 
-        Where not all of the SHA-256 is published, that of the first file seen is pinned beside it, in .sha256.json.
+        If the SHA-256 of a model is not published in full, that of the first file is pinned beside it, in .sha256.json.
         """,
     )
     actions = parser.add_subparsers(title="actions", dest="action", required=True)
-    common.add_command(actions, "list", _list, "say what there is, and what of it is here", "")
+    common.add_command(actions, "list", _list, "list all models, and which of them have been fetched", "")
     fetch = common.add_command(
         actions,
         "fetch",
         _fetch,
-        "download models that are not here, and verify them",
+        "download models that have not been fetched, and verify them",
         "A proxy in HTTPS_PROXY is used.",
     )
-    fetch.add_argument("names", nargs="+", metavar="NAME", help="as `sampt models list` shows it")
+    fetch.add_argument("names", nargs="+", metavar="NAME", help="as shown by `sampt models list`")
     verify = common.add_command(
         actions,
         "verify",
         _verify,
-        "check the files that are here",
-        "The exit status is 0 if all of them verify, else 1.",
+        "check the fetched files",
+        "The exit status is 0 if all files verify, else 1.",
     )
-    verify.add_argument("names", nargs="*", metavar="NAME", help="only these, which must be here (default: all here)")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="only these, which must be fetched (default: all)")
 
 
 def _list(parsed: argparse.Namespace) -> int:

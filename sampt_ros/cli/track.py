@@ -1,4 +1,4 @@
-"""`sampt track`: objects through a video, with masks, tracks and pictures written."""
+"""`sampt track`: track objects through a video, and write masks, point tracks and pictures."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _REPLACED = ("labels", "overlay.mp4", "contact_sheet.png", "coco/images", "coco/
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add the command to a parser's subcommands."""
     parser = common.add_command(
         commands,
         "track",
         _run,
         "track objects through a video, image folder or camera",
         """
-        At least one --point, --box or --mask says what to track, in pixels of the first frame: x to the right, y down.
-        Or a picture of it: --reference and --reference-mask; it is LOST until it is found.
+        Say what to track with at least one --point, --box or --mask, in pixels of the first frame: x to the right, y
+        down. Or give a picture of it, with --reference and --reference-mask; the object is LOST until it is found.
         Prompts with the same object number start one object together; without a number they belong to object 1.
 
-        Objects that start later: the prompts after --start FRAME lie in that frame, until the next --start. Frames
-        count from 0. --masks FOLDER starts each object in the first frame whose mask shows it. The files of
-        --query-points name the frame of each object themselves. An object that cannot be started later is told and
-        left out; one of the first frame ends the run.
-        With --both-ways every object is also tracked backwards from its start, to the first frame. This happens first,
-        from the last start on; then the video is tracked forwards and written. At most 512 MiB of frames are held: a
-        longer video is decoded again and again, from its beginning to the portion that is due.
+        Objects that start later: the prompts after --start FRAME are for that frame, until the next --start. Frames
+        count from 0. --masks FOLDER starts each object in the first frame whose mask shows it. Files of --query-points
+        give the frame of each object themselves. If an object cannot be started in a later frame, it is left out with
+        a warning; in the first frame, the run ends with an error.
+        With --both-ways every object is also tracked backwards from its start to the first frame. This happens first,
+        beginning at the last start; then the video is tracked forwards and the results are written. At most 512 MiB of
+        frames are held in memory, so a longer video is decoded several times.
 
         examples:
           sampt track cups.mp4 --point 320,240
@@ -54,12 +54,12 @@ def add(commands: Any) -> None:
 
         Written to the --out folder, where an earlier run's files are replaced:
           labels/00000.png   object id per pixel, 0 background
-          tracks.csv         the points of every frame; the same point has other numbers before and after its start
+          tracks.csv         the points of every frame; with --both-ways, points before an object's start have other ids
           objects.csv        state, score, area and box of every object and frame
           overlay.mp4        masks and points drawn over the video
-          contact_sheet.png  12 frames of it
+          contact_sheet.png  12 frames of the overlay
           coco/              with --export coco: images/, annotations.json (COCO), labels/ and data.yaml (YOLO polygons)
-        Ctrl-C ends the run; what is written until then is complete.
+        Ctrl-C ends the run; the results up to that frame are complete.
         """,
     )
     argument = parser.add_argument
@@ -70,7 +70,7 @@ def add(commands: Any) -> None:
         "--out", type=Path, default=Path("sampt_out"), metavar="FOLDER", help="where results go (default: sampt_out)"
     )
     argument("--max-frames", type=common.count, metavar="N", help="stop after N frames")
-    argument("--random-weights", action="store_true", help="try whether a preset runs whose weights are not there")
+    argument("--random-weights", action="store_true", help="run a preset without its weights, to test that it runs")
     add_outputs(parser)
     common.add_config(parser)
 
@@ -83,9 +83,9 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
-    """Do what the command's parsed arguments say; returns what it came to, without any masks if no object was started.
+    """Run the command with its parsed arguments; returns a summary, which has no masks if no object was started.
 
-    print_text  whether to print that too, also where an error or Ctrl-C ends the run after some frames
+    print_text  whether to print the summary, also if an error or Ctrl-C ends the run after some frames
 
     Raises SamPtError.
     """
@@ -102,7 +102,9 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
             VideoTracker(SamPt(config), starts) as tracker,
         ):
             if parsed.both_ways:
-                for _ in tqdm(tracker.look_back(source, parsed.max_frames), "backwards", unit="frame", disable=None):
+                for _ in tqdm(
+                    tracker.track_backwards(source, parsed.max_frames), "backwards", unit="frame", disable=None
+                ):
                     pass
             recorder = ResultFolder(parsed.out, source.fps, source.seconds)
             try:
@@ -124,11 +126,11 @@ def _require_kept(out: Path, option: str, given: Path) -> None:
 
 
 def _record(
-    tracker: VideoTracker, source: FrameSource, recorder: ResultFolder, outputs: Outputs, most: int | None
+    tracker: VideoTracker, source: FrameSource, recorder: ResultFolder, outputs: Outputs, max_frames: int | None
 ) -> None:
-    """Track forwards and write every frame, at most so many."""
-    lengths = [length for length in (source.length, most) if length]
-    frames = itertools.islice(source.numbered(), most)
+    """Track forwards and write every frame, at most `max_frames`."""
+    lengths = [length for length in (source.length, max_frames) if length]
+    frames = itertools.islice(source.numbered(), max_frames)
     progress = tqdm(frames, total=min(lengths, default=None), unit="frame", disable=None)
     with recorder, progress:
         for image, result in tracker.track(progress):
@@ -138,10 +140,10 @@ def _record(
 
 def _summary(recorder: ResultFolder, tracker: VideoTracker, source: FrameSource, outputs: Outputs) -> Summary:
     objects = len(tracker.started)
-    tracked = common.tracked(recorder.frames, recorder.seconds, recorder.masks)
+    tracked = common.tracking_summary(recorder.frames, recorder.seconds, recorder.masks)
     counts = ((source.skipped, "skipped"), (tracker.dropped, "dropped"))
-    lost = ", ".join(f"{count} {what}" for count, what in counts if count)
-    frames = f"{recorder.frames} frames ({lost})" if lost else f"{recorder.frames} frames"
+    omitted = ", ".join(f"{count} {what}" for count, what in counts if count)
+    frames = f"{recorder.frames} frames ({omitted})" if omitted else f"{recorder.frames} frames"
     text = (
         f"{recorder.folder}: labels, tracks, overlay and contact sheet of {frames}, "
         f"{objects} object{'' if objects == 1 else 's'}; {tracked}{outputs.text}"

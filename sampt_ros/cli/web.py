@@ -1,4 +1,4 @@
-"""`sampt web`: a page in the browser, to click in a video or a camera's images."""
+"""`sampt web`: a web page that shows a video or a camera, to click objects in."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _ADVICE = "pip install 'sampt_ros[web]'"
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser's."""
+    """Add the command to a parser's subcommands."""
     parser = common.add_command(
         commands,
         "web",
         _run,
         "show a video, image folder or camera in the browser, and track what is clicked",
         f"""
-        Prints the address of a page. There a click starts an object, a click with the right button or with shift takes
-        something away from one, and dragging draws a box around one. Several browsers may look on.
+        Prints the address of a web page. On it, a click starts an object, a click with the right button or with shift
+        removes a part from an object's mask, and dragging draws a box around a new object. Several browsers can watch.
 
-        The page is served to this machine alone. With --host 0.0.0.0 others see it too, if they know the token, which
-        is part of the address that is printed. Choose one of your own with the environment variable {TOKEN_VARIABLE}.
-        The connection is not encrypted: over a network that you do not trust, leave the host as it is and open
+        By default only this machine can open the page. With --host 0.0.0.0 others can too, if they know the token,
+        which is part of the printed address; the environment variable {TOKEN_VARIABLE} sets it. The connection is not
+        encrypted: over a network that you do not trust, leave the host as it is and use
         `ssh -L 8080:localhost:8080 MACHINE`.
 
         examples:
@@ -43,9 +43,9 @@ def add(commands: Any) -> None:
     )
     argument = parser.add_argument
     argument("source", metavar="SOURCE", help="video file, image folder or pattern, or camera number")
-    argument("--once", action="store_true", help="stop at the end of a video, which else starts again")
+    argument("--once", action="store_true", help="stop at the end of a video instead of starting it again")
     for item in fields(WebConfig):
-        if item.name != "token":  # which every user of the machine could read there
+        if item.name != "token":  # every user of the machine can read command lines
             option = item.metadata["option"]
             unit = f", {option.unit}" if option.unit else ""
             argument(

@@ -1,6 +1,6 @@
-"""`ros2 run sampt_ros web`: the page in the browser for a running node.
+"""`ros2 run sampt_ros web`: the web page for a running node.
 
-It joins what do not know each other: the page, which knows no ROS, and the node that hears what is shown there.
+It connects the web server, which is independent of ROS, with the node that receives what the page shows.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from sampt_ros.config.web import with_token
 from sampt_ros.errors import SamPtError
 from sampt_ros.ros.process import ros
 from sampt_ros.ros.viewing.node import WebNode
-from sampt_ros.utils.niceness import stand_back
+from sampt_ros.utils.niceness import lower_priority
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Serve the page until the process is interrupted; the exit status, 1 if that is not possible."""
-    stand_back()  # the whole process: threads that start later follow
+    """Serve the page until the process is interrupted; returns the exit status, 1 if the page cannot be served."""
+    lower_priority()  # of the whole process: threads that start later inherit it
     with ros(args):
         node = WebNode()
         try:

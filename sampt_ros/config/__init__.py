@@ -1,1 +1,1 @@
-"""Every parameter, typed and bounded."""
+"""All parameters, with types, bounds and descriptions."""

@@ -1,6 +1,6 @@
-"""Every parameter once: default, description, unit, allowed values.
+"""Every parameter of the core, declared once: default, description, unit, allowed values.
 
-YAML presets, ROS parameters, command-line flags and docs/parameters.md are all made from these
+YAML presets, ROS parameters, command-line options and docs/parameters.md are all derived from these
 dataclasses. Nested parameters have dotted names, such as `reinit.horizon`.
 """
 
@@ -164,7 +164,7 @@ class ReacquireConfig(Section):
 
 @dataclass(frozen=True)
 class SamPtConfig(Section):
-    """The whole core; the defaults are the paper's SAM-PT settings."""
+    """All parameters of the core; the defaults are the paper's SAM-PT settings."""
 
     segmenter: str = option(
         "sam",

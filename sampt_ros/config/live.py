@@ -1,4 +1,4 @@
-"""All parameters of a running node: the node's own and the core's, under one set of names."""
+"""The parameters of a running node: its own and those of the core, in one namespace."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sampt_ros.errors import ConfigError
 
 
 class Settings:
-    """Holds a NodeConfig and a SamPtConfig that change together or not at all.
+    """Holds a NodeConfig and a SamPtConfig; a change applies to both or to neither.
 
-    bad  what is wrong with values given at start, by name; a good value takes the entry away
+    bad  error messages of bad values given at start, by parameter name; a good value removes its entry
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Settings:
         self.bad: dict[str, str] = {}
 
     def load_preset(self) -> None:
-        """Take the core's defaults from the preset that `node.preset` names."""
+        """Set the core's parameters to those of the preset that `node.preset` names."""
         try:
             self.core = load_preset(self.node.preset)
         except ConfigError as error:
@@ -37,9 +37,9 @@ class Settings:
         return {name for config in (self.node, self.core) for name, _, _ in walk(config)}
 
     def change(self, changes: Mapping[str, Any], running: bool = False) -> None:
-        """Set parameters by dotted name; raises ConfigError, and then nothing has changed.
+        """Set parameters by dotted name; raises ConfigError without changing anything.
 
-        running: models are loaded, so that only live parameters may change
+        running: whether models are loaded, so that only live parameters may change
         """
         own = {name for name, _, _ in walk(self.node)}
         node = updated(self.node, {name: value for name, value in changes.items() if name in own})

@@ -33,7 +33,7 @@ class NodeConfig(Section):
     )
     clicks: str = option(
         "new_object",
-        "Effect of a positive click beside all masks: it starts a new object, or extends the last clicked one",
+        "Effect of a positive click outside all masks: it starts a new object, or extends the last clicked one",
         choices=("new_object", "last_object"),
         live=True,
     )
@@ -48,7 +48,7 @@ class NodeConfig(Section):
     use_depth: bool = option(
         False,
         "Whether the node subscribes to `depth`, registered to the images, and adds 3D positions, poses and a cloud; "
-        "3D clicks on hidden points are refused then",
+        "3D clicks on occluded points are refused then",
     )
     depth_transport: str = option(
         "raw", "raw, or compressedDepth for <depth>/compressedDepth", choices=("raw", "compressedDepth")
@@ -70,7 +70,7 @@ class NodeConfig(Section):
     )
     shed_load: bool = option(
         True,
-        "Whether the node works less on each frame, step by step, while frames take longer than the camera's period",
+        "Whether the node reduces the work per frame, step by step, while frames take longer than the camera's period",
         live=True,
     )
     broadcast_tf: bool = option(

@@ -1,4 +1,4 @@
-"""One parameter: its default, description, unit and allowed values; and a group of them that checks itself."""
+"""Declaration of parameters (default, description, unit, allowed values), and validated groups of them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sampt_ros.errors import ConfigError
 
 @dataclass(frozen=True)
 class Option:
-    """What may be said about one parameter besides its default."""
+    """The properties of a parameter besides its default."""
 
     description: str
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     unit: str = ""
-    live: bool = False  # It may change while running.
-    fixed: bool = False  # It may be set at start only.
+    live: bool = False  # It can change while running.
+    fixed: bool = False  # It can be set at start only.
 
     def check(self, name: str, value: Any, kind: type) -> Any:
-        """Return `value` as `kind`; raise ConfigError with what is allowed if it cannot be."""
+        """Return `value` as `kind`; raises ConfigError, with the allowed values, if it is not valid."""
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if type(value) is not kind:
@@ -38,7 +38,7 @@ class Option:
         return value
 
     def range(self) -> str:
-        """The allowed values in words, empty if anything goes."""
+        """The allowed values in words; empty if there is no restriction."""
         if self.choices:
             return ", ".join(self.choices)
         low = "" if self.minimum is None else f"{self.minimum:g}"
@@ -53,12 +53,12 @@ Entry = TypeVar("Entry")
 
 
 def option(default: Any, description: str, **limits: Any) -> Any:
-    """A dataclass field that knows its own description and bounds (see Option)."""
+    """A dataclass field with a description and bounds (see Option)."""
     return field(default=default, metadata={"option": Option(description, **limits)})
 
 
 def number_format(description: str) -> Any:
-    """A parameter `precision`, which `torch_precision` understands."""
+    """A parameter `precision`, for `torch_precision`."""
     return option("auto", description, choices=("auto", "float32", "bfloat16", "float16"))
 
 
@@ -68,7 +68,10 @@ def checkpoint_file(suffix: str) -> Any:
 
 
 def chosen(table: Mapping[str, Entry], parameter: str, name: str, none: str = "") -> Entry:
-    """The entry that a parameter names of a table; none: the value that is no entry. Raises ConfigError."""
+    """The entry of a table that a parameter names; raises ConfigError, listing the choices.
+
+    none: a further choice for the error message, such as "none", if the parameter has one
+    """
     if name not in table:
         choices = ", ".join([none, *table] if none else table)
         raise ConfigError(f"{parameter}: expected one of {choices}, got {name!r}")
@@ -76,14 +79,14 @@ def chosen(table: Mapping[str, Entry], parameter: str, name: str, none: str = ""
 
 
 class Section:
-    """Base of all groups of options: checks every value when it is made."""
+    """Base of all groups of options; validates every value on construction."""
 
     def __post_init__(self) -> None:
         for parameter in fields(self):  # type: ignore[arg-type]
             limits = parameter.metadata.get("option")
             if limits is not None:
                 value = limits.check(parameter.name, getattr(self, parameter.name), type(parameter.default))
-                object.__setattr__(self, parameter.name, value)  # An int is taken for a float.
+                object.__setattr__(self, parameter.name, value)  # An int may have become a float.
 
 
 def walk(config: Section, prefix: str = "") -> Iterator[tuple[str, Any, Option]]:
@@ -99,7 +102,7 @@ def walk(config: Section, prefix: str = "") -> Iterator[tuple[str, Any, Option]]
 def updated(config: Config, changes: Mapping[str, Any], prefix: str = "") -> Config:
     """A copy of `config` with `changes`: dotted names, or nested mappings as in YAML.
 
-    Raises ConfigError for an unknown name (with the known ones) or a bad value.
+    Raises ConfigError for an unknown name, listing the known ones, or a bad value.
     """
     known = {parameter.name: getattr(config, parameter.name) for parameter in fields(config)}  # type: ignore[arg-type]
     direct: dict[str, Any] = {}

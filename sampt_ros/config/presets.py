@@ -15,7 +15,10 @@ from sampt_ros.errors import ConfigError
 
 
 def presets_folder() -> Path:
-    """Where the preset files are: beside the sources, or in the install prefix's share folder."""
+    """The folder of the preset files: beside the sources, or in the install prefix's share folder.
+
+    Raises ConfigError if there is none.
+    """
     package = Path(__file__).resolve().parents[1]
     for folder in (package.parent / "config", *(up / "share/sampt_ros/config" for up in package.parents)):
         if (folder / "default.yaml").is_file():
@@ -24,14 +27,14 @@ def presets_folder() -> Path:
 
 
 def preset_names() -> list[str]:
-    """The names that load_preset takes."""
+    """The names that `load_preset` accepts."""
     return sorted(path.stem for path in presets_folder().glob("*.yaml"))
 
 
 def load_preset(name: str = "default", changes: Mapping[str, Any] | None = None) -> SamPtConfig:
     """The preset `name` (a name, or the path of a YAML file) with `changes` on top.
 
-    Raises ConfigError if there is no such preset or it holds something unknown.
+    Raises ConfigError if there is no such preset, or if it has an unknown parameter or a bad value.
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):

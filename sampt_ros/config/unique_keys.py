@@ -1,4 +1,4 @@
-"""YAML in which no key comes twice: of two equal ones the last one alone would count."""
+"""YAML without duplicate keys: PyYAML would silently use the last one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
-    """What yaml.load takes for it; raises yaml.YAMLError, naming the key and its line."""
+    """A loader for yaml.load that raises yaml.YAMLError for duplicate keys, with the key and its line."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))

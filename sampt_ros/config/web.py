@@ -1,4 +1,4 @@
-"""The parameters of the page in the browser: of `sampt web`, and of the node `web`."""
+"""The parameters of the web page: of `sampt web`, and of the node `web`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 from sampt_ros.config.options import Section, option
 from sampt_ros.errors import ConfigError
 
-TOKEN_VARIABLE = "SAMPT_WEB_TOKEN"  # Of the environment, which others cannot read as they can a command line.
+TOKEN_VARIABLE = "SAMPT_WEB_TOKEN"  # An environment variable, which other users cannot read, unlike a command line.
 
 _W = TypeVar("_W", bound="WebConfig")
 
@@ -27,13 +27,13 @@ class WebConfig(Section):
     port: int = option(8080, "Port that the page is served at; 0: any free one", minimum=0, maximum=65535, fixed=True)
     token: str = option(
         "",
-        "What viewers must know, 8 characters or more; empty: that in the environment's "
-        f"{TOKEN_VARIABLE}, or else nothing on 127.0.0.1, and one made up at start elsewhere",
+        "Token that viewers must know, 8 characters or more; empty: that of the environment variable "
+        f"{TOKEN_VARIABLE}, or else none on 127.0.0.1, and a random one on other addresses",
         fixed=True,
     )
     viewers: int = option(8, "Number of viewers at once; more are turned away", minimum=1, maximum=64, fixed=True)
     rate: float = option(
-        15.0, "Rate of pictures that a viewer gets at most", unit="frames/s", minimum=0.1, maximum=120, fixed=True
+        15.0, "Largest rate of pictures sent to a viewer", unit="frames/s", minimum=0.1, maximum=120, fixed=True
     )
     picture_size: int = option(
         1280,
@@ -43,7 +43,7 @@ class WebConfig(Section):
         maximum=8192,
         fixed=True,
     )
-    quality: int = option(80, "Quality of the pictures sent, as JPEG counts it", minimum=1, maximum=100, fixed=True)
+    quality: int = option(80, "JPEG quality of the pictures sent", minimum=1, maximum=100, fixed=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,5 +64,5 @@ class WebNodeConfig(WebConfig):
 
 
 def with_token(config: _W) -> _W:
-    """The configuration with the token that the environment names, unless it has one; raises ConfigError."""
+    """The configuration with the token of the environment variable, unless it has one; raises ConfigError."""
     return config if config.token else replace(config, token=os.environ.get(TOKEN_VARIABLE, ""))

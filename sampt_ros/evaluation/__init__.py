@@ -1,1 +1,1 @@
-"""Quality and speed, measured where the truth is known."""
+"""Measures the quality of masks and points against ground truth, and speed."""

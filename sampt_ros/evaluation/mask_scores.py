@@ -1,4 +1,4 @@
-"""How good masks are: in a frame, of an object, of a sequence, and of a benchmark."""
+"""Scores of masks: per frame, object, sequence and benchmark."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ObjectRecord:
 
     j         region similarity with the true mask, 0..1
     f         boundary accuracy, 0..1
-    has_mask  whether its state says that there is a mask: TRACKING or REACQUIRED
-    score     the predicted IoU that is published with the mask, 0..1
+    has_mask  whether its state is one with a mask, TRACKING or REACQUIRED
+    score     the predicted IoU published with the mask, 0..1
     """
 
     j: float
@@ -32,11 +32,11 @@ class ObjectRecord:
 
 @dataclass(frozen=True)
 class ObjectScore:
-    """How good the masks of one object are: means over the frames in which it is scored.
+    """The score of one object: means over the frames in which it is scored.
 
     j      region similarity, 0..1
     f      boundary accuracy, 0..1
-    false  share of the frames, 0..1, in which a mask is published that is on something else (J < 0.1)
+    false  fraction of frames, 0..1, in which a published mask is on something else (J < 0.1)
     split  the set of objects that it belongs to, such as "seen"; empty if there are no such sets
     """
 
@@ -58,11 +58,11 @@ class ObjectScore:
 
 @dataclass(frozen=True)
 class MaskScore(Score):
-    """How good the masks of a sequence are, or the mean of several sequences, in which every object counts alike.
+    """The score of a sequence, or the mean of several sequences, in which all objects have the same weight.
 
     objects  the score of each object, at least one
     fps      frames per second of SamPt.step alone
-    ratings  (score, J) of every published mask, 0..1 each; a frame in which an object has no mask is left out
+    ratings  (score, J) of every published mask, 0..1 each; frames in which an object has no mask are left out
     """
 
     columns: ClassVar[Sequence[Column]] = (
@@ -123,7 +123,7 @@ class MaskScore(Score):
 
 @dataclass(frozen=True)
 class SplitMaskScore(MaskScore):
-    """With the means over the objects whose categories were seen in training and over the others, as in YouTube-VOS.
+    """A score with separate means over objects of seen and of unseen categories, as in YouTube-VOS.
 
     The overall score G is the mean of the four. A value is None if there are no such objects.
     """
@@ -159,9 +159,9 @@ class SplitMaskScore(MaskScore):
 
     @property
     def g(self) -> float | None:
-        """The mean of the four, or of those that there are."""
-        four = (self.j_seen, self.f_seen, self.j_unseen, self.f_unseen)
-        return _mean(value for value in four if value is not None)
+        """The mean of these four, or of those that are known."""
+        parts = (self.j_seen, self.f_seen, self.j_unseen, self.f_unseen)
+        return _mean(value for value in parts if value is not None)
 
 
 def _mean(values: Iterable[float]) -> float | None:

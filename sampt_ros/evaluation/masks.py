@@ -1,4 +1,4 @@
-"""Objects tracked through a sequence of frames, and how good their masks are."""
+"""Tracks the objects of a sequence and scores their masks."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from sampt_ros.tracking.sam_pt import SamPt
 
 _log = logging.getLogger(__name__)
 
-Watcher = Callable[[np.ndarray, FrameResult], None]  # takes an image (H, W, 3) uint8 RGB, and what was found in it
+Watcher = Callable[[np.ndarray, FrameResult], None]  # called with an image (H, W, 3) uint8 RGB and its result
 
 
 @dataclass(frozen=True, eq=False)
 class FollowedFrame:
-    """A frame through which objects were tracked.
+    """A frame with its tracking result.
 
-    index    its place in the sequence, as it was given
+    index    its index in the sequence
     image    (H, W, 3) uint8 RGB
-    result   what SamPt.step returned
-    seconds  that SamPt.step took
+    result   returned by SamPt.step
+    seconds  spent in SamPt.step
     """
 
     index: int
@@ -44,12 +44,12 @@ class FollowedFrame:
 def follow(
     sam_pt: SamPt, frames: Iterable[tuple[int, np.ndarray]], start: Callable[[], object]
 ) -> Iterator[FollowedFrame]:
-    """Reset `sam_pt`, show it the first frame, start the objects there, and track them through the other frames.
+    """Reset `sam_pt`, start the objects on the first frame, and track them through the other frames.
 
     frames  index and image (H, W, 3) uint8 RGB of each, read one by one; at least one
-    start   adds the objects to `sam_pt`, whose newest frame is the first one then
+    start   adds the objects to `sam_pt`; called after its first frame
 
-    Yields every frame but the first. What SamPt and `start` raise is passed on.
+    Yields every frame but the first. Raises what SamPt and `start` raise.
     """
     sam_pt.reset()
     remaining = iter(frames)
@@ -65,33 +65,33 @@ def follow(
 def evaluate_sequence(
     sam_pt: SamPt, sequence: AnnotatedSequence, clicks: int = 0, watch: Watcher | None = None
 ) -> MaskScore:
-    """Track the objects of a sequence, each from the first annotation that shows it, and score them (see Judge).
+    """Track the objects of a sequence, each from the first annotation that shows it, and score them.
 
-    clicks  0: the objects start from their true masks; otherwise from so many clicks each (see `click_objects`)
-    watch   called for every frame but the first, with its image (H, W, 3) uint8 RGB and what was found in it
+    clicks  0: the objects start from their true masks; otherwise from this many clicks each (see `click_objects`)
+    watch   called for every frame but the first, with its image (H, W, 3) uint8 RGB and its result
 
-    Raises SourceError for a file that cannot be read, an annotation that is not of its frame's size, and a sequence in
+    Raises SourceError for a file that cannot be read, an annotation of another size than its frame, and a sequence in
     which no object can be scored; QueryError for an object of the first frame that cannot be started.
     """
-    judge = Judge(sam_pt, sequence, clicks)
+    evaluator = SequenceEvaluator(sam_pt, sequence, clicks)
     seconds = 0.0
     images = map(partial(read_image, grey=GreyRange()), sequence.frames)
     try:
-        for frame in follow(sam_pt, enumerate(images), judge.begin):
+        for frame in follow(sam_pt, enumerate(images), evaluator.begin):
             seconds += frame.seconds
             if watch:
                 watch(frame.image, frame.result)
-            judge.take(frame.index, frame.result)
+            evaluator.add(frame.index, frame.result)
     except FrameError as error:
         raise SourceError(f"{sequence.name}: {error}") from None
-    return judge.score(fps=(len(sequence.frames) - 1) / max(seconds, 1e-9))
+    return evaluator.score(fps=(len(sequence.frames) - 1) / max(seconds, 1e-9))
 
 
-class Judge:
-    """Starts a sequence's objects where its benchmark does, and compares them with the truth.
+class SequenceEvaluator:
+    """Starts the objects of a sequence as its benchmark prescribes, and compares their masks with the ground truth.
 
-    An object starts from the first annotation that shows it, and is scored in all frames after it that have one. Frames
-    in which it is not to be seen count too: J and F are 1 without a mask there, and 0 with one.
+    An object starts from the first annotation that shows it, and is scored in all annotated frames after it. Frames in
+    which it is not visible count, too: J and F are 1 if it has no mask there, and 0 if it has one.
     """
 
     def __init__(self, sam_pt: SamPt, sequence: AnnotatedSequence, clicks: int = 0) -> None:
@@ -100,7 +100,7 @@ class Judge:
         self._sequence = sequence
         self._clicks = clicks
         self._last_scored = len(sequence.frames) - (1 if sequence.scores_last else 2)
-        self._records: dict[int, list[ObjectRecord]] = {}  # By object, of all that have been started so far.
+        self._records: dict[int, list[ObjectRecord]] = {}  # By object id, of all objects started so far.
         self._is_seen_again = len(sequence.annotations) == len(sequence.frames)
 
     def begin(self) -> None:
@@ -108,10 +108,10 @@ class Judge:
         if 0 in self._sequence.annotations:
             self._start_new(0, self._sequence.truth(0))
 
-    def take(self, index: int, result: FrameResult) -> None:
-        """Compare what was found in frame `index`, the newest one, with its annotation, and start what is new there.
+    def add(self, index: int, result: FrameResult) -> None:
+        """Compare the result of the newest frame with its annotation, if any, and start the objects that are new there.
 
-        Nothing is done without an annotation. An object that cannot be started is told, and its masks count as empty.
+        An object that cannot be started is logged, and its masks count as empty.
         """
         is_scored = index <= self._last_scored
         if index not in self._sequence.annotations or not (is_scored or self._sequence.later_objects):
@@ -143,7 +143,7 @@ class Judge:
                 _log.warning("%s: object %d is not started in frame %d: %s", name, object_id, index, error)
 
     def score(self, fps: float) -> MaskScore:
-        """What all comparisons come to; raises SourceError if there was none."""
+        """The score over all frames; raises SourceError if none was compared."""
         name, scored = self._sequence.name, {key: records for key, records in self._records.items() if records}
         if not (scored and self._is_seen_again):
             raise SourceError(
@@ -157,11 +157,12 @@ class Judge:
 
 
 def object_records(truth: Annotation, result: FrameResult, object_ids: Collection[int]) -> list[ObjectRecord]:
-    """Compare what was found of each of these objects in a frame with what is true of it.
+    """Compare the result for each of these objects in a frame with the ground truth.
 
-    An object that was never started has an empty mask and the score 0. Where masks overlap, the surer one counts.
+    An object that was never started has an empty mask and the score 0. Where masks overlap, the one with the higher
+    score counts.
 
-    Raises SourceError if the annotation is not of the frame's size.
+    Raises SourceError if the annotation has another size than the frame.
     """
     if truth.void.shape != result.size:
         raise SourceError(f"expected an annotation of its frame's size {result.size}; got {truth.void.shape}")

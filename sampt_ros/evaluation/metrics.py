@@ -1,4 +1,4 @@
-"""How well a mask, or its score, agrees with the truth.
+"""Metrics of masks and of their scores against ground truth.
 
 Region similarity J and boundary accuracy F are those of the DAVIS benchmark: Perazzi et al., "A Benchmark Dataset and
 Evaluation Methodology for Video Object Segmentation", CVPR 2016.
@@ -14,8 +14,8 @@ import numpy as np
 ON_OBJECT = 0.5  # J from which a mask counts as being on the object
 OFF_OBJECT = 0.1  # J below which a mask counts as being on something else
 
-_BOUNDARY_TOLERANCE = 0.008  # of the image diagonal: boundaries that are closer than this count as the same
-_LEAST_PAIRS = 3  # for a correlation: two pairs always lie on a line
+_BOUNDARY_TOLERANCE = 0.008  # of the image diagonal: boundaries closer than this count as the same
+_MIN_PAIRS = 3  # for a correlation, because two pairs always lie on a line
 
 
 def region_similarity(truth: np.ndarray, mask: np.ndarray) -> float:
@@ -39,14 +39,14 @@ def boundary_accuracy(truth: np.ndarray, mask: np.ndarray) -> float:
 
 
 def score_correlation(ratings: Sequence[tuple[float, float]]) -> float | None:
-    """Pearson's correlation, -1..1, of the scores that masks were given with the true IoUs that they have.
+    """Pearson's correlation, -1..1, between the scores of masks and their true IoUs.
 
     ratings  (score, true IoU) of every mask, 0..1 each
 
-    None where there is none: with fewer than 3 masks, or where the scores, or the IoUs, are all the same.
+    None if it is undefined: with fewer than 3 masks, or if all scores, or all IoUs, are equal.
     """
     scores, overlaps = np.array(ratings, float).reshape(-1, 2).T
-    if len(scores) < _LEAST_PAIRS or np.ptp(scores) == 0 or np.ptp(overlaps) == 0:
+    if len(scores) < _MIN_PAIRS or np.ptp(scores) == 0 or np.ptp(overlaps) == 0:
         return None
     return float(np.corrcoef(scores, overlaps)[0, 1])
 
@@ -54,7 +54,7 @@ def score_correlation(ratings: Sequence[tuple[float, float]]) -> float | None:
 def _boundary(mask: np.ndarray) -> np.ndarray:
     """(H, W) uint8: 1 where a pixel differs from its right, lower or lower-right neighbour, 0 elsewhere.
 
-    Beyond the last row and column the mask goes on as it ends, so the image border is no boundary.
+    The last row and column are extended beyond the border, so that the image border is not a boundary.
     """
     padded = np.pad(mask.astype(np.uint8), ((0, 1), (0, 1)), mode="edge")
     here, right, below, diagonal = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]

@@ -1,7 +1,7 @@
-"""A segmenter and a point tracker that do all of their work, and then answer with the truth of a made-up scene.
+"""A segmenter and a point tracker that do all of their work, but return the ground truth of a synthetic scene.
 
-They serve to measure speed without weights. A network with random weights takes as long as with any others, but what it
-answers would make SAM-PT lose every object at once, and a lost object takes less time than a tracked one.
+They are for measuring speed without weights. A network takes as long with random weights as with trained ones, but with
+its outputs SAM-PT would lose every object at once, and a lost object takes less time than a tracked one.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
 
 
 class Truth(Protocol):
-    """A scene whose objects are known in every frame, always in the same order."""
+    """A scene whose objects are known in every frame, in a fixed order."""
 
     def masks(self, index: int) -> list[np.ndarray]:
         """The mask (H, W) bool of every object in frame `index`."""
 
     def centers(self, index: int) -> np.ndarray:
-        """(n, 2) float: (x, y) in pixels of the middle of every object in frame `index`."""
+        """The centre of every object in frame `index`: (n, 2) float, xy in pixels."""
 
 
 class OracleSegmenter(Segmenter[tuple[int, Any], Any]):
-    """Lets another segmenter do its work, and then answers with the true masks of the objects that were asked for.
+    """Runs another segmenter, but returns the true masks of the prompted objects.
 
-    Every prompt is taken to ask for the object whose middle is nearest to the mean of its positive points. All scores
-    are 1. `truth` has to be set before the first frame.
+    A prompt stands for the object whose centre is nearest to the mean of its positive points. All scores are 1. `truth`
+    must be set before the first frame.
     """
 
     truth: Truth
@@ -69,11 +69,11 @@ class OracleSegmenter(Segmenter[tuple[int, Any], Any]):
 
 @dataclass(frozen=True, eq=False)
 class OracleDecoded(Decoded):
-    """What another segmenter decoded of some objects, which are looked up in the truth when their masks are asked for.
+    """The result of another segmenter; true masks are looked up only when masks are requested.
 
-    Before that it would be counted among the time that the network takes.
+    If they were looked up earlier, that would count as time of the network.
 
-    index    of the frame; prompts: those that were decoded
+    index    index of the frame; prompts: the decoded prompts
     """
 
     inner: Decoded
@@ -105,19 +105,19 @@ class OracleDecoded(Decoded):
         return replace(self, inner=self.inner.updated(rows, other.inner))  # type: ignore[attr-defined]
 
     def _true(self, masks: np.ndarray) -> np.ndarray:
-        """Masks (B, H, W) bool, overwritten by those of the objects that the prompts ask for."""
+        """Masks (B, H, W) bool, overwritten by the true masks of the prompted objects."""
         truth, centers = self.truth.masks(self.index), self.truth.centers(self.index)
         for mask, xy, labels in zip(masks, self.prompts.xy, self.prompts.labels):
-            middle = xy[labels == POSITIVE].mean(axis=0)
-            mask[:] = truth[int(np.linalg.norm(centers - middle, axis=1).argmin())]
+            mean = xy[labels == POSITIVE].mean(axis=0)
+            mask[:] = truth[int(np.linalg.norm(centers - mean, axis=1).argmin())]
         return masks
 
 
 class OracleTracker(PointTracker):
-    """Lets another tracker do its work, and then answers with points that move exactly with the objects.
+    """Runs another tracker, but returns points that move exactly with the objects.
 
-    A point belongs to the object whose middle is nearest when it is added. It is visible while it is in the image.
-    `truth` has to be set before the first frame.
+    A point belongs to the object whose centre is nearest when it is added, and is visible while it is in the image.
+    `truth` must be set before the first frame.
     """
 
     truth: Truth
@@ -125,7 +125,7 @@ class OracleTracker(PointTracker):
     def __init__(self, tracker: PointTracker) -> None:
         self._tracker = tracker
         self.carries_masks = tracker.carries_masks
-        # Point id -> the number of its object, and the point's (x, y) from the middle of that object, in pixels.
+        # Point id -> index of its object, and the point's offset (x, y) from that object's centre, in pixels.
         self._anchors: dict[int, tuple[int, np.ndarray]] = {}
 
     def reset(self) -> None:
@@ -151,7 +151,7 @@ class OracleTracker(PointTracker):
         return self._tracker.propagate_mask(mask, previous, current)
 
     def _true(self, tracks: Tracks, frame: Frame) -> Tracks:
-        """Tracks of the same points where they truly are in a frame."""
+        """Tracks of the same points at their true positions in a frame."""
         if not len(tracks):
             return tracks
         centers = self.truth.centers(frame.index)

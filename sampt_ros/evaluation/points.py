@@ -1,7 +1,7 @@
-"""How good the points are: a point tracker alone, without a segmenter, against points whose true positions are known.
+"""Measures a point tracker alone, without a segmenter, on points with known positions.
 
-Joints are marked by hand on the object of a DAVIS sequence, in some of its frames. Static points are on things that do
-not move, seen by a depth camera whose poses are known: where they are in a later image follows from these.
+Joints are marked by hand on the object of a DAVIS sequence, in some of its frames. Static points are on surfaces that
+do not move, seen by a depth camera with known poses, from which their positions in later images follow.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from sampt_ros.io.image_files import read_image
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 
 POINT_TRACKS = "point_tracks.json"
-ERROR_LIMITS = (0.1, 0.2)  # of the square root of the object's area: the share of errors up to each is measured
+ERROR_LIMITS = (0.1, 0.2)  # thresholds of the error, as a fraction of the square root of the object's area
 COMPARED_AFTER = (8, 16)  # frames after which static points are compared
 
-_START_EVERY = 8  # frames: a grid of static points starts in every such frame
+_START_EVERY = 8  # frames between the starts of grids of static points
 _GRID = (20, 15)  # points across and down
 
 
@@ -44,9 +44,9 @@ SomeView = TypeVar("SomeView", bound=HasImage)
 
 
 def follow_points(tracker: PointTracker, views: Iterable[SomeView]) -> Iterator[tuple[SomeView, Frame, Tracks]]:
-    """Reset a tracker and show it one view after the other, which are read one by one.
+    """Reset a tracker and feed it with views, which are read one by one.
 
-    Yields each view, its frame, and where the points that were added in earlier frames are now.
+    Yields each view, its frame, and the tracks of the points that were added in earlier frames.
     """
     tracker.reset()
     for index, view in enumerate(views):
@@ -58,8 +58,8 @@ def follow_points(tracker: PointTracker, views: Iterable[SomeView]) -> Iterator[
 class JointTracks:
     """A sequence in which J joints are marked by hand in K of the frames.
 
-    frames   (K,) int: indices of the frames, rising
-    xy       (K, J, 2) float64: (x, y) in pixels; without a meaning where a joint is not visible
+    frames   (K,) int: indices of the frames, increasing
+    xy       (K, J, 2) float64: (x, y) in pixels; undefined where a joint is not visible
     visible  (K, J) bool
     """
 
@@ -70,7 +70,7 @@ class JointTracks:
 
     @classmethod
     def read(cls, sequence: AnnotatedSequence, content: Any) -> JointTracks:
-        """From the sequence's entry in point_tracks.json; raises SourceError if that cannot be one."""
+        """Read the sequence's entry in point_tracks.json; raises SourceError if it is malformed."""
         try:
             frames = np.array(content["frames"], int)
             xy = np.array(content["xy"], np.float64)
@@ -95,9 +95,9 @@ def _bad_entry(sequence: AnnotatedSequence, came: str) -> SourceError:
 
 
 def joint_sequences(folder: Path, names: Sequence[str] = ()) -> list[JointTracks]:
-    """The sequences of a folder in the DAVIS layout whose joints are in point_tracks.json; or those in `names`.
+    """The sequences of a folder in the DAVIS layout whose joints are in point_tracks.json, or those in `names`.
 
-    Raises SourceError if the folder is laid out otherwise, a name is not there, or an entry cannot be used.
+    Raises SourceError if the folder has another layout, a name does not exist, or an entry cannot be used.
     """
     path = folder / POINT_TRACKS
     if not path.is_file():
@@ -122,12 +122,12 @@ def joint_sequences(folder: Path, names: Sequence[str] = ()) -> list[JointTracks
 
 @dataclass(frozen=True)
 class JointScore(Score):
-    """How well a sequence's joints were followed, or the mean of several sequences.
+    """The accuracy on a sequence's joints, or the mean of several sequences.
 
-    points   how often a joint was compared with its mark
-    error    median distance from the mark, as a share of the square root of the object's area
-    within   each of ERROR_LIMITS -> share of the errors that are not larger, 0..1
-    visible  share of the points that the tracker called visible, 0..1; all of them are
+    points   number of comparisons of a joint with its mark
+    error    median distance from the mark, as a fraction of the square root of the object's area
+    within   each of ERROR_LIMITS -> fraction of errors up to that limit, 0..1
+    visible  fraction of points that the tracker called visible, 0..1; all of them are
     """
 
     columns = (
@@ -144,7 +144,7 @@ class JointScore(Score):
 
     @classmethod
     def of(cls, errors: np.ndarray, visible: np.ndarray) -> JointScore:
-        """From errors (n,), shares of the square root of the object's area, and visible (n,) bool; n is 1 or more."""
+        """From errors (n,), fractions of the square root of the object's area, and visible (n,) bool, n >= 1."""
         within = {limit: float(np.mean(errors <= limit)) for limit in ERROR_LIMITS}
         return cls(len(errors), float(np.median(errors)), within, float(np.mean(visible)))
 
@@ -179,9 +179,9 @@ class _MarkedFrame:
 def evaluate_joints(tracker: PointTracker, joints: JointTracks) -> JointScore:
     """Track every joint from the first marked frame in which it is visible, and compare it with its later marks.
 
-    Only marks of visible joints count, but also where the tracker takes the point for invisible.
+    Only marks of visible joints count, including those where the tracker calls the point invisible.
 
-    Raises SourceError for a file that cannot be read, an object without a mask, and where there is nothing to compare.
+    Raises SourceError for a file that cannot be read, an object without a mask, and if there is nothing to compare.
     """
     started = np.zeros(joints.visible.shape[1], bool)
     errors: list[np.ndarray] = []
@@ -219,13 +219,13 @@ def _tracks_of(tracks: Tracks, ids: np.ndarray) -> Tracks:
 
 @dataclass(frozen=True)
 class StaticScore(Score):
-    """How well static points were followed over a number of frames.
+    """The accuracy on static points after a number of frames.
 
-    frames   that number
-    points   how many were in view and not occluded after it
-    moved    median distance from where they started, pixels: the error of a tracker that does nothing
-    error    median distance from where they should be, pixels
-    visible  share of the points that the tracker called visible, 0..1; all of them are
+    frames   number of frames
+    points   number of points that were in view and not occluded by then
+    moved    median distance from the start, pixels: the error of a tracker that does nothing
+    error    median distance from the true position, pixels
+    visible  fraction of points that the tracker called visible, 0..1; all of them are
     """
 
     columns = (
@@ -258,7 +258,7 @@ class _StaticPoints:
 
     @classmethod
     def of(cls, view: rgbd.View, first_id: int) -> _StaticPoints:
-        """A grid over the image, without the points whose place in the world is unknown."""
+        """A grid over the image, without points of unknown world position."""
         across, down = (
             np.unique(((np.arange(count) + 0.5) * side / count).astype(int))
             for count, side in zip(_GRID, (view.camera.width, view.camera.height))
@@ -270,10 +270,10 @@ class _StaticPoints:
         return cls(ids.astype(np.uint32), xy[known].astype(np.float32), world[known])
 
     def compared(self, tracks: Tracks, view: rgbd.View) -> np.ndarray:
-        """Compare tracks with where the points are in a later view, if they are seen there.
+        """Compare tracks with the true positions of the points that are visible in a later view.
 
-        Returns (m, 3) float64, a row a point that is seen: distance from its start in pixels, distance of the track
-        from the true position in pixels, and 1 if the tracker calls it visible or else 0.
+        Returns (m, 3) float64, one row per visible point: distance from its start in pixels, distance of the track from
+        the true position in pixels, and 1 if the tracker calls it visible, otherwise 0.
         """
         true, seen = view.project(self.world)
         found = _tracks_of(tracks, self.ids[seen])
@@ -283,12 +283,12 @@ class _StaticPoints:
 
 
 def evaluate_static_points(tracker: PointTracker, views: Iterable[rgbd.View]) -> list[StaticScore]:
-    """Track a grid of points from every 8th view, and compare them with where depth and pose say they are later.
+    """Track a grid of points from every 8th view, and compare them with their later positions by depth and pose.
 
     Returns a score for each of COMPARED_AFTER. Points that are out of view or occluded by then do not count; those that
-    the tracker takes for invisible do.
+    the tracker calls invisible do.
 
-    Raises SourceError where there is none to compare.
+    Raises SourceError if there is no point to compare.
     """
     started: dict[int, _StaticPoints] = {}  # by the index of the view in which they started
     compared: dict[int, list[np.ndarray]] = {frames: [np.zeros((0, 3))] for frames in COMPARED_AFTER}
@@ -311,7 +311,7 @@ def evaluate_static_points(tracker: PointTracker, views: Iterable[rgbd.View]) ->
 
 
 def _static_score(frames: int, compared: np.ndarray) -> StaticScore:
-    """From the rows of `_StaticPoints.compared`, over so many frames; SourceError if there is no row."""
+    """The score of rows of `_StaticPoints.compared` after `frames` frames; raises SourceError if there are none."""
     if len(compared) == 0:
         raise SourceError(
             f"expected points of known depth and pose that are seen {frames} frames later too; the recording has none"

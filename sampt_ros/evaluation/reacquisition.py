@@ -1,4 +1,4 @@
-"""Whether objects are found again after an interruption: frames in the middle of a sequence are blank, or cut out."""
+"""Measures whether objects are found again after an interruption: blank or missing frames within a sequence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _GREY = 128  # the value of all pixels of a blank frame
 
 @dataclass(frozen=True)
 class Interruption:
-    """So many frames, from the middle of a sequence on, are blank (grey) or, if not blank, cut out."""
+    """A number of frames in the middle of a sequence that are replaced by grey ones (blank) or cut out."""
 
     frames: int
     blank: bool
@@ -33,11 +33,11 @@ class Interruption:
 
 @dataclass(frozen=True)
 class ReacquisitionScore(Score):
-    """What became of objects after an interruption, or the mean of several sequences.
+    """The outcome after an interruption, or the mean of several sequences.
 
-    regained     share of the objects, 0..1, that have a mask of J >= 0.5 in one of the first 10 frames after it
-    after        how many frames that took, the mean of those regained; None if none is
-    false_masks  in how many frames, from the interruption on, a mask is on something else (J < 0.1)
+    regained     fraction of objects, 0..1, that have a mask of J >= 0.5 in one of the first 10 frames after it
+    after        mean number of frames that this took; None if no object is regained
+    false_masks  number of frames since the interruption with a mask on something else (J < 0.1)
     j            mean J, 0..1, of all frames after the interruption
     """
 
@@ -57,9 +57,9 @@ class ReacquisitionScore(Score):
 def evaluate_reacquisition(
     sam_pt: SamPt, sequence: AnnotatedSequence, interruption: Interruption, clicks: int = 0
 ) -> ReacquisitionScore:
-    """Track all objects of a sequence's first frame through an interruption, and see which are there after it.
+    """Track all objects of a sequence's first frame through an interruption, and score them after it.
 
-    clicks  0: the objects start from their true masks; otherwise from so many clicks each (see `click_objects`)
+    clicks  0: the objects start from their true masks; otherwise from this many clicks each (see `click_objects`)
 
     Raises SourceError for a sequence without a frame after the interruption, or a file that cannot be read.
     """
@@ -75,7 +75,7 @@ def evaluate_reacquisition(
         if frame.index < middle:
             continue
         is_after = frame.index >= end
-        # On a blank frame no object is to be seen.
+        # No object is visible in a blank frame.
         truth = sequence.truth(frame.index).masks if is_after else {}
         for object_id in first.masks:
             mask = frame.result.labels == object_id
@@ -106,5 +106,5 @@ def _interrupted(
 
 
 def _first_on_object(overlaps: Sequence[float]) -> int | None:
-    """The place of the first J with which a mask counts as being on the object."""
-    return next((place for place, overlap in enumerate(overlaps) if overlap >= ON_OBJECT), None)
+    """The index of the first J from which a mask counts as being on the object."""
+    return next((index for index, overlap in enumerate(overlaps) if overlap >= ON_OBJECT), None)

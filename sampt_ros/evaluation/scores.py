@@ -1,7 +1,7 @@
 """Scores as rows of a table and as JSON.
 
-A score is what a measurement found for one sequence, object or case: a frozen dataclass derived from `Score` that lists
-its `columns`. The table's heading and rows, the JSON fields and the mean of several scores all follow from that list.
+A score is the result of a measurement for one sequence, object or case: a frozen dataclass derived from `Score` that
+lists its `columns`. The table's heading and rows, the JSON fields and the mean of several scores follow from that list.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 SomeScore = TypeVar("SomeScore", bound="Score")
 
-_LEAST_WIDTH = 6  # characters, so that most later rows fit under a heading that was printed before they were known
+_MIN_WIDTH = 6  # characters, so that most later rows fit under a heading that was printed before them
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Column:
     """One value of a score.
 
     name     the attribute that holds it, a dataclass field or a property; a dotted path is allowed
-    heading  what stands above it in a table; "" leaves it out of tables. With "{}" in it, the value is a tuple or a
-             mapping, and every part of it has a column of its own: "{}" becomes the part's number from 1 on, or its key
-    format   of the value, or of each part, for `str.format`
+    heading  its heading in a table; "" leaves it out of tables. With "{}" in it, the value is a tuple or a mapping, and
+             each of its parts has its own column: "{}" is replaced by the part's number, from 1, or its key
+    format   format of the value, or of each part, for `str.format`
     json     its field in JSON; "" leaves it out of JSON
-    total    the mean of several scores has the sum of their values (of tuples: all one after the other), not the mean
+    total    whether the mean of several scores has the sum (of tuples, the concatenation) of their values instead
     """
 
     name: str
@@ -37,21 +37,21 @@ class Column:
     total: bool = False
 
     def value(self, score: Score) -> Any:
-        """What the score has in this column."""
+        """The score's value in this column."""
         return operator.attrgetter(self.name)(score)
 
 
 @dataclass(frozen=True)
 class Score:
-    """Base of all scores. A value of None was not to be had: "nan" in tables, null in JSON, left out of means."""
+    """Base of all scores. A value of None is unknown: "nan" in tables, null in JSON, left out of means."""
 
     columns: ClassVar[Sequence[Column]] = ()
 
     @classmethod
     def mean(cls: type[SomeScore], scores: Sequence[SomeScore]) -> SomeScore:
-        """The mean of at least one score, each of the same weight; columns with `total` are added up instead.
+        """The mean of at least one score, with equal weights; columns with `total` are summed instead.
 
-        Raises KeyError where a dataclass field has no column, which would say how to treat it.
+        Raises KeyError if a dataclass field has no column.
         """
         columns = {column.name: column for column in cls.columns}
         names = [field.name for field in fields(cls)]
@@ -62,15 +62,14 @@ class Score:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The score as `json.dump` takes it."""
+        """The score in a form that `json.dump` accepts."""
         return {column.json: _plain(column.value(self)) for column in self.columns if column.json}
 
 
 class Table:
     """Lays out scores of one class as text: a heading, and a row for each.
 
-    The columns are as wide as the scores given here need. Scores that come later have their rows too; what is in a
-    wider cell than any before stands out.
+    The columns are as wide as the scores given here require; rows of later scores may exceed them.
     """
 
     def __init__(self, scores: Sequence[Score], columns: Sequence[Column] | None = None) -> None:
@@ -79,7 +78,7 @@ class Table:
         self._cells = [(column, key) for column in columns if column.heading for key in _keys(column, scores)]
         headings = [column.heading.format(key) for column, key in self._cells]
         lines = [headings, *map(self._texts, scores)]
-        self._widths = [max(_LEAST_WIDTH, *map(len, texts)) for texts in zip(*lines)]
+        self._widths = [max(_MIN_WIDTH, *map(len, texts)) for texts in zip(*lines)]
         self.heading = self._aligned(headings)
 
     def row(self, score: Score) -> str:
@@ -94,7 +93,7 @@ class Table:
 
 
 def _keys(column: Column, scores: Sequence[Score]) -> Iterable[Any]:
-    """The keys of all parts that any score has in a column, or a single None where a value is one cell."""
+    """The keys of all parts that any score has in a column, or a single None if a value is one cell."""
     if "{}" not in column.heading:
         return [None]
     return dict.fromkeys(key for score in scores for key in _parts(column.value(score)))
@@ -105,7 +104,7 @@ def _parts(value: Any) -> Mapping[Any, Any]:
 
 
 def _text(column: Column, key: Any, value: Any) -> str:
-    """A cell; it is empty where this score has no such part."""
+    """The text of a cell; empty if this score has no such part."""
     if key is not None:
         parts = _parts(value)
         if key not in parts:
@@ -129,7 +128,7 @@ def _mean(values: Sequence[Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Made of what JSON knows: dicts with text as keys, lists, numbers, None."""
+    """A value converted to JSON types: dicts with string keys, lists, numbers, None."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Clicks as a careful person would make them, from the true mask."""
+"""Simulates the clicks of a careful user, from the true mask."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sampt_ros.tracking.sam_pt import SamPt
 
 
 def most_interior_point(mask: np.ndarray) -> tuple[int, int]:
-    """(x, y) of the pixel of a mask (H, W) bool that is farthest from any pixel outside it.
+    """The pixel (x, y) of a mask (H, W) bool that is farthest from any pixel outside it.
 
-    What is beyond the image border counts as outside. The mask must not be empty.
+    Beyond the image border counts as outside. The mask must not be empty.
     """
     padded = np.pad(mask.astype(np.uint8), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
@@ -25,10 +25,10 @@ def most_interior_point(mask: np.ndarray) -> tuple[int, int]:
 
 
 def start_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
-    """Start the objects of the newest frame from their true masks if `clicks` is 0, or else from so many clicks each.
+    """Start the objects of the newest frame from their true masks if `clicks` is 0, or else from that many clicks each.
 
     Raises QueryError for an object whose true mask is empty or of another size than the frame; with clicks, an object
-    without a mask is left out.
+    with an empty mask is left out.
     """
     if clicks:
         click_objects(sam_pt, truth, clicks)
@@ -38,7 +38,7 @@ def start_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
 
 
 def click_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
-    """Start the objects of the newest frame with at most so many clicks each (see `click_object`).
+    """Start the objects of the newest frame with at most `clicks` clicks each (see `click_object`).
 
     An object whose true mask is empty is left out.
     """
@@ -49,9 +49,9 @@ def click_objects(sam_pt: SamPt, truth: Annotation, clicks: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Click:
-    """A click, and what came of it.
+    """A click and its result.
 
-    xy      the pixel that was clicked
+    xy      the clicked pixel
     label   POSITIVE (on the object) or NEGATIVE (off it)
     answer  the object after the click, or None if the segmenter found nothing
     """
@@ -62,11 +62,11 @@ class Click:
 
 
 def click_object(sam_pt: SamPt, object_id: int, mask: np.ndarray, void: np.ndarray, clicks: int) -> list[Click]:
-    """Start an object of the newest frame with at most so many clicks, as a careful person would, and return them.
+    """Start an object of the newest frame with at most `clicks` clicks, and return them.
 
-    The first click is on the most interior point of the true mask. Each later one is in the middle of the largest
-    region where the mask so far is wrong: positive where the mask misses the object, negative where it covers something
-    else. There are fewer clicks if nothing is wrong any more. An object that the segmenter never finds is not tracked.
+    The first click is on the most interior point of the true mask. Each later one is on the most interior point of the
+    largest region where the current mask is wrong: positive where it misses the object, negative where it covers
+    something else. It stops early if nothing is wrong. An object that the segmenter never finds is not tracked.
 
     mask  (H, W) bool: the true mask, not empty
     void  (H, W) bool: pixels where the mask may be wrong

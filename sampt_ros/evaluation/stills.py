@@ -1,6 +1,6 @@
-"""How good the masks of single pictures are after one click, two clicks, and so on.
+"""Measures the masks of single pictures after one click, two clicks, and so on.
 
-A folder of stills holds a folder for each object, with pictures OBJECT/NN.jpg and their true masks OBJECT/NN_mask.png.
+A folder of stills has a folder for each object, with pictures OBJECT/NN.jpg and their true masks OBJECT/NN_mask.png.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sampt_ros.tracking.sam_pt import SamPt
 
 DEFAULT_CLICKS = 3
 _MASK_SUFFIX = "_mask"  # of a mask's file name, before .png
-_OBJECT_ID = 1  # every picture is a stream of its own, with this one object
+_OBJECT_ID = 1  # every picture is a separate stream with this single object
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Stills:
 
 
 def is_stills_folder(folder: Path) -> bool:
-    """Whether a folder holds folders with NN_mask.png files, and is not in the DAVIS layout."""
+    """Whether a folder contains folders with NN_mask.png files, and does not have the DAVIS layout."""
     if (folder / "JPEGImages/480p").is_dir() or not folder.is_dir():
         return False
     return any(name.endswith(_MASK_SUFFIX) for path in _folders(folder) for name in png_files(path))
 
 
 def stills_objects(folder: Path, names: Sequence[str] = ()) -> list[Stills]:
-    """The objects of a folder of stills, by name; or those in `names`, in that order.
+    """The objects of a folder of stills, sorted by name, or those in `names`, in that order.
 
-    Folders without any image are passed over. Raises SourceError if there is no object, a name is not there, a picture
-    has no mask, or a mask has no picture.
+    Folders without images are ignored. Raises SourceError if there is no object, a name does not exist, a picture has
+    no mask, or a mask has no picture.
     """
     folders = _folders(folder) if folder.is_dir() else []
     there = {path.name: path for path in folders if _has_images(path)}
@@ -71,12 +71,12 @@ def _has_images(folder: Path) -> bool:
 def _stills(folder: Path) -> Stills:
     files = image_files(folder)
     pictures = [path for path in files if not path.stem.endswith(_MASK_SUFFIX)]
-    there = png_files(folder)
+    mask_files = png_files(folder)
     names = [f"{picture.stem}{_MASK_SUFFIX}" for picture in pictures]
-    missing = next((name for name in names if name not in there), None)
+    missing = next((name for name in names if name not in mask_files), None)
     if missing is not None:
         raise SourceError(f"expected a mask for every picture; there is no {folder / missing}.png")
-    masks = [there[name] for name in names]
+    masks = [mask_files[name] for name in names]
     stray = next((path for path in files if path.stem.endswith(_MASK_SUFFIX) and path not in masks), None)
     if stray:
         raise SourceError(f"expected a picture for every mask; there is none for {stray}")
@@ -85,11 +85,11 @@ def _stills(folder: Path) -> Stills:
 
 @dataclass(frozen=True)
 class StillsScore(Score):
-    """How one picture was segmented, or the mean of several pictures or objects.
+    """The score of one picture, or the mean of several pictures or objects.
 
     iou       IoU with the true mask, 0..1, after 1, 2, ... clicks; a refused mask counts as empty
-    pictures  how many there are
-    ratings   (predicted IoU, true IoU), 0..1 each, after every click that brought a mask
+    pictures  number of pictures
+    ratings   (predicted IoU, true IoU), 0..1 each, after every click that gave a mask
     """
 
     columns = (
@@ -106,22 +106,22 @@ class StillsScore(Score):
 
     @property
     def rating_count(self) -> int:
-        """How many clicks brought a mask."""
+        """The number of clicks that gave a mask."""
         return len(self.ratings)
 
     @property
     def correlation(self) -> float | None:
-        """Pearson's, of predicted and true IoU, -1..1, or None where there is none."""
+        """Pearson's correlation between predicted and true IoU, -1..1, or None if it is undefined."""
         return score_correlation(self.ratings)
 
 
 def evaluate_stills(
     sam_pt: SamPt, stills: Stills, clicks: int = DEFAULT_CLICKS, watch: Watcher | None = None
 ) -> StillsScore:
-    """Segment every picture of an object by itself, from so many clicks (see `click_object`), and take the mean.
+    """Segment every picture of an object separately, from `clicks` clicks (see `click_object`); returns the mean.
 
-    watch   called for every picture, with its image (H, W, 3) uint8 RGB and a result that has the picture's place
-            among the pictures as index, the mask after the last click, and the clicks as points
+    watch   called for every picture, with its image (H, W, 3) uint8 RGB and a result with the picture's index, the mask
+            after the last click, and the clicks as points
 
     Raises SourceError for a file that cannot be read, and for a mask that is empty or not of its picture's size.
     """
@@ -139,7 +139,7 @@ def evaluate_stills(
 
 
 def _true_mask(path: Path, image: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the mask in a PNG that is nonzero on the object, for an image (H, W, 3)."""
+    """Read the mask (H, W) bool of an image (H, W, 3) from a PNG that is nonzero on the object."""
     mask = read_labels(path) > 0
     if mask.shape != image.shape[:2]:
         raise SourceError(f"expected a mask of its picture's size {image.shape[:2]}; got {mask.shape} in {path}")
@@ -155,7 +155,7 @@ def _picture_score(truth: np.ndarray, made: Sequence[Click], clicks: int) -> Sti
         for click, true in zip(made, iou)
         if click.answer and click.answer.state == ObjectState.TRACKING
     ]
-    # Once nothing is wrong any more, the clicks that were not needed would have changed nothing.
+    # If nothing was wrong any more, the remaining clicks would have changed nothing.
     unneeded = clicks - len(made)
     return StillsScore((*iou, *iou[-1:] * unneeded), 1, tuple(ratings))
 

@@ -1,4 +1,4 @@
-"""A made-up scene in which every object moves and stays in view."""
+"""A synthetic scene in which every object moves and stays in view."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 
 from sampt_ros.errors import SamPtError
 
-Size = tuple[int, int]  # (width, height) in pixels, as people say it: 640x480
+Size = tuple[int, int]  # (width, height) in pixels, in the customary order: 640x480
 
-_LEAST_CELL = 16  # pixels: the side of the square that each object of a scene needs
+_MIN_CELL = 16  # pixels: side of the square that each object of a scene needs
 
 
 class Scene:
-    """Textured disks, each circling in its own cell of a grid, before a textured background that drifts.
+    """Textured disks, each circling in its own cell of a grid, on a textured background.
 
-    The background drifts as if the camera moved. Scenes with the same arguments are the same.
+    The background drifts as if the camera moved. Scenes with the same arguments are identical.
     """
 
     def __init__(self, size: Size, objects: int, seed: int = 0) -> None:
-        """Make a scene of so many objects, at least 1, in images of a size (width, height) in pixels.
+        """size: (width, height) of the images, pixels; objects: at least 1.
 
-        Raises SamPtError if the objects have no room there.
+        Raises SamPtError if the objects do not fit into the images.
         """
         self._width, self._height = size
         rng = np.random.default_rng(seed)
@@ -35,8 +35,8 @@ class Scene:
         columns = int(np.ceil(np.sqrt(objects * self._width / self._height)))
         rows = -(-objects // columns)
         cell = min(self._width / columns, self._height / rows)
-        if cell < _LEAST_CELL:
-            raise SamPtError(f"expected room for {objects} objects of {_LEAST_CELL} pixels; got {size[0]}x{size[1]}")
+        if cell < _MIN_CELL:
+            raise SamPtError(f"expected room for {objects} objects of {_MIN_CELL} pixels; got {size[0]}x{size[1]}")
         self._radius, self._swing = max(2, int(0.28 * cell)), 0.15 * cell
         cells = itertools.islice(itertools.product(range(rows), range(columns)), objects)
         self._centers = [((x + 0.5) * self._width / columns, (y + 0.5) * self._height / rows) for y, x in cells]
@@ -65,7 +65,7 @@ class Scene:
         return masks
 
     def centers(self, index: int) -> np.ndarray:
-        """(n, 2) float64: (x, y) in whole pixels of the middle of every object in frame `index`."""
+        """The centre of every object in frame `index`: (n, 2) float64, xy in whole pixels."""
         angles = self._phases + 0.06 * index
         swing = self._swing * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         return np.floor(np.array(self._centers) + swing)
@@ -78,7 +78,7 @@ class Scene:
 
 
 def _texture(shape: tuple[int, int], color: Sequence[float] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(*shape, 3) uint8 RGB: random blotches around a colour, which every tracker can follow."""
+    """A texture (*shape, 3) uint8 RGB of random blotches around a colour, which any tracker can follow."""
     blotches = cv2.GaussianBlur(rng.standard_normal((*shape, 3)).astype(np.float32), (0, 0), 3)
     texture: np.ndarray = np.clip(np.asarray(color) + 35 * blotches / blotches.std(), 0, 255).astype(np.uint8)
     return texture

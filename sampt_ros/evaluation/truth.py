@@ -1,4 +1,4 @@
-"""The masks found in a recording, compared with true ones that somebody has of some of its frames."""
+"""Compares the masks of a recording with true masks of some of its frames."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from sampt_ros.io.masks import files_by_frame
 
 
 class Truth:
-    """Scores results against a folder of true masks, frame by frame, as tracking goes on.
+    """Scores results against a folder of true masks, frame by frame during tracking.
 
-    An object is scored in all frames that have a mask file, but for the one whose prompts started it.
+    An object is scored in all frames that have a mask file, except the one that its prompts belong to.
     """
 
     def __init__(self, folder: Path, frame_names: Sequence[str] = (), starts: Mapping[int, int] | None = None) -> None:
-        """Look which masks there are; raises SourceError for a folder without any, or with one that is of no frame.
+        """List the masks; raises SourceError for a folder without any, or with one that matches no frame.
 
-        frame_names  of the recording's frames, in order, if these are files: masks are called as their frames are. If
-                     there are none, the name of a mask is the number of its frame: 00012.png
-        starts       by id, the frame that an object's prompts lie in
+        frame_names  names of the recording's frames, in order, if these are files: masks are named like their frames.
+                     If empty, a mask is named by the number of its frame: 00012.png
+        starts       by object id, the number of the frame that its prompts belong to
         """
         self._starts = dict(starts or {})
         self._sequence = AnnotatedSequence(folder.name, (), files_by_frame(folder, frame_names))
         self._records: dict[int, list[float]] = {object_id: [] for object_id in self._starts}
         self._in_truth: set[int] = set()
-        self._compared: set[int] = set()  # Frames.
+        self._compared: set[int] = set()  # indices of frames
 
     def add(self, result: FrameResult) -> None:
         """Compare a frame, by its index; raises SourceError for a mask that cannot be read or is of another size."""
@@ -48,7 +48,7 @@ class Truth:
 
     @property
     def unused(self) -> int:
-        """How many true masks are of frames that have not come."""
+        """Number of true masks whose frames were not added."""
         return len(self._sequence.annotations) - len(self._compared)
 
     @property

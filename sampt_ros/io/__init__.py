@@ -1,1 +1,1 @@
-"""Files of images, labels and results."""
+"""Reading and writing of images, videos, masks, datasets and results."""

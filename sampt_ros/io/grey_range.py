@@ -1,4 +1,4 @@
-"""Scales 16-bit images to 8 bits by the range of values that a camera really uses."""
+"""Scales 16-bit images to 8 bits by the range of values that a camera actually uses."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 _HIGHEST = 65535
 _PERCENTILES = (0.1, 99.9)  # An image's values lie between these percentiles; dead pixels lie beyond.
-_SAMPLES = 50_000  # The percentiles are those of about so many pixels.
-_MARGIN = 0.1  # The range leaves this share of an image's values free on both sides.
-_MIN_SPAN = 64  # An image whose values span fewer counts shows nothing but noise.
-_WHOLE = 0.5  # An image that uses this share of 16 bits uses all of them.
-_GROWTH = 0.02  # The range grows by this share of itself per image, at most.
-_SHRINKAGE = 0.01  # The range shrinks by this share of its unused part per image ...
-_SHRINKS_BELOW = 0.25  # ... if the image uses less than this share of it.
-_NEW_SCENE = 4.0  # An image that uses so many times the range is of another scene, and sets the range anew.
+_SAMPLES = 50_000  # Number of pixels, about, from which the percentiles are computed.
+_MARGIN = 0.1  # Margin of the range on both sides, as a fraction of the span of an image's values.
+_MIN_SPAN = 64  # An image whose values span fewer counts shows only noise.
+_WHOLE = 0.5  # An image that uses this fraction of 16 bits gets the whole range.
+_GROWTH = 0.02  # The range grows by at most this fraction of itself per image.
+_SHRINKAGE = 0.01  # The range shrinks by this fraction of its unused part per image ...
+_SHRINKS_BELOW = 0.25  # ... if the image uses less than this fraction of it.
+_NEW_SCENE = 4.0  # An image that spans this many times the range shows another scene, and resets the range.
 
 
 class GreyRange:
@@ -23,25 +23,25 @@ class GreyRange:
         for image in stream:
             eight_bits = grey.to_8_bits(image)
 
-    The first image sets the range, with a margin. After that it hardly moves, so that what does not change in the scene
-    keeps its grey, and trackers can follow it. Where an image's values go beyond the range, it grows by 2 % per image
-    at most; where an image uses less than a quarter of it, it shrinks by a hundredth of the unused part. A flat image,
-    such as of a thermal camera's shutter, changes nothing. An image that has nothing in common with the range, or uses
-    four times as much, sets it anew. Where images use half of 16 bits, 0 is black and 65535 is white.
+    The first image sets the range, with a margin. After that it changes only slowly, so that constant parts of the
+    scene keep their grey and can be tracked. If an image's values exceed the range, it grows by at most 2 % per image;
+    if an image uses less than a quarter of it, it shrinks by a hundredth of the unused part. A flat image, such as one
+    of a thermal camera's shutter, changes nothing. An image outside the range, or that spans four times as much, resets
+    it. For images that use half of 16 bits or more, 0 is black and 65535 is white.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the range: the next image sets it."""
+        """Forget the range, so that the next image sets it."""
         self._low = self._high = 0.0
         self._table: np.ndarray | None = None  # (65536,) uint8
 
     def to_8_bits(self, pixels: np.ndarray, from_zero: bool = False) -> np.ndarray:
-        """Pixels of any shape, uint16, as uint8.
+        """Scale pixels of any shape from uint16 to uint8.
 
-        from_zero: 0 stays black, which colours need to keep their hue
+        from_zero: map 0 to black, as needed for colours to keep their hue
         """
         used = self._used(pixels)
         if self._table is None or self._moves(*used):
@@ -60,7 +60,7 @@ class GreyRange:
         return low, high
 
     def _moves(self, low: float, high: float) -> bool:
-        """Let the range follow an image's values, and return whether it has changed."""
+        """Adapt the range to an image's values; returns whether it has changed."""
         span = self._high - self._low
         if high < self._low or low > self._high or high - low > _NEW_SCENE * span:
             self._set(low, high)

@@ -1,4 +1,4 @@
-"""Image files, and what is in them, to arrays and back."""
+"""Reads and writes image files."""
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ from sampt_ros.weights import git_lfs
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
-_JPEG_BLOCK = 8  # Pixels a side.
-_JPEG_FILL = 128  # What a decoder puts where data are missing.
-_PNG_CHUNK = 12  # Bytes of a PNG's chunk beside its content: length, kind, checksum.
+_JPEG_BLOCK = 8  # Height and width in pixels.
+_JPEG_FILL = 128  # The value that a decoder writes where data are missing.
+_PNG_CHUNK = 12  # Bytes of a PNG chunk besides its content: length, kind, checksum.
 
 # Pillow's names for pixels of other numbers, as of radiometric thermal cameras, and what they are.
 _OTHER_NUMBERS = {"F": "floats of 32 bits", "I": "whole numbers of 32 bits"}
 
 
 def decode(data: bytes | np.ndarray, flags: int) -> np.ndarray | None:
-    """The image in the content of a file, as cv2.imdecode gives it; None where that is not possible.
+    """Decode the content of an image file by cv2.imdecode; returns None if that fails.
 
     data: bytes, or (n,) uint8; flags: OpenCV's, such as IMREAD_COLOR, which gives BGR
 
     A JPEG that lacks nothing but its end mark, which some cameras leave out, is decoded; one that is cut off is not.
     """
     content = np.frombuffer(data, np.uint8)
-    if len(content) == 0 or not _fits(content):
+    if len(content) == 0 or not _is_complete(content):
         return None
     if is_open := _lacks_end(content):
         content = np.concatenate([content, np.frombuffer(_JPEG_END, np.uint8)])
     try:
         image: np.ndarray | None = cv2.imdecode(content, flags)
-    except cv2.error:  # The size that the data name is beyond all bounds.
+    except cv2.error:  # The size in the data exceeds OpenCV's limits.
         return None
     return None if image is not None and is_open and _is_filled_up(image) else image
 
 
 def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
-    """The image (H, W, 3) uint8 RGB in a file; raises SourceError if it cannot be read.
+    """Read an image (H, W, 3) uint8 RGB; raises SourceError if it cannot be read.
 
-    One of 16 bits is shown by the range of values in `grey`, which follows a sequence of them, or else by its own.
+    An image of 16 bits is scaled by the range of values in `grey`, which follows a sequence of images, or else by its
+    own range.
     """
     try:
         data = path.read_bytes()
@@ -79,7 +80,7 @@ def what_is_wrong(data: bytes) -> str:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write an image (H, W, 3) uint8 RGB, making its folder; raises SourceError if that is not possible."""
+    """Write an image (H, W, 3) uint8 RGB, creating its folder if needed; raises SourceError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
@@ -88,7 +89,7 @@ def write_image(path: Path, image: np.ndarray) -> None:
 
 
 def _lacks_end(content: np.ndarray) -> bool:
-    """Whether content (n,) uint8 is a JPEG without a mark of its end behind its last scan."""
+    """Whether content (n,) uint8 is a JPEG without an end mark after its last scan."""
     if content[:2].tobytes() != _JPEG or content[-2:].tobytes() == _JPEG_END:
         return False
     data = content.tobytes()
@@ -96,15 +97,15 @@ def _lacks_end(content: np.ndarray) -> bool:
 
 
 def _is_filled_up(image: np.ndarray) -> bool:
-    """Whether a JPEG's last block was made up by the decoder; a photo may be turned, so any corner may be the last."""
+    """Whether the decoder filled a JPEG's last block, which is at any corner, since photos may be rotated."""
     near, far = slice(_JPEG_BLOCK), slice(-_JPEG_BLOCK, None)
     return any(bool((image[rows, columns] == _JPEG_FILL).all()) for rows in (near, far) for columns in (near, far))
 
 
-def _fits(content: np.ndarray) -> bool:
-    """Whether content (n,) uint8 holds all of the chunks that it begins, if it is a PNG.
+def _is_complete(content: np.ndarray) -> bool:
+    """Whether content (n,) uint8, if it is a PNG, has all its chunks in full.
 
-    OpenCV makes room for a chunk before it looks whether it is there: for up to 4 GB, where a length is damaged.
+    OpenCV allocates memory for a chunk before it checks whether the data is there: up to 4 GB if a length is damaged.
     """
     at = len(_PNG)
     if content[:at].tobytes() != _PNG:
@@ -118,7 +119,7 @@ def _fits(content: np.ndarray) -> bool:
 
 
 def folder_for_frames(folder: Path, suffix: str) -> None:
-    """Make a folder for files that are called by frames' numbers, as 00012.png; those of an earlier run are deleted.
+    """Create a folder for files named by frame number, such as 00012.png; those of an earlier run are deleted.
 
     Raises OSError.
     """

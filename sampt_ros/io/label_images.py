@@ -1,4 +1,4 @@
-"""Label images as PNG files: one number per pixel; 8-bit ones have a palette, as in DAVIS."""
+"""Reads and writes label images: one number per pixel; written as PNG, 8-bit ones with a palette, as in DAVIS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HIGHEST = 65535  # The largest label.
 
 Color = tuple[int, int, int]  # RGB, 0..255
 
-# After the palette of Okabe and Ito for all kinds of vision.
+# After the palette of Okabe and Ito, which is suitable for colour-blind viewers.
 _COLORS: tuple[Color, ...] = (
     (0, 158, 255),  # sky blue, a little stronger than in the palette so that it shows against a bright scene
     (230, 120, 0),  # orange
@@ -31,9 +31,9 @@ _COLORS: tuple[Color, ...] = (
     (40, 90, 200),  # blue
 )
 
-COUNT = len(_COLORS)  # different ones
+COUNT = len(_COLORS)  # number of different colours
 
-# What Pillow raises where a file is damaged; it checks little of what it reads.
+# What Pillow raises for a damaged file; it validates little of what it reads.
 UNREADABLE = (
     ArithmeticError,
     AttributeError,
@@ -52,19 +52,19 @@ UNREADABLE = (
 _log = logging.getLogger(__name__)
 
 _LOSSY = ("JPEG", "MPO", "WEBP")
-_LOSSLESS_WEBP = b"VP8L"  # The name of the chunk that holds such an image, near the file's beginning.
-_STACKS = ("TIFF", "GIF")  # Formats in which several images in a file are several masks, most likely.
-_AREA = np.ones((3, 3), np.uint8)  # A value covers an area if it fills this many pixels; edges do not.
-_SAME_HUE = 0.2  # Colours of one hue differ no more than this, as shares of their strongest channel.
-_DARK = 64  # Darker colours have no hue to speak of.
+_LOSSLESS_WEBP = b"VP8L"  # The name of the chunk of a lossless image, near the file's beginning.
+_STACKS = ("TIFF", "GIF")  # Formats in which several images in a file are most likely several masks.
+_AREA = np.ones((3, 3), np.uint8)  # A value covers an area if it fills a square of this size, unlike those of edges.
+_SAME_HUE = 0.2  # Colours of one hue differ by at most this fraction of their strongest channel.
+_DARK = 64  # The hue of darker colours is not reliable.
 _OTHER_COLORS = ("CMYK", "YCbCr", "LAB", "HSV")
-_TINT = 32  # Channels of a compressed image that differ no more than this were grey before compression.
+_TINT = 32  # If the channels of a compressed image differ by at most this, it was grey before compression.
 _OPAQUE = 128  # Pixels with at least this alpha are opaque.
 _WHITE = 255
 
 
 def object_color(object_id: int) -> Color:
-    """The RGB colour, 0..255, of the object with an id from 1 on; after the last colour comes the first again."""
+    """The RGB colour, 0..255, of the object with an id, from 1; after the last colour the first is used again."""
     return _COLORS[(object_id - 1) % len(_COLORS)]
 
 
@@ -100,10 +100,10 @@ class Pixels:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """The labels (H, W) uint8 or uint16 in an image file: its palette indices or grey values.
+    """Read the labels (H, W) uint8 or uint16 of an image file: its palette indices or grey values.
 
-    Transparent pixels have the label 0. Raises SourceError if the file cannot be read, or if it holds colours or
-    numbers that are no labels.
+    Transparent pixels have the label 0. Raises SourceError if the file cannot be read, or if it has colours or values
+    that are not labels.
     """
     pixels = read_pixels(path)
     if pixels.has_colors:
@@ -121,7 +121,7 @@ def read_pixels(path: Path) -> Pixels:
 
 
 def decode_pixels(data: bytes, path: Path | str) -> Pixels:
-    """The same of the content of such a file; path: what it is called in messages."""
+    """Decode the content of such a file; path: its name in error messages."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             is_lossy = image.format in _LOSSY and not _is_lossless_webp(data)
@@ -140,7 +140,7 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
         alpha = opaque if opaque.any() and not opaque.all() else None
         values = values[..., :-1]
     if values.ndim == 3 and np.ptp(values, axis=2).max() <= (_TINT if is_lossy else 0):
-        values = values[..., values.shape[2] // 2]  # The only channel of grey, the green one of colours.
+        values = values[..., values.shape[2] // 2]  # The only channel of grey, or the green one of RGB.
     if alpha is not None and values.ndim == 2:
         # A shape of one colour on a transparent background is the object, whether it is black, grey or white.
         is_shape = not values[alpha].any() or (has_colors and np.ptp(values[alpha]) == 0)
@@ -149,7 +149,7 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
 
 
 def image_count(image: Image.Image) -> int:
-    """How many images are in an open file; 0 where damage behind the first one hides that."""
+    """The number of images in an open file; 0 if damage after the first one prevents counting."""
     try:
         return getattr(image, "n_frames", 1)
     except UNREADABLE:
@@ -157,7 +157,7 @@ def image_count(image: Image.Image) -> int:
 
 
 def whole_numbers(values: np.ndarray, path: Path | str) -> np.ndarray:
-    """Values (H, W) of any type as labels, uint8 or uint16; raises SourceError if they are none."""
+    """Convert values (H, W) of any type to labels, uint8 or uint16; raises SourceError if they are not labels."""
     if values.dtype in (bool, np.uint8):
         return values.astype(np.uint8)
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all() or (values != np.rint(values)).any():
@@ -190,10 +190,10 @@ def _values(image: Image.Image) -> np.ndarray:
 
 
 def _from_palette(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """What is in an image with a palette: its indices, or the colours where the indices are no labels; and the alpha.
+    """The indices of an image with a palette, or its colours if the indices are not labels; and its alpha.
 
-    Programs that make a palette of an image's colours put them in an order of their own: the background may have any
-    index, also where it is transparent, and each shade of a soft edge has one.
+    Programs that convert colours to a palette sort them in some other order: the background may have any index, also
+    if it is transparent, and each shade of a soft edge has one.
     """
     indices = np.asarray(image)
     colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""Masks of objects in image files of many kinds: black and white, soft-edged, JPEG, labels, colours, cut-outs."""
+"""Reads masks from image files of many kinds: black and white, soft-edged, JPEG, labels, colours, cut-outs."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ from sampt_ros.io.video import image_files
 FIRST_OBJECT = 1  # Id of the object in a mask without numbers.
 
 _FULL = (1, 255, 65535)  # Values that mean "on the object" in masks of different depths.
-_NOISE = 0.125  # In a compressed image, values this near to 0 or to the full value mean it; a share of the full value.
-_HUE_NOISE = 0.2  # Channels of one hue, as shares of the strongest, differ no more than this after compression.
-_VOID = 255  # In label images (DAVIS, VOC) such pixels belong to nothing.
-# Where 255 or 65535 occurs too, which is void then, lower values are labels; higher ones may be shades of grey.
+_NOISE = 0.125  # Compression changes 0 and the full value by up to this fraction of the full value.
+_HUE_NOISE = 0.2  # Compression changes the channels of one hue by up to this fraction of the strongest channel.
+_VOID = 255  # In label images (DAVIS, VOC), void pixels, which belong to no object.
+# If 255 or 65535 occurs too, which is then void, lower values are labels; higher ones may be shades of grey.
 _MAX_LABEL_BESIDE_VOID = {_VOID: 64, 65535: 8192}
 _MANY_LABELS = 16  # More labels are accepted only if most of them cover areas.
 
 
 def read_masks(path: Path) -> dict[int, np.ndarray]:
-    """The objects in an image file, by id, each a mask (H, W) bool.
+    """Read the objects of an image file, by id, each a mask (H, W) bool.
 
-    - black and white, also with soft edges or as JPEG: object 1 is what is lighter than middle grey
-    - labels, grey or palette: each label is an object's id; 255 beside lower labels is void, as is 65535 of 16 bits
-    - colours: a single one on black is object 1, also with soft edges or as JPEG; several are objects if they are those
-      of DAVIS's palette
-    - a cut-out with a transparent background: object 1 is what is opaque
+    - black and white, also with soft edges or as JPEG: object 1 is where it is lighter than middle grey
+    - labels, grey or palette: each label is an object id; 255 beside lower labels is void, and so is 65535 in 16 bits
+    - colours: a single one on black is object 1, also with soft edges or as JPEG; several are objects if they are
+      colours of DAVIS's palette
+    - a cut-out with a transparent background: object 1 is where it is opaque
 
-    Raises SourceError, saying what was found, if the file is none of these.
+    Raises SourceError, saying what was found, for any other file.
     """
     return _some_masks(read_pixels(path), path)
 
 
 def decode_masks(data: bytes, name: str) -> dict[int, np.ndarray]:
-    """The objects in the content of an image file, as `read_masks` has them; name: what it is called in messages."""
+    """Decode the content of an image file as `read_masks` does; name: its name in error messages."""
     return _some_masks(decode_pixels(data, name), name)
 
 
 def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int, tuple[int, np.ndarray]]:
-    """For each object in a folder of masks: the number of the first frame that shows it, and its mask (H, W) bool.
+    """For each object in a folder of masks, the number of the first frame that shows it, and its mask (H, W) bool.
 
-    Each file holds the masks of one frame, as `read_masks` takes them, or none. Frames without a file are allowed.
+    Each file has the masks of one frame, as for `read_masks`, or none. Frames may lack a file.
 
-    frame_names  the names of the frames, in order, without the suffix: each file is called as its frame is. If empty,
-                 a file's name is the number of its frame, counted from 0: 00012.png.
+    frame_names  names of the frames, in order, without the suffix; each file is named like its frame. If empty, a file
+                 is named by the number of its frame, counted from 0: 00012.png.
 
-    Raises SourceError for a file that cannot be read or whose name is that of no frame, and for a folder without masks.
+    Raises SourceError for a file that cannot be read or that matches no frame, and for a folder without masks.
     """
     files = files_by_frame(folder, frame_names)
     first: dict[int, tuple[int, np.ndarray]] = {}
@@ -73,12 +73,11 @@ def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int,
 
 
 def files_by_frame(folder: Path, frame_names: Sequence[str] = ()) -> dict[int, Path]:
-    """The image files of a folder by the number of the frame that each belongs to, in order.
+    """The image files of a folder by the number of their frame, in order.
 
     frame_names  as for `read_first_masks`
 
-    Raises SourceError for a file whose name is that of no frame, for two files of one frame, and for a folder without
-    images.
+    Raises SourceError for a file that matches no frame, for two files of one frame, and for a folder without images.
     """
     numbers = {name: number for number, name in enumerate(frame_names)}
     found: dict[int, Path] = {}
@@ -99,7 +98,7 @@ def _frame_number(path: Path, numbers: Mapping[str, int]) -> int:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """All objects in an image file as one mask (H, W) bool; if `read_masks` finds none, everything that is not black.
+    """Read all objects of an image file as one mask (H, W) bool; if `read_masks` fails, everything that is not black.
 
     Raises SourceError if the file cannot be read or is black.
     """
@@ -210,7 +209,7 @@ def _by_color(pixels: Pixels, path: Path | str) -> dict[int, np.ndarray]:
 
 
 def _of_one_hue(colors: np.ndarray) -> np.ndarray | None:
-    """(H, W) uint8: how much of the only hue on black each pixel has, 255 at most; None if there are several hues."""
+    """The intensity (H, W) uint8 of each pixel if there is a single hue on black; None if there are several hues."""
     strength = colors.max(axis=2).astype(np.float32)
     strength *= _FULL[1] / strength.max()
     strong = strength > _FULL[1] / 2
@@ -223,7 +222,7 @@ def _of_one_hue(colors: np.ndarray) -> np.ndarray | None:
 
 @cache
 def _palette() -> dict[int, int]:
-    """The label of each colour 0xRRGGBB in which DAVIS, VOC and this package's files show labels."""
+    """The label of each colour 0xRRGGBB in the palettes of DAVIS, VOC and this package."""
     known = {}
     for label in range(1, _VOID + 1):
         red, green, blue = voc_color(label)

@@ -1,4 +1,4 @@
-"""Pictures for people: masks, points and names drawn over the camera's image."""
+"""Draws masks, points and tags over the camera's image, and makes contact sheets."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Box = tuple[int, int, int, int]  # x, y, width, height
 def draw(image: np.ndarray, result: FrameResult) -> np.ndarray:
     """A copy of `image` (H, W, 3) uint8 RGB with the result of its frame drawn on it.
 
-    Masks are tinted and outlined in the object's colour. Filled circles are points on an object, crosses points off
-    it, and hollow grey circles points that are not visible. A tag gives the object's id and score; it is in the corner
-    if nothing of the object is visible.
+    Masks are tinted and outlined in the object's colour. Filled circles are positive points, crosses negative points,
+    and hollow grey circles points that are not visible. A tag shows the object's id and score; it is in the corner if
+    nothing of the object is visible.
     """
     canvas = image.copy()
     scale = max(1.0, min(result.size) / 480)
@@ -91,7 +91,7 @@ def _fixed(xy: np.ndarray) -> tuple[int, int]:
 
 
 def _anchor(obj: ObjectResult) -> Box | None:
-    """(x, y, width, height) of what a tag belongs to: the mask, or else the visible points; None without either."""
+    """The box (x, y, width, height) of the mask, or else of the visible points, which a tag is placed at; or None."""
     if obj.area:
         return obj.box
     visible = obj.points.visible_xy(POSITIVE)
@@ -174,7 +174,7 @@ def _draw_caption(tile: np.ndarray, caption: str) -> None:
 
 
 class ContactSheet:
-    """Gathers evenly spaced frames of a stream of unknown length, in bounded memory, for one picture."""
+    """Collects evenly spaced frames of a stream of unknown length, in bounded memory, for a contact sheet."""
 
     def __init__(self, count: int = 12, width: int = 1920) -> None:
         self._count, self._width = count, width
@@ -182,10 +182,7 @@ class ContactSheet:
         self._kept: list[tuple[str, np.ndarray]] = []
 
     def add(self, index: int, image: np.ndarray, caption: str = "") -> None:
-        """Take in frame `index`, its image (H, W, 3) uint8 RGB.
-
-        caption: the word in its corner (default: the index)
-        """
+        """Add the image (H, W, 3) uint8 RGB of frame `index`; caption: text in its corner (default: the index)."""
         if index % self._stride:
             return
         width = min(self._width // _COLUMNS, image.shape[1])

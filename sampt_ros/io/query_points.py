@@ -1,4 +1,4 @@
-"""Files of query points as SAM-PT's own demo reads and prints them."""
+"""Reads files of query points in the format of SAM-PT's demo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FORM = "the number of positive points in the first line, then an object a line:
 class QueryLine:
     """The points of one object.
 
-    frame   in which they lie, from 0
+    frame   number of their frame, from 0
     xy      (n, 2) float32 pixels
     labels  (n,) uint8: POSITIVE, then NEGATIVE
     """
@@ -29,11 +29,11 @@ class QueryLine:
 
 
 def read_query_points(path: Path) -> list[QueryLine]:
-    """The objects in a file of query points, in its order.
+    """Read the objects of a file of query points, in order.
 
-    Its first line is the number of positive points; every other line is an object: the frame, a semicolon, and points
-    "x,y" with spaces between, the positive ones first, the rest negative. Empty lines count for nothing.
-    Raises SourceError, with the line, for a file that is not so made.
+    The first line is the number of positive points; every other line is an object: the frame, a semicolon, and points
+    "x,y" separated by spaces, the positive ones first, the rest negative. Empty lines are ignored. Raises SourceError,
+    with the line, for any other content.
     """
     if git_lfs.is_pointer_file(path):
         raise SourceError(f"cannot read {path}: {git_lfs.POINTER}")

@@ -1,4 +1,4 @@
-"""The files that `sampt track` writes."""
+"""Writes the files of `sampt track`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sampt_ros.io.video_writer import VideoWriter, video_writer
 
 
 class ResultFolder:
-    """Writes every frame's result to a folder; the files are usable also if tracking stops early.
+    """Writes every frame's result to a folder; the files are complete even if tracking stops early.
 
         with ResultFolder(folder, fps) as recorder:
             for image, result in track(...):
@@ -33,18 +33,18 @@ class ResultFolder:
     overlay.mp4         masks, points and scores drawn over the frames (see overlay.draw)
     contact_sheet.png   12 frames of the overlay
 
-    Nothing is touched before the first frame; then the files of an earlier run are replaced.
+    Nothing is written before the first frame; then the files of an earlier run are replaced.
     """
 
     TRACKS = ("frame", "seconds", "object", "point", "x", "y", "label", "visible", "confidence")
     OBJECTS = ("frame", "seconds", "object", "state", "score", "area", "x", "y", "width", "height")
 
     def __init__(self, folder: Path, fps: float, seconds: Callable[[int], float] | None = None) -> None:
-        """fps: of overlay.mp4; seconds: when the frame of a number was taken (default: number / fps)."""
+        """fps: of overlay.mp4; seconds: the time of a frame, given its number (default: number / fps)."""
         self.folder = folder
         self.frames = 0
         self.seconds = 0.0  # Time spent on tracking.
-        self.masks: Counter[int] = Counter()  # Frames in which each object has a mask, by id.
+        self.masks: Counter[int] = Counter()  # Number of frames in which each object has a mask, by id.
         self._fps = fps
         self._seconds = seconds or (lambda number: number / fps)
         self._sheet = ContactSheet()
@@ -78,7 +78,7 @@ class ResultFolder:
         self.seconds += sum(result.stages.values()) / 1000
 
     def close(self) -> None:
-        """Finish the files; the contact sheet is written now."""
+        """Complete the files, and write the contact sheet."""
         if self._video is not None:
             self._video.close()
         for file in self._files:

@@ -1,4 +1,4 @@
-"""RGB-D recordings: colour, depth and pose of every frame, so that it is known where a static point is seen.
+"""Reads RGB-D recordings with poses, in which the true position of a static point in every frame is known.
 
 Folders hold camera-intrinsics.txt (3x3, pixels) and, of every frame, frame-NNNNNN.color.jpg, frame-NNNNNN.depth.png
 (16 bits, millimetres, 0 or 65535 where unknown) and frame-NNNNNN.pose.txt (4x4, camera to world, metres). The depth is
@@ -23,20 +23,20 @@ from sampt_ros.io.video import natural_key
 LAYOUT = "camera-intrinsics.txt and frame-NNNNNN.{color.jpg,depth.png,pose.txt}"
 
 _INTRINSICS, _COLOR, _DEPTH, _POSE = "camera-intrinsics.txt", ".color.jpg", ".depth.png", ".pose.txt"
-_UNKNOWN = 65535  # Millimetres that mean, as 0 does, that the depth is unknown.
-_SAME_SURFACE = 0.05  # Metres between two depths of one surface, at most: a few times the noise of a depth camera.
-_NEIGHBOURHOOD = 5  # Pixels a side: a pixel's depth is trusted if all depths in this neighbourhood agree.
-_ROTATION_TOLERANCE = 0.01  # Elements of a pose's rotation times its transpose may be off the identity by this.
+_UNKNOWN = 65535  # A value that, like 0, stands for unknown depth.
+_SAME_SURFACE = 0.05  # Largest difference in metres of two depths of one surface: a few times a depth camera's noise.
+_NEIGHBOURHOOD = 5  # Side in pixels: a pixel's depth is trusted if all depths in this neighbourhood agree.
+_ROTATION_TOLERANCE = 0.01  # Largest deviation of a pose's rotation times its transpose from the identity.
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One frame of a recording, and the pose that it was taken from.
+    """One frame of a recording, with its camera pose.
 
     image   (H, W, 3) uint8 RGB
     depth   (H, W) float32 metres along the optical axis; 0 where unknown
     pose    (4, 4) float64, camera to world, metres; not finite where unknown
-    camera  the camera that took it
+    camera  the camera model
     """
 
     image: np.ndarray
@@ -45,9 +45,9 @@ class View:
     camera: Pinhole
 
     def world(self, xy: np.ndarray) -> np.ndarray:
-        """(n, 3) float64 metres: the points of the world that are seen at whole pixels xy (n, 2) inside the image.
+        """World points (n, 3) float64, metres, that are seen at whole pixels xy (n, 2) inside the image.
 
-        NaN where that is unknown, because there is no depth or no pose, or the depth changes within a few pixels.
+        NaN where depth or pose is unknown, or where the depth changes within a few pixels.
         """
         x, y = np.asarray(xy, int).T
         z = self._even_depth()[y, x]
@@ -57,10 +57,10 @@ class View:
         return world
 
     def project(self, world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where points of the world (n, 3) metres are in the image: (n, 2) float64 pixel xy, and (n,) bool, visible.
+        """Project world points (n, 3), metres: returns pixel xy (n, 2) float64, and whether each is visible (n,) bool.
 
-        A point is visible if it is in view and the depth there is its own: another depth means that it is occluded. A
-        point that is not visible may have any xy, even NaN.
+        A point is visible if it is in view and the depth image has its depth there; otherwise it is occluded. The xy of
+        a point that is not visible is undefined, and may be NaN.
         """
         points = (world - self.pose[:3, 3]) @ self.pose[:3, :3]
         xy = self.camera.project(points)
@@ -72,7 +72,7 @@ class View:
         return xy, visible
 
     def _even_depth(self) -> np.ndarray:
-        """(H, W) float32: the depth, NaN where it or a neighbour's depth is unknown, or where these differ."""
+        """The depth (H, W) float32, NaN where it or a neighbour's depth is unknown, or where they differ."""
         neighbours = np.ones((_NEIGHBOURHOOD, _NEIGHBOURHOOD), np.uint8)
         nearest, farthest = cv2.erode(self.depth, neighbours), cv2.dilate(self.depth, neighbours)
         return np.where((nearest > 0) & (farthest - nearest <= _SAME_SURFACE), self.depth, np.float32(np.nan))
@@ -86,7 +86,7 @@ def is_rgbd_folder(folder: Path) -> bool:
 class Recording:
     """The views in a folder, in natural order of their names.
 
-    Raises SourceError if the folder is not laid out as this module says, or holds no frame.
+    Raises SourceError if the folder does not have the layout described above, or has no frame.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -147,7 +147,7 @@ def _pose(path: Path) -> np.ndarray:
 
 
 def _numbers(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """The numbers of a text file, float64, of this shape; raises SourceError if they are not."""
+    """Read an array of this shape, float64, from a text file; raises SourceError if that fails."""
     try:
         numbers = np.array([line.split() for line in path.read_text().splitlines() if line.strip()], np.float64)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""MPEG-4 videos of any size: by OpenCV where that is even, else by PyAV, or else padded."""
+"""Writes MPEG-4 videos: of even size by OpenCV, of odd size by PyAV, or padded if that is not installed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class VideoWriter(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Finish the file."""
+        """Complete the file."""
 
 
 def video_writer(path: Path, fps: float, size: tuple[int, int]) -> VideoWriter:
     """A writer of an MPEG-4 file for frames of size (height, width).
 
     OpenCV drops the last row or column of odd sizes. PyAV keeps them; without it the frames are padded by one row or
-    column, which is told. Raises SourceError where the file cannot be written.
+    column, with a warning. Raises SourceError if the file cannot be written.
     """
     height, width = size
     if height % 2 == 0 and width % 2 == 0:
@@ -51,7 +51,7 @@ def video_writer(path: Path, fps: float, size: tuple[int, int]) -> VideoWriter:
 
 
 class OpenCvWriter(VideoWriter):
-    """By OpenCV: even sizes; frames that are a row or column smaller are padded with the last one."""
+    """Writes by OpenCV, in even sizes; frames that are one row or column smaller are padded with the last one."""
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         self._height, self._width = size
@@ -73,7 +73,7 @@ class OpenCvWriter(VideoWriter):
 
 
 class PyavWriter(VideoWriter):
-    """By PyAV: any size; raises ImportError where that is missing."""
+    """Writes by PyAV, in any size; raises ImportError if it is not installed."""
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         import av

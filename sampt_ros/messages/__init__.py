@@ -1,1 +1,1 @@
-"""What a message holds, whoever's classes it is made of: ROS's or rosbags'."""
+"""The content of messages, independent of whether their classes are those of ROS or of rosbags."""

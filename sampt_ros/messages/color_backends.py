@@ -1,4 +1,4 @@
-"""What converts images of rare encodings: looked for when the first such image comes."""
+"""Backends that convert images of rare encodings; one is chosen when the first such image comes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Backend = Callable[[Any], np.ndarray]
 
 @cache
 def color_backend() -> Backend:
-    """What converts an unpadded image message to RGB: the first of BACKENDS that is installed.
+    """A function that converts an unpadded image message to RGB, by the first of BACKENDS that is installed.
 
     Raises FrameError if there is none.
     """
@@ -31,7 +31,7 @@ def color_backend() -> Backend:
 
 
 def rosbags_backend() -> Backend | None:
-    """rosbags-image, or None."""
+    """The backend of rosbags-image, or None if it is not installed."""
     try:
         module = importlib.import_module("rosbags.image")
     except ImportError:
@@ -39,5 +39,5 @@ def rosbags_backend() -> Backend | None:
     return lambda image: module.image_to_cvimage(image, "rgb8")
 
 
-# In the order of preference. In a node ROS's own cv_bridge comes before them: see sampt_ros.ros.conversions.
+# In order of preference. In a node, ROS's cv_bridge is inserted first: see sampt_ros.ros.conversions.
 BACKENDS: list[Callable[[], Backend | None]] = [rosbags_backend]

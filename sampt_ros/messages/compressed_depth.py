@@ -1,4 +1,4 @@
-"""Depth as image_transport's compressedDepth sends it: PNG or RVL after a header of 12 bytes. No ROS in it."""
+"""Decodes image_transport's compressedDepth: PNG or RVL data after a header of 12 bytes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from sampt_ros.errors import FrameError
 from sampt_ros.io.image_files import decode
 
-TRANSPORT = "compressedDepth"  # the end of the topic's name, and what the format names
+TRANSPORT = "compressedDepth"  # the suffix of the topic, which the format names, too
 
-_HEADER = struct.Struct("<iff")  # what the numbers mean, and two parameters for those that stand for metres
+_HEADER = struct.Struct("<iff")  # kind of quantization, and its two parameters for depth in metres
 _SIZE = struct.Struct("<II")  # width and height, before RVL's data
 _PNG = b"\x89PNG"
-_MOST_PIXELS = 2**26
-_MOST_NIBBLES = 10  # of a number of up to _MOST_PIXELS
+_MAX_PIXELS = 2**26
+_MAX_NIBBLES = 10  # of a number up to _MAX_PIXELS
 
 
 def is_compressed_depth(format_: str) -> bool:
@@ -26,10 +26,10 @@ def is_compressed_depth(format_: str) -> bool:
 
 
 def depth_from_compressed(msg: Any) -> np.ndarray:
-    """Depth as REP 118 has it: (H, W) uint16 millimetres, or float32 metres with NaN where nothing was measured.
+    """Depth according to REP 118: (H, W) uint16 millimetres, or float32 metres with NaN where nothing was measured.
 
-    32FC1 travels as 16-bit numbers that grow with the inverse of depth. Raises FrameError for another encoding, and for
-    data that cannot be decoded.
+    32FC1 is sent as 16-bit numbers, quantized inverse depth. Raises FrameError for another encoding, and for data that
+    cannot be decoded.
     """
     encoding = msg.format.partition(";")[0].strip()
     if not is_compressed_depth(msg.format) or encoding not in ("16UC1", "mono16", "32FC1"):
@@ -48,7 +48,7 @@ def depth_from_compressed(msg: Any) -> np.ndarray:
 
 
 def _decoded(data: bytes, format_: str) -> np.ndarray:
-    """(H, W) uint16."""
+    """Decode PNG or RVL data to (H, W) uint16."""
     if not data.startswith(_PNG):
         if "rvl" not in format_:
             raise FrameError(f"expected PNG data, or RVL where the format names it; got {format_!r}")
@@ -61,15 +61,15 @@ def _decoded(data: bytes, format_: str) -> np.ndarray:
 
 
 def _from_rvl(data: bytes) -> np.ndarray:
-    """(H, W) uint16 from RVL (run lengths of zeros, differences elsewhere, in groups of 3 bits; Wilson 2017)."""
+    """Decode RVL (run lengths of zeros, differences elsewhere, in groups of 3 bits; Wilson 2017) to (H, W) uint16."""
     width, height = _SIZE.unpack_from(data) if len(data) >= _SIZE.size else (0, 0)
     count = width * height
-    if not 0 < count <= _MOST_PIXELS:
-        raise FrameError(f"expected RVL data of at least one pixel and at most {_MOST_PIXELS}; got {width}x{height}")
+    if not 0 < count <= _MAX_PIXELS:
+        raise FrameError(f"expected RVL data of at least one pixel and at most {_MAX_PIXELS}; got {width}x{height}")
     numbers = _numbers(data[_SIZE.size :])
     has_depth, is_step = np.zeros(count, bool), np.zeros(len(numbers), bool)
     pixel = at = 0
-    while pixel < count:  # runs: how many pixels without depth, how many with, and a step for each of the latter
+    while pixel < count:  # a run: number of pixels without depth, number with depth, and a difference for each of these
         if at + 1 >= len(numbers):
             raise FrameError(f"expected RVL data of {width}x{height} pixels; they end after {pixel}")
         begin = pixel + int(numbers[at])
@@ -88,7 +88,7 @@ def _from_rvl(data: bytes) -> np.ndarray:
 
 
 def _numbers(data: bytes) -> np.ndarray:
-    """(n,) int64: the numbers that the half bytes make, each of which ends with one whose highest bit is not set."""
+    """Decode numbers of variable length, (n,) int64; each ends with a half byte whose highest bit is not set."""
     words = np.frombuffer(data, "<u4", len(data) // 4)
     nibbles = ((words[:, None] >> np.arange(28, -1, -4, dtype=np.uint32)) & 15).reshape(-1)
     last = np.flatnonzero(nibbles < 8)
@@ -96,7 +96,7 @@ def _numbers(data: bytes) -> np.ndarray:
         return np.zeros(0, np.int64)
     first = np.concatenate([[0], last[:-1] + 1])
     lengths = last - first + 1
-    if lengths.max() > _MOST_NIBBLES:
+    if lengths.max() > _MAX_NIBBLES:
         raise FrameError(f"expected RVL data; got a number of {lengths.max()} half bytes")
     place = np.arange(last[-1] + 1) - np.repeat(first, lengths)
     return np.add.reduceat((nibbles[: last[-1] + 1].astype(np.int64) & 7) << (3 * place), first)

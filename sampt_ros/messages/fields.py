@@ -1,4 +1,4 @@
-"""What is in the messages that are no images, whoever's classes they are made of: ROS's or rosbags'. No ROS in it."""
+"""Builds and reads all messages except images, with the classes of ROS or of rosbags."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sampt_ros.streaming.requests import Action, Reference, Request
 
 _NOWHERE = [math.nan] * 3
 _SECOND = 1_000_000_000  # nanoseconds
-_CLOUD_TYPES = {"object_id": "UINT32"}  # all others, rgb's bits too, are float32 by name
+_CLOUD_TYPES = {"object_id": "UINT32"}  # all other fields are declared as float32, including the bits of rgb
 
 
 @dataclass(frozen=True)
 class MessageClasses:
-    """What our messages are made of; `data`: an array (n,) uint8 as a uint8[] field takes it."""
+    """The classes that messages are made of; `data` converts an array (n,) uint8 to the type of a uint8[] field."""
 
     TrackedObjects: Any
     TrackedObject: Any
@@ -42,7 +42,7 @@ class MessageClasses:
 
 
 def stamp_ns(stamped: Any) -> int:
-    """Nanoseconds of a Time, or of a Header's stamp; raises StampError for what is no time."""
+    """Nanoseconds of a Time, or of a Header's stamp; raises StampError if it is not a valid time."""
     stamp = getattr(stamped, "stamp", stamped)
     if stamp.sec < 0 or not 0 <= stamp.nanosec < _SECOND:
         raise StampError(
@@ -53,19 +53,19 @@ def stamp_ns(stamped: Any) -> int:
 
 
 def tracked_objects(
-    result: FrameResult, header: Any, classes: MessageClasses, found: Mapping[int, ObjectSurface] | None = None
+    result: FrameResult, header: Any, classes: MessageClasses, surfaces: Mapping[int, ObjectSurface] | None = None
 ) -> Any:
-    """The sampt_ros/TrackedObjects message of one frame; `header` is the input image's, `found` what depth shows."""
-    found = found or {}
-    objects = [_tracked_object(item, found.get(item.id), classes) for item in result.objects]
+    """The sampt_ros/TrackedObjects message of one frame, with the header of its image; surfaces: by object id."""
+    surfaces = surfaces or {}
+    objects = [_tracked_object(item, surfaces.get(item.id), classes) for item in result.objects]
     return classes.TrackedObjects(header=header, objects=objects)
 
 
 def result_from_messages(objects: Any, labels: np.ndarray) -> tuple[FrameResult, dict[int, np.ndarray]]:
-    """What `tracked_objects` made a sampt_ros/TrackedObjects message of, and by object id the centre (3,), metres.
+    """The inverse of `tracked_objects`: the result, and by object id the centre (3,) of its surface, metres.
 
-    labels: (H, W) the object's id in each of its pixels; where masks overlap, that of one alone. An object of a state
-    that is not known here is left out, and so is the centre that depth does not show.
+    labels: (H, W) object id per pixel; where masks overlap, that of only one object. Objects in an unknown state are
+    left out, and so are unknown centres.
     """
     states = {int(state): state for state in ObjectState}
     known = [item for item in objects.objects if item.state in states]
@@ -74,15 +74,16 @@ def result_from_messages(objects: Any, labels: np.ndarray) -> tuple[FrameResult,
         for item in known
     )
     centres = {item.id: item.pose.position for item in known}
-    positions = {name: np.array([centre.x, centre.y, centre.z]) for name, centre in centres.items()}
-    found = {name: xyz for name, xyz in positions.items() if np.isfinite(xyz).all()}
-    return FrameResult(0, labels.shape[:2], results), found
+    positions = {object_id: np.array([centre.x, centre.y, centre.z]) for object_id, centre in centres.items()}
+    finite = {object_id: xyz for object_id, xyz in positions.items() if np.isfinite(xyz).all()}
+    return FrameResult(0, labels.shape[:2], results), finite
 
 
 def query_fields(request: Request) -> dict[str, Any]:
-    """What a sampt_ros/QueryPoints message for a request holds beside its header; `box` and `points` as plain dicts.
+    """The fields, except the header, of a sampt_ros/QueryPoints message of a request; `box` and `points` as dicts.
 
-    `request_from_message` reads it back, the box in whole pixels. Raises QueryError for a request with a seed mask.
+    `request_from_message` is the inverse, except that boxes are rounded to whole pixels. Raises QueryError for a
+    request with a seed mask.
     """
     if request.mask is not None:
         raise QueryError("expected points or a box; got a seed mask")
@@ -99,13 +100,13 @@ def query_fields(request: Request) -> dict[str, Any]:
     return fields
 
 
-def object_poses(found: Mapping[int, ObjectSurface], header: Any, classes: MessageClasses) -> Any:
+def object_poses(surfaces: Mapping[int, ObjectSurface], header: Any, classes: MessageClasses) -> Any:
     """The geometry_msgs/PoseArray, in the camera's optical frame, metres, of the objects that have a pose.
 
     In the order of TrackedObjects.
     """
     return classes.PoseArray(
-        header=header, poses=[pose(surface, classes) for surface in found.values() if surface.has_pose]
+        header=header, poses=[pose(surface, classes) for surface in surfaces.values() if surface.has_pose]
     )
 
 
@@ -156,7 +157,7 @@ def reference_from_message(msg: Any) -> Reference:
 
 
 def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:
-    """The camera of the images that come with this CameraInfo: its region of interest cut out, its binning applied.
+    """The camera model of a CameraInfo, for its images as they are published: after region of interest and binning.
 
     Raw images have the matrix K and the distortion D. With `rectified` (topics such as image_rect) they have the left
     3x3 of P and no distortion; the points to project are then in the rectified camera's frame.
@@ -182,7 +183,7 @@ def intrinsics_from_camera_info(msg: Any, rectified: bool = False) -> Pinhole:
 
 
 def pose(surface: ObjectSurface | None, classes: MessageClasses) -> Any:
-    """The pose of an object's visible surface; NaN where it has none."""
+    """The pose of an object's visible surface; NaN if it is unknown."""
     centre = _NOWHERE if surface is None else surface.centre.tolist()
     x, y, z, w = [math.nan] * 4 if surface is None else surface.quaternion.tolist()
     return classes.Pose(position=_point(centre, classes), orientation=classes.Quaternion(x=x, y=y, z=z, w=w))

@@ -1,7 +1,7 @@
-"""Image messages to arrays and back, whoever's classes they are made of: ROS's or rosbags'. No ROS in it.
+"""Converts image messages to arrays and back, with the classes of ROS or of rosbags.
 
-Images become (H, W, 3) uint8 RGB. The common 8-bit encodings are converted here; the rest goes through ROS's cv_bridge
-where that works, else through rosbags-image.
+Images become (H, W, 3) uint8 RGB. The common 8-bit encodings are converted here, all others by ROS's cv_bridge if it
+works, or else by rosbags-image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHANNELS = {
     **dict.fromkeys(["rgb8", "bgr8", "rgb16", "bgr16"], 3),
     **dict.fromkeys(["rgba8", "bgra8", "rgba16", "bgra16"], 4),
 }
-# The same layout under another name; images without colour information are what OpenCV takes them for.
+# The same layout under another name; encodings without colour information are taken as OpenCV orders its channels.
 _ALIASES = {
     "uyvy": "yuv422",
     "yuyv": "yuv422_yuy2",
@@ -57,15 +57,15 @@ _PUBLISHED = {"mono8": (np.uint8, 1), "mono16": (np.uint16, 1), "rgb8": (np.uint
 def rgb_from_image(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
     """The image as (H, W, 3) uint8 RGB, C-contiguous; an unpadded rgb8 image is not copied but shares msg.data.
 
-    16-bit channels become 8 bits by the range of values in `grey`, which follows a stream of them; without it they are
-    divided by 257, so that white stays white. 8UC1, 8UC3 and 8UC4 are taken as mono8, bgr8 and bgra8, and so are those
-    of 16 bits. Bytes after the last row are ignored. Raises FrameError for an unknown encoding, and for a size, step
-    and data that do not agree.
+    16-bit channels are scaled to 8 bits by the range of values in `grey`, which follows a stream of images; without it
+    they are divided by 257, so that white stays white. 8UC1, 8UC3 and 8UC4 are taken as mono8, bgr8 and bgra8, those of
+    16 bits accordingly. Bytes after the last row are ignored. Raises FrameError for an unknown encoding, and if size,
+    step and data do not agree.
     """
     encoding = _ALIASES.get(msg.encoding, msg.encoding)
     if encoding not in _CHANNELS:
         known = ", ".join([*_CHANNELS, *_ALIASES])
-        raise FrameError(f"expected an image encoding that shows colours or grey ({known}); got {msg.encoding!r}")
+        raise FrameError(f"expected an image encoding in colour or grey ({known}); got {msg.encoding!r}")
     pixels = _pixels(msg, encoding)
     if pixels.dtype == np.uint16 and grey is not None:
         pixels = grey.to_8_bits(pixels, from_zero=encoding != "mono16")
@@ -89,8 +89,8 @@ def rgb_from_image(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
 def rgb_from_compressed(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
     """A JPEG, PNG or other compressed image as (H, W, 3) uint8 RGB.
 
-    16-bit channels become 8 bits by the range of values in `grey`, as in `rgb_from_image`; without it they lose their
-    lower byte. Raises FrameError if the data cannot be decoded.
+    16-bit channels are scaled to 8 bits as in `rgb_from_image`; without `grey` they lose their lower byte. Raises
+    FrameError if the data cannot be decoded.
     """
     image = decode(msg.data, _KEEP_16_BITS if grey is not None else cv2.IMREAD_COLOR)
     if image is None:
@@ -107,7 +107,7 @@ def rgb_from_compressed(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
 def mask_from_image(msg: Any) -> np.ndarray | None:
     """A seed mask as (H, W) bool, True where a pixel is above 0; None for an empty message, which means no mask.
 
-    Raises QueryError for an encoding of more than one channel, and for a size, step and data that do not agree.
+    Raises QueryError for an encoding of more than one channel, and if size, step and data do not agree.
     """
     if msg.width == 0 and msg.height == 0 and len(msg.data) == 0:
         return None
@@ -120,9 +120,9 @@ def mask_from_image(msg: Any) -> np.ndarray | None:
 
 
 def depth_from_image(msg: Any) -> np.ndarray:
-    """Depth as REP 118 has it: (H, W) uint16 millimetres or float32 metres, in this machine's byte order.
+    """Depth according to REP 118: (H, W) uint16 millimetres or float32 metres, in native byte order.
 
-    Raises FrameError for another encoding, and for a size, step and data that do not agree.
+    Raises FrameError for another encoding, and if size, step and data do not agree.
     """
     if msg.encoding not in _DEPTH_TYPES:
         raise FrameError(f"expected depth encoded as one of {', '.join(_DEPTH_TYPES)}; got {msg.encoding!r}")
@@ -131,9 +131,9 @@ def depth_from_image(msg: Any) -> np.ndarray:
 
 
 def labels_from_image(msg: Any) -> np.ndarray:
-    """Labels, (H, W) uint8 or uint16, in this machine's byte order.
+    """Labels, (H, W) uint8 or uint16, in native byte order.
 
-    Raises FrameError for an encoding other than mono8 and mono16, and for a size, step and data that do not agree.
+    Raises FrameError for an encoding other than mono8 and mono16, and if size, step and data do not agree.
     """
     if msg.encoding not in _LABEL_TYPES:
         raise FrameError(f"expected labels encoded as one of {', '.join(_LABEL_TYPES)}; got {msg.encoding!r}")
@@ -142,7 +142,7 @@ def labels_from_image(msg: Any) -> np.ndarray:
 
 
 def image_fields(array: np.ndarray, encoding: str) -> dict[str, Any]:
-    """What an Image of mono8 (H, W) uint8, mono16 (H, W) uint16 or rgb8 (H, W, 3) uint8 holds, beside its header.
+    """The fields, except the header, of an Image of mono8 (H, W) uint8, mono16 (H, W) uint16 or rgb8 (H, W, 3) uint8.
 
     Little-endian, without padding; `data` is (n,) uint8. Raises FrameError if the array and the encoding do not agree.
     """
@@ -166,7 +166,7 @@ def image_fields(array: np.ndarray, encoding: str) -> dict[str, Any]:
 
 
 def _pixels(msg: Any, encoding: str) -> np.ndarray:
-    """(rows, W) or (rows, W, channels) uint8 or uint16, C-contiguous, in this machine's byte order."""
+    """The pixels, (rows, W) or (rows, W, channels) uint8 or uint16, C-contiguous, in native byte order."""
     channels = _CHANNELS[encoding]
     kind = np.dtype(np.uint16 if encoding.endswith("16") else np.uint8)
     rows = msg.height
@@ -183,13 +183,13 @@ def _pixels(msg: Any, encoding: str) -> np.ndarray:
 
 
 def _plane(msg: Any, kind: str) -> np.ndarray:
-    """(H, W) numbers of one channel, C-contiguous, in the message's byte order; kind: as numpy names them."""
+    """The pixels of one channel, (H, W), C-contiguous, in the message's byte order; kind: NumPy's name of the dtype."""
     number = np.dtype(kind).newbyteorder(">" if msg.is_bigendian else "<")
     return np.ascontiguousarray(_rows(msg, msg.height, msg.width * number.itemsize)).view(number)
 
 
 def _rows(msg: Any, rows: int, row_bytes: int) -> np.ndarray:
-    """(rows, row_bytes) uint8: the message's data without the padding, not copied."""
+    """The message's data without padding, (rows, row_bytes) uint8, not copied."""
     if msg.width == 0 or msg.height == 0:
         raise FrameError(f"expected an image with at least one pixel; got {msg.width}x{msg.height}")
     if msg.step < row_bytes:

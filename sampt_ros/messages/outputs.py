@@ -1,4 +1,4 @@
-"""The messages that a tracked frame becomes, made once for the node and for bags."""
+"""The output messages of a tracked frame, defined once for the node and for bags."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from sampt_ros.streaming.tracked_frame import TrackedFrame
 
 @dataclass(frozen=True)
 class Output:
-    """One of the messages.
+    """One output message.
 
-    type        its ROS name
-    make        makes it of a frame
-    waits       whether depth adds to it, so that it is published when the frame has its depth or will not get any
-    needs_depth whether there is none for a frame without depth
-    is_compressed  whether it is another one in fewer bytes, which bags do without
+    type           its ROS type
+    make           makes the message of a frame
+    waits          whether it contains depth, so that it is published when the frame has its depth or will not get any
+    needs_depth    whether it exists only for frames with depth
+    is_compressed  whether it is a compressed form of another output; bags do not store those
     """
 
     type: str
@@ -35,7 +35,7 @@ class Output:
     is_compressed: bool = False
 
     def is_made_of(self, frame: TrackedFrame) -> bool:
-        """Whether there is such a message for a frame."""
+        """Whether the message exists for a frame."""
         return frame.surfaces is not None or not self.needs_depth
 
 
@@ -74,17 +74,17 @@ def _cloud(frame: TrackedFrame, classes: MessageClasses) -> Any:
 
 
 def _image(array: np.ndarray, encoding: str, frame: TrackedFrame, classes: MessageClasses) -> Any:
-    held = image_fields(array, encoding)
-    return classes.Image(header=frame.header, **{**held, "data": classes.data(held["data"])})
+    content = image_fields(array, encoding)
+    return classes.Image(header=frame.header, **{**content, "data": classes.data(content["data"])})
 
 
 def _compressed(array: np.ndarray, suffix: str, form: str, frame: TrackedFrame, classes: MessageClasses) -> Any:
-    """form: what image_transport's subscribers decode by."""
+    """form: the format string, by which subscribers of image_transport decode the data."""
     data = cv2.imencode(suffix, array)[1]
     return classes.CompressedImage(header=frame.header, format=form, data=classes.data(data.reshape(-1)))
 
 
-# By the topic's name below the node's own. Of those that do not wait the overlays are last: no mask waits for them.
+# By topic name relative to the node's. The overlays come after the masks, which thus do not wait for their drawing.
 OUTPUTS = {
     "mask": Output("sensor_msgs/msg/Image", _mask),
     "labels": Output("sensor_msgs/msg/Image", _labels),

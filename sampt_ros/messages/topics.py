@@ -38,14 +38,14 @@ ENDPOINTS = (
         "~/query_points",
         "sampt_ros/QueryPoints",
         "starts, corrects, restarts or removes an object by points, a box or a seed mask, in pixels. `header.stamp` "
-        "names the image that was looked at; zero means the newest",
+        "names the image that they refer to; zero means the newest",
     ),
     Endpoint(
         "in",
         "~/reference",
         "sampt_ros/Reference",
         "a picture of an object and its mask in that picture: the object is searched for without a click. Publish it "
-        "transient local (latched), then the node may start later",
+        "transient local (latched), so that the node may start later",
     ),
     Endpoint(
         "in",
@@ -69,7 +69,7 @@ ENDPOINTS = (
         "sensor_msgs/Image",
         "mono8: 255 on every tracked object, 0 elsewhere",
     ),
-    Endpoint("out", "~/labels", "sensor_msgs/Image", "mono16: the object's id in each of its pixels, 0 elsewhere"),
+    Endpoint("out", "~/labels", "sensor_msgs/Image", "mono16: the object id per pixel, 0 elsewhere"),
     Endpoint(
         "out",
         "~/points",
@@ -77,7 +77,7 @@ ENDPOINTS = (
         "every object with its id, state (TRACKING, UNCERTAIN, LOST, REACQUIRED), score, box, area, pose and tracked "
         "points; 3D positions are NaN without depth",
     ),
-    Endpoint("out", "~/overlay", "sensor_msgs/Image", "rgb8: the image with masks and points drawn on it, for people"),
+    Endpoint("out", "~/overlay", "sensor_msgs/Image", "rgb8: the image with masks and points drawn on it"),
     Endpoint(
         "out",
         "~/mask/compressed, ~/overlay/compressed",
@@ -88,15 +88,15 @@ ENDPOINTS = (
         "out",
         "~/object_poses",
         "geometry_msgs/PoseArray",
-        "the poses of the objects that depth shows, in the order of `~/points`, in metres in the camera's optical "
-        "frame; silent without depth",
+        "the poses of the objects with depth, in the order of `~/points`, in metres in the camera's optical frame; "
+        "silent without depth",
     ),
     Endpoint(
         "out",
         "~/cloud",
         "sensor_msgs/PointCloud2",
-        "the objects' pixels that have a trustworthy depth, with the fields x, y, z (float32), rgb and object_id "
-        "(uint32); silent without depth",
+        "the objects' pixels with reliable depth, with the fields x, y, z (float32), rgb and object_id (uint32); "
+        "silent without depth",
     ),
     Endpoint(
         "out",
@@ -115,8 +115,8 @@ ENDPOINTS = (
         "service",
         "~/query",
         "sampt_ros/Query",
-        "the same as `~/query_points`, answered when it was carried out, before the next frame: success, a message, "
-        "and the object's id, state, score, box and area",
+        "the same as `~/query_points`, with a response once it is carried out, before the next frame: success, a "
+        "message, and the object's id, state, score, box and area",
     ),
     Endpoint(
         "service", "~/reset", "std_srvs/Trigger", "removes all objects before the next frame; ids start from 1 again"
@@ -128,9 +128,9 @@ ENDPOINTS = (
 
 
 def mouse_topics(image: str, node: str) -> tuple[str, ...]:
-    """Where rqt_image_view publishes clicks in the images and in the overlay, raw or compressed.
+    """The topics on which rqt_image_view publishes clicks in the images and in the overlay, raw or compressed.
 
-    image: the topic of the raw images; node: what the node's own topics begin with.
+    image: the topic of the raw images; node: the prefix of the node's own topics.
     """
     views = (image, f"{node}/overlay")
     return tuple(f"{view}{form}_mouse_left" for view in views for form in ("", "/compressed"))

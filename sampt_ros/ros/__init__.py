@@ -1,1 +1,1 @@
-"""The nodes, and the only place that knows ROS."""
+"""The ROS 2 nodes. No other package depends on ROS."""

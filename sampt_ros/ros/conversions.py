@@ -1,4 +1,4 @@
-"""Our data as ROS's own messages, and back. What is in them is decided in sampt_ros.messages, which bags share."""
+"""Conversions between this package's data and ROS messages. Their content is defined in sampt_ros.messages."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ __all__ = [
 
 
 def cv_bridge_backend() -> Backend | None:
-    """ROS 2's cv_bridge, or None where it cannot be used."""
+    """A color conversion by ROS 2's cv_bridge, or None where it cannot be used."""
     try:
         bridge = ros_cv_bridge().CvBridge()
     except ImportError:
@@ -69,19 +69,19 @@ def cv_bridge_backend() -> Backend | None:
 
 
 def ros_cv_bridge() -> Any:
-    """The module cv_bridge of ROS 2; raises ImportError with the reason where it cannot be used.
+    """Import the cv_bridge module of ROS 2; raises ImportError with the reason if it cannot be used.
 
-    The package of that name on PyPI is ROS 1's and gets encodings wrong.
+    The package of that name on PyPI is that of ROS 1, which gets encodings wrong.
     """
     try:
         prefix = importlib.import_module("ament_index_python.packages").get_package_prefix("cv_bridge")
     except (ImportError, LookupError, OSError):  # OSError: nothing is sourced, so that AMENT_PREFIX_PATH is not set
-        there = importlib.util.find_spec("cv_bridge")
-        found = f"the one in {Path(there.origin).parent} is another" if there and there.origin else "it is not there"
+        spec = importlib.util.find_spec("cv_bridge")
+        found = f"the one in {Path(spec.origin).parent} is another" if spec and spec.origin else "it is not there"
         raise ImportError(f"expected cv_bridge of a ROS 2 installation; {found}") from None
     try:
         module = importlib.import_module("cv_bridge")
-        # Its compiled half, which fails to load beside a numpy that it was not built for.
+        # The compiled part, which fails to load with a numpy version that it was not built for.
         importlib.import_module("cv_bridge.boost.cv_bridge_boost")
     except (ImportError, AttributeError, OSError, SystemError) as error:
         raise ImportError(f"cv_bridge does not load: {' '.join(str(error).split())}") from None
@@ -91,38 +91,38 @@ def ros_cv_bridge() -> Any:
 
 
 def image_from_array(array: np.ndarray, encoding: str, header: Header) -> Image:
-    """An Image of mono8 (H, W) uint8, mono16 (H, W) uint16 or rgb8 (H, W, 3) uint8, little-endian, without padding.
+    """An Image message of mono8 (H, W) uint8, mono16 (H, W) uint16 or rgb8 (H, W, 3) uint8, little-endian, unpadded.
 
-    `header` goes into the message as it is. Raises FrameError if the array and the encoding do not agree.
+    `header` goes into the message unchanged. Raises FrameError if the array and the encoding do not agree.
     """
     fields = image_fields(array, encoding)
     return Image(header=header, **{**fields, "data": bytes_for_message(fields["data"])})
 
 
 def bytes_for_message(data: np.ndarray) -> byte_array[int]:
-    """A C-contiguous array as what a uint8[] field takes at once: anything else is checked byte by byte."""
+    """A C-contiguous array as an array.array: a uint8[] field would check any other type byte by byte."""
     buffer = byte_array("B")
     buffer.frombytes(data.reshape(-1).view(np.uint8).data)
     return buffer
 
 
 def time_from_ns(ns: int) -> Time:
-    """The Time of so many nanoseconds."""
+    """A Time message of `ns` nanoseconds."""
     sec, nanosec = divmod(int(ns), 1_000_000_000)
     return Time(sec=sec, nanosec=nanosec)
 
 
-def object_transforms(found: Mapping[int, ObjectSurface], header: Header, prefix: str) -> list[TransformStamped]:
+def object_transforms(surfaces: Mapping[int, ObjectSurface], header: Header, prefix: str) -> list[TransformStamped]:
     """The poses of all objects that have one, as transforms from the camera's frame to PREFIX/object_ID."""
     return [
-        TransformStamped(header=header, child_frame_id=f"{prefix}/object_{name}", transform=_transform(surface))
-        for name, surface in found.items()
+        TransformStamped(header=header, child_frame_id=f"{prefix}/object_{object_id}", transform=_transform(surface))
+        for object_id, surface in surfaces.items()
         if surface.has_pose
     ]
 
 
 def query_response(attempt: Attempt, response: Any) -> Any:
-    """The sampt_ros/srv/Query response that says what came of a query."""
+    """Fill in a sampt_ros/srv/Query response with the outcome of a query."""
     response.success, response.message = attempt.error is None, attempt.reason
     if attempt.answer is None:
         return response
@@ -137,13 +137,13 @@ def query_response(attempt: Attempt, response: Any) -> Any:
 
 
 def diagnostic_status(name: str, level: bytes, message: str, values: Mapping[str, Any]) -> DiagnosticStatus:
-    """A DiagnosticStatus; level is DiagnosticStatus.OK, WARN, ERROR or STALE, values become text."""
+    """A DiagnosticStatus; level is DiagnosticStatus.OK, WARN, ERROR or STALE; values are converted to text."""
     pairs = [KeyValue(key=str(key), value=str(value)) for key, value in values.items()]
     return DiagnosticStatus(name=name, level=level, message=message, values=pairs)
 
 
 def parameter_descriptor(option: Option, value: Any) -> ParameterDescriptor:
-    """How ROS tools show an option: description, unit, bounds, choices; read-only where it is fixed at start."""
+    """The descriptor of an option: description, unit, bounds and choices; read-only if it is fixed at start."""
     descriptor = ParameterDescriptor(description=option.description, read_only=option.fixed)
     if option.unit:
         descriptor.description += f" ({option.unit})"
@@ -161,8 +161,8 @@ def parameter_descriptor(option: Option, value: Any) -> ParameterDescriptor:
 
 @cache
 def message_classes() -> MessageClasses:
-    """What our messages are made of."""
-    from sampt_ros import msg  # not at the top: images convert without our own messages
+    """The ROS classes that outputs are made of."""
+    from sampt_ros import msg  # not at the top: images can be converted without our own messages
 
     return MessageClasses(
         msg.TrackedObjects,

@@ -1,4 +1,4 @@
-"""Depth messages paired with the images that are tracked, by message_filters."""
+"""Pairs depth messages with the images that are tracked, by message_filters."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ from sampt_ros.messages.images import depth_from_image
 from sampt_ros.streaming.continuity import JUMP_NS
 from sampt_ros.streaming.depth_queue import DepthQueue
 
-_QUEUE = 10  # messages of either kind that wait for their partner
+_QUEUE_SIZE = 10  # messages of either kind that wait for their counterpart
 
 
 @dataclass(frozen=True, eq=False)
 class _Stamped:
-    """All that message_filters needs of an image."""
+    """The part of an image message that message_filters needs."""
 
     header: Any
 
 
 class DepthSync:
-    """Pairs the headers of the images that are tracked with depth messages, and adds the depth to a queue.
+    """Pairs the headers of tracked images with depth messages, and adds the depth to a queue.
 
-    Only the headers are paired, not the images: no image is received twice, and frames that are skipped need no depth.
+    Only headers are paired, not images: so no image is received twice, and skipped frames need no depth.
 
-    topic     where depth comes, for people
-    frame_id  the newest depth's; empty before the first
+    topic     depth topic, for log messages
+    frame_id  frame_id of the newest depth; empty before the first
     """
 
     def __init__(self, topic: str, queue: DepthQueue, slop: float, wake: Callable[[], None]) -> None:
-        """slop: seconds that an image and its depth may be apart; wake: is called when frames may have their depth.
+        """slop: largest time difference of a pair, seconds; wake: called when frames may have received their depth.
 
-        Depth is raw, or compressed where the topic's name ends so. Raises ConfigError where message_filters is missing.
+        Depth is raw, or compressed if the topic's name ends in "/compressedDepth". Raises ConfigError if
+        message_filters is not installed.
         """
         self.topic, self.frame_id = topic, ""
         self._load = depth_from_compressed if topic.endswith(f"/{TRANSPORT}") else depth_from_image
@@ -51,10 +52,10 @@ class DepthSync:
         self._queue, self._slop, self._wake = queue, slop, wake
         self._lock = threading.Lock()
         self._newest_ns = 0  # of images and depth
-        self._pair_anew()
+        self._restart()
 
     def add_depth(self, message: Any) -> None:
-        """A depth message has come."""
+        """Add a received depth message."""
         time_ns, self.frame_id = stamp_ns(message.header), message.header.frame_id
         self._follow_jump(time_ns)
         self._queue.note_depth(time_ns)
@@ -62,21 +63,21 @@ class DepthSync:
         self._wake()
 
     def expect(self, header: Any) -> None:
-        """The image that has this header is about to be tracked."""
+        """Announce the header of an image that is about to be tracked."""
         self._follow_jump(stamp_ns(header))
         self._images.signalMessage(_Stamped(header))
 
     def _follow_jump(self, time_ns: int) -> None:
-        """Begin anew after a jump back: message_filters would drop what is older than all that it holds."""
+        """Restart after a jump back in time: message_filters drops messages older than those it holds."""
         with self._lock:
             if time_ns < self._newest_ns - JUMP_NS:
-                self._pair_anew()
+                self._restart()
                 self._newest_ns = time_ns
             self._newest_ns = max(self._newest_ns, time_ns)
 
-    def _pair_anew(self) -> None:
+    def _restart(self) -> None:
         self._images, self._depths = self._filters.SimpleFilter(), self._filters.SimpleFilter()
-        pairs = self._filters.ApproximateTimeSynchronizer([self._images, self._depths], _QUEUE, self._slop)
+        pairs = self._filters.ApproximateTimeSynchronizer([self._images, self._depths], _QUEUE_SIZE, self._slop)
         pairs.registerCallback(self._on_pair)
 
     def _on_pair(self, image: _Stamped, depth: Any) -> None:

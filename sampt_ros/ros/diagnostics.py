@@ -1,4 +1,4 @@
-"""What people look at when something is wrong: the node's status on /diagnostics, and its troubles in the log."""
+"""The node's status on /diagnostics, and lasting problems in its log."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from sampt_ros.streaming.stream import Stream
 from sampt_ros.utils.log_once import kind_of
 from sampt_ros.utils.machine import device_memory
 
-_PATIENCE = 3.0  # seconds that something may be missing, as at start, before the log says so
+_GRACE_PERIOD = 3.0  # seconds that a problem may last, as at start, before it is logged
 
 
 @dataclass(frozen=True)
-class Condition:
-    """How a node is.
+class NodeState:
+    """The state of a node that its diagnostics are made from.
 
-    failure      why the last transition failed; empty if it did not
-    worker       while it is active
-    is_paused    whether it ignores the images that it hears
-    image_topic  where it listens to images
-    stream       while it is configured
-    depth        while it listens to depth; no_depth: why it does not, though it is asked to
+    failure      why the last lifecycle transition failed; empty if it did not
+    worker       set while the node is active
+    is_paused    whether it ignores incoming images
+    image_topic  topic that images are expected on
+    stream       set while the node is configured
+    depth        set while it subscribes to depth; no_depth: why it does not, although use_depth is set
     has_tf       whether tf2_ros is installed
     """
 
@@ -52,97 +52,97 @@ class Condition:
 
     @property
     def is_active(self) -> bool:
-        """Whether it listens and works."""
+        """Whether the worker thread is running."""
         return self.worker is not None and self.worker.is_alive
 
 
 class Diagnostics:
-    """Publishes a status for a node's stream, and tells in the log what stays wrong, each trouble once."""
+    """Publishes the status of a node's stream, and logs each problem that lasts, once."""
 
     def __init__(self, node: Any, statistics: StreamStatistics, log: Log) -> None:
         self._node, self._statistics, self._log = node, statistics, log
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", copy(QoSProfile(depth=1)), qos_overriding_options=OVERRIDABLE
         )
-        self._since: dict[str, float] = {}  # when each kind of trouble was first seen; infinite once it is told
+        self._since: dict[str, float] = {}  # when each kind of problem was first seen; infinite once it is logged
 
-    def publish(self, now: Condition) -> None:
-        """Publish the status, once."""
-        newest = now.stream.session.newest if now.stream is not None else None
+    def publish(self, state: NodeState) -> None:
+        """Publish one status message."""
+        newest = state.stream.session.newest if state.stream is not None else None
         objects = newest.objects if newest else ()
-        level, message = self._health(now, len(objects))
+        level, message = self._health(state, len(objects))
         states = {f"object {item.id}": f"{item.state.name}, score {item.score:.2f}, {item.area} px" for item in objects}
         values = (
-            {"preset": now.options.preset}
+            {"preset": state.options.preset}
             | self._statistics.summary()
-            | _effort_summary(now)
-            | _depth_summary(now)
+            | _effort_summary(state)
+            | _depth_summary(state)
             | device_memory()
             | states
         )
-        name = self._node.get_fully_qualified_name().strip("/")  # that of another camera's node is another one
+        name = self._node.get_fully_qualified_name().strip("/")  # unique among the nodes of several cameras
         status = conversions.diagnostic_status(f"{name}: stream", level, message, values)
-        status.hardware_id = now.image_topic
+        status.hardware_id = state.image_topic
         header = conversions.Header(stamp=self._node.get_clock().now().to_msg())
         self._publisher.publish(DiagnosticArray(header=header, status=[status]))
 
-    def _health(self, now: Condition, objects: int) -> tuple[bytes, str]:
+    def _health(self, state: NodeState, objects: int) -> tuple[bytes, str]:
         """Diagnostic level and one sentence."""
-        if now.failure:
-            return DiagnosticStatus.ERROR, now.failure
-        if not now.is_active:
+        if state.failure:
+            return DiagnosticStatus.ERROR, state.failure
+        if not state.is_active:
             return DiagnosticStatus.WARN, "not active"
-        if now.is_paused:
+        if state.is_paused:
             return DiagnosticStatus.OK, "paused"
-        publishers = self._node.count_publishers(now.image_topic)
-        well, message = self._statistics.health(now.image_topic, publishers, objects)
-        troubles = [*self._clock_trouble(), *self._depth_trouble(now), *_broadcast_trouble(now)]
-        self._tell(troubles)
-        level = DiagnosticStatus.OK if well and not troubles else DiagnosticStatus.WARN
-        return level, "; ".join([message, *_lesser_effort(now), *troubles])
+        publishers = self._node.count_publishers(state.image_topic)
+        well, message = self._statistics.health(state.image_topic, publishers, objects)
+        problems = [*self._clock_problems(), *self._depth_problems(state), *_broadcast_problems(state)]
+        self._log_lasting(problems)
+        level = DiagnosticStatus.OK if well and not problems else DiagnosticStatus.WARN
+        return level, "; ".join([message, *_reduced_effort(state), *problems])
 
-    def _tell(self, troubles: list[str]) -> None:
-        """Tell in the log what is wrong for a while; again only if it was well in between."""
+    def _log_lasting(self, problems: list[str]) -> None:
+        """Log each problem that has lasted for the grace period; again only if it was gone in between."""
         now = time.monotonic()
-        self._since = {kind_of(trouble): self._since.get(kind_of(trouble), now) for trouble in troubles}
-        for trouble in troubles:
-            if now - self._since[kind_of(trouble)] >= _PATIENCE:
-                self._since[kind_of(trouble)] = np.inf
-                self._log.warning(trouble)
+        self._since = {kind_of(problem): self._since.get(kind_of(problem), now) for problem in problems}
+        for problem in problems:
+            if now - self._since[kind_of(problem)] >= _GRACE_PERIOD:
+                self._since[kind_of(problem)] = np.inf
+                self._log.warning(problem)
 
-    def _clock_trouble(self) -> Iterator[str]:
+    def _clock_problems(self) -> Iterator[str]:
         is_simulated = self._node.get_parameter("use_sim_time").value
         if is_simulated and self._node.get_clock().now().nanoseconds == 0:
             yield "use_sim_time is set, but no time has come on /clock (ros2 bag play --clock)"
 
-    def _depth_trouble(self, now: Condition) -> Iterator[str]:
-        """Why there is no 3D output, or why it may be wrong; nothing where none is asked for."""
-        if now.depth is None or now.stream is None:
-            if now.no_depth:
-                yield f"{now.no_depth}: 2D only"
+    def _depth_problems(self, state: NodeState) -> Iterator[str]:
+        """Why there is no 3D output, or why it may be wrong; nothing if use_depth is not set."""
+        if state.depth is None or state.stream is None:
+            if state.no_depth:
+                yield f"{state.no_depth}: 2D only"
             return
-        queue, topic, images = now.stream.depth_queue, now.depth.topic, now.stream.clicks.frame_id
-        if queue.silence >= now.options.depth_timeout:
-            since = "yet" if np.isinf(queue.silence) else f"for {queue.silence:.1f} s"
+        queue, topic, images = state.stream.depth_queue, state.depth.topic, state.stream.clicks.frame_id
+        if queue.depth_age >= state.options.depth_timeout:
+            since = "yet" if np.isinf(queue.depth_age) else f"for {queue.depth_age:.1f} s"
             yield f"no depth on {topic} {since}{self._other_transport(topic)}: 2D only"
-        elif (apart := queue.apart) is not None:
-            yield f"{_never_pairs(topic, apart, now.options.depth_slop)}: 2D only"
+        elif (offset := queue.time_offset) is not None:
+            yield f"{_unpaired(topic, offset, state.options.depth_slop)}: 2D only"
         elif queue.camera is None:
-            yield f"depth, but {self._no_camera(queue.camera_trouble)}: 2D only"
-        elif queue.trouble:
-            yield f"{queue.trouble}: 2D only"
-        if now.depth.frame_id and images and now.depth.frame_id != images:
+            yield f"depth, but {self._no_camera(queue.camera_error)}: 2D only"
+        elif queue.depth_error:
+            yield f"{queue.depth_error}: 2D only"
+        if state.depth.frame_id and images and state.depth.frame_id != images:
             yield (
-                f"depth on {topic} is in frame {now.depth.frame_id!r}, the images are in {images!r}: "
+                f"depth on {topic} is in frame {state.depth.frame_id!r}, the images are in {images!r}: "
                 "3D is wrong unless it is registered to them"
             )
 
-    def _no_camera(self, refused: str) -> str:
+    def _no_camera(self, error: str) -> str:
         topic = self._node.resolve_topic_name("camera_info")
-        return f"the CameraInfo on {topic} is refused: {refused}" if refused else f"no CameraInfo on {topic}"
+        return f"the CameraInfo on {topic} is refused: {error}" if error else f"no CameraInfo on {topic}"
 
     def _other_transport(self, topic: str) -> str:
-        """What to do where depth is published in the other form alone."""
+        """A hint if depth is published with the other transport only; otherwise empty."""
         raw = topic.removesuffix(f"/{TRANSPORT}")
         other, transport = (raw, "raw") if raw != topic else (f"{topic}/{TRANSPORT}", TRANSPORT)
         if self._node.count_publishers(topic) or not self._node.count_publishers(other):
@@ -150,23 +150,23 @@ class Diagnostics:
         return f", but {other} is published (depth_transport: {transport})"
 
 
-def _never_pairs(topic: str, apart: float, slop: float) -> str:
-    """apart: seconds between images and depth."""
-    if apart <= slop:
+def _unpaired(topic: str, offset: float, slop: float) -> str:
+    """Why depth matches no image; offset: smallest time difference between them, seconds."""
+    if offset <= slop:
         return f"depth on {topic} comes more than two frames after its images"
-    return f"depth on {topic} is {apart:.3f} s or more apart from every image, and depth_slop is {slop:g} s"
+    return f"depth on {topic} is {offset:.3f} s or more apart from every image, and depth_slop is {slop:g} s"
 
 
-def _lesser_effort(now: Condition) -> Iterator[str]:
-    """With how little effort frames are tracked, if it is not the full one."""
-    if now.worker is not None and now.stream is not None and now.worker.load.step:
-        yield f"with {now.stream.session.sam_pt.effort}, as frames take long"
+def _reduced_effort(state: NodeState) -> Iterator[str]:
+    """The effort that frames are tracked with, if it is reduced."""
+    if state.worker is not None and state.stream is not None and state.worker.load.step:
+        yield f"with {state.stream.session.sam_pt.effort}, as frames take long"
 
 
-def _effort_summary(now: Condition) -> dict[str, str]:
-    if now.worker is None or now.stream is None:
+def _effort_summary(state: NodeState) -> dict[str, str]:
+    if state.worker is None or state.stream is None:
         return {}
-    load, sam_pt = now.worker.load, now.stream.session.sam_pt
+    load, sam_pt = state.worker.load, state.stream.session.sam_pt
     measured = "" if load.load is None else f"{load.load:.2f}"
     return {
         "effort": f"step {load.step} of {len(sam_pt.efforts) - 1}: {sam_pt.effort}",
@@ -174,23 +174,23 @@ def _effort_summary(now: Condition) -> dict[str, str]:
     }
 
 
-def _depth_summary(now: Condition) -> dict[str, str]:
-    if now.depth is None or now.stream is None:
+def _depth_summary(state: NodeState) -> dict[str, str]:
+    if state.depth is None or state.stream is None:
         return {}
-    queue = now.stream.depth_queue
+    queue = state.stream.depth_queue
     return {"frames with depth / without": f"{queue.with_depth} / {queue.without_depth}"}
 
 
-def _broadcast_trouble(now: Condition) -> Iterator[str]:
-    """Why nothing is broadcast on TF though it is asked for."""
-    if not now.options.broadcast_tf:
+def _broadcast_problems(state: NodeState) -> Iterator[str]:
+    """Why nothing is broadcast on TF although broadcast_tf is set."""
+    if not state.options.broadcast_tf:
         return
     reason = ""
-    if not now.options.use_depth:
+    if not state.options.use_depth:
         reason = "use_depth is not"
-    elif not now.has_tf:
+    elif not state.has_tf:
         reason = "tf2_ros is not installed"
-    elif now.stream is not None and now.stream.session.has_images and not now.stream.clicks.frame_id:
+    elif state.stream is not None and state.stream.session.has_images and not state.stream.clicks.frame_id:
         reason = "the images' frame_id is empty"
     if reason:
         yield f"broadcast_tf is set, but {reason}: nothing is broadcast on TF"

@@ -1,4 +1,4 @@
-"""How image messages travel between processes."""
+"""Configures Fast DDS, which carries image messages between processes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from sampt_ros.config.presets import presets_folder
 
 _BEFORE_KILTED = ("humble", "iron", "jazzy")
-_USERS_CHOICES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS")
+_USER_SETTINGS = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS")
 
 
 def enlarge_shared_memory() -> None:
-    """Give Fast DDS shared memory that holds whole images (config/fastdds.xml), unless the user has set it up.
+    """Give Fast DDS shared memory that holds whole images (config/fastdds.xml), unless the user has configured it.
 
-    To be called before rclpy.init, in a process that publishes images. Without it best-effort subscribers lose most
-    images above 512 kB. Other middleware takes no notice.
+    Call this before rclpy.init, in a process that publishes images. Without it best-effort subscribers lose most images
+    above 512 kB. Other middleware is not affected.
     """
     profiles = presets_folder() / "fastdds.xml"
-    if profiles.is_file() and not any(os.environ.get(name) for name in _USERS_CHOICES):
+    if profiles.is_file() and not any(os.environ.get(name) for name in _USER_SETTINGS):
         name = "FASTRTPS_DEFAULT_PROFILES_FILE" if _is_fast_dds_2() else "FASTDDS_DEFAULT_PROFILES_FILE"
         os.environ[name] = str(profiles)
 
@@ -31,7 +31,7 @@ def middleware() -> str:
 
 
 def _is_fast_dds_2() -> bool:
-    """Whether ROS comes with Fast DDS 2, as it did before Kilted: it still has its former name, Fast RTPS."""
+    """Whether this ROS has Fast DDS 2, as before Kilted; that version still uses its former name, Fast RTPS."""
     distribution = os.environ.get("ROS_DISTRO")
     if distribution:
         return distribution in _BEFORE_KILTED

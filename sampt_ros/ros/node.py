@@ -1,4 +1,4 @@
-"""The ROS 2 node: images and queries in, masks and points out. It converts, calls, publishes."""
+"""The ROS 2 node: receives images and queries, and publishes masks and points."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sampt_ros.messages.topics import mouse_topics
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
-from sampt_ros.ros.diagnostics import Condition, Diagnostics
+from sampt_ros.ros.diagnostics import Diagnostics, NodeState
 from sampt_ros.ros.node_log import NodeLog
 from sampt_ros.ros.parameters import NodeParameters
 from sampt_ros.ros.process import ignore_interrupts, ros
@@ -40,7 +40,7 @@ from sampt_ros.srv import Query
 from sampt_ros.streaming.clicks import NoTransforms
 from sampt_ros.streaming.depth_queue import LiveWaiting
 from sampt_ros.streaming.failures import Attempt, Failures
-from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Mailbox, Task
 from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
@@ -57,41 +57,40 @@ _CLASSES = {
 
 
 class SamptNode(LifecycleNode):
-    """Lifecycle node `sampt`: the executor's thread stores what comes in, one worker thread tracks and publishes."""
+    """Lifecycle node `sampt`: the executor's thread only stores messages; one worker thread tracks and publishes."""
 
     def __init__(self, build: Callable[[SamPtConfig], SamPt] = SamPt, **node_options: Any) -> None:
-        """build: makes the tracker when the node is configured."""
+        """build: creates the tracker when the node is configured."""
         super().__init__("sampt", **node_options)
         self._build = build
         self.statistics = StreamStatistics()
         self._log = NodeLog(self)
         self._failures = Failures(self.statistics, self._log)
-        self._trouble = ""  # why the last transition failed
-        self._stream: Stream | None = None  # while configured
+        self._failure = ""  # why the last transition failed
+        self._stream: Stream | None = None  # set while configured
         self._mailbox = Mailbox()
-        self._mailbox.close()  # until the node is active: what is asked before is refused
+        self._mailbox.close()  # queries are refused until the node is active
         self._worker: Worker | None = None
-        self._inputs: list[Any] = []
-        self._hears_latched = False  # CameraInfo
+        self._inputs: list[Any] = []  # subscriptions, while active
+        self._has_latched_info = False  # whether one of them is to latched CameraInfo
         self._paused = False
-        self._depth_sync: DepthSync | None = None  # while depth is listened to
-        self._no_depth = ""  # why it is not, though it is asked for
+        self._depth_sync: DepthSync | None = None  # set while subscribed to depth
+        self._no_depth = ""  # why it is not, although use_depth is set
         self._tf: TfTransforms | None = None
         self._settings = NodeParameters(self, lambda: self._stream is not None, self._on_settings).settings
-
         self._outputs = {name: self._output(_CLASSES[output.type], f"~/{name}") for name, output in OUTPUTS.items()}
         self._diagnostics = Diagnostics(self, self.statistics, self._log)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
-        # In a group of its own: while a query waits for its answer, images and all else come in.
+        # In its own callback group, so that messages are received while a query waits for its answer.
         self.create_service(Query, "~/query", self._on_query, callback_group=ReentrantCallbackGroup())
-        # By a clock of its own: the node's may be simulated, and stand still.
+        # On a steady clock, because the node's clock may be simulated, and stand still.
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # --- parameters ---
 
     def _on_settings(self) -> None:
-        self._mailbox.put_errand(Errand(self._apply_settings, outcome="a parameter has no effect"))
+        self._mailbox.put_task(Task(self._apply_settings, outcome="a parameter has no effect"))
 
     def _apply_settings(self, stream: Stream) -> None:
         stream.session.sam_pt.config = self._settings.core
@@ -105,7 +104,7 @@ class SamptNode(LifecycleNode):
     # --- lifecycle ---
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the models; fails, and says why, where that cannot be done."""
+        """Load the models; if that fails, log the reason and fail the transition."""
         try:
             self._settings.require_good()
             self._stream = Stream(
@@ -117,53 +116,54 @@ class SamptNode(LifecycleNode):
                 camera_hint=f"on {self.resolve_topic_name('camera_info')}",
             )
         except Exception as error:
-            return self._fails("cannot configure", error)
-        self._trouble = ""
+            return self._fail("cannot configure", error)
+        self._failure = ""
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to listen and to work."""
-        assert self._stream is not None, "the life cycle configures first"
+        """Subscribe to the inputs and start the worker thread."""
         try:
+            if self._stream is None:
+                raise RuntimeError("expected a configured node")
             self._mailbox = Mailbox()
             self._paused = False
             self._apply_settings(self._stream)
             self._subscribe(self._stream)
-            self._worker = Worker(self._mailbox, self._stream, self._work_on)
+            self._worker = Worker(self._mailbox, self._stream, self._process)
         except Exception as error:
             self.stop()
-            return self._fails("cannot activate", error)
+            return self._fail("cannot activate", error)
         self._log.info(f"waiting for images on {self._image_topic} and clicks on an object")
         return super().on_activate(state)
 
-    def _fails(self, what: str, error: Exception) -> TransitionCallbackReturn:
-        """Tell why a transition fails: whatever it is, the node lives."""
+    def _fail(self, outcome: str, error: Exception) -> TransitionCallbackReturn:
+        """Log why a transition fails; the node itself keeps running."""
         kind = "" if isinstance(error, SamPtError) else f"{type(error).__name__}: "
-        self._trouble = f"{what}: {kind}{error}"
-        self._log.error(self._trouble)
+        self._failure = f"{outcome}: {kind}{error}"
+        self._log.error(self._failure)
         self._log.debug(traceback.format_exc())
         return TransitionCallbackReturn.FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop listening and working; the objects are kept."""
+        """Unsubscribe and stop the worker thread; the objects are kept."""
         self.stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give the models back."""
+        """Release the models."""
         self._stream = None
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop for good."""
+        """Unsubscribe and stop the worker thread for good."""
         self.stop()
         return super().on_shutdown(state)
 
     def stop(self) -> None:
-        """Stop listening, let the worker finish its frame, and publish what still waits for depth."""
+        """Unsubscribe, let the worker finish its frame, and publish the frames that still wait for depth."""
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        self._inputs, self._hears_latched = [], False
+        self._inputs, self._has_latched_info = [], False
         self._mailbox.close()
         if self._worker is not None:
             self._worker.stop()
@@ -174,7 +174,7 @@ class SamptNode(LifecycleNode):
         if self._stream is None:
             return
         if self.context.ok():
-            self._publish_waiting(self._stream.rest())
+            self._publish_ready(self._stream.remaining_frames())
         self._stream.depth_queue.reset()
 
     # --- topics ---
@@ -183,18 +183,18 @@ class SamptNode(LifecycleNode):
         return self.create_publisher(kind, topic, copy(RELIABLE), qos_overriding_options=OVERRIDABLE)
 
     def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile = QUERIES) -> None:
-        heard = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=OVERRIDABLE)
-        self._inputs.append(heard)
+        subscription = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=OVERRIDABLE)
+        self._inputs.append(subscription)
 
     @property
     def _image_topic(self) -> str:
-        """The image topic after remapping, in the form that the chosen transport uses."""
+        """The image topic after remapping, with the suffix of the chosen transport."""
         topic = self.resolve_topic_name("image")
         return topic if self._settings.node.image_transport == "raw" else f"{topic}/compressed"
 
     @property
     def _depth_topic(self) -> str:
-        """The same of depth."""
+        """The depth topic after remapping, with the suffix of the chosen transport."""
         topic = self.resolve_topic_name("depth").removesuffix(f"/{TRANSPORT}")
         return topic if self._settings.node.depth_transport == "raw" else f"{topic}/{TRANSPORT}"
 
@@ -216,13 +216,12 @@ class SamptNode(LifecycleNode):
         self._listen_to_tf(stream)
 
     def _listen_to_latched_camera_info(self) -> None:
-        """Hear what was published once, before we were there, if anything was: others cannot be heard like this."""
+        """Subscribe transient local once such a publisher exists; the usual ones do not match that durability."""
         topic = self.resolve_topic_name("camera_info")
-        kept = (info.qos_profile.durability for info in self.get_publishers_info_by_topic(topic))
-        if not self._hears_latched and DurabilityPolicy.TRANSIENT_LOCAL in kept:
-            self._hears_latched = True
-            heard = self.create_subscription(CameraInfo, topic, self._on_camera_info, copy(LATCHED))
-            self._inputs.append(heard)
+        durabilities = (info.qos_profile.durability for info in self.get_publishers_info_by_topic(topic))
+        if not self._has_latched_info and DurabilityPolicy.TRANSIENT_LOCAL in durabilities:
+            self._has_latched_info = True
+            self._inputs.append(self.create_subscription(CameraInfo, topic, self._on_camera_info, copy(LATCHED)))
 
     def _listen_to_depth(self, stream: Stream) -> None:
         self._no_depth = ""
@@ -235,7 +234,7 @@ class SamptNode(LifecycleNode):
             except ConfigError as error:
                 self._no_depth = str(error)
                 self._log.warning(self._no_depth)
-        stream.depth_queue.expects = self._depth_sync is not None
+        stream.depth_queue.expects_depth = self._depth_sync is not None
 
     def _listen_to_tf(self, stream: Stream) -> None:
         if self._tf is None:
@@ -247,7 +246,7 @@ class SamptNode(LifecycleNode):
         self._tf.listen()
         stream.clicks.transforms = self._tf
 
-    # --- what comes in; all but the storing is left to the worker ---
+    # --- callbacks of inputs: they store messages and leave the work to the worker thread ---
 
     def _on_image(self, convert: Callable[[Any], np.ndarray], message: Any) -> None:
         self.statistics.count("frames_received")
@@ -271,13 +270,13 @@ class SamptNode(LifecycleNode):
         self._ask(_query(message))
 
     async def _on_query(self, request: Query.Request, response: Query.Response) -> Query.Response:
-        """Answer when the worker has carried the query out; the executor goes on meanwhile."""
+        """Respond once the worker has carried out the query; the executor serves other callbacks meanwhile."""
         answered: Future[Attempt] = Future()
         self._ask(_query(request.query), partial(self._resolve, answered))
         return conversions.query_response(await answered, response)
 
     def _resolve(self, future: Future[Attempt], attempt: Attempt) -> None:
-        """Let whoever waits for an attempt in the executor's thread have it."""
+        """Resolve a future from the worker's thread, and wake the executor's thread, which awaits it."""
         future.set_result(attempt)
         if self.executor is not None:
             self.executor.wake()
@@ -294,37 +293,37 @@ class SamptNode(LifecycleNode):
     def _on_mouse(self, message: Point) -> None:
         self._ask(lambda stream: stream.click_in_view(message.x, message.y))
 
-    def _ask(self, ask: Callable[[Stream], Attempt], tell: Callable[[Attempt], None] | None = None) -> None:
-        """Let the worker answer a query between two frames; it is told what came of it, also if nothing will."""
-        tell = tell or (lambda attempt: None)
-        self._mailbox.put_errand(
-            Errand(lambda stream: tell(ask(stream)), lambda reason: tell(self._failures.refuse(reason)))
+    def _ask(self, query: Callable[[Stream], Attempt], report: Callable[[Attempt], None] | None = None) -> None:
+        """Let the worker carry out a query between two frames; `report` gets the outcome, also if it is refused."""
+        report = report or (lambda attempt: None)
+        self._mailbox.put_task(
+            Task(lambda stream: report(query(stream)), lambda reason: report(self._failures.refuse(reason)))
         )
 
     def _wake_for_depth(self) -> None:
-        """See to it that frames whose depth has come, or will not come any more, are published."""
+        """Let the worker publish the frames that need not wait for depth any longer."""
         if self._stream is not None and self._stream.depth_queue.is_waiting:
-            errand = Errand(lambda stream: self._publish_waiting(stream.settled()), outcome="3D is not published")
-            self._mailbox.put_errand(errand)
+            task = Task(lambda stream: self._publish_ready(stream.ready_frames()), outcome="3D is not published")
+            self._mailbox.put_task(task)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
         response.message = "takes effect between two frames" if response.success else "the node is not active"
-        self._mailbox.put_errand(Errand(Stream.reset, outcome="the reset fails"))
+        self._mailbox.put_task(Task(Stream.reset, outcome="the reset fails"))
         return response
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """Pause or go on; an activation always begins without a pause."""
+        """Pause or resume; after each activation the node is running."""
         response.success = self._worker is not None
         self._paused = request.data and response.success
         response.message = ("paused" if request.data else "running") if response.success else "the node is not active"
         self._log.info(f"pause: {response.message}")
         return response
 
-    # --- the worker's thread ---
+    # --- the worker thread ---
 
-    def _work_on(self, stream: Stream, event: ImageEvent) -> None:
-        """Track all objects to an image; its masks are published at once, the rest when its depth is settled."""
+    def _process(self, stream: Stream, event: ImageEvent) -> None:
+        """Track all objects to an image; 2D outputs are published at once, 3D outputs when its depth is known."""
         if self._paused:
             return
         if self._depth_sync is not None:
@@ -333,12 +332,12 @@ class SamptNode(LifecycleNode):
         frame = stream.image(event)
         if frame is not None:
             self._publish(frame, waits=False)
-        self._publish_waiting(stream.settled())
+        self._publish_ready(stream.ready_frames())
         if frame is not None and not frame.failed:
             self.statistics.frame_done(1000 * (time.perf_counter() - event.received), frame.result.stages)
 
-    def _publish_waiting(self, frames: Iterable[TrackedFrame]) -> None:
-        """Publish what depth adds to of these frames."""
+    def _publish_ready(self, frames: Iterable[TrackedFrame]) -> None:
+        """Publish the 3D outputs of these frames."""
         for frame in frames:
             self._publish(frame, waits=True)
             if self._tf is not None and self._settings.node.broadcast_tf and not frame.failed:
@@ -346,7 +345,7 @@ class SamptNode(LifecycleNode):
                     self._tf.broadcast(frame, prefix=self.get_fully_qualified_name().lstrip("/"))
 
     def _publish(self, frame: TrackedFrame, waits: bool) -> None:
-        """Publish what somebody listens to; every message carries the header of the image it belongs to."""
+        """Publish the outputs that wait for depth, or those that do not, where there are subscribers."""
         for name, output in OUTPUTS.items():
             publisher = self._outputs[name]
             if frame.failed or output.waits != waits or not output.is_made_of(frame):
@@ -355,16 +354,16 @@ class SamptNode(LifecycleNode):
                 if publisher.get_subscription_count() > 0:
                     publisher.publish(output.make(frame, conversions.message_classes()))
 
-    # --- what people look at when something is wrong ---
+    # --- diagnostics ---
 
     def _publish_diagnostics(self) -> None:
         self._wake_for_depth()
         if self._worker is not None:
-            self._listen_to_latched_camera_info()  # whoever publishes it may have come after us
+            self._listen_to_latched_camera_info()  # its publisher may have started after this node
         self._diagnostics.publish(
-            Condition(
+            NodeState(
                 self._settings.node,
-                self._trouble,
+                self._failure,
                 worker=self._worker,
                 is_paused=self._paused,
                 image_topic=self._image_topic,
@@ -377,7 +376,7 @@ class SamptNode(LifecycleNode):
 
 
 def _query(message: QueryPoints) -> Callable[[Stream], Attempt]:
-    """What asks a stream for what a message says."""
+    """The query of a message, to be called with the stream."""
     load, frame_id = partial(conversions.request_from_message, message), message.header.frame_id
     return lambda stream: stream.query(load, frame_id)
 

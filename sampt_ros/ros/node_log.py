@@ -1,4 +1,4 @@
-"""The log of a node for a stream, in which the same thing may go wrong with every frame."""
+"""The log of a node, for a stream in which the same problem may recur with every frame."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from sampt_ros.utils.log_once import kind_of
 
-_PERIOD = 5.0  # seconds between two messages of one kind
+_PERIOD = 5.0  # shortest time in seconds between two messages of one kind
 
 
 class NodeLog:
-    """Passes everything on to a node's logger; each kind of what may repeat has a throttle of its own."""
+    """Passes messages on to a node's logger; those that may recur are throttled, each kind separately."""
 
     def __init__(self, node: Any) -> None:
         self._logger = node.get_logger()
         self._context = node.context
-        self._told: dict[str, float] = {}
+        self._logged: dict[str, float] = {}  # when each kind of message was last logged
 
     def debug(self, message: str) -> None:
         if self._context_is_alive():
@@ -31,23 +31,23 @@ class NodeLog:
             self._logger.warning(message)
 
     def error(self, message: str) -> None:
-        """A fault with its trace, which may come again with every frame."""
+        """Log a fault with its traceback, which may recur with every frame."""
         if self._context_is_alive() and self._is_due(message):
             self._logger.error(message)
 
     def repeated(self, message: str) -> None:
-        """A warning that may come again with every frame."""
+        """Log a warning that may recur with every frame."""
         if self._context_is_alive() and self._is_due(message):
             self._logger.warning(message)
 
     def _is_due(self, message: str) -> bool:
-        """Whether none of this kind was told of late; if so, it counts as told now."""
+        """Whether no message of this kind was logged recently; if so, this one counts as logged now."""
         kind, now = kind_of(message), time.monotonic()
-        if now - self._told.get(kind, -_PERIOD) < _PERIOD:
+        if now - self._logged.get(kind, -_PERIOD) < _PERIOD:
             return False
-        self._told[kind] = now
+        self._logged[kind] = now
         return True
 
     def _context_is_alive(self) -> bool:
-        """What fails while the process is being stopped is nobody's concern."""
+        """Whether ROS is running: failures while it shuts down are not worth logging."""
         return bool(self._context.ok())

@@ -18,13 +18,13 @@ from sampt_ros.ros.conversions import parameter_descriptor
 
 
 class NodeParameters:
-    """Declares a node's settings as its parameters, and takes changes to them.
+    """Declares a node's settings as its parameters, and applies changes to them.
 
-    settings  as they are now; a bad value given at start is among `settings.bad`, and fails the configure transition
+    settings  the current values; bad values given at start are in `settings.bad`, and fail the configure transition
     """
 
     def __init__(self, node: Any, is_configured: Callable[[], bool], on_change: Callable[[], None]) -> None:
-        """is_configured: models are loaded, so that only live parameters may change; on_change: is called after one."""
+        """is_configured: whether models are loaded, so that only live parameters may change; on_change: callback."""
         self.settings = Settings()
         self._node, self._is_configured, self._on_change = node, is_configured, on_change
         self._declare(walk(self.settings.node))
@@ -35,7 +35,7 @@ class NodeParameters:
     def _declare(self, options: Iterable[tuple[str, Any, Option]]) -> None:
         for name, value, option in options:
             descriptor = parameter_descriptor(option, value)
-            descriptor.dynamic_typing = True  # 2 will do for 2.0: the settings check the types
+            descriptor.dynamic_typing = True  # so that 2 is accepted for 2.0: the settings check the types
             try:
                 self._node.declare_parameter(name, value, descriptor)
                 self.settings.change({name: self._node.get_parameter(name).value})
@@ -54,12 +54,15 @@ class NodeParameters:
         return SetParametersResult(successful=True)
 
 
-def declared(node: Any, kind: type[Config]) -> Config:
-    """Settings of this kind, all of them fixed at start, as parameters of a node; raises ConfigError."""
+def declare_config(node: Any, kind: type[Config]) -> Config:
+    """Declare all options of a config class as parameters, fixed at start; returns their values.
+
+    Raises ConfigError for a bad value.
+    """
     given: dict[str, Any] = {}
     for item in fields(kind):  # type: ignore[arg-type]
         descriptor = parameter_descriptor(item.metadata["option"], item.default)
-        descriptor.dynamic_typing = True  # 15 will do for 15.0: the settings check the types
+        descriptor.dynamic_typing = True  # so that 15 is accepted for 15.0: the settings check the types
         default = list(item.default) if isinstance(item.default, tuple) else item.default
         value = node.declare_parameter(item.name, default, descriptor).value
         given[item.name] = tuple(value) if isinstance(value, list | array) else value

@@ -1,4 +1,4 @@
-"""A process that runs a node: an interrupt ends it quietly, whenever it comes and however often."""
+"""The process of a node: an interrupt ends it cleanly, whenever it comes and however often."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sampt_ros.utils.cpu_threads import do_not_spin
 
 @contextmanager
 def ros(args: Sequence[str] | None) -> Iterator[None]:
-    """ROS is there inside; SIGINT or SIGTERM ends what is inside, which may still clean up after itself."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # the start script had it end the process at once
+    """Run a block with ROS initialized; SIGINT or SIGTERM ends the block, which may still clean up after itself."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # until here the start script lets it kill the process
     use_one_arena()
     do_not_spin()
     enlarge_shared_memory()
@@ -35,6 +35,6 @@ def ros(args: Sequence[str] | None) -> Iterator[None]:
 
 
 def ignore_interrupts() -> None:
-    """Let nothing interrupt what ends the process: a launch file sends SIGINT more than once."""
+    """Ignore interrupts during cleanup: ros2 launch may send SIGINT more than once."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""TF through tf2_ros, where that is installed. Loaded when needed: everything else works without it."""
+"""TF through tf2_ros, which is imported only when needed: everything else works without it."""
 
 from __future__ import annotations
 
@@ -21,47 +21,48 @@ from sampt_ros.streaming.tracked_frame import TrackedFrame
 
 
 class TfTransforms:
-    """What a node hears of TF, and what it broadcasts there; raises ImportError where tf2_ros is not installed."""
+    """Looks up and broadcasts transforms for a node; raises ImportError if tf2_ros is not installed."""
 
     def __init__(self, node: Any, log: NodeLog) -> None:
         self._tf2_ros = importlib.import_module("tf2_ros")
         self._node = node
         self._log = log
-        self._buffer = self._tf2_ros.Buffer(node=node)  # which has the node's clock, be it simulated
+        self._buffer = self._tf2_ros.Buffer(node=node)  # which uses the node's clock, possibly simulated
         self._broadcaster = self._tf2_ros.TransformBroadcaster(node)
         self._listener: _Listener | None = None
 
     def listen(self) -> None:
-        """Begin to listen to TF; what is known of an earlier time is forgotten."""
+        """Start listening to TF; transforms received earlier are forgotten."""
         self.stop()
         self.clear()
         self._listener = _Listener(self._tf2_ros, self._node, self._buffer, self._log)
 
     def stop(self) -> None:
-        """Stop listening, if anybody does."""
+        """Stop listening; does nothing if not listening."""
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.stop()
 
-    def move(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
-        """(3,) metres: a point of frame `source` in frame `target` at a time; raises QueryError if TF does not know.
+    def transform_point(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
+        """Transform a point (3,), metres, from frame `source` to frame `target` at time `stamp_ns`.
 
-        timeout: seconds to wait for the transform.
+        timeout: seconds to wait for the transform. Raises QueryError if it is not available.
         """
         at, wait = Time(nanoseconds=stamp_ns), Duration(seconds=timeout)
         try:
             found = self._buffer.lookup_transform(target, source, at, wait)
         except self._tf2_ros.TransformException as error:
             raise QueryError(f"expected a transform from {source!r} to {target!r}: {error}") from None
-        move, turn = found.transform.translation, found.transform.rotation
-        return transform_point(xyz, (move.x, move.y, move.z), (turn.x, turn.y, turn.z, turn.w))
+        shift, rotation = found.transform.translation, found.transform.rotation
+        quaternion = (rotation.x, rotation.y, rotation.z, rotation.w)
+        return transform_point(xyz, (shift.x, shift.y, shift.z), quaternion)
 
     def clear(self) -> None:
-        """Forget all transforms: time has jumped."""
+        """Forget all transforms, because time has jumped."""
         self._buffer.clear()
 
     def broadcast(self, frame: TrackedFrame, prefix: str) -> None:
-        """Send where depth shows the objects as frames PREFIX/object_ID of the camera's; it has to have a name."""
+        """Broadcast the pose of each object as frame PREFIX/object_ID; does nothing if the image has no frame_id."""
         if not frame.surfaces or not frame.header.frame_id:
             return
         if transforms := object_transforms(frame.surfaces, frame.header, prefix):
@@ -69,13 +70,13 @@ class TfTransforms:
 
 
 class _Listener:
-    """Fills a buffer in a thread of its own: in the node's executor transforms would wait behind images.
+    """Fills a TF buffer in its own thread, so that transforms do not wait behind images in the node's executor.
 
-    An executor takes whole nodes only, so the subscriptions belong to a hidden node beside the one that needs them.
+    Executors are assigned whole nodes, so the subscriptions belong to a separate, hidden node.
     """
 
     def __init__(self, tf2_ros: Any, node: Any, buffer: Any, log: NodeLog) -> None:
-        # Remappings that were meant for the node, `-r /tf:=tf` of a namespaced robot say, have to hold here too.
+        # The node's remappings, such as `-r /tf:=tf` of a namespaced robot, apply to the hidden node too.
         remappings = [f"{topic}:={node.resolve_topic_name(topic)}" for topic in ("/tf", "/tf_static")]
         self._node = Node(
             f"_{node.get_name()}_tf",
@@ -106,5 +107,5 @@ class _Listener:
                 self._executor.spin_until_future_complete(self._stopped)
             except ExternalShutdownException:
                 return
-            except Exception as error:  # a message that cannot be read costs itself, not all that come after it
+            except Exception as error:  # one unreadable message must not stop those after it
                 self._log.error(f"a transform is dropped because of a fault: {type(error).__name__}: {error}")

@@ -1,9 +1,10 @@
-"""Plays a video file or an image folder as a camera: images and CameraInfo at a steady rate, with true stamps.
+"""Plays a video file or an image folder as a camera: images and CameraInfo at a steady rate, stamped accordingly.
 
     ros2 run sampt_ros video_publisher --ros-args -p source:=cups.mp4
 
-publishes /camera/image_raw and /camera/camera_info, to be remapped as image_raw and camera_info. Without a ROS install:
-python -m sampt_ros.ros.video_publisher with the same arguments. At the end it says how many frames went out, and exits.
+publishes /camera/image_raw and /camera/camera_info; remap image_raw and camera_info to change them. Without a ROS
+installation, run python -m sampt_ros.ros.video_publisher with the same arguments. At the end the node logs how many
+frames it has published, and exits.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ from sampt_ros.config.node import VideoPublisherConfig
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.io.video import open_source
 from sampt_ros.ros.conversions import bytes_for_message, image_from_array, time_from_ns
-from sampt_ros.ros.parameters import declared
+from sampt_ros.ros.parameters import declare_config
 from sampt_ros.ros.process import ros
 from sampt_ros.ros.qos import OVERRIDABLE, PLAYED
 
-_MATCHING_S = 0.5  # a subscriber that we see may not see us yet
-_POLL_S = 0.05  # how often we look for subscribers
+_MATCHING_S = 0.5  # a subscriber that this node has discovered may not have discovered it yet
+_POLL_S = 0.05  # interval at which the number of subscribers is checked
 _LINGER_S = 0.5  # how long the last frame may take to arrive
 
 
 class VideoPublisher(Node):
-    """Frame k is stamped `start + k / rate` and leaves at that moment; late ones follow at once, none is dropped."""
+    """Publishes frame k at time `start + k / rate`, stamped with it; late frames follow at once, none is dropped."""
 
     def __init__(self) -> None:
         """Raises ConfigError or SourceError; the node is then of no use."""
         super().__init__("video_publisher", namespace="/camera")
-        self._config = declared(self, VideoPublisherConfig)
+        self._config = declare_config(self, VideoPublisherConfig)
         if not self._config.source:
             raise ConfigError("source: expected the path of a video file or an image folder; got none")
         self._source = open_source(self._config.source)
@@ -70,10 +71,10 @@ class VideoPublisher(Node):
             self._infos.publish(self._info)
             self._images.publish(message)
             published += 1
-            message = next(messages, None)  # read ahead, so that it leaves in time
+            message = next(messages, None)  # read ahead, so that it is published on time
         seconds = time.monotonic() - start
         self._images.wait_for_all_acked(Duration(seconds=_LINGER_S))
-        self._spin_until(time.monotonic() + _LINGER_S)  # best-effort subscribers acknowledge nothing
+        self._spin_until(time.monotonic() + _LINGER_S)  # best-effort subscribers do not acknowledge
         self.get_logger().info(f"published {published} frames in {seconds:.1f} s")
 
     def _wait_for_subscribers(self) -> None:
@@ -93,7 +94,7 @@ class VideoPublisher(Node):
                 return
 
     def _messages(self) -> Iterator[Image | CompressedImage]:
-        """All frames, not stamped yet."""
+        """Messages of all frames, not stamped yet."""
         while True:
             for frame in self._source:
                 header = Header(frame_id=self._config.frame_id)
@@ -106,13 +107,13 @@ class VideoPublisher(Node):
 
 
 def compressed_image(image: np.ndarray, header: Header) -> CompressedImage:
-    """(H, W, 3) uint8 RGB as a JPEG message, described as image_transport does."""
+    """A JPEG message of an image (H, W, 3) uint8 RGB, with the format string of image_transport."""
     data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
     return CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=bytes_for_message(data))
 
 
 def camera_info(size: tuple[int, int], config: VideoPublisherConfig) -> CameraInfo:
-    """The CameraInfo of an undistorted camera for images of size (height, width): `camera_matrix`, else `fov`."""
+    """The CameraInfo of an undistorted camera with images of size (height, width), from `camera_matrix` or `fov`."""
     height, width = size
     if config.camera_matrix:
         k = [float(value) for value in config.camera_matrix]
@@ -132,7 +133,7 @@ def camera_info(size: tuple[int, int], config: VideoPublisherConfig) -> CameraIn
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until the last frame is out; the exit status, 1 if a parameter or the source is bad."""
+    """Run the node to the end of the source; returns the exit status, 1 if a parameter or the source is bad."""
     with ros(args):
         try:
             VideoPublisher().play()

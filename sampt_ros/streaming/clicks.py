@@ -1,4 +1,4 @@
-"""What people click, in an image view or in space, as pixels of the image that they looked at."""
+"""Clicks in an image view or in 3D, converted to pixels of the image that the user was looking at."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from sampt_ros.streaming.session import Session
 
 
 class Transforms(Protocol):
-    """What moves points between frames."""
+    """A source of transforms between coordinate frames, such as TF."""
 
-    def move(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
-        """(3,) metres: a point of frame `source` in frame `target` at a time; raises QueryError if that is not known.
+    def transform_point(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
+        """Transform a point (3,), metres, from frame `source` to frame `target` at time `stamp_ns`.
 
-        timeout: seconds to wait for the transform.
+        timeout: seconds to wait for the transform. Raises QueryError if it is not available.
         """
 
     def clear(self) -> None:
-        """Forget all transforms: time has jumped."""
+        """Forget all transforms, because time has jumped."""
 
 
 class NoTransforms:
-    """Where transforms are not to be had."""
+    """The source of transforms where there is none: it refuses every point, with the reason."""
 
     def __init__(self, reason: str) -> None:
-        """reason: for people, such as "tf2_ros is missing"."""
+        """reason: goes into the error message, such as "tf2_ros is missing"."""
         self._reason = reason
 
-    def move(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
+    def transform_point(self, xyz: np.ndarray, source: str, target: str, stamp_ns: int, timeout: float) -> np.ndarray:
         raise QueryError(f"expected a click in the images' frame {target!r}, as {self._reason}; got one in {source!r}")
 
     def clear(self) -> None:
@@ -39,15 +39,15 @@ class NoTransforms:
 
 
 class Clicks:
-    """Finds the pixel that a click means.
+    """Converts clicks to image pixels.
 
-    frame_id    the images'
-    transforms  from other frames to that one
-    camera_hint what to do where no CameraInfo has come, for people
+    frame_id    frame_id of the images
+    transforms  source of transforms into that frame
+    camera_hint where CameraInfo is expected, for error messages: "on /camera/camera_info"
     """
 
     def __init__(self, session: Session, depth: DepthQueue, transforms: Transforms, camera_hint: str) -> None:
-        """depth: knows the camera, and what hides a point."""
+        """depth: supplies the camera model, and the depth images that show whether a point is occluded."""
         self.frame_id = ""
         self.transforms = transforms
         self.camera_hint = camera_hint
@@ -55,7 +55,7 @@ class Clicks:
         self._depth = depth
 
     def in_view(self, x: float, y: float) -> tuple[float, float]:
-        """The pixel that a click in rqt_image_view means: at the image's right edge it reports x = width, one too far.
+        """The pixel of a click in rqt_image_view, which reports x = width, one too far, at the right edge.
 
         Raises QueryError before the first image.
         """
@@ -63,20 +63,19 @@ class Clicks:
         return (x - 1 if x == width else x), (y - 1 if y == height else y)
 
     def in_space(self, xyz: np.ndarray, source: str, stamp_ns: int, timeout: float) -> tuple[tuple[float, float], int]:
-        """The pixel at which a point (3,), metres in frame `source`, is seen, and the stamp of the image.
+        """Project a point (3,), metres in frame `source`; returns the pixel xy and the stamp of the image.
 
         That image is the one that was current at `stamp_ns` (0: the newest). timeout: seconds to wait for a transform.
-        Raises QueryError if something nearer hides the point, it is not in the image, or camera or transform are not
-        known.
+        Raises QueryError if the point is occluded or outside the image, or if the camera or the transform is unknown.
         """
         stamp_ns = self._session.stamp_current_at(stamp_ns)
         point = xyz
         if source not in ("", self.frame_id):
-            point = self.transforms.move(xyz, source, self.frame_id, stamp_ns, timeout)
+            point = self.transforms.transform_point(xyz, source, self.frame_id, stamp_ns, timeout)
         camera = self._depth.camera
         if camera is None:
-            refused = self._depth.camera_trouble
-            got = f"one that cannot be used: {refused}" if refused else "none"
+            error = self._depth.camera_error
+            got = f"one that cannot be used: {error}" if error else "none"
             raise QueryError(f"expected a CameraInfo of these images {self.camera_hint} before a 3D click; got {got}")
         xy = camera.for_images(self._session.size).project_point(point)
         self._depth.require_in_sight(point, xy, stamp_ns, self._session.size)

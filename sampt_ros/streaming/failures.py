@@ -1,4 +1,4 @@
-"""What happens to a frame or a query that fails: it is dropped, counted and told, and the stream goes on."""
+"""What happens to a frame or a query that fails: it is dropped, counted and logged, and the stream goes on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sampt_ros.errors import QueryError, SamPtError
 from sampt_ros.streaming.requests import Answer
 from sampt_ros.streaming.statistics import StreamStatistics
 
-# How failures are counted.
+# Names of the counters of failures.
 FRAMES = "frames_rejected"
 QUERIES = "queries_refused"
 DEPTH = "depth_rejected"
@@ -21,7 +21,7 @@ TASKS = "tasks_failed"
 
 
 class Log(Protocol):
-    """Where a stream tells what happens; logging.Logger's methods, and one more."""
+    """The log of a stream: methods of logging.Logger, and one more."""
 
     def debug(self, message: str) -> None: ...
 
@@ -30,19 +30,19 @@ class Log(Protocol):
     def warning(self, message: str) -> None: ...
 
     def error(self, message: str) -> None:
-        """A fault with its trace, which may come again with every frame, and is not told every time."""
+        """Log a fault with its traceback. It may recur with every frame, so not every occurrence is logged."""
 
     def repeated(self, message: str) -> None:
-        """A warning that may come again with every frame, and is not told every time."""
+        """Log a warning that may recur with every frame; not every occurrence is logged."""
 
 
 @dataclass
 class Attempt:
-    """How a piece of work went.
+    """The outcome of one piece of work.
 
-    error   what it ended with; None if it was done
-    reason  the same in words; empty if it was done
-    answer  what came of it, if it was a request
+    error   the exception that ended it; None on success
+    reason  the same in words; empty on success
+    answer  the answer, if the work was a request
     """
 
     error: Exception | None = None
@@ -51,11 +51,11 @@ class Attempt:
 
 
 class Failures:
-    """The boundary around each frame and each query: no error gets out, and none is lost.
+    """The error boundary around each frame and each query: no exception escapes, and none is lost.
 
-    An error of this package says what was expected and what came: the reason is told as a warning, its trace at debug
-    level. Any other error is a fault in the program or in what it computes with: its trace is told as an error, and it
-    is never called a bad image or a bad query.
+    An error of this package (SamPtError) means bad input: its message is logged as a warning, its traceback at debug
+    level. Any other exception is a fault of the program or its dependencies: its traceback is logged as an error, and
+    it is never reported as bad input.
     """
 
     def __init__(self, statistics: StreamStatistics, log: Log) -> None:
@@ -63,42 +63,42 @@ class Failures:
         self.log = log
 
     def frame(self, outcome: str = "the image is dropped") -> AbstractContextManager[Attempt]:
-        """Around the work on a frame. Failures count as frames_rejected; as they may repeat, not each is told."""
+        """Guard the work on a frame. Failures count as frames_rejected; they may recur, so not each is logged."""
         return self._guarded(FRAMES, outcome, self.log.repeated)
 
     def query(self, outcome: str = "the query is refused") -> AbstractContextManager[Attempt]:
-        """Around the work on a query, or whatever else people asked for. Failures count as queries_refused."""
+        """Guard the work on a query or another request. Failures count as queries_refused."""
         return self._guarded(QUERIES, outcome, self.log.warning)
 
     def depth(self, outcome: str = "no 3D") -> AbstractContextManager[Attempt]:
-        """Around the work on depth. Failures count as depth_rejected; as they may repeat, not each is told."""
+        """Guard the work on depth. Failures count as depth_rejected; they may recur, so not each is logged."""
         return self._guarded(DEPTH, outcome, self.log.repeated)
 
     def task(self, outcome: str) -> AbstractContextManager[Attempt]:
-        """Around all other work, such as publishing. Failures count as tasks_failed; not each is told."""
+        """Guard all other work, such as publishing. Failures count as tasks_failed; not each is logged."""
         return self._guarded(TASKS, outcome, self.log.repeated)
 
     def refuse(self, reason: str) -> Attempt:
-        """Count and tell a query that was not worked on at all."""
+        """Count and log a query that is refused before any work on it."""
         with self.query() as attempt:
             raise QueryError(reason)
         return attempt
 
     def camera(self, outcome: str = "the CameraInfo is ignored") -> AbstractContextManager[Attempt]:
-        """Around the reading of a CameraInfo. Failures count as camera_info_rejected; not each is told."""
+        """Guard the reading of a CameraInfo. Failures count as camera_info_rejected; not each is logged."""
         return self._guarded(CAMERA, outcome, self.log.repeated)
 
     @contextmanager
-    def _guarded(self, kind: str, outcome: str, tell: Callable[[str], None]) -> Iterator[Attempt]:
+    def _guarded(self, counter: str, outcome: str, log: Callable[[str], None]) -> Iterator[Attempt]:
         attempt = Attempt()
         try:
             yield attempt
         except SamPtError as error:
             attempt.error, attempt.reason = error, str(error)
-            tell(f"{outcome}: {attempt.reason}")
+            log(f"{outcome}: {attempt.reason}")
             self.log.debug(traceback.format_exc())
         except Exception as error:  # a fault must not end the stream
             attempt.error, attempt.reason = error, f"{type(error).__name__}: {error}"
             self.log.error(f"{outcome}, because of a fault:\n{traceback.format_exc()}")
         if attempt.error is not None:
-            self.statistics.count(kind, attempt.reason)
+            self.statistics.count(counter, attempt.reason)

@@ -1,4 +1,4 @@
-"""What is asked of a stream."""
+"""Requests to a stream: queries, references, and the prompts that objects of a recording start from."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Action(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A query about the image that was current at `stamp_ns` (0: the newest).
+    """A query on the image that was current at `stamp_ns` (0: the newest).
 
     points     (n, 2) pixel xy with labels (n,); box (x_min, y_min, x_max, y_max); mask (H, W)
-    object_id  0: a new object under an id of its own. ADD corrects a tracked object; REPLACE starts one under this id,
-               in place of any that has it
+    object_id  0 starts a new object under a free id. With the id of a tracked object, ADD corrects it; REPLACE starts
+               an object under the given id, in place of one that already has it
     """
 
     action: Action = Action.ADD
@@ -40,7 +40,7 @@ class Request:
     stamp_ns: int = 0
 
     def fitted(self, size: tuple[int, int]) -> tuple[Request, list[str]]:
-        """The request as it is on an image of size (height, width), and what was changed for that, for people."""
+        """The request fitted to an image of size (height, width), and the changes made, in words."""
         box, clipped = fitted_box(self.box, size)
         mask, scaled = fitted_mask(self.mask, size)
         return replace(self, box=box, mask=mask), [*clipped, *scaled]
@@ -48,7 +48,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What came of a request: in words, and the object as it is then (None: it is tracked no longer)."""
+    """The answer to a request: in words, and the object's new result (None if it is no longer tracked)."""
 
     text: str
     object: ObjectResult | None = None
@@ -56,9 +56,9 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """An object that is known from a picture, to be looked for.
+    """A reference picture of an object to search for.
 
-    image (H, W, 3) uint8 RGB, of any size; mask (H, W) bool of the object in it, None where it was left out.
+    image (H, W, 3) uint8 RGB, of any size; mask (H, W) bool of the object in it, or None if it was not given.
     """
 
     image: np.ndarray
@@ -66,7 +66,7 @@ class Reference:
     object_id: int
 
     def is_same(self, other: Reference | None) -> bool:
-        """Whether another one shows the same object in the same picture."""
+        """Whether another reference has the same object id, image and mask."""
         return (
             other is not None
             and self.object_id == other.object_id
@@ -77,9 +77,9 @@ class Reference:
 
 @dataclass
 class ObjectStart:
-    """What one object starts from, as SamPt.add_object takes it; with a reference picture the mask lies on that one.
+    """The prompts that one object starts from, as for SamPt.add_object; with a reference picture, mask belongs to it.
 
-    frame  number of the frame, from 0, that the prompts lie in; with a reference picture, the first one to look in
+    frame  number, from 0, of the frame that the prompts belong to; with a reference picture, the first one to search
     """
 
     points: list[tuple[float, float]] = field(default_factory=list)
@@ -90,7 +90,7 @@ class ObjectStart:
     frame: int = 0
 
     def fitted(self, size: tuple[int, int]) -> tuple[ObjectStart, list[str]]:
-        """The start as it is on an image of size (height, width), and what was changed for that, for people."""
+        """The prompts fitted to an image of size (height, width), and the changes made, in words."""
         if self.reference is not None:
             return self, []
         box, clipped = fitted_box(self.box, size)
@@ -98,7 +98,7 @@ class ObjectStart:
         return replace(self, box=None if box is None else list(box), mask=mask), [*clipped, *scaled]
 
     def begin(self, sam_pt: SamPt, object_id: int) -> ObjectResult:
-        """Start the object on the newest frame, or look for it from now on; raises QueryError."""
+        """Start the object on the newest frame, or search for it from now on; raises QueryError."""
         if self.reference is None or self.mask is None:
             return sam_pt.add_object(self.points, self.labels, self.box, self.mask, object_id)
         if self.points or self.box is not None:
@@ -110,9 +110,9 @@ Box = tuple[float, float, float, float]
 
 
 def fitted_box(box: Sequence[float] | None, size: tuple[int, int]) -> tuple[Box | None, list[str]]:
-    """A box (x_min, y_min, x_max, y_max) clipped to an image of size (height, width), and what was done, for people.
+    """Clip a box (x_min, y_min, x_max, y_max) to an image of size (height, width); also returns the change in words.
 
-    Detectors let boxes pass the border. A box that is beside the image, or none at all, stays what it is.
+    Detectors let boxes extend beyond the border. A box entirely outside the image, or None, is returned unchanged.
     """
     if box is None:
         return None, []
@@ -128,9 +128,9 @@ def fitted_box(box: Sequence[float] | None, size: tuple[int, int]) -> tuple[Box 
 
 
 def fitted_mask(mask: np.ndarray | None, size: tuple[int, int]) -> tuple[np.ndarray | None, list[str]]:
-    """A seed mask (H, W) scaled to an image of size (height, width), and what was done, for people.
+    """Scale a seed mask (H, W) to an image of size (height, width); also returns the change in words.
 
-    A mask of another aspect, up to the rounding of its sides, is of another picture, and stays what it is.
+    A mask of another aspect ratio, rounding aside, belongs to another image and is returned unchanged.
     """
     if mask is None or mask.ndim != 2 or mask.shape == size or 0 in mask.shape:
         return mask, []

@@ -1,4 +1,4 @@
-"""One camera's stream through SamPt: stamps, late queries, clicks, odd frames. No ROS in it."""
+"""One camera's stream through SamPt: stamps, late queries, clicks, frames out of order. Independent of ROS."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 
 from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult, check_image
 from sampt_ros.errors import QueryError
-from sampt_ros.streaming.continuity import Change, Continuity, Objects
+from sampt_ros.streaming.continuity import Change, Continuity, ObjectHandling
 from sampt_ros.streaming.requests import Action, Answer, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
 
-_MOST_SKIPPED = 64  # images that are kept before the first one is tracked
-_MOST_KEPT = 256 * 2**20  # bytes of images that are kept for late queries, whatever the history
+_MAX_SKIPPED = 64  # images kept before the first one is tracked
+_MAX_KEPT_BYTES = 256 * 2**20  # of images kept for late queries, whatever the history
 
 
 @dataclass(frozen=True, eq=False)
-class _Kept:
-    """An image of the past second; `stepped` if SamPt saw it."""
+class _KeptImage:
+    """An image kept for late queries; `stepped` if SamPt.step has processed it."""
 
     stamp_ns: int
     load: Callable[[], np.ndarray]
@@ -31,25 +31,25 @@ class _Kept:
 class Session:
     """Feeds a camera's frames and queries to a SamPt.
 
-    failed  what is known of the last frame, if its computation failed after SamPt had taken it in
+    failed  the partial result of the last frame, if its computation failed after SamPt had advanced to it
     """
 
     def __init__(self, sam_pt: SamPt, history: float = 1.0) -> None:
-        """history: seconds that images are kept, for queries that name one of them."""
+        """history: seconds that images are kept, for queries that refer to one of them."""
         self.sam_pt = sam_pt
         self.history = history
         self._continuity = Continuity()
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, ids included."""
+        """Drop all objects and images; object ids start again from 1."""
         self.sam_pt.reset()
-        self._continuity.begin_anew()
+        self._continuity.reset()
         self.failed: FrameResult | None = None
         self._forget_frames()
 
     def _forget_frames(self) -> None:
-        self._kept: deque[_Kept] = deque()
+        self._kept: deque[_KeptImage] = deque()
         self._newest: FrameResult | None = None
         self._clicked: int | None = None
 
@@ -67,7 +67,7 @@ class Session:
 
     @property
     def newest(self) -> FrameResult | None:
-        """What the newest image shows, with what queries have changed since."""
+        """The result of the newest image, updated by the queries since."""
         return self._newest
 
     @property
@@ -76,100 +76,104 @@ class Session:
         return next((kept.stamp_ns for kept in reversed(self._kept) if kept.stepped), None)
 
     def remember(self, stamp_ns: int, load: Callable[[], np.ndarray]) -> None:
-        """Keep an image that was skipped, since a query may name it."""
+        """Keep an image that was skipped, since a query may refer to it."""
         latest = self._kept[-1].stamp_ns if self._kept else -1
-        if latest < stamp_ns and self._continuity.is_near(stamp_ns):  # else an odd stamp, or a camera without stamps
-            self._keep(_Kept(stamp_ns, load, False))
+        if latest < stamp_ns and self._continuity.is_near(stamp_ns):  # else an outlier, or a camera without stamps
+            self._keep(_KeptImage(stamp_ns, load, False))
 
     def observe(self, stamp_ns: int, image: np.ndarray) -> Change | None:
-        """Whether the next frame, (H, W, 3) uint8 RGB, shows that its stream has changed; `step` comes after it.
+        """Check the next frame, (H, W, 3) uint8 RGB, against the stream so far; call this before `step`.
 
-        Raises FrameError if the frame cannot be used; then it is as if it had never come.
+        Returns the change of the stream that the frame confirms, if any, and handles the objects accordingly. Raises
+        FrameError if the frame cannot be used; it then has no effect.
         """
         change = self._continuity.check(stamp_ns, check_image(image).shape)
-        if change is None or change.objects is Objects.KEPT:
+        if change is None or change.handling is ObjectHandling.KEEP:
             if self._kept and self._kept[-1].stamp_ns > stamp_ns:
-                self._kept.clear()  # their stamps are of another time
+                self._kept.clear()  # The stamps of the kept frames are from before a jump back.
             return change
-        if change.objects is Objects.DROPPED:
+        if change.handling is ObjectHandling.DROP:
             self.sam_pt.forget()
         elif self.has_images and (dropped := self.sam_pt.look_again()):
             names = ", ".join(map(str, dropped))
-            change = replace(change, news=f"{change.news}; dropped, as nothing would tell them from the rest: {names}")
+            lost = f"dropped, as nothing would tell them from the rest: {names}"
+            change = replace(change, message=f"{change.message}; {lost}")
         self._forget_frames()
         return change
 
     def step(self, stamp_ns: int, image: np.ndarray) -> FrameResult:
-        """Track all objects to a frame that was observed; raises what SamPt.step raises, and then `failed` is set."""
+        """Track all objects to a frame that was observed. Raises what SamPt.step raises, after setting `failed`."""
         before, self.failed = self.sam_pt.frame_index, None
         try:
             self._newest = self.sam_pt.step(image)
         except Exception:
-            if self.sam_pt.frame_index > before:  # SamPt goes on from this frame, so queries must find it here.
+            if self.sam_pt.frame_index > before:  # SamPt continues from this frame, so queries must find it here.
                 self._newest = self.failed = self.sam_pt.newest_result
-                self._keep(_Kept(stamp_ns, lambda: image, True))
+                self._keep(_KeptImage(stamp_ns, lambda: image, True))
             raise
-        self._keep(_Kept(stamp_ns, lambda: image, True))
+        self._keep(_KeptImage(stamp_ns, lambda: image, True))
         return self._newest
 
     def answer(self, request: Request) -> Answer:
-        """Carry out a request; returns what was done. Raises QueryError, or FrameError if its image is damaged."""
-        name = request.object_id
+        """Carry out a request and return the answer. Raises QueryError, or FrameError if its image is damaged."""
+        object_id = request.object_id
         if request.action == Action.REMOVE:
-            self.sam_pt.remove_object(name)
-            return Answer(f"object {name} removed")
+            self.sam_pt.remove_object(object_id)
+            return Answer(f"object {object_id} removed")
         request, changes = request.fitted(self.size)
         past = self._past(request.stamp_ns)
-        if name and request.action == Action.ADD:
-            if name not in self.sam_pt.object_ids:
+        if object_id and request.action == Action.ADD:
+            if object_id not in self.sam_pt.object_ids:
                 tracked = ", ".join(map(str, self.sam_pt.object_ids)) or "none"
                 raise QueryError(
-                    f"expected object_id 0 for a new object, or a tracked one ({tracked}); got {name}; "
+                    f"expected object_id 0 for a new object, or a tracked one ({tracked}); got {object_id}; "
                     "REPLACE starts an object under an id of your choice"
                 )
             if request.box is not None or request.mask is not None:
                 raise QueryError("expected only points for an object that is tracked; use REPLACE for a box or mask")
-            return self._noted("corrected", self.sam_pt.add_points(name, request.points, request.labels, past))
-        started = self.sam_pt.add_object(request.points, request.labels, request.box, request.mask, name or None, past)
-        return self._noted("started", started, changes)
+            return self._update("corrected", self.sam_pt.add_points(object_id, request.points, request.labels, past))
+        started = self.sam_pt.add_object(
+            request.points, request.labels, request.box, request.mask, object_id or None, past
+        )
+        return self._update("started", started, changes)
 
     def start(self, begin: Callable[[SamPt], ObjectResult]) -> Answer:
-        """Let `begin` start an object, or look for one; raises what that raises."""
-        return self._noted("started", begin(self.sam_pt))
+        """Start an object, or the search for one, by calling `begin`; raises what that raises."""
+        return self._update("started", begin(self.sam_pt))
 
-    def refer(self, reference: Reference) -> Answer:
-        """Look for an object known from a picture; returns what was done.
+    def add_reference(self, reference: Reference) -> Answer:
+        """Search for the object of a reference picture from now on, and return the answer.
 
-        Raises what SamPt.add_reference raises, and QueryError where the picture has no mask.
+        Raises what SamPt.add_reference raises, and QueryError if the reference has no mask.
         """
         mask = reference.mask
         if mask is None:
             raise QueryError("expected a mask of the object in the reference picture; got none")
         answer = self.start(lambda sam_pt: sam_pt.add_reference(reference.image, mask, reference.object_id))
-        return replace(answer, text=f"object {reference.object_id}: looked for")
+        return replace(answer, text=f"object {reference.object_id}: searched for")
 
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> Answer:
-        """A single click at pixel xy; returns what was done, or raises QueryError.
+        """Carry out a single click at pixel xy and return the answer; raises QueryError.
 
-        A click on an object's mask corrects that object. Beside all masks a negative one belongs to the object clicked
-        last, and so does a positive one if `extend`; otherwise it starts an object.
+        A click on an object's mask corrects that object. A click outside all masks applies to the object clicked last
+        if it is negative or `extend` is set; otherwise it starts a new object.
         """
-        name = self._object_at(xy)
-        if not name and (label != POSITIVE or extend):
-            name = self._clicked if self._clicked in self.sam_pt.object_ids else None
-        if name is None and label != POSITIVE:
+        object_id = self._object_at(xy)
+        if not object_id and (label != POSITIVE or extend):
+            object_id = self._clicked if self._clicked in self.sam_pt.object_ids else None
+        if object_id is None and label != POSITIVE:
             raise QueryError("expected a background click on an object's mask, or after a click on an object")
-        request = Request(Action.ADD, name or 0, np.array([xy], np.float32), np.array([label]), stamp_ns=stamp_ns)
-        done = self.answer(request)
-        self._clicked = name or self.sam_pt.object_ids[-1]
-        return done
+        request = Request(Action.ADD, object_id or 0, np.array([xy], np.float32), np.array([label]), stamp_ns=stamp_ns)
+        answer = self.answer(request)
+        self._clicked = object_id or self.sam_pt.object_ids[-1]
+        return answer
 
     def stamp_current_at(self, stamp_ns: int) -> int:
         """Stamp of the kept image that was the newest at `stamp_ns` (0: of the newest stepped one)."""
         return self._kept[self._index(stamp_ns)].stamp_ns
 
-    def _noted(self, done: str, item: ObjectResult, changes: Sequence[str] = ()) -> Answer:
-        """The answer for an object's new result; the next click may be on its mask, before the next frame comes."""
+    def _update(self, done: str, item: ObjectResult, changes: Sequence[str] = ()) -> Answer:
+        """Put an object's new result into the newest frame's, which the next click may refer to; returns the answer."""
         if self._newest is not None:
             others = {other.id: other for other in self._newest.objects}
             self._newest = replace(self._newest, objects=tuple((others | {item.id: item}).values()))
@@ -177,31 +181,31 @@ class Session:
         return Answer("; ".join([text, *changes]), item)
 
     def _object_at(self, xy: tuple[float, float]) -> int | None:
-        """The object whose newest mask covers a pixel."""
+        """The id of the object whose newest mask covers a pixel, if any."""
         if self._newest is None:
             return None
         x, y = (int(np.floor(value + 0.5)) for value in np.nan_to_num(xy, nan=-1, posinf=-1, neginf=-1))
         height, width = self._newest.size
-        name = int(self._newest.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0
-        return name if name in self.sam_pt.object_ids else None
+        object_id = int(self._newest.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0
+        return object_id if object_id in self.sam_pt.object_ids else None
 
-    def _keep(self, kept: _Kept) -> None:
+    def _keep(self, kept: _KeptImage) -> None:
         if self._kept and self._kept[-1].stamp_ns == kept.stamp_ns:  # a camera that does not stamp its images
             self._kept.pop()
         self._kept.append(kept)
-        # Counted back from the newest stepped frame, so that this one is kept however many are skipped after it.
+        # The history ends at the newest stepped frame, so that it is kept however many are skipped after it.
         newest = self.newest_stamp_ns
-        if newest is None or self._newest is None:  # nothing was tracked yet: a query can name none of these
-            while len(self._kept) > _MOST_SKIPPED:
+        if newest is None or self._newest is None:  # nothing was tracked yet, so no query can refer to any of these
+            while len(self._kept) > _MAX_SKIPPED:
                 self._kept.popleft()
             return
         oldest = newest - round(self.history * 1e9)  # a float of nanoseconds would be off by more than a hundred
-        most = max(2, _MOST_KEPT // (3 * math.prod(self._newest.size)))
+        most = max(2, _MAX_KEPT_BYTES // (3 * math.prod(self._newest.size)))
         while self._kept[0].stamp_ns < oldest or (len(self._kept) > most and self._kept[0].stamp_ns < newest):
             self._kept.popleft()
 
     def _index(self, stamp_ns: int) -> int:
-        """Where in the history the image is that was current at `stamp_ns`."""
+        """Index in `_kept` of the image that was current at `stamp_ns`; raises QueryError if it is not kept."""
         stepped = [row for row, kept in enumerate(self._kept) if kept.stepped]
         if not stepped:
             raise QueryError("expected an image before the first query; got none yet")
@@ -216,7 +220,7 @@ class Session:
         return min(older[-1], stepped[-1])
 
     def _past(self, stamp_ns: int) -> list[np.ndarray]:
-        """The image that was current at `stamp_ns` and the stepped ones since, without the newest stepped."""
+        """The image that was current at `stamp_ns` and the stepped ones since, without the newest."""
         clicked = self._index(stamp_ns)
         since = [row for row, kept in enumerate(self._kept) if row > clicked and kept.stepped]
         return [self._kept[row].load() for row in [clicked, *since][:-1]]

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-_RECENT = 100  # frames that medians and percentiles are taken over
-_PAUSE = 1.0  # seconds without an event, after which the rate is that of the silence
-_SILENT_AFTER = 2.0  # seconds without an image, after which something is wrong
+_RECENT = 100  # frames over which medians and percentiles are computed
+_PAUSE = 1.0  # seconds without an event after which the rate is computed from the length of the pause
+_SILENT_AFTER = 2.0  # seconds without an image after which the stream counts as interrupted
 
 
 class StreamStatistics:
-    """What came in, what went out, what was refused and why. May be used from several threads."""
+    """Counts and timings of a stream, and the reasons for its failures. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,19 +26,19 @@ class StreamStatistics:
         self._departures: deque[float] = deque(maxlen=_RECENT)
         self._stages: dict[str, deque[float]] = {}
 
-    def count(self, what: str, reason: str = "") -> None:
-        """One more of `what`, such as frames_rejected; the last reason is kept."""
+    def count(self, counter: str, reason: str = "") -> None:
+        """Increment a counter, such as frames_rejected; the last reason is kept."""
         with self._lock:
-            self._counts[what] += 1
-            if what == "frames_received":
+            self._counts[counter] += 1
+            if counter == "frames_received":
                 self._arrivals.append(time.perf_counter())
-            if what == "frames_rejected":
+            if counter == "frames_rejected":
                 self._last_rejected = True
             if reason:
-                self._reasons[what] = reason
+                self._reasons[counter] = reason
 
     def frame_done(self, latency_ms: float, stages: Mapping[str, float]) -> None:
-        """A frame was published, `latency_ms` after it came in."""
+        """Record a published frame: `latency_ms` since it came in, and the milliseconds of each stage."""
         with self._lock:
             self._counts["frames_tracked"] += 1
             self._last_rejected = False
@@ -46,14 +46,14 @@ class StreamStatistics:
             for stage, spent in {**stages, "latency": latency_ms}.items():
                 self._stages.setdefault(stage, deque(maxlen=_RECENT)).append(spent)
 
-    def __getitem__(self, what: str) -> int:
+    def __getitem__(self, counter: str) -> int:
         with self._lock:
-            return self._counts[what]
+            return self._counts[counter]
 
-    def reason(self, what: str) -> str:
-        """The last reason given for `what`; empty before the first."""
+    def reason(self, counter: str) -> str:
+        """The last reason given to a counter; empty before the first."""
         with self._lock:
-            return self._reasons.get(what, "")
+            return self._reasons.get(counter, "")
 
     def silence(self) -> float:
         """Seconds since the last image came in; infinite before the first."""
@@ -61,7 +61,7 @@ class StreamStatistics:
             return time.perf_counter() - self._arrivals[-1] if self._arrivals else np.inf
 
     def health(self, topic: str, publishers: int, objects: int) -> tuple[bool, str]:
-        """Whether usable images come in on `topic`, and one sentence for people."""
+        """Whether usable images come in on `topic`, and one sentence that says so."""
         silence = self.silence()
         if silence > _SILENT_AFTER:
             since = "yet" if np.isinf(silence) else f"for {silence:.1f} s"
@@ -71,18 +71,18 @@ class StreamStatistics:
         return True, f"tracking; objects: {objects}" if objects else "waiting for a click"
 
     def summary(self) -> dict[str, str]:
-        """All of it in words, in a fixed order."""
+        """All counts, reasons, rates and timings as text, in a fixed order."""
         with self._lock:
             values = {name: str(self._counts[name]) for name in _COUNTS}
             values |= {f"last reason of {name}": reason for name, reason in self._reasons.items()}
             values["rate in (frames/s)"] = f"{_rate(self._arrivals):.1f}"
             values["rate out (frames/s)"] = f"{_rate(self._departures):.1f}"
-        for stage, (median, late) in self.recent().items():
-            values[f"{stage} (ms, median / p95)"] = f"{median:.1f} / {late:.1f}"
+        for stage, (median, p95) in self.recent().items():
+            values[f"{stage} (ms, median / p95)"] = f"{median:.1f} / {p95:.1f}"
         return values
 
     def recent(self) -> dict[str, tuple[float, float]]:
-        """Median and 95th percentile, in ms, of every stage and of the whole latency over the last frames."""
+        """Median and 95th percentile, in ms, of every stage and of the latency over the recent frames."""
         with self._lock:
             return {stage: tuple(np.percentile(spent, [50, 95]).tolist()) for stage, spent in self._stages.items()}
 
@@ -101,7 +101,7 @@ _COUNTS = (
 
 
 def _rate(times: deque[float]) -> float:
-    """Events per second over the last of them."""
+    """Events per second over the recent events, given their times in seconds."""
     if len(times) < 2 or times[-1] <= times[0]:
         return 0.0
     mean = (len(times) - 1) / (times[-1] - times[0])

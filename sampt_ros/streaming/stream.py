@@ -28,18 +28,18 @@ _log = logging.getLogger(__name__)
 
 
 class Stream:
-    """Tracks objects through a camera's images, for the node, for bags and for videos alike.
+    """Tracks objects through a camera's images. The node, bags and videos all use it.
 
         stream.query(load_request)
         if (frame := stream.image(event)) is not None:
-            ...                                # masks are there
-        for frame in stream.settled():
-            ...                                # frame.surfaces too, where there is depth
+            ...                                # frame.result has the masks
+        for frame in stream.ready_frames():
+            ...                                # frame.surfaces has the 3D surfaces, where there is depth
 
-    Each event is worked on behind one boundary (see Failures): one that fails is dropped, counted and told, and the
-    next one is worked on. All events but depth are to come from one thread.
+    Each event is processed within an error boundary (see Failures): one that fails is dropped, counted and logged, and
+    the stream goes on with the next. All events except depth must come from one thread.
 
-    session, depth_queue, clicks, failures  what it is made of
+    session, depth_queue, clicks, failures  the parts it is composed of
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Stream:
         camera_hint: str = "",
         starts: Mapping[int, ObjectStart] | None = None,
     ) -> None:
-        """waiting: how long a frame waits for its depth; starts: by id, the objects of a recording, which say where."""
+        """waiting: how long a frame waits for its depth; starts: by object id, the prompts of a recording's objects."""
         self.failures = failures
         self.session = Session(sam_pt, options.history)
         self.depth_queue = DepthQueue(waiting, self.failures, options.history, expects_depth)
@@ -73,9 +73,9 @@ class Stream:
         no_transforms: str = "transforms are not read",
         camera_hint: str = "",
     ) -> Stream:
-        """A stream for a bag or a video: every frame counts, and a warning of one kind is told once.
+        """A stream for a bag or a video: no frame is skipped, and each kind of warning is logged once.
 
-        no_transforms: why there are no transforms; camera_hint: how to name the CameraInfo; both for people.
+        no_transforms: why there are no transforms; camera_hint: where CameraInfo is expected; both for error messages.
         """
         options = options or NodeConfig()
         return cls(
@@ -91,7 +91,7 @@ class Stream:
 
     @property
     def options(self) -> NodeConfig:
-        """What may change while the stream runs."""
+        """The options; they may change while the stream runs."""
         return self._options
 
     @options.setter
@@ -101,56 +101,56 @@ class Stream:
 
     @property
     def statistics(self) -> StreamStatistics:
-        """What came in, what went out, what was refused and why."""
+        """Counts and timings of the stream, and the reasons for its failures."""
         return self.failures.statistics
 
     # --- images ---
 
     def image(self, event: ImageEvent) -> TrackedFrame | None:
-        """Track all objects to the next image; None if the image cannot be used.
+        """Track all objects to the next image; returns None if the image cannot be used.
 
-        Where the image is good and the computation fails, the frame is marked as failed and has no masks. An object
-        of `starts` that cannot be started on its image is told and refused; on the first one QueryError is raised.
+        If the image is good but the computation fails, the frame is marked as failed and has no masks. An object of
+        `starts` that cannot be started on its image is refused and logged; on the first image QueryError is raised.
         """
         image, frame, change = None, None, None
         with self.failures.frame(f"{event.name} is rejected") as attempt:
             image = event.load()
             change = self.session.observe(event.stamp_ns, image)
-            self._follow(event, change)
+            self._apply_change(event, change)
             frame = TrackedFrame(event, image, self.session.step(event.stamp_ns, image), change=change)
         if frame is not None:
-            frame = replace(frame, result=self._begun(frame.result, event.number))
+            frame = replace(frame, result=self._start_due(frame.result, event.number))
         elif image is not None and not isinstance(attempt.error, FrameError):
-            known = self.session.failed or FrameResult(0, image.shape[:2])
-            frame = TrackedFrame(event, image, known, change=change, failed=True)
+            partial_result = self.session.failed or FrameResult(0, image.shape[:2])
+            frame = TrackedFrame(event, image, partial_result, change=change, failed=True)
         if frame is not None:
             self.depth_queue.add_frame(frame)
         return frame
 
     def skip(self, event: ImageEvent) -> None:
-        """An image that is not tracked, since a newer one is there already; a query may still name it."""
+        """Skip an image because a newer one is waiting; a query may still refer to it."""
         with self.failures.task(f"{event.name} is not kept for late queries"):
             self.session.remember(event.stamp_ns, event.load)
 
-    def settled(self) -> Iterator[TrackedFrame]:
-        """The frames that need not wait for depth any longer, in order; without depth their `surfaces` are None."""
-        return self.depth_queue.settled()
+    def ready_frames(self) -> Iterator[TrackedFrame]:
+        """Take the frames that need not wait for depth any longer, in order; `surfaces` is None without depth."""
+        return self.depth_queue.ready_frames()
 
-    def rest(self) -> Iterator[TrackedFrame]:
-        """All frames that are left: nothing more comes."""
-        return self.depth_queue.rest()
+    def remaining_frames(self) -> Iterator[TrackedFrame]:
+        """Take all frames that are left, at the end of the stream."""
+        return self.depth_queue.remaining_frames()
 
     def refuse_unstarted(self) -> None:
-        """Tell and count the objects of a recording whose image did not come, at its end."""
-        for name, start in self._starts.items():
-            with self.failures.query(f"object {name} is not started"):
+        """Refuse, at the end of a recording, the objects whose image did not come."""
+        for object_id, start in self._starts.items():
+            with self.failures.query(f"object {object_id} is not started"):
                 raise QueryError(f"expected it on image {start.frame}, which is not there, or was dropped")
         self._starts = {}
 
-    # --- what is seen beside the images ---
+    # --- camera model and depth ---
 
     def camera(self, load: Callable[[], Pinhole]) -> Attempt:
-        """The camera of the images, from here on."""
+        """Use this camera model from now on."""
         with self.failures.camera() as attempt:
             camera = load()
             self.depth_queue.set_camera(camera)
@@ -160,48 +160,47 @@ class Stream:
                     f"the CameraInfo's principal point ({x:g}, {y:g}) is not inside its {camera.width}x{camera.height} "
                     "images, as of an uncalibrated camera or another resolution: 3D may be wrong"
                 )
-        self.depth_queue.camera_trouble = attempt.reason
+        self.depth_queue.camera_error = attempt.reason
         return attempt
 
     def depth(self, time_ns: int, load: LoadDepth) -> None:
-        """A depth image of this time, registered to the images; which image it belongs to is for the queue to say."""
+        """Add a depth image of this time, registered to the images; the queue matches it to a frame."""
         self.depth_queue.note_depth(time_ns)
         self.depth_queue.add_depth(time_ns, load)
 
-    # --- what people ask for ---
+    # --- queries ---
 
     def query(self, load: Callable[[], Request], frame_id: str = "") -> Attempt:
-        """Start, correct, restart or remove an object; frame_id: that of the query's header."""
+        """Start, correct, restart or remove an object; frame_id: from the query's header, empty if not given."""
         with self.failures.query() as attempt:
             if self.session.has_images and frame_id not in ("", self.clicks.frame_id):
                 raise QueryError(f"expected frame_id {self.clicks.frame_id!r}; got {frame_id!r}")
             request = load()
-            attempt.answer = self._done(self.session.answer(request))
+            attempt.answer = self._log_accepted(self.session.answer(request))
             if request.action != Action.ADD:
                 self._references.pop(request.object_id, None)
         return attempt
 
     def reference(self, load: Callable[[], Reference]) -> Attempt:
-        """Look for an object that is known from a picture, from now on, and again when all objects were dropped.
+        """Search for the object of a reference picture from now on, and again after all objects were dropped.
 
-        The same reference again, as a latched message comes to whoever begins to listen, changes nothing while its
-        object is there.
+        Receiving the same reference again, as happens with latched messages, changes nothing while its object exists.
         """
         with self.failures.query("the reference is refused") as attempt:
             reference = load()
-            name = reference.object_id
-            if name in self.session.sam_pt.object_ids and reference.is_same(self._references.get(name)):
-                self.failures.log.info(f"object {name}: looked for already")
+            object_id = reference.object_id
+            if object_id in self.session.sam_pt.object_ids and reference.is_same(self._references.get(object_id)):
+                self.failures.log.info(f"object {object_id}: already searched for")
                 return attempt
-            attempt.answer = self._done(self.session.refer(reference))
-            self._references[name] = reference
+            attempt.answer = self._log_accepted(self.session.add_reference(reference))
+            self._references[object_id] = reference
         return attempt
 
     def click_in_view(self, x: float, y: float) -> Attempt:
         """A positive click in an image view, in pixels of the newest image."""
         with self.failures.query("the click is refused") as attempt:
             click = self.session.click(self.clicks.in_view(x, y), POSITIVE, self._extends)
-            attempt.answer = self._done(click)
+            attempt.answer = self._log_accepted(click)
         return attempt
 
     def click_in_space(self, label: int, xyz: np.ndarray, frame_id: str, load_stamp_ns: Callable[[], int]) -> Attempt:
@@ -211,66 +210,68 @@ class Stream:
         """
         with self.failures.query("the click is refused") as attempt:
             xy, stamp_ns = self.clicks.in_space(xyz, frame_id, load_stamp_ns(), self._options.tf_timeout)
-            attempt.answer = self._done(self.session.click(xy, label, self._extends, stamp_ns))
+            attempt.answer = self._log_accepted(self.session.click(xy, label, self._extends, stamp_ns))
         return attempt
 
     def reset(self) -> None:
-        """Drop all objects; ids begin anew. References are looked for again."""
+        """Drop all objects; object ids start again from 1. The objects of references are searched for again."""
         self.session.reset()
         self.failures.log.info("reset: all objects are dropped")
-        self._look_again()
+        self._restore_references()
 
-    # --- its own ---
+    # --- internals ---
 
     @property
     def _extends(self) -> bool:
-        """Whether a positive click beside all masks extends the object that was clicked last."""
+        """Whether a positive click outside all masks extends the object that was clicked last."""
         return self._options.clicks == "last_object"
 
-    def _done(self, answer: Answer) -> Answer:
+    def _log_accepted(self, answer: Answer) -> Answer:
         self.failures.log.info(answer.text)
         self.statistics.count("queries_accepted")
         return answer
 
-    def _look_again(self) -> None:
-        """Look for what is known from pictures, where its object was dropped."""
-        for name, reference in self._references.items():
-            if name in self.session.sam_pt.object_ids:
+    def _restore_references(self) -> None:
+        """Search again for the objects of references that were dropped."""
+        for object_id, reference in self._references.items():
+            if object_id in self.session.sam_pt.object_ids:
                 continue
-            with self.failures.query("a reference is not looked for again"):
-                self.failures.log.info(self.session.refer(reference).text)
+            with self.failures.query("a reference is not searched for again"):
+                self.failures.log.info(self.session.add_reference(reference).text)
 
-    def _begun(self, result: FrameResult, number: int) -> FrameResult:
-        """The result of a recording's frame with the objects that start there.
+    def _start_due(self, result: FrameResult, number: int) -> FrameResult:
+        """Start the objects of a recording that are due on frame `number`; returns its result with them.
 
-        Those of frame 0 start on the first frame that can be used.
+        Objects of frame 0 start on the first frame that can be used.
         """
-        due = {name: start for name, start in self._starts.items() if start.frame in (0, number)}
+        due = {object_id: start for object_id, start in self._starts.items() if start.frame in (0, number)}
         if not due:
             return result
-        for name, start in due.items():
-            del self._starts[name]
+        for object_id, start in due.items():
+            del self._starts[object_id]
             if start.frame == 0:
                 if number:
-                    self.failures.log.warning(f"object {name} starts on image {number}, the first that can be used")
-                self._done(self._begin(name, start))
+                    self.failures.log.warning(
+                        f"object {object_id} starts on image {number}, the first that can be used"
+                    )
+                self._log_accepted(self._begin(object_id, start))
                 continue
-            with self.failures.query(f"object {name} is not started on image {number}"):
-                self._done(self._begin(name, start))
+            with self.failures.query(f"object {object_id} is not started on image {number}"):
+                self._log_accepted(self._begin(object_id, start))
         return replace(result, objects=self.session.newest.objects) if self.session.newest else result
 
-    def _begin(self, name: int, start: ObjectStart) -> Answer:
+    def _begin(self, object_id: int, start: ObjectStart) -> Answer:
         """Start an object on the newest image; raises QueryError."""
         fitted, changes = start.fitted(self.session.size)
         for change in changes:
-            self.failures.log.warning(f"object {name}: {change}")
-        return self.session.start(partial(fitted.begin, object_id=name))
+            self.failures.log.warning(f"object {object_id}: {change}")
+        return self.session.start(partial(fitted.begin, object_id=object_id))
 
-    def _follow(self, event: ImageEvent, change: Change | None) -> None:
-        """Take over what an image shows of its camera, beside the objects."""
+    def _apply_change(self, event: ImageEvent, change: Change | None) -> None:
+        """Update frame_id, transforms and references for an image that may have changed the stream."""
         self.clicks.frame_id = getattr(event.header, "frame_id", "")
         if change is None:
             return
-        self.failures.log.repeated(change.news)  # a recording of a second may loop for ever
+        self.failures.log.repeated(change.message)  # a short recording may loop for ever
         self.clicks.transforms.clear()
-        self._look_again()
+        self._restore_references()

@@ -1,4 +1,4 @@
-"""An image on its way through a stream: as it comes in, and as it goes out."""
+"""An image on its way through a stream: the event that comes in, and the tracked frame that goes out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sampt_ros.streaming.continuity import Change
 
 @dataclass(frozen=True, eq=False)
 class ImageEvent:
-    """An image that came in.
+    """An incoming image.
 
-    stamp_ns     its header's stamp; 0 where the camera does not stamp its images
-    header       its message's; it travels to everything that is made of the image
+    stamp_ns     stamp of its header; 0 if the camera does not stamp its images
+    header       header of its message; every output made from the image carries it
     load         converts it to (H, W, 3) uint8 RGB, or raises FrameError
     received     when it came in, by time.perf_counter(), seconds
-    recorded_ns  when it was recorded, if it is of a recording
-    title        what people call it; empty: it is named by its time
-    number       its place in a recording, counted from 0
+    recorded_ns  when it was recorded, if it comes from a recording
+    title        its name in log messages; if empty, it is named by its time
+    number       its index in a recording, from 0
     """
 
     stamp_ns: int
@@ -36,25 +36,25 @@ class ImageEvent:
 
     @property
     def name(self) -> str:
-        """What it is called in messages for people."""
+        """Its name in log messages."""
         return self.title or f"the image of {self.time_ns / 1e9:.3f} s"
 
     @property
     def time_ns(self) -> int:
-        """When the image was taken: its stamp, or when it was recorded where it has none."""
+        """When the image was taken: its stamp, or the time of recording if it has none."""
         return self.stamp_ns or self.recorded_ns
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedFrame:
-    """An image and all that is known of it; its outputs are made of this.
+    """A processed image with its results; all outputs are made from this.
 
-    event     what it came in as
+    event     the incoming image
     image     (H, W, 3) uint8 RGB
-    result    what is tracked in it; no objects where the computation failed
-    surfaces  what depth shows of the objects, by id; None without depth
-    change    what it shows of its stream, such as a jump in time; mostly None
-    failed    whether the computation failed, which is counted as a dropped frame
+    result    the objects tracked in it; none if the computation failed
+    surfaces  the visible surface of each object, by object id; None without depth
+    change    a change of the stream that this frame confirmed, such as a jump in time; usually None
+    failed    whether the computation failed; the frame then counts as rejected
     """
 
     event: ImageEvent

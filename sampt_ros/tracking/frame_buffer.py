@@ -1,4 +1,4 @@
-"""The stream's last frames."""
+"""The latest frames of a stream."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class FrameBuffer:
         return self._frames[-1]
 
     def next_frame(self, image: np.ndarray) -> Frame:
-        """What `append` takes after the newest frame, from an image (H, W, 3) uint8 RGB; the buffer is not changed.
+        """Make the frame that follows the newest one from an image (H, W, 3) uint8 RGB; the buffer is not changed.
 
-        Raises FrameError for an image of another kind or size than those before.
+        Raises FrameError for an image of another type or size than those before.
         """
         check_image(image)
         if not self._frames:
@@ -49,14 +49,14 @@ class FrameBuffer:
         return Frame(self.newest.index + 1, image)
 
     def append(self, frame: Frame) -> None:
-        """Take the next frame in; the oldest one is forgotten where there are too many."""
+        """Append the next frame; the oldest one is dropped if there are too many."""
         self._frames.append(frame)
 
     def since(self, past: Sequence[np.ndarray]) -> list[Frame]:
-        """The frames of some past images (H, W, 3) uint8 RGB, oldest first, and the newest frame last.
+        """Make frames of past images (H, W, 3) uint8 RGB, oldest first, followed by the newest frame.
 
-        Past images get indices below zero that no other frame has. Raises QueryError if an image is not of the newest
-        frame's size, or if there is no newest frame.
+        Past images get unique negative indices. Raises QueryError if an image has another size than the newest frame,
+        or if there is no newest frame.
         """
         for image in past:
             if check_image(image).shape != self.newest.image.shape:

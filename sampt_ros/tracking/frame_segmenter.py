@@ -1,4 +1,4 @@
-"""The segmenter on one frame after another: each is encoded once, and memory that runs out is saved next time."""
+"""Runs the segmenter on a stream's frames: each is encoded once, and memory is saved once it has run out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment
 
 
 class FrameSegmenter(Generic[Embedding, Memory]):
-    """Masks of all objects of a frame, as many in a decoder batch as is fastest and as the memory suffices for."""
+    """Segments all objects of a frame, in decoder batches of the fastest size that fits into memory."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         one_shot: OneShot[Embedding, Any] | None = None,
         descriptor: Descriptor | None = None,
     ) -> None:
-        """one_shot: finds objects known from a picture by this segmenter; descriptor: describes frames in its place"""
+        """one_shot: finds objects of reference pictures; descriptor: describes frames in place of the segmenter."""
         self._segmenter = segmenter
         self._one_shot = one_shot
         self._descriptor = descriptor
@@ -39,7 +39,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
     def build(
         cls, config: SamPtConfig, segmenter: Segmenter[Any, Any] | None = None, descriptor: Descriptor | None = None
     ) -> FrameSegmenter[Any, Any]:
-        """What `config` names, unless an object is given in its place; raises ConfigError or CheckpointError."""
+        """Build the parts that `config` names, unless one is given; raises ConfigError or CheckpointError."""
         segmenter = segmenter or build_segmenter(config)
         return cls(segmenter, build_one_shot(config, segmenter), descriptor or build_descriptor(config))
 
@@ -49,19 +49,19 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         self._feature_map: tuple[Frame, np.ndarray] | None = None
 
     def encode(self, frame: Frame) -> Embedding:
-        """The frame's embedding; the last one is kept, for queries that come after the step.
+        """The frame's embedding; the latest one is kept, for queries that come after the step.
 
-        This and all else here raises OutOfMemoryError where memory runs out.
+        This and all other methods raise OutOfMemoryError if memory runs out.
         """
         if self._embedding is None or self._embedding[0] is not frame:
-            self._embedding = None  # two of them need not fit
+            self._embedding = None  # so that two never have to fit into memory
             with self.saving_memory():
                 self._embedding = (frame, self._segmenter.encode(frame))
         return self._embedding[1]
 
     @property
     def asynchronous(self) -> bool:
-        """Whether `encode` returns at once, while a GPU goes on to compute the embedding."""
+        """Whether `encode` returns at once, while a GPU still computes the embedding."""
         return self._segmenter.asynchronous
 
     @property
@@ -76,11 +76,11 @@ class FrameSegmenter(Generic[Embedding, Memory]):
 
     @property
     def describes_beside(self) -> bool:
-        """Whether what `describing` returns may be called in other threads."""
+        """Whether the function that `describing` returns may be called in other threads."""
         return (self._descriptor or self._segmenter).concurrent
 
     def prepare(self, frame: Frame, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:
-        """Encode the frame, and compute ahead what `masks` will need of it: see Segmenter.prepare."""
+        """Encode the frame, and compute in advance what `masks` will need: see Segmenter.prepare."""
         embedding = self.encode(frame)
         with self.saving_memory():
             self._segmenter.prepare(embedding, masks, objects, detail)
@@ -102,12 +102,12 @@ class FrameSegmenter(Generic[Embedding, Memory]):
             with self.saving_memory(len(batch)):
                 decoded = segment(self._segmenter, embedding, batch, refinements, ambiguous, detail)
                 masks, scores = decoded.results()
-                # Copies, as whoever keeps one mask would else keep the whole batch.
+                # Copies, because a view of one mask would keep the whole batch in memory.
                 found += ((mask.copy(), score) for mask, score in zip(masks, scores.tolist()))
         return found
 
     def remember(self, frame: Frame, mask: np.ndarray, memory: Memory | None) -> Memory | None:
-        """What the segmenter knows of an object with one more accepted mask: see Segmenter.remember."""
+        """The segmenter's memory of an object, updated by one more accepted mask: see Segmenter.remember."""
         return self._segmenter.remember(self.encode(frame), mask, memory) if self._segmenter.remembers else memory
 
     def describe(self, frame: Frame) -> np.ndarray:
@@ -118,7 +118,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         return self._feature_map[1]
 
     def describing(self, frame: Frame) -> Callable[[], np.ndarray]:
-        """A function for another thread that returns what `describe` does, and changes nothing here."""
+        """A function that computes the result of `describe` in another thread, without changing this object."""
         known, descriptor = self._feature_map, self._descriptor
         if known is not None and known[0] is frame:
             return lambda: known[1]
@@ -134,7 +134,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
             return self._segmenter.describe_object(frame, embedding, mask)
 
     def target(self, picture: Frame, mask: np.ndarray) -> Any:
-        """What the one-shot method keeps of a picture: see OneShot.target; None without a method."""
+        """The one-shot method's representation of a picture: see OneShot.target; None without a method."""
         if self._one_shot is None:
             return None
         embedding = self.encode(picture)
@@ -142,7 +142,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
             return self._one_shot.target(embedding, mask)
 
     def find(self, frame: Frame, target: Any, excluded: np.ndarray) -> Finding:
-        """Where the object of a target, which `target` gave, most likely is: see OneShot.find."""
+        """Where the object of a target, as returned by `target`, most likely is: see OneShot.find."""
         if self._one_shot is None:
             raise ValueError("expected a one-shot method to find objects with; got none")
         embedding = self.encode(frame)
@@ -151,9 +151,9 @@ class FrameSegmenter(Generic[Embedding, Memory]):
 
     @contextmanager
     def saving_memory(self, objects: int = 1) -> Iterator[None]:
-        """Where memory runs out inside, less of it is used from now on; raises OutOfMemoryError then.
+        """If memory runs out in a block, use less of it from now on, and raise OutOfMemoryError.
 
-        objects: how many are decoded together
+        objects: number of objects decoded together
         """
         try:
             yield
@@ -164,7 +164,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
             raise OutOfMemoryError(f"out of memory: {change}") from error
 
     def _economize(self, objects: int) -> str:
-        """Free what is free, and need less from now on. What has changed, or "" for nothing."""
+        """Free unused memory, and use less from now on; returns what has changed in words, or "" for nothing."""
         self._embedding = None
         _free()
         if objects > 1:
@@ -174,13 +174,13 @@ class FrameSegmenter(Generic[Embedding, Memory]):
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, the GPU's or the machine's, did not suffice."""
-    torch = sys.modules.get("torch")  # only what uses it can run out of its memory
+    """Whether an error means that the GPU or the machine ran out of memory."""
+    torch = sys.modules.get("torch")  # without it, no GPU memory is used
     return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.cuda.OutOfMemoryError))
 
 
 def _free() -> None:
-    """Give back what torch keeps of the GPU's memory for later."""
+    """Release the GPU memory that torch keeps for reuse."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""How points and masks get to the next frame, and what is computed beside that."""
+"""Moves points and masks to the next frame, concurrently with encoding where possible."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Clock = Callable[[str], AbstractContextManager[None]]
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """Where objects are on the next frame, in their order.
+    """The objects' positions on the next frame.
 
-    points  of each
-    finish  gives the objects their masks on that frame; raises what ended their computation
+    points  points of each object, in order
+    finish  assigns the objects their moved masks; raises the error that ended their computation
     """
 
     points: list[Points]
@@ -33,10 +33,10 @@ class Moved:
 
 
 class FrameMotion:
-    """Moves points on one thread and masks on all others, where the tracker can do that at once.
+    """Moves points on one thread and masks on all others, if the tracker can do both at once.
 
-    As soon as a mask is there, the segmenter is given what it can compute from it: the image, where it lies. Points are
-    waited for last. Without a thread, points come first and masks after them.
+    As soon as a mask has been moved, the segmenter encodes the image around it. Points are awaited last. Without helper
+    threads, points are moved first and masks after them.
     """
 
     def __init__(
@@ -46,18 +46,18 @@ class FrameMotion:
         segmenter: FrameSegmenter[Any, Any],
         side: SideThreads,
     ) -> None:
-        """side: the threads beside the caller's"""
+        """side: helper threads"""
         self._points, self._carrier, self._segmenter, self._side = points, carrier, segmenter, side
 
     def to_next(self, objects: Sequence[TrackedObject], frames: Sequence[Frame], effort: Effort, clock: Clock) -> Moved:
-        """Everything on the last of these frames, from the one before it if there is one; objects stay as they are.
+        """Move everything to the last of these frames from the one before, if there is one; objects are not changed.
 
-        Raises what ends the motion of the points, and then nothing has changed.
+        Raises the error that ends the motion of the points, without having changed anything.
         """
         encodes = effort.runs_network(frames[-1].index) and any(tracked.has_visible_point for tracked in objects)
         if self._side.count and self._carrier.concurrent and not self._segmenter.asynchronous:
             return self._beside(objects, frames, effort, encodes, clock)
-        # Encode before points are tracked: a GPU then computes the embedding meanwhile, which objects will likely need.
+        # Encode before points are tracked, so that a GPU computes the embedding meanwhile.
         if encodes and self._segmenter.asynchronous:
             with clock("encoding"):
                 self._segmenter.encode(frames[-1])
@@ -78,10 +78,10 @@ class FrameMotion:
         encodes: bool,
         clock: Clock,
     ) -> Moved:
-        """Points beside masks, and beside what the segmenter can do meanwhile if it `encodes`."""
+        """Move points concurrently with masks, and with the segmenter's preparation if `encodes`."""
         groups = [tracked.points for tracked in objects]
         for frame in frames:
-            _ = frame.gray  # All threads need it; it is computed once.
+            _ = frame.gray  # Computed here once, as all threads need it.
         pending = self._side.start(lambda: self._points.update(groups, frames[-1]))
         masks: dict[int, np.ndarray | None] = {}
 
@@ -100,7 +100,7 @@ class FrameMotion:
             if encodes and not self._segmenter.prepares_beside:
                 with clock("encoding"):
                     self._prepare(objects, [masks[tracked.id] for tracked in objects], visible, frames[-1], effort)
-        except Exception as error:  # It is raised when the points have moved.
+        except Exception as error:  # Raised by `finish`, after the points have moved.
             failure = error
         except BaseException:  # an interrupt
             pending.wait()
@@ -124,7 +124,7 @@ class FrameMotion:
         frame: Frame,
         effort: Effort,
     ) -> None:
-        """Have the segmenter compute ahead for those of these objects that are among the `count` visible so far."""
+        """Let the segmenter compute in advance for the visible ones of these objects; count: of all visible objects."""
         visible = [mask for tracked, mask in zip(objects, masks) if tracked.has_visible_point]
         prompts = [mask for mask in visible if mask is not None] if self._carrier.config.prompting.carry_mask else []
         self._segmenter.prepare(frame, prompts, count, effort.detail)

@@ -1,4 +1,4 @@
-"""What is kept of the objects from one frame to the next."""
+"""The state of the tracked objects that is kept from frame to frame."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _MAX_ID = 65535  # The label image is uint16.
 
 @dataclass(eq=False)
 class TrackedObject:
-    """One object as SamPt keeps it.
+    """The state of one tracked object.
 
     points           its points on the newest frame
     history          its accepted masks, for the re-initialisation policy
-    propagated_mask  (H, W) float32 0..1: its last accepted mask, moved to the newest frame by the tracker, or what a
-                     mask propagator finds there; bool where it is the newest frame's own; or None
-    result           what the newest frame says of it
-    clicked_ids      ids of those of its points that the user gave; the others were drawn from a mask
-    certainty        0..1, how sure a mask propagator is of the propagated mask
-    memory           what the segmenter remembers of it, or None
-    looks            what it looked like, by which a mask that no longer is the object is told
-    reacquisition    how to find it again, or None until its first mask was learned
+    propagated_mask  (H, W) float32 0..1: its last accepted mask, moved to the newest frame by the tracker or found
+                     there by a mask propagator; bool if it is the newest frame's own mask; or None
+    result           its result on the newest frame
+    clicked_ids      ids of its points that the user gave; the others were sampled from a mask
+    certainty        0..1, the mask propagator's certainty of the propagated mask
+    memory           the segmenter's memory of it, or None
+    looks            its recent appearance, by which drifted masks are detected
+    reacquisition    what is needed to find it again, or None until its first mask has been learned
     """
 
     id: int
@@ -52,22 +52,22 @@ class TrackedObject:
     def new(cls, object_id: int, points: Points, frame: Frame, lookback: int, started_area: int = 0) -> TrackedObject:
         """An object without a mask on `frame`.
 
-        lookback      how many of its accepted masks are kept
-        started_area  pixels of the mask it starts with
+        lookback      number of its accepted masks to keep
+        started_area  area of its first mask, pixels
         """
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
         return cls(object_id, points, MaskHistory(started_area, frame.index, deque(maxlen=lookback)), None, result)
 
     def result_on(self, frame: Frame, state: ObjectState, score: float, mask: np.ndarray | None = None) -> ObjectResult:
-        """What a frame says of it; without a mask (H, W) bool, an empty one."""
+        """Its result on a frame; without a mask (H, W) bool, with an empty one."""
         return ObjectResult(self.id, state, score, np.zeros(frame.size, bool) if mask is None else mask, self.points)
 
     def forget_looks(self) -> None:
-        """Forget what it looked like, and how sure its propagated mask is."""
+        """Forget its appearance, and the certainty of its propagated mask."""
         self.reacquisition, self.looks, self.certainty = None, ObjectLooks(), 0.0
 
     def lose_place(self) -> None:
-        """Forget where it was, but not what it looked like."""
+        """Forget its position, but not its appearance."""
         self.points, self.clicked_ids, self.propagated_mask = Points.none(), frozenset(), None
         self.history.accepted.clear()
         self.looks = self.looks.lost()
@@ -79,7 +79,7 @@ class TrackedObject:
 
     @property
     def is_known(self) -> bool:
-        """Whether it can be found again by what it looks like."""
+        """Whether it can be found again by its appearance."""
         return self.reacquisition is not None and self.reacquisition.appearance.is_known
 
     @property
@@ -94,14 +94,14 @@ class TrackedObject:
 
         other_points  (k, 2) float32 pixel xy: the other objects' visible positive points
         mask_prompt   (H, W) float32 0..1, or None
-        clicks_only   leave out the points that were drawn from a mask
+        clicks_only   leave out the points that were sampled from a mask
         """
         points = self.clicks if clicks_only else self.points
         positive, negative = points.visible_xy(POSITIVE), points.visible_xy(NEGATIVE)
         return ObjectPrompt(positive, negative, other_points, mask_prompt, memory=self.memory)
 
     def take_propagated_mask(self) -> bool:
-        """Make the propagated mask the object's on the newest frame; False where there is none, or none to trust.
+        """Use the propagated mask as the object's mask on the newest frame; returns False if that is not possible.
 
         The last frame's mask must have been accepted, and a positive point must be visible.
         """
@@ -113,7 +113,7 @@ class TrackedObject:
 
     @contextmanager
     def undone_on_error(self) -> Iterator[None]:
-        """Where an error ends what is inside, the object is as before."""
+        """Restore the object's state if an error ends a block."""
         before = copy(self)
         try:
             yield
@@ -122,7 +122,7 @@ class TrackedObject:
             raise
 
     def violated_clicks(self, mask: np.ndarray) -> int:
-        """How many visible clicks a mask (H, W) bool contradicts: positive ones outside it, negative ones inside."""
+        """The number of visible clicks that a mask (H, W) bool contradicts: positive outside it, negative inside."""
         count = 0
         for label in (POSITIVE, NEGATIVE):
             xy = np.rint(self.clicks.visible_xy(label)).astype(int)
@@ -139,12 +139,12 @@ class ObjectTable:
         self._last_id = 0
 
     def reset(self) -> None:
-        """Forget all objects; ids begin at 1 again."""
+        """Forget all objects; ids start from 1 again."""
         self._last_id = 0
         self.clear()
 
     def clear(self) -> None:
-        """Forget all objects; their ids are not given to new ones."""
+        """Forget all objects; their ids are not reused."""
         self._objects.clear()
 
     def __len__(self) -> int:
@@ -181,7 +181,7 @@ class ObjectTable:
         return object_id
 
     def put(self, tracked: TrackedObject) -> TrackedObject | None:
-        """Add an object, and return the one with the same id that it takes the place of, if there is one."""
+        """Add an object; returns the object of the same id that it replaces, if there is one."""
         self._last_id = max(self._last_id, tracked.id)
         replaced = self._objects.get(tracked.id)
         self._objects[tracked.id] = tracked

@@ -1,4 +1,4 @@
-"""A query: points, a box or a seed mask, checked against the image that they lie on."""
+"""A query of points, a box or a seed mask, validated against the image that it refers to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A checked query.
+    """A validated query.
 
     xy      (n, 2) float32 pixels; labels (n,) uint8
     box     (x_min, y_min, x_max, y_max) pixels, or None
@@ -36,7 +36,7 @@ class Query:
         box: Sequence[float] | None = None,
         mask: np.ndarray | None = None,
     ) -> Query:
-        """A query on an image of size (height, width); raises QueryError if it makes no sense there."""
+        """Validate a query on an image of size (height, width); raises QueryError if it is invalid there."""
         xy, point_labels = _points(points, labels, size)
         query = cls(
             xy,

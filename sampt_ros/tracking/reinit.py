@@ -1,6 +1,6 @@
-"""When fresh points are drawn, and from which mask (Rajič et al., section 3.4 and appendix).
+"""Policies for re-initialisation: when fresh points are sampled, and from which mask (Rajič et al., section 3.4).
 
-All policies are causal: they look back over the past horizon only, and only at accepted masks.
+All policies are causal: they only use accepted masks of the past horizon.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class AcceptedMask:
 
 @dataclass(eq=False)
 class MaskHistory:
-    """What a policy may know of one object.
+    """The information on one object that a policy uses.
 
-    started_area  pixels of the object's first mask; 0 while it is known from a reference picture alone
-    since         index of the newest frame when its points were last drawn
-    accepted      its accepted masks, oldest first, as far back as the policy looks
+    started_area  area of the object's first mask, pixels; 0 while it is known only from a reference picture
+    since         index of the newest frame when its points were last sampled
+    accepted      its accepted masks, oldest first, as many as the policy needs
     """
 
     started_area: int
@@ -39,7 +39,7 @@ class MaskHistory:
     accepted: deque[AcceptedMask] = field(default_factory=deque)
 
     def add(self, accepted: AcceptedMask) -> None:
-        """Take in the newest frame's mask, in place of one that was corrected on the same frame."""
+        """Add the newest frame's mask; it replaces an earlier one of the same frame, which was corrected."""
         self.started_area = self.started_area or accepted.area
         if self.accepted and self.accepted[-1].index == accepted.index:
             self.accepted.pop()
@@ -47,9 +47,9 @@ class MaskHistory:
 
 
 class ReinitPolicy(ABC):
-    """Chooses, after every frame, the objects that get fresh points and the masks to draw them from.
+    """Chooses, after every frame, the objects that get fresh points and the masks to sample them from.
 
-    lookback  how many of an object's latest accepted masks it chooses from
+    lookback  number of an object's latest accepted masks that it chooses from
     """
 
     lookback = 1
@@ -59,7 +59,7 @@ class ReinitPolicy(ABC):
 
     @abstractmethod
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
-        """The mask to draw fresh points from, by object id, for those objects that get any.
+        """The mask to sample fresh points from, by object id, for those objects that get any.
 
         now: index of the newest frame; histories: of all objects, by id
         """
@@ -81,7 +81,7 @@ class Never(ReinitPolicy):
 
 
 class Horizon(ReinitPolicy):
-    """All objects together, from their current masks, as soon as one that is due has an accepted mask."""
+    """All objects together, from their current masks, as soon as one whose horizon has passed has an accepted mask."""
 
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
         newest = {object_id: history.accepted[-1] for object_id, history in histories.items() if history.accepted}
@@ -96,7 +96,7 @@ class _LooksBack(ReinitPolicy):
 
 
 class MedianArea(_LooksBack):
-    """Each object for itself: the past mask whose area is nearest to the median of the past horizon."""
+    """Each object separately: the past mask whose area is nearest to the median of the past horizon."""
 
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
         chosen = {}
@@ -109,7 +109,7 @@ class MedianArea(_LooksBack):
 
 
 class SimilarArea(_LooksBack):
-    """Each object for itself: the past mask whose area is nearest to the one it started with."""
+    """Each object separately: the past mask whose area is nearest to that of its first mask."""
 
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
         return {
@@ -120,9 +120,9 @@ class SimilarArea(_LooksBack):
 
 
 class SimilarAreaTogether(_LooksBack):
-    """All objects together: the past frame in which their areas are, in sum, nearest to those they started with.
+    """All objects together: the past frame in which their areas are, in sum, nearest to those of their first masks.
 
-    Objects without an accepted mask in the past horizon do not take part.
+    Objects without an accepted mask in the past horizon are ignored.
     """
 
     def choose(self, now: int, histories: Mapping[int, MaskHistory]) -> dict[int, AcceptedMask]:
@@ -145,7 +145,7 @@ class SimilarAreaTogether(_LooksBack):
 
 
 def _area_change(mask: AcceptedMask, history: MaskHistory) -> float:
-    """How far a mask's area is from that of the object's first mask, as a share of the latter."""
+    """The relative difference of a mask's area from that of the object's first mask."""
     return abs(mask.area - history.started_area) / history.started_area
 
 

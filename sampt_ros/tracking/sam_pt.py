@@ -35,7 +35,7 @@ from sampt_ros.utils.side_threads import SideThreads
 from sampt_ros.utils.stage_timer import StageClock
 
 _NO_POINTS = Points.none()
-_REFERENCE = -(2**31)  # Index of the frame that a reference picture is.
+_REFERENCE = -(2**31)  # Frame index of reference pictures.
 
 
 @on_cpu_threads("step", "add_object", "add_reference", "add_points")
@@ -47,9 +47,9 @@ class SamPt:
         cup = sam_pt.add_object(points=[(320, 240)])
         result = sam_pt.step(next_image)     # result.labels == cup.id, result.mask, result.objects
 
-    Not to be called from two threads at once.
+    Not thread-safe.
 
-    effort  how much work goes into a frame from the next one on: all of it, unless one of `efforts` is set
+    effort  the work per frame, from the next frame on: the full effort, unless another one of `efforts` is set
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SamPt:
         mask_propagator: MaskPropagator | None = None,
         descriptor: Descriptor | None = None,
     ) -> None:
-        """Build what `config` names (default: the default preset), unless an object is given in its place.
+        """Build the parts that `config` names (default: the default preset), unless they are given.
 
         Raises ConfigError, or CheckpointError if weights cannot be loaded.
         """
@@ -79,13 +79,13 @@ class SamPt:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything; ids and the seed begin anew."""
+        """Forget everything; ids start from 1 again, and random numbers repeat."""
         self._objects.reset()
         self._points.reset()
         self.forget()
 
     def forget(self) -> None:
-        """Forget all objects and frames, as for another camera; ids go on, so that none means two things."""
+        """Forget all objects and frames, as for another camera; ids are not reused."""
         self._objects.clear()
         self._frames.reset()
         self._segmenter.forget()
@@ -94,9 +94,9 @@ class SamPt:
         self._search.reset()
 
     def look_again(self) -> list[int]:
-        """Look for all objects in the whole image: the next frame does not follow from the last one.
+        """Search for all objects in the whole image, because the next frame does not continue from the last one.
 
-        Objects whose looks are not known cannot be found, and are forgotten. Returns their ids.
+        Objects of unknown appearance cannot be found, and are removed. Returns their ids.
         """
         for object_id in (unknown := self._search.unknown(self._objects, self._frames.newest)):
             self.remove_object(object_id)
@@ -118,7 +118,7 @@ class SamPt:
 
     @property
     def efforts(self) -> tuple[Effort, ...]:
-        """The full effort, and the lesser ones that can be set: each costs less than the one before, and accuracy."""
+        """The full effort and the reduced ones that can be set, in order of decreasing cost and accuracy."""
         return efforts(self._segmenter.adapts_detail, self._config.prompting.refinements, self._carrier.carries_masks)
 
     @property
@@ -127,13 +127,13 @@ class SamPt:
         return self._objects.ids
 
     def step(self, image: np.ndarray) -> FrameResult:
-        """Bring every object to the next frame.
+        """Track every object to the next frame.
 
-        image: (H, W, 3) uint8 RGB, of the same size as the frames before; it is kept, not copied, so do not write into
-        it afterwards. Raises FrameError otherwise, and then nothing has changed.
+        image: (H, W, 3) uint8 RGB, of the same size as the frames before; it is kept, not copied, so do not modify it
+        afterwards. Raises FrameError for any other image, without having changed anything.
 
-        Where a computation fails, its error is raised (OutOfMemoryError where memory ran out; less is used from then
-        on), and no object has a mask on this frame; the next one can come.
+        If a computation fails, its error is raised (OutOfMemoryError if memory ran out; less is used from then on), and
+        no object has a mask on this frame; the next frame can be tracked.
         """
         clock = StageClock()
         frame = self._frames.next_frame(image)
@@ -156,7 +156,7 @@ class SamPt:
             with clock("decoding"):
                 self._segment(rest, frame)
 
-            # Masks that have drifted onto something else are given up; lost objects are looked for in the whole image.
+            # Masks that have drifted onto something else are dropped; lost objects are searched for in the whole image.
             with clock("reacquiring"):
                 if self._config.reacquire.enabled:
                     self._reacquire(objects, frame)
@@ -173,7 +173,7 @@ class SamPt:
 
     @property
     def frame_index(self) -> int:
-        """Index of the newest frame that was taken in, also if a computation failed then; -1 before the first."""
+        """Index of the newest frame, also if its computation failed; -1 before the first."""
         return self._frames.newest.index if self._frames else -1
 
     @property
@@ -195,12 +195,12 @@ class SamPt:
 
         points     (n, 2) pixel xy on the newest frame; labels (n,) 1 on the object, 0 off it (default: all 1)
         box        (x_min, y_min, x_max, y_max) pixels around it
-        mask       (H, W) its mask, nonzero on the object; taken as it is
-        object_id  its id, 1..65535; a tracked object of this id starts anew (default: an id never used before)
-        past       where the prompts lie on an older image than the newest: that image (H, W, 3) and every one since,
+        mask       (H, W) its mask, nonzero on the object; used unchanged
+        object_id  its id, 1..65535; a tracked object of this id is replaced (default: an id never used before)
+        past       if the prompts refer to an older image than the newest: that image (H, W, 3) and every one since,
                    oldest first, without the newest
 
-        Raises QueryError, saying what was expected, and then nothing has changed.
+        Raises QueryError, saying what was expected, without having changed anything.
         """
         frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels, box, mask)
@@ -225,13 +225,13 @@ class SamPt:
         return tracked.result
 
     def add_reference(self, image: np.ndarray, mask: np.ndarray, object_id: int | None = None) -> ObjectResult:
-        """Look for an object that is known from a picture: it is LOST until it is seen, then REACQUIRED.
+        """Search for the object of a reference picture: it is LOST until it is seen, then REACQUIRED.
 
-        image      (H, W, 3) uint8 RGB, of any size: the object as it looks, in surroundings as they are
+        image      (H, W, 3) uint8 RGB, of any size: the object in typical surroundings
         mask       (H, W) nonzero on the object
         object_id  as in add_object
 
-        Raises FrameError or QueryError, saying what was expected, and then nothing has changed.
+        Raises FrameError or QueryError, saying what was expected, without having changed anything.
         """
         if not self._config.reacquire.enabled:
             raise QueryError("expected reacquire.enabled for an object known from a picture; it is false")
@@ -254,12 +254,12 @@ class SamPt:
     ) -> ObjectResult:
         """Correct a tracked object with more points and return it as it is on the newest frame.
 
-        Where a propagated mask says what the object was until now, the clicks alone correct it, not the points drawn
-        from the mask that was wrong; where they cannot, the object starts anew from them. From the corrected mask, if
-        it is accepted, points are drawn anew.
+        If there is a propagated mask, it is corrected by the clicks alone, without the points sampled from wrong masks;
+        if that fails, the object is restarted from the clicks. If the corrected mask is accepted, fresh points are
+        sampled from it.
 
-        points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), and then nothing
-        has changed.
+        points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), without having
+        changed anything.
         """
         tracked = self._objects[object_id]
         frames = self._frames.since(past)
@@ -282,13 +282,13 @@ class SamPt:
         del self._objects[object_id]
 
     def _put(self, tracked: TrackedObject, frame: Frame) -> None:
-        """Track an object as it is on the newest frame, in place of any that had its id."""
+        """Add an object as it is on the newest frame; it replaces one of the same id."""
         self._carrier.restart(tracked, frame)
         if (replaced := self._objects.put(tracked)) is not None:
             self._points.forget(replaced.points)
 
     def _segment(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
-        """Give each of these objects its result on the newest frame."""
+        """Compute the result of each of these objects on the newest frame."""
         visible = []
         for tracked in objects:
             if (sure := self._carrier.sure_mask(tracked)) is not None:
@@ -309,7 +309,7 @@ class SamPt:
             self._carrier.learn(tracked, frame)
 
     def _take(self, tracked: TrackedObject, verdict: Verdict, score: float, frame: Frame) -> None:
-        """Accept a new mask if it still is the object; one that is doubted for long is given up."""
+        """Accept a new mask if it still is the object; after a long time in doubt the object is lost."""
         tracked.looks = verdict.looks
         if not verdict.is_doubted:
             self._accept_or_refuse(tracked, verdict.mask, score)
@@ -319,8 +319,8 @@ class SamPt:
             tracked.result = tracked.result_on(frame, ObjectState.UNCERTAIN, score * verdict.likeness.share)
 
     def _correct(self, tracked: TrackedObject, frame: Frame) -> None:
-        """Give an object with new clicks its result on the newest frame."""
-        tracked.forget_looks()  # They were learned from masks that were wrong.
+        """Compute the result of an object with new clicks on the newest frame."""
+        tracked.forget_looks()  # They were learned from wrong masks.
         mask_prompt = self._carrier.prompt(tracked)
         if mask_prompt is None or not tracked.has_visible_point:
             self._segment([tracked], frame)
@@ -332,8 +332,8 @@ class SamPt:
         self._accept_or_refuse(tracked, corrected.mask, corrected.score)
 
     def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float) -> None:
-        """Make a mask (H, W) bool the object's on the newest frame, unless its predicted IoU is too low."""
-        if not (score >= self._config.prompting.iou_threshold and mask.any()):  # A NaN is refused too.
+        """Use a mask (H, W) bool as the object's on the newest frame, unless its predicted IoU is too low."""
+        if not (score >= self._config.prompting.iou_threshold and mask.any()):  # Written so that NaN is refused, too.
             tracked.result = tracked.result_on(self._frames.newest, ObjectState.UNCERTAIN, score)
             return
         frame = self._frames.newest
@@ -341,11 +341,11 @@ class SamPt:
         tracked.propagated_mask = mask
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
         tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
-        if self._carrier.sure_mask(tracked) is None:  # Else the segmenter would have to encode the frame for this.
+        if self._carrier.sure_mask(tracked) is None:  # Otherwise the frame would have to be encoded just for this.
             tracked.looks = self._drift.learned(tracked.looks, mask, score, frame)
 
     def _reacquire(self, objects: Sequence[TrackedObject], frame: Frame) -> None:
-        """Lose the objects whose masks have drifted, learn from those that have not, and look for the lost ones."""
+        """Lose the objects whose masks have drifted, learn from the others, and search for the lost ones."""
         self._search.observe(objects, frame)
         if not self.effort.runs_network(frame.index):
             return
@@ -361,14 +361,14 @@ class SamPt:
                 self._restart(tracked, found.mask, found.score, frame)
 
     def _lose(self, tracked: TrackedObject) -> None:
-        """Forget where an object was, but not what it looked like."""
+        """Forget an object's position, but not its appearance."""
         self._points.forget(tracked.points)
         self._carrier.remove(tracked.id)
         tracked.lose_place()
         tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
 
     def _restart(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
-        """Go on with an object that was found again, under its old id; mask (H, W) bool."""
+        """Resume an object that was found again, under its old id; mask (H, W) bool."""
         tracked.looks = tracked.looks.lost()
         self._accept_or_refuse(tracked, mask, score)
         self._carrier.restart(tracked, frame)
@@ -377,7 +377,7 @@ class SamPt:
         tracked.result = replace(tracked.result, state=ObjectState.REACQUIRED, points=tracked.points)
 
     def _reinitialise(self, frame: Frame) -> None:
-        """Draw fresh points where the policy says so, and bring them from the mask's frame to this one."""
+        """Sample fresh points where the policy says so, and track them from the mask's frame to this one."""
         histories = {tracked.id: tracked.history for tracked in self._objects}
         for object_id, accepted in self._policy.choose(frame.index, histories).items():
             tracked = self._objects[object_id]
@@ -387,7 +387,7 @@ class SamPt:
     def _redraw_points(
         self, tracked: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points = _NO_POINTS
     ) -> None:
-        """Replace an object's points, but those to `keep`, by fresh ones from its mask (H, W) bool on frames[0]."""
+        """Replace an object's points, except those to `keep`, by fresh ones from its mask (H, W) bool on frames[0]."""
         fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)
         self._points.forget(tracked.points.at(~np.isin(tracked.points.id, keep.id)))
         tracked.points, tracked.clicked_ids = keep + fresh, frozenset(keep.id.tolist())

@@ -1,1 +1,1 @@
-"""Tools without a subject of their own."""
+"""General tools: threads, memory, GPU, timing and logging."""

@@ -1,9 +1,9 @@
-"""How much freed memory the C library keeps.
+"""Limits how much freed memory the C library keeps.
 
-Each frame takes and gives back tens of MiB. glibc serves several threads from several arenas, of which none uses what
-another one has free, and it gives back only what lies at an arena's end. A process that runs for hours would hold ever
-more memory that nothing uses. In a process of our own there is one arena: what one thread frees, the next one takes,
-and what is free between things that stay is given back now and then.
+Each frame allocates and frees tens of MiB. glibc serves threads from several arenas, which do not share their free
+memory, and it returns memory to the system only from an arena's end. A process that runs for hours would hold more and
+more unused memory. Our own processes therefore use one arena, so that any thread reuses what another has freed, and
+return free pages between live allocations now and then.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from sampt_ros.utils.machine import resident_memory
 # Parameters of mallopt, as malloc.h numbers them.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _MIB = 2**20
-_KEPT_AT_END = 64 * _MIB  # So much that is free at the arena's end stays, as the next frame takes it again.
-_OWN_PAGES = 32 * _MIB  # What is larger has pages of its own, which go back when it is freed; glibc's largest value.
+_KEPT_AT_END = 64 * _MIB  # Free memory that is kept at the arena's end, as the next frame needs it again.
+_OWN_PAGES = 32 * _MIB  # Larger blocks get pages of their own, which are returned when freed; glibc's largest value.
 _LOOK_EVERY, _GIVE_BACK_EVERY = 10.0, 60.0  # seconds
-_GROWTH = 1.25, 64 * _MIB  # Free pages are given back sooner when memory has grown by this factor and bytes.
-_USER_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")  # Environment variables by which a user says how it is to be.
+_GROWTH = 1.25, 64 * _MIB  # Free pages are returned sooner if memory has grown by this factor plus these bytes.
+_USER_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")  # Prefixes of environment variables by which users configure malloc.
 
 
 def use_one_arena() -> bool:
-    """Let this process, which must be one of our own, keep little freed memory; returns whether it does.
+    """Configure malloc to keep little freed memory, in a process that is entirely ours; returns whether it did.
 
-    To be called as early as can be: threads that are there already keep their arenas. Once more changes nothing.
-    Nothing is changed with another C library than glibc, and where environment variables (MALLOC_ARENA_MAX,
-    GLIBC_TUNABLES, ...) say how it is to be.
+    Call this as early as possible, because existing threads keep their arenas; repeated calls have no effect. Nothing
+    is changed with a C library other than glibc, or if environment variables (MALLOC_ARENA_MAX, GLIBC_TUNABLES, ...)
+    configure malloc.
     """
     glibc = _glibc()
     if glibc is None or any(name.startswith(_USER_SETTINGS) for name in os.environ):
@@ -40,25 +40,22 @@ def use_one_arena() -> bool:
 
 
 class FreePages:
-    """Gives back the pages of a process that lie free between what stays, as objects that come and go leave them.
+    """Returns a process's free pages between live allocations to the system.
 
-    That takes some milliseconds, and pages that are needed again cost time too: it is done once a minute, and sooner
-    only after growth.
+    That takes some milliseconds, and pages that are needed again cost time too, so it is done once a minute, and sooner
+    only if memory has grown.
     """
 
     def __init__(self, look_every: float = _LOOK_EVERY, give_back_every: float = _GIVE_BACK_EVERY) -> None:
-        """look_every: seconds from one look at the process's memory to the next, give_back_every: see above"""
+        """look_every: seconds between checks of the process's memory; give_back_every: seconds between returns."""
         self._look_every, self._give_back_every = look_every, give_back_every
         self._next_look = time.monotonic() + look_every
-        self._given_back = -math.inf  # when pages were given back last
-        self._kept = 0  # bytes that were resident then
+        self._given_back = -math.inf  # when pages were last returned
+        self._kept = 0  # bytes that were resident after that
         self._glibc = _glibc()
 
     def give_back(self) -> bool:
-        """Give pages back where it is time for that; returns whether they were.
-
-        With another C library than glibc nothing is done.
-        """
+        """Return free pages if it is time to; returns whether it did. Does nothing without glibc."""
         now = time.monotonic()
         if self._glibc is None or now < self._next_look:
             return False

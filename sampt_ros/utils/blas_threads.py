@@ -1,6 +1,6 @@
-"""NumPy's matrix products on one thread.
+"""Runs NumPy's matrix products on one thread.
 
-After a product, OpenBLAS's other threads go on spinning for tens of milliseconds on cores that the networks need.
+After a product, OpenBLAS's other threads keep spinning for tens of milliseconds on cores that the networks need.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _R = TypeVar("_R")
 
 
 def on_one_thread(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """A decorator: the function's matrix products run on one thread, where threadpoolctl is installed."""
+    """Decorator that runs the function's matrix products on one thread, if threadpoolctl is installed."""
 
     @wraps(function)
     def limited(*arguments: _P.args, **named: _P.kwargs) -> _R:
@@ -28,19 +28,19 @@ def on_one_thread(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def stay_on_one_thread() -> None:
-    """All matrix products of this process, which must be one of our own, run on one thread from now on.
+    """Run all matrix products on one thread from now on, in a process that is entirely ours.
 
-    Where threadpoolctl is installed, and OPENBLAS_NUM_THREADS does not say otherwise.
+    Has no effect if threadpoolctl is not installed, or if OPENBLAS_NUM_THREADS is set.
     """
     if "OPENBLAS_NUM_THREADS" not in os.environ:
         _LIMIT.stay()
 
 
 class _Limit:
-    """One thread as long as any function in this process holds the limit, then as many as before.
+    """Limits BLAS to one thread while any function in this process holds the limit.
 
-    The libraries' numbers of threads are the whole process's. So whoever comes first changes them, and whoever leaves
-    last, maybe in another thread, changes them back.
+    The number of threads is a setting of the whole process, so the first holder changes it, and the last one, possibly
+    in another thread, restores it.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class _Limit:
         self._stays = False
 
     def stay(self) -> None:
-        """Never give the other threads back."""
+        """Keep the limit for good."""
         if not self._stays and (controller := _controller()) is not None:
             controller.limit(limits=1, user_api="blas")
             self._stays = True
@@ -78,7 +78,7 @@ _LIMIT = _Limit()
 
 @cache
 def _controller() -> Any:
-    """The controller of all loaded BLAS libraries, made once since it has to find them; None without threadpoolctl."""
+    """The controller of all loaded BLAS libraries, cached because finding them is slow; None without threadpoolctl."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:

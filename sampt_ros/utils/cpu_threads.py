@@ -1,8 +1,8 @@
-"""A CPU's threads beside other programs: few that compute, none that spins while it waits.
+"""Limits CPU threads, so that other programs can run beside: few threads compute, and none spins while it waits.
 
-torch takes a thread for every core, and each spins at every barrier until the last one is there. On a CPU that other
-programs use as well, the last one waits for its turn while all others burn what they have. OpenCV shares even the
-smallest scaling of an image out to all cores, and waits likewise.
+torch uses a thread for every core, and each spins at every barrier until the last one arrives. On a CPU that other
+programs use as well, the last one waits to be scheduled while all others waste their time. OpenCV distributes even the
+smallest resizing over all cores, with the same effect.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ from sampt_ros.utils.blas_threads import stay_on_one_thread
 from sampt_ros.utils.machine import usable_cores
 
 _C = TypeVar("_C")
-_FEWEST, _MOST = 2, 4  # Threads that are taken where nobody says how many.
-# How waiting threads of OpenMP, GNU's and Intel's, sleep. They are read when torch is imported.
+_MIN_THREADS, _MAX_THREADS = 2, 4  # Limits of the default number of threads.
+# Let waiting threads of OpenMP (GNU's and Intel's) sleep. These variables are read when torch is imported.
 _SLEEP_AT_ONCE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
-_OPENCV_THREADS = "OPENCV_FOR_THREADS_NUM"  # OpenCV's own variable for how many threads it has
-_set_here: set[str] = set()  # those that this process has set
+_OPENCV_THREADS = "OPENCV_FOR_THREADS_NUM"  # OpenCV's own variable for its number of threads
+_set_here: set[str] = set()  # variables that this process has set
 
 
 def thread_count(configured: int) -> int:
-    """How many threads the parameter `cpu_threads` means here.
+    """The number of threads for a value of the parameter `cpu_threads`.
 
-    0: half of the cores, but 2 to 4; never more than there are, or than the environment variable OMP_NUM_THREADS says
+    0: half of the cores, but 2 to 4, and never more than there are or than the environment variable OMP_NUM_THREADS
+    allows
     """
     if configured:
         return configured
     cores = usable_cores()
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     limit = int(wanted) if wanted.isdecimal() and int(wanted) else cores
-    return min(cores, limit, max(_FEWEST, min(_MOST, cores // 2)))
+    return min(cores, limit, max(_MIN_THREADS, min(_MAX_THREADS, cores // 2)))
 
 
 def do_not_spin() -> None:
-    """Let no thread wait for another one's turn in this process, which must be one of our own.
+    """Configure a process that is entirely ours so that no thread spins while it waits for others.
 
-    torch's waiting threads sleep, and OpenCV and NumPy compute on the thread that calls them. To be called before torch
-    is imported. What environment variables say already stays as it is.
+    torch's waiting threads sleep, and OpenCV and NumPy compute on the calling thread. Call this before torch is
+    imported. Environment variables that are already set take precedence.
     """
     if _OPENCV_THREADS not in os.environ:
         cv2.setNumThreads(1)
@@ -55,15 +56,15 @@ def do_not_spin() -> None:
 
 
 def environment_for_others() -> dict[str, str]:
-    """The environment variables as they were before `do_not_spin`, for programs that choose for themselves."""
+    """The environment variables without those set by `do_not_spin`, for starting other programs."""
     return {name: value for name, value in os.environ.items() if name not in _set_here}
 
 
 @contextmanager
 def torch_threads(configured: int) -> Iterator[None]:
-    """Inside, torch computes on the threads that `cpu_threads` means, if anybody has imported it; then as before.
+    """Set the number of torch's threads for a block, if torch has been imported.
 
-    configured: as for `thread_count`; with 0 they are not more than torch has
+    configured: as for `thread_count`; with 0 the number is never raised
     """
     torch = sys.modules.get("torch")
     if torch is None:
@@ -78,7 +79,7 @@ def torch_threads(configured: int) -> Iterator[None]:
 
 
 def on_cpu_threads(*names: str) -> Callable[[type[_C]], type[_C]]:
-    """A class decorator: in these methods torch computes on as many threads as `self.config.cpu_threads` means."""
+    """Class decorator: in these methods torch uses the number of threads given by `self.config.cpu_threads`."""
 
     def decorate(cls: type[_C]) -> type[_C]:
         for name in names:

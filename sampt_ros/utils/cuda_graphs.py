@@ -1,7 +1,7 @@
-"""CUDA graphs: what a function of tensors does on a GPU is recorded once and replayed with a single launch.
+"""CUDA graphs: the work of a function on a GPU is recorded once and replayed with a single launch.
 
-A network of small layers keeps a GPU waiting for the CPU, which has to start each of some hundred kernels. A CUDA graph
-starts all of them at once.
+With a network of small layers a GPU waits for the CPU, which has to launch hundreds of kernels one by one. A CUDA graph
+launches all of them at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 _MAX_RECORDINGS = 32  # Recordings kept of one function.
-_WARM_UPS = 2  # Calls before a recording: what libraries set up on first use must not be recorded.
+_WARM_UPS = 2  # Calls before a recording, because the set-up that libraries do on first use must not be recorded.
 _MIN_BUCKET = 16  # See `rounded`.
 
 _logger = logging.getLogger(__name__)
@@ -24,40 +24,37 @@ TensorFunction = Callable[..., tuple[Tensor, ...]]
 
 
 class Graphed:
-    """A function of tensors, which is replayed as a CUDA graph on a GPU, and called as it is on a CPU.
+    """A function of tensors that is replayed as a CUDA graph on a GPU, and called normally on a CPU.
 
         decode = Graphed(network.decode, device)
         logits, scores = decode(points, features, ambiguous=False)
 
-    It is recorded when tensors of new shapes or new options come, which takes as long as a few frames. What the
-    function does must depend on shapes and options alone: it must not branch on a tensor's values, nor copy anything to
-    the CPU.
-    A function that cannot be recorded is called as it is, with a warning.
+    It is recorded for each new combination of shapes and options, which takes as long as a few frames. Its work must
+    depend on shapes and options only: it must not branch on a tensor's values, nor copy anything to the CPU. A function
+    that cannot be recorded is called normally, with a warning.
     """
 
     def __init__(
         self, function: TensorFunction, device: torch.device, allow_tf32: bool = False, most: int = _MAX_RECORDINGS
     ) -> None:
-        """Nothing is recorded yet.
-
-        allow_tf32: products of float32 matrices may be computed in tf32, which has 10 bits of precision in place of 23
-        most: number of recordings kept; the one that was not used for the longest time is dropped
+        """allow_tf32: compute products of float32 matrices in tf32, which has 10 bits of precision instead of 23
+        most: number of recordings kept; the least recently used one is dropped
         """
         self._function = function
         self._device = device
         self._allow_tf32 = allow_tf32
         self._most = most
-        self._recordings: dict[Hashable, _Recording] = {}  # The last one is the one used last.
+        self._recordings: dict[Hashable, _Recording] = {}  # In order of their last use.
         self._is_recordable = device.type == "cuda"
-        # All recordings share one pool of memory, which is safe because they are replayed one after the other.
+        # All recordings share one memory pool, which is safe because they are never replayed at the same time.
         self._memory_pool: Any = None
 
     def __call__(self, *tensors: Tensor, resident: Sequence[Tensor] = (), **options: Hashable) -> tuple[Tensor, ...]:
         """The function's outputs, as new tensors.
 
         tensors   on the function's device, or in pinned memory; they are copied into the graph's own tensors
-        resident  tensors on the device that the function takes after `tensors`; they are read in place, not copied
-        options   arguments that are no tensors
+        resident  further tensors on the device, passed after `tensors`; they are read in place, not copied
+        options   arguments that are not tensors
         """
         if not self._is_recordable:
             return self._call(*tensors, *resident, **options)
@@ -80,7 +77,7 @@ class Graphed:
     def _record(
         self, tensors: Sequence[Tensor], resident: Sequence[Tensor], options: dict[str, Hashable]
     ) -> _Recording | None:
-        """What the function does with tensors of these shapes; None if that cannot be recorded."""
+        """Record the function for tensors of these shapes; returns None if it cannot be recorded."""
         inputs = [tensor.to(self._device, copy=True) for tensor in tensors]
         self._memory_pool = self._memory_pool or torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
@@ -97,7 +94,7 @@ class Graphed:
             except torch.cuda.OutOfMemoryError:
                 raise
             except RuntimeError as error:
-                # The error that ends the recording only says that it ended; its cause comes before it.
+                # The last error only says that the recording has ended; its context is the cause.
                 cause = error.__context__ or error
                 reason = str(cause).strip().partition("\n")[0]
                 _logger.warning("%s runs without a CUDA graph, more slowly: %s", self._function.__qualname__, reason)
@@ -113,7 +110,7 @@ class _Recording:
         self._graph, self._inputs, self._outputs = graph, inputs, outputs
 
     def replay(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The outputs for other inputs of the same shapes, copied: the next replay overwrites the graph's own."""
+        """The outputs for inputs of the same shapes, as copies: the next replay overwrites the graph's own."""
         for own, tensor in zip(self._inputs, tensors):
             own.copy_(tensor, non_blocking=True)
         self._graph.replay()
@@ -122,7 +119,7 @@ class _Recording:
 
 @contextmanager
 def _tf32(allowed: bool) -> Iterator[None]:
-    """Inside, products of float32 matrices are computed in tf32 if that is allowed."""
+    """In a block, compute products of float32 matrices in tf32 if that is allowed."""
     settings = torch.backends.cuda.matmul
     before, settings.allow_tf32 = settings.allow_tf32, allowed or settings.allow_tf32
     try:
@@ -132,9 +129,9 @@ def _tf32(allowed: bool) -> Iterator[None]:
 
 
 def rounded(count: int) -> int:
-    """`count`, rounded up to one of few numbers, so that few shapes have to be recorded.
+    """Round `count` up to one of a few numbers, so that few shapes have to be recorded.
 
-    These are multiples of 16; above 64, of ever larger steps, so that at most about a quarter is added.
+    They are multiples of 16 up to 64, and of increasing steps above, so that at most about a quarter is added.
     """
     step = _MIN_BUCKET
     while count > 4 * step:

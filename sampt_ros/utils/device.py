@@ -1,4 +1,4 @@
-"""Which device networks run on. torch, which takes long to import, is asked only where there may be a GPU."""
+"""The device that networks run on. torch, which is slow to import, is imported only if there may be a GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AMD_DRIVER = Path("/dev/kfd")  # torch calls AMD's GPUs CUDA devices, too.
 
 
 def network_device(name: str) -> str:
-    """`cpu` or `cuda`: what `auto`, `cpu` or `cuda` means here; raises ConfigError if there is none."""
+    """The device, `cpu` or `cuda`, for `auto`, `cpu` or `cuda`; raises ConfigError if it is not available."""
     if name == "cpu" or (name == "auto" and not (_may_have_gpu() and _torch_has_gpu())):
         return "cpu"
     if not _torch_has_gpu():

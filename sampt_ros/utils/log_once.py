@@ -1,4 +1,4 @@
-"""A log for streams, in which the same thing may go wrong a thousand times."""
+"""A log for streams, in which the same problem may recur with every frame."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _NUMBERS = re.compile(r"-?\d+(\.\d+)?")
 
 
 def kind_of(message: str) -> str:
-    """The same for messages that differ in their numbers alone, or in the middle of a trace."""
+    """A key shared by messages that differ only in numbers, or only in the middle of a traceback."""
     lines = message.strip().splitlines() or [""]
     return _NUMBERS.sub("#", f"{lines[0]}\n{lines[-1]}")
 
 
 class LogOnce:
-    """Passes everything on to a logger; what may repeat is told the first time that one of its kind comes."""
+    """Passes messages on to a logger; of those that may recur, only the first of each kind."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def debug(self, message: str) -> None:
         self._logger.debug("%s", message)
@@ -31,15 +31,15 @@ class LogOnce:
         self._logger.warning("%s", message)
 
     def error(self, message: str) -> None:
-        """A fault with its trace, which may come again with every frame."""
+        """Log a fault with its traceback, which may recur with every frame."""
         self._once(logging.ERROR, message)
 
     def repeated(self, message: str) -> None:
-        """A warning that may come again with every frame."""
+        """Log a warning that may recur with every frame."""
         self._once(logging.WARNING, message)
 
     def _once(self, level: int, message: str) -> None:
         kind = kind_of(message)
-        if kind not in self._told:
-            self._told.add(kind)
-            self._logger.log(level, "%s (told once)", message)
+        if kind not in self._logged:
+            self._logged.add(kind)
+            self._logger.log(level, "%s (logged once)", message)

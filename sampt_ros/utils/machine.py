@@ -10,7 +10,7 @@ from typing import Any
 
 
 def machine() -> str:
-    """The CPU's name with the number of cores this process may use, and the GPU's where torch has one."""
+    """The CPU's name with the number of cores this process may use, and the GPU's name if torch uses one."""
     names = [f"{_cpu_name()} ({usable_cores()} cores)"]
     torch = _torch_with_cuda()
     if torch:
@@ -19,7 +19,7 @@ def machine() -> str:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -47,7 +47,7 @@ def has_int8_instructions() -> bool:
 
 
 def resident_memory() -> int:
-    """Bytes of memory that this process holds now; 0 where that cannot be known, as on another system than Linux."""
+    """Resident memory of this process, bytes; 0 if that is unknown, as on systems other than Linux."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -70,7 +70,7 @@ def _torch_with_cuda() -> Any:
 
 
 def reset_cuda_peak() -> None:
-    """Begin to measure the GPU's peak memory anew; nothing happens without a GPU."""
+    """Restart the measurement of the GPU's peak memory; does nothing without a GPU."""
     torch = _torch_with_cuda()
     if torch:
         torch.cuda.reset_peak_memory_stats()
@@ -83,7 +83,7 @@ def cuda_peak() -> float | None:
 
 
 def device_memory() -> dict[str, str]:
-    """GPU memory in use, now and at most, as a diagnostics entry; empty where torch uses no GPU."""
+    """Current and peak GPU memory, as a diagnostics entry; empty if torch uses no GPU."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return {}

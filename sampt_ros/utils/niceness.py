@@ -1,4 +1,4 @@
-"""Threads that let others go first."""
+"""Lowers the scheduling priority of threads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import threading
 from contextlib import suppress
 
-_NICE = 10  # Of 19; the higher, the more others go first.
+_NICE = 10  # Of at most 19, the lowest priority.
 
 
-def stand_back() -> None:
-    """Let other threads go before this one, and before those that it starts from now on.
+def lower_priority() -> None:
+    """Lower the priority of this thread, and of those that it starts from now on.
 
-    On Linux each thread has a niceness of its own; elsewhere nothing happens.
+    On Linux each thread has its own niceness; on other systems nothing happens.
     """
     with suppress(AttributeError, OSError):
         thread = threading.get_native_id()

@@ -1,7 +1,7 @@
-"""Work that goes on beside the caller's, on threads of its own, and is waited for where its result is needed.
+"""Helper threads for work beside the caller's, which is awaited where its result is needed.
 
-Results are taken at places that the caller chooses, never when they happen to be ready, so that a run with threads and
-one without give the same.
+Results are taken at points that the caller chooses, never when they happen to be ready, so that a run gives the same
+results with and without threads.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ class Pending(Generic[_T]):
         self._future = future
 
     def result(self) -> _T:
-        """Wait for it; raises the error that ended the computation."""
+        """Wait for the result; raises the error that ended the computation."""
         return self._future.result()
 
     def wait(self) -> None:
-        """Wait until nothing of it is being computed any longer, whatever became of it."""
+        """Cancel the computation, or wait until it has ended; errors are ignored."""
         if not self._future.cancel():
             self._future.exception()
 
 
 class SideThreads:
-    """Threads for what is handed over; they begin with the first work, and end when nobody holds this object.
+    """Helper threads, started with the first work, which end when this object is no longer referenced.
 
-    Without a thread, as where there is only one core, work is done at once by whoever hands it over.
+    With only one core there are none, and work is done at once by the calling thread.
 
-    count  how many threads there are
+    count  number of threads
     """
 
     def __init__(self, name: str, count: int = 1) -> None:
-        """name: of the threads; count: how many there are, if there is more than one core"""
+        """name: of the threads; count: number of threads, if there is more than one core"""
         self.name = name
         self.count = count if usable_cores() > 1 else 0
         self._executor: ThreadPoolExecutor | None = None
 
     def start(self, work: Callable[[], _T]) -> Pending[_T]:
-        """Hand some work over; it begins after what was handed over before. `Pending.result` raises an error in it."""
+        """Submit work, which starts after all work submitted before. `Pending.result` raises its error, if any."""
         if self.count:
-            # An executor's threads end when it is no longer referred to, and are waited for when Python ends.
+            # An executor's threads end when it is no longer referenced, and Python waits for them at exit.
             self._executor = self._executor or ThreadPoolExecutor(self.count, thread_name_prefix=self.name)
             return Pending(self._executor.submit(work))
         done: Future[_T] = Future()
@@ -61,9 +61,10 @@ class SideThreads:
         return Pending(done)
 
     def share(self, function: Callable[[_I], _T], items: Sequence[_I]) -> list[_T]:
-        """What a function makes of each item, computed by the caller and by those of the threads that have time.
+        """Map a function over items, computed by the calling thread and by those helpers that are free.
 
-        No result may depend on another one. Raises the error of the first item that has one, after all were tried.
+        The results must not depend on one another. Raises the error of the first item that has one, after all have been
+        tried.
         """
         shared = _Shared(function, items)
         helpers = [self.start(shared.compute) for _ in range(min(self.count, len(items) - 1))]
@@ -76,7 +77,7 @@ class SideThreads:
 
 
 class _Shared(Generic[_I, _T]):
-    """Items of which each is computed by the thread that comes first."""
+    """Items shared among threads; each is computed by the first thread that is free."""
 
     def __init__(self, function: Callable[[_I], _T], items: Sequence[_I]) -> None:
         self._function = function
@@ -85,7 +86,7 @@ class _Shared(Generic[_I, _T]):
         self._errors: dict[int, Exception] = {}
 
     def compute(self) -> None:
-        """Compute what no other thread has begun with, until nothing is left."""
+        """Compute items that no other thread has taken, until none are left."""
         try:
             while True:
                 try:
@@ -97,10 +98,10 @@ class _Shared(Generic[_I, _T]):
                 except Exception as error:
                     self._errors[index] = error
         finally:
-            self._remaining.clear()  # An interrupt ends it for all threads.
+            self._remaining.clear()  # So that an interrupt ends the work in all threads.
 
     def results(self) -> list[_T]:
-        """The results in the order of their items; raises the first one's error that has one."""
+        """The results in the order of their items; raises the error of the first item that has one."""
         if self._errors:
             raise self._errors[min(self._errors)]
         return [self._results[index] for index in range(len(self._results))]

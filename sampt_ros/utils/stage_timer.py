@@ -1,4 +1,4 @@
-"""The time that each stage of a frame takes."""
+"""Measures the time that each stage of a frame takes."""
 
 from __future__ import annotations
 

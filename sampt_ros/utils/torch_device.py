@@ -1,4 +1,4 @@
-"""The device that networks run on, and how arrays get there and back."""
+"""The torch device that networks run on, and transfers of arrays to it and back."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sampt_ros.utils.device import network_device
 
 
 def torch_device(name: str) -> torch.device:
-    """The device that `auto`, `cpu` or `cuda` means here; raises ConfigError if there is none."""
+    """The torch device for `auto`, `cpu` or `cuda`; raises ConfigError if it is not available."""
     return torch.device(network_device(name))
 
 
 def torch_precision(name: str, device: torch.device, auto: str = "bfloat16") -> torch.dtype:
-    """The number format that a `precision` parameter means on a device.
+    """The dtype for a `precision` parameter on a device.
 
-    name: float32, bfloat16, float16, or auto; auto: the format that "auto" means on a GPU which supports it
+    name: float32, bfloat16, float16, or auto; auto: the format that "auto" stands for on a GPU that supports it
     """
     if name == "auto":
         is_supported = device.type == "cuda" and (auto != "bfloat16" or torch.cuda.is_bf16_supported())
@@ -29,14 +29,14 @@ def torch_precision(name: str, device: torch.device, auto: str = "bfloat16") -> 
 
 
 def padded(array: np.ndarray, rows: int, value: int = 0) -> np.ndarray:
-    """An array (n, ...) made longer: (rows, ...), with `value` in the rows from n on."""
+    """An array (n, ...) padded to (rows, ...), with `value` in the rows from n on."""
     enlarged = np.full((rows, *array.shape[1:]), value, array.dtype)
     enlarged[: len(array)] = array
     return enlarged
 
 
 def staged(array: np.ndarray, device: torch.device) -> Tensor:
-    """A copy of an array in the CPU's memory; for a GPU in pinned memory, which it reads while the CPU goes on."""
+    """A copy of an array in CPU memory; for a GPU in pinned memory, from which it is transferred asynchronously."""
     source = np.ascontiguousarray(array)
     dtype = torch.from_numpy(np.empty(0, source.dtype)).dtype
     copy = torch.empty(source.shape, dtype=dtype, pin_memory=device.type == "cuda")
@@ -45,12 +45,12 @@ def staged(array: np.ndarray, device: torch.device) -> Tensor:
 
 
 def uploaded(array: np.ndarray, device: torch.device) -> Tensor:
-    """A copy of an array on a device; the CPU does not wait until a GPU has it."""
+    """A copy of an array on a device; the CPU does not wait for the transfer to a GPU."""
     return staged(array, device).to(device, non_blocking=True)
 
 
 def downloaded(*tensors: Tensor) -> tuple[np.ndarray, ...]:
-    """Tensors of one device as arrays. However many they are, the CPU waits for a GPU once."""
+    """Tensors of one device as arrays; the CPU waits for a GPU only once for all of them."""
     if tensors[0].device.type != "cuda":
         return tuple(tensor.numpy() for tensor in tensors)
     copies = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
@@ -71,7 +71,7 @@ class SideStream:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Inside, kernels are started in this stream."""
+        """In a block, launch kernels in this stream."""
         if self._stream is None:
             yield
             return
@@ -79,7 +79,7 @@ class SideStream:
             yield
 
     def join(self, *tensors: Tensor) -> None:
-        """Let the current stream wait until these tensors, which were computed in this one, are ready."""
+        """Let the current stream wait for these tensors, which were computed in this one."""
         if self._stream is not None:
             current = torch.cuda.current_stream()
             current.wait_stream(self._stream)

@@ -17,7 +17,7 @@ from sampt_ros.data_types import FrameResult, check_image
 from sampt_ros.io.video import FrameSource
 from sampt_ros.streaming.depth_queue import LiveWaiting
 from sampt_ros.streaming.failures import Attempt, Failures
-from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Mailbox, Task
 from sampt_ros.streaming.live.view import Condition, View
 from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.requests import Reference, Request
@@ -79,7 +79,7 @@ class Player:
     def watch(self, show: Callable[[View], None] | None) -> None:
         self._show = show
         if show is not None:  # whoever comes while it is paused sees the image too
-            self._mailbox.put_errand(Errand(self._show_again, outcome="the image is not shown"))
+            self._mailbox.put_task(Task(self._show_again, outcome="the image is not shown"))
 
     def condition(self) -> Condition:
         newest = self._stream.session.newest
@@ -99,7 +99,7 @@ class Player:
         self._put(lambda stream: stream.reference(lambda: reference), tell)
 
     def reset(self, tell: Callable[[Attempt], None]) -> None:
-        self._mailbox.put_errand(Errand(self._reset, outcome="the reset fails"))
+        self._mailbox.put_task(Task(self._reset, outcome="the reset fails"))
 
     def pause(self, paused: bool, tell: Callable[[Attempt], None]) -> None:
         if paused:
@@ -143,7 +143,7 @@ class Player:
 
     def _work_on(self, stream: Stream, event: ImageEvent) -> None:
         frame = stream.image(event)
-        for _ in stream.settled():
+        for _ in stream.ready_frames():
             pass  # no depth, nothing to wait for
         if frame is None:
             return
@@ -161,7 +161,7 @@ class Player:
             self._show_again(stream)
             tell(attempt)
 
-        self._mailbox.put_errand(Errand(act, lambda reason: tell(self._failures.refuse(reason))))
+        self._mailbox.put_task(Task(act, lambda reason: tell(self._failures.refuse(reason))))
 
     def _show_again(self, stream: Stream) -> None:
         """Show the image that people see with what is known of its objects now."""

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from sampt_ros.config.web import WebConfig
 from sampt_ros.errors import ServerError
-from sampt_ros.utils.niceness import stand_back
+from sampt_ros.utils.niceness import lower_priority
 from sampt_ros.web.backend import Backend
 from sampt_ros.web.limits import Gate
 from sampt_ros.web.room import Room
@@ -80,8 +80,8 @@ class WebServer:
         self._thread.join()
 
     def _run(self) -> None:
-        stand_back()
-        with ThreadPoolExecutor(2, "sampt_web_pictures", initializer=stand_back) as pool:
+        lower_priority()
+        with ThreadPoolExecutor(2, "sampt_web_pictures", initializer=lower_priority) as pool:
             asyncio.run(self._serve(pool))
 
     async def _serve(self, pool: ThreadPoolExecutor) -> None:

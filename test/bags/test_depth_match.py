@@ -16,7 +16,7 @@ from recordings import registered
 from sampt_ros.bags import types as bag_types
 from sampt_ros.bags.reader import BagReader
 from sampt_ros.bags.recorder import BagRecorder
-from sampt_ros.bags.topics import choose_inputs, look_at
+from sampt_ros.bags.topics import choose_inputs, inspect_topics
 from sampt_ros.bags.tracker import BagTracker
 from sampt_ros.cli import bag as command
 from sampt_ros.cli import main as cli
@@ -48,7 +48,7 @@ def wall(metres: float, kind: type = np.float32) -> np.ndarray:
 def tracked(path, sam_pt, slop: float = 0.02, points=("20,20",)):
     """What the tracker makes of a bag, and the tracker."""
     with BagReader(path) as bag:
-        inputs = choose_inputs(bag.topics, look_at(bag))
+        inputs = choose_inputs(bag.topics, inspect_topics(bag))
         tracker = BagTracker(sam_pt, inputs, parse_starts(points, [], []), NodeConfig(depth_slop=slop))
         return list(tracker.track(bag)), tracker
 
@@ -104,7 +104,7 @@ def test_memory_for_depth_is_bounded_and_time_may_jump_back(tmp_path, sam_pt):
     again = [message for index in range(9) for message in (bags.depth(index, wall(3)), bags.image(index, blank()))]
     path = bags.write(tmp_path / "in", [INFO, *ahead, *again])
     with BagReader(path) as bag:
-        tracker = BagTracker(sam_pt, choose_inputs(bag.topics, look_at(bag)), parse_starts(["20,20"], [], []))
+        tracker = BagTracker(sam_pt, choose_inputs(bag.topics, inspect_topics(bag)), parse_starts(["20,20"], [], []))
         results, kept = [], []
         for each in tracker.track(bag):
             results.append(each)
@@ -147,7 +147,7 @@ def test_depth_is_not_kept_for_a_camera_that_never_comes(tmp_path, sam_pt):
     sent = [uncalibrated, *images(2), *(bags.depth(index, wall(2)) for index in range(60))]
     path = bags.write(tmp_path / "in", sent)
     with BagReader(path) as bag:
-        tracker = BagTracker(sam_pt, choose_inputs(bag.topics, look_at(bag)), parse_starts(["20,20"], [], []))
+        tracker = BagTracker(sam_pt, choose_inputs(bag.topics, inspect_topics(bag)), parse_starts(["20,20"], [], []))
         results = list(tracker.track(bag))
         assert len(tracker._stream.depth_queue._depths) <= 12
     assert depths(results) == [None, None]
@@ -164,7 +164,7 @@ def test_positions_poses_and_cloud_are_those_that_the_depth_shows(tmp_path, sam_
     with BagRecorder(tmp_path / "out", "mcap", depth=True) as recorder:
         for each in results:
             recorder.add(each)
-    assert (recorder.frames, recorder.in_space) == (2, 1)
+    assert (recorder.frames, recorder.with_depth) == (2, 1)
     written = bags.read(tmp_path / "out")
     assert {name: len(messages) for name, messages in written.items()} == {
         **{f"/sampt/{name}": 2 for name in ("mask", "labels", "points")},
@@ -359,7 +359,7 @@ def test_depth_that_is_there_raw_and_compressed_is_read_once(tmp_path):
     sent = [INFO, *images(1), bags.compressed_depth(0, compressed_depth.png(wall(2, np.uint16)))]
     sent += [bags.depth(0, wall(3))]
     with BagReader(bags.write(tmp_path / "in", sent)) as bag:
-        assert choose_inputs(bag.topics, look_at(bag)).depth.name == bags.DEPTHS
+        assert choose_inputs(bag.topics, inspect_topics(bag)).depth.name == bags.DEPTHS
 
 
 RAW_DEPTH = "/camera/aligned_depth_to_color/image_raw"

@@ -16,7 +16,7 @@ from streams import follow
 from sampt_ros.bags import types as bag_types
 from sampt_ros.bags.reader import BagReader, Topic
 from sampt_ros.bags.recorder import BagRecorder
-from sampt_ros.bags.topics import Look, choose_inputs
+from sampt_ros.bags.topics import TopicInfo, choose_inputs
 from sampt_ros.bags.tracker import BagTracker
 from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
@@ -152,50 +152,60 @@ def test_topics_are_chosen_by_name_or_type(there, names, chosen):
     assert inputs.names == {name for name in chosen if name}
 
 
-COLOUR, DEPTH = Look("rgb8", FRAME), Look("16UC1", FRAME)
+COLOUR, DEPTH = TopicInfo("rgb8", FRAME), TopicInfo("16UC1", FRAME)
 
 
 @pytest.mark.parametrize(
-    ("there", "looks", "names", "chosen"),
+    ("there", "infos", "names", "chosen"),
     [
         # told apart by what they show
         (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH}, {}, ("/a", "/d")),
-        (topics(a=PACKED, d=RAW, i=INFO), {"/a": Look("jpeg", FRAME), "/d": Look("32FC1", FRAME)}, {}, ("/a", "/d")),
+        (
+            topics(a=PACKED, d=RAW, i=INFO),
+            {"/a": TopicInfo("jpeg", FRAME), "/d": TopicInfo("32FC1", FRAME)},
+            {},
+            ("/a", "/d"),
+        ),
         (
             topics(a=PACKED, d=PACKED, i=INFO),
-            {"/a": Look("jpeg", FRAME), "/d": Look("16UC1; compressedDepth png", FRAME)},
+            {"/a": TopicInfo("jpeg", FRAME), "/d": TopicInfo("16UC1; compressedDepth png", FRAME)},
             {},
             ("/a", "/d"),
         ),
         # depth in another frame is not registered to the images, unless it is said to be
-        (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": Look("16UC1", "depth")}, {}, ("/a", None)),
-        (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": Look("16UC1", "depth")}, {"depth": "/d"}, ("/a", "/d")),
+        (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": TopicInfo("16UC1", "depth")}, {}, ("/a", None)),
+        (
+            topics(a=RAW, d=RAW, i=INFO),
+            {"/a": COLOUR, "/d": TopicInfo("16UC1", "depth")},
+            {"depth": "/d"},
+            ("/a", "/d"),
+        ),
         # without their CameraInfo it is of no use
         (topics(a=RAW, d=RAW), {"/a": COLOUR, "/d": DEPTH}, {}, ("/a", None)),
         # where nobody says so, neither
-        (topics(a=RAW, d=RAW, i=INFO), {"/a": Look("rgb8", ""), "/d": Look("16UC1", "")}, {}, ("/a", None)),
+        (topics(a=RAW, d=RAW, i=INFO), {"/a": TopicInfo("rgb8", ""), "/d": TopicInfo("16UC1", "")}, {}, ("/a", None)),
         # one of several by its name, or none
         (topics(a=RAW, d=RAW, e=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH, "/e": DEPTH}, {"depth": "/e"}, ("/a", "/e")),
         (topics(a=RAW, d=RAW, e=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH, "/e": DEPTH}, {}, ("/a", None)),
         # the CameraInfo of another frame is another camera's
         (
             topics(a=RAW, d=RAW, i=INFO),
-            {"/a": COLOUR, "/d": DEPTH, "/i": Look("", "other")},
+            {"/a": COLOUR, "/d": DEPTH, "/i": TopicInfo("", "other")},
             {},
             ("/a", None),
         ),
     ],
 )
-def test_depth_is_told_from_colour(there, looks, names, chosen):
-    inputs = choose_inputs(there, looks, **names)
+def test_depth_is_told_from_colour(there, infos, names, chosen):
+    inputs = choose_inputs(there, infos, **names)
     assert tuple(topic and topic.name for topic in (inputs.image, inputs.depth)) == chosen
     assert inputs.names >= {name for name in chosen if name}
 
 
 @pytest.mark.parametrize(
-    ("there", "looks", "names", "complaint"),
+    ("there", "infos", "names", "complaint"),
     [
-        (topics(depth=RAW), {"/depth": DEPTH}, {}, "expected images that show colours or grey, .*; the bag has /depth"),
+        (topics(depth=RAW), {"/depth": DEPTH}, {}, "expected images in colour or grey, .*; the bag has /depth"),
         (
             topics(a=RAW, d=RAW),
             {"/a": COLOUR, "/d": DEPTH},
@@ -211,9 +221,9 @@ def test_depth_is_told_from_colour(there, looks, names, chosen):
         (topics(a=RAW, i=INFO), {"/a": COLOUR}, {"depth": "/d"}, "--depth: expected .*; got no /d; the bag has /a"),
     ],
 )
-def test_depth_that_cannot_be_had_is_refused_with_what_there_is(there, looks, names, complaint):
+def test_depth_that_cannot_be_had_is_refused_with_what_there_is(there, infos, names, complaint):
     with pytest.raises(SourceError, match=complaint):
-        choose_inputs(there, looks, **names)
+        choose_inputs(there, infos, **names)
 
 
 def test_the_only_images_are_taken_for_grey_where_they_are_16uc1_and_not_called_depth(caplog):
@@ -228,7 +238,7 @@ def test_the_only_images_are_taken_for_grey_where_they_are_16uc1_and_not_called_
         (
             {},
             {},
-            "expected images that show colours or grey, sensor_msgs/msg/Image or .*; the bag has no topics",
+            "expected images in colour or grey, sensor_msgs/msg/Image or .*; the bag has no topics",
         ),
         (topics(i=INFO), {}, r"the bag has /i \(sensor_msgs/msg/CameraInfo, 3 messages\)"),
         (topics(b=RAW, a=PACKED), {}, r"expected one topic .* or --image TOPIC; the bag has /a \(.*\), /b \("),

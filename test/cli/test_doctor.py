@@ -17,7 +17,7 @@ def checks():
 
 def test_here_everything_required_is_there(checks):
     assert is_healthy(list(checks.values()))
-    assert checks["default"].there
+    assert checks["default"].ok
     assert checks["numpy"].detail
 
 
@@ -40,7 +40,7 @@ def test_every_part_is_looked_at(checks):
 
 def test_whatever_may_be_missing_has_advice(monkeypatch):
     monkeypatch.setattr(doctor, "_is_installed", lambda name: False)
-    missing = [check for check in examine() if not check.there]
+    missing = [check for check in examine() if not check.ok]
     assert len(missing) > 8
     assert all(check.advice for check in missing)
 
@@ -82,7 +82,7 @@ def test_a_preset_whose_weights_are_missing_says_so(tmp_path, monkeypatch):
     (tmp_path / "gone.yaml").write_text("segmenter: sam\nsam: {checkpoint: nowhere.pth}")
     (tmp_path / "wrong.yaml").write_text("segmenter: magic")
     monkeypatch.setattr("sampt_ros.config.presets.presets_folder", lambda: tmp_path)
-    found = {check.name: (check.there, check.detail) for check in examine() if check.group == "Presets"}
+    found = {check.name: (check.ok, check.detail) for check in examine() if check.group == "Presets"}
     assert found["unset"] == (False, "sam + lucas_kanade; needs weights sam_vit_b")
     assert found["gone"] == (False, "sam + lucas_kanade; no weights at nowhere.pth")
     assert found["wrong"][0] is False

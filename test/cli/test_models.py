@@ -73,7 +73,7 @@ def test_doctor_advises_the_command(list_model, model_cache, tmp_path, monkeypat
     assert check.advice.startswith("sampt models fetch sam_vit_h pips; or set sam.checkpoint and pips.checkpoint")
     for name in ("sam_vit_h", "pips"):
         models.fetch(list_model("", name))
-    assert {check.name: check for check in doctor.examine()}["paper"].there
+    assert {check.name: check for check in doctor.examine()}["paper"].ok
 
 
 def test_an_empty_checkpoint_is_the_fetched_one(list_model, model_cache, pips_network, model_server):

@@ -140,7 +140,7 @@ def test_a_thermal_recording_looks_as_in_eight_bits(shared_folder, name):
     pytest.importorskip("rosbags", reason="rosbags is missing, which reads bags")
     from sampt_ros.bags import types as bag_types
     from sampt_ros.bags.reader import BagReader
-    from sampt_ros.bags.topics import choose_inputs, look_at
+    from sampt_ros.bags.topics import choose_inputs, inspect_topics
     from sampt_ros.bags.types import IMAGE
 
     folder = shared_folder / "cases/thermal_mono16"
@@ -149,7 +149,7 @@ def test_a_thermal_recording_looks_as_in_eight_bits(shared_folder, name):
 
     def shown(path, grey):
         with BagReader(path) as bag:
-            topic = choose_inputs(bag.topics, look_at(bag)).image.name
+            topic = choose_inputs(bag.topics, inspect_topics(bag)).image.name
             messages = [bag_types.types().deserialize_cdr(data, IMAGE) for _, _, data in bag.messages({topic})]
         return np.array([rgb_from_image(sent, grey)[..., 0] for sent in messages], float)
 

@@ -162,7 +162,7 @@ def test_deserialized_numpy_data_converts_too():
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"encoding": "32FC1"}, r"expected an image encoding that shows colours or grey \(mono8, .*; got '32FC1'"),
+        ({"encoding": "32FC1"}, r"expected an image encoding in colour or grey \(mono8, .*; got '32FC1'"),
         ({"encoding": ""}, r"got ''"),
         ({"encoding": "rgba8"}, "a step of at least 32 bytes for 8 pixels of rgba8; got 24"),
         ({"step": 23}, "a step of at least 24 bytes for 8 pixels of rgb8; got 23"),

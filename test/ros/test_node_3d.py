@@ -407,7 +407,7 @@ def test_depth_that_is_published_in_the_other_form_alone_is_told(start_node, lis
 
 
 def test_what_stays_wrong_is_told_once_in_the_log(start_node, monkeypatch):
-    monkeypatch.setattr(diagnostics, "_PATIENCE", 0.0)
+    monkeypatch.setattr(diagnostics, "_GRACE_PERIOD", 0.0)
     node = start_node()
     told: list[str] = []
     monkeypatch.setattr(node.node._log, "warning", told.append)

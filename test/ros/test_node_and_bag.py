@@ -22,7 +22,7 @@ from ros_helpers import ros_domain  # noqa: F401
 from std_msgs.msg import Header
 
 from sampt_ros.bags.reader import BagReader
-from sampt_ros.bags.topics import choose_inputs, look_at
+from sampt_ros.bags.topics import choose_inputs, inspect_topics
 from sampt_ros.bags.tracker import BagTracker
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.node import NodeConfig
@@ -96,7 +96,7 @@ class BagWay(Way):
         self.image(99)
         with BagReader(bags.write(self.folder / "in", self.sent)) as bag:
             sam_pt = SamPt(SamPtConfig(), self.segmenter, DriftingTracker())
-            tracker = BagTracker(sam_pt, choose_inputs(bag.topics, look_at(bag)), {}, self.options)
+            tracker = BagTracker(sam_pt, choose_inputs(bag.topics, inspect_topics(bag)), {}, self.options)
             frames = list(tracker.track(bag))
         statistics = tracker._stream.statistics
         objects = frames[-1].result.objects

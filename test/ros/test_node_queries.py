@@ -172,7 +172,7 @@ def test_a_reference_is_looked_for_again_after_a_reset_and_after_a_jump(sampt):
     sampt.latch("/sampt/reference", reference(7))
     sampt.wait_for_count("queries_accepted", 1)
     sampt.in_node(lambda: sampt.node._on_reset(None, type("Response", (), {})()))
-    wait_for(lambda: sampt.track().objects.keys() == {7}, "not looked for after the reset")
+    wait_for(lambda: sampt.track().objects.keys() == {7}, "not searched for after the reset")
     sampt.track(stamp=START_NS + 5_000_000_000)
     for dropped in range(1, 5):
         sampt.send(stamp=START_NS + dropped)

@@ -132,7 +132,7 @@ def test_diagnostics_can_be_overridden(start_node):
 
 
 def test_a_node_that_waits_for_a_clock_says_so_and_tracks(ros_domain, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(diagnostics, "_PATIENCE", 0.0)
+    monkeypatch.setattr(diagnostics, "_GRACE_PERIOD", 0.0)
     sampt = Harness(use_sim_time=True)
     try:
         told: list[str] = []

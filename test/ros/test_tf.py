@@ -57,7 +57,7 @@ def send_transform(start_node, listener) -> Callable[[float], None]:  # noqa: F8
 def origin(harness: Harness) -> float | None:
     """The x of the camera's origin in the map, as far as the node knows."""
     with suppress(QueryError):
-        return float(harness.node._tf.move(np.zeros(3), CAMERA, "map", START_NS, timeout=0.0)[0])
+        return float(harness.node._tf.transform_point(np.zeros(3), CAMERA, "map", START_NS, timeout=0.0)[0])
     return None
 
 

@@ -29,7 +29,7 @@ class Queue(DepthQueue):
         self.set_camera(CAMERA)
 
     def collect(self) -> list[tuple[int, bool]]:
-        self.out += [(frame.event.time_ns // MS, frame.surfaces is not None) for frame in self.settled()]
+        self.out += [(frame.event.time_ns // MS, frame.surfaces is not None) for frame in self.ready_frames()]
         return self.out
 
     def track(self, ms: int) -> None:
@@ -103,9 +103,9 @@ def test_the_nearest_depth_is_waited_for_and_then_taken(recorded):
     recorded.track(100)
     assert recorded.collect() == []
     recorded.hear(105)
-    (frame,) = recorded.settled()
+    (frame,) = recorded.ready_frames()
     assert frame.surfaces == {}
-    assert recorded.trouble == ""
+    assert recorded.depth_error == ""
 
 
 def test_a_recorded_frame_without_depth_near_it_has_none_and_that_is_told(recorded):
@@ -127,7 +127,7 @@ def test_at_the_end_all_that_are_left_are_handed_on(recorded):
     recorded.hear(100)
     recorded.track(100)
     recorded.track(133)
-    assert [frame.event.time_ns // MS for frame in recorded.rest()] == [100, 133]
+    assert [frame.event.time_ns // MS for frame in recorded.remaining_frames()] == [100, 133]
     assert not recorded.is_waiting
 
 
@@ -135,7 +135,7 @@ def test_at_the_end_all_that_are_left_are_handed_on(recorded):
 
 
 def test_where_no_depth_is_expected_nothing_waits(queue):
-    queue.expects = False
+    queue.expects_depth = False
     queue.hear(67)
     queue.track(100)
     assert queue.collect() == [(100, False)]
@@ -169,7 +169,7 @@ def test_depth_that_cannot_be_used_is_counted_and_told(queue, depth, reason):
     queue.hear(100, depth)
     queue.track(100)
     assert queue.collect() == [(100, False)]
-    assert queue.trouble == reason
+    assert queue.depth_error == reason
     assert queue._failures.statistics["depth_rejected"] == 1
     assert queue.log.told["repeated"] == [f"no 3D: {reason}"]
 
@@ -209,7 +209,7 @@ def test_depth_of_later_than_the_image_hides_nothing(queue):
 def test_depth_that_cannot_be_used_hides_nothing(queue):
     queue.hear(1000, FAR[:, 1:])
     queue.require_in_sight(POINT, PIXEL, 1000 * MS, SIZE)
-    assert queue.trouble.startswith("expected depth of the image's size")
+    assert queue.depth_error.startswith("expected depth of the image's size")
 
     def damaged() -> np.ndarray:
         raise FrameError("damaged")
@@ -223,15 +223,15 @@ def test_depth_that_cannot_be_used_hides_nothing(queue):
 
 def test_how_far_images_and_depth_are_apart_is_known_once_several_did_not_pair(live):
     for ms in range(1000, 1900, 100):
-        assert (live.apart is None) == (ms < 1500)
+        assert (live.time_offset is None) == (ms < 1500)
         live.track(ms)
         live.note_depth((ms + 30) * MS)
         live.collect()
-    assert live.apart == 0.03
+    assert live.time_offset == 0.03
     live.track(2000)
     live.hear(2000)
     live.collect()
-    assert live.apart is None
+    assert live.time_offset is None
 
 
 def test_without_any_depth_nothing_is_apart(live):
@@ -239,7 +239,7 @@ def test_without_any_depth_nothing_is_apart(live):
     for ms in range(1000, 2000, 100):
         live.track(ms)
         live.collect()
-    assert live.apart is None
+    assert live.time_offset is None
 
 
 def test_a_jump_back_begins_anew(live):
@@ -248,4 +248,4 @@ def test_a_jump_back_begins_anew(live):
         live.note_depth((ms + 30) * MS)
         live.collect()
     live.track(1000)
-    assert live.apart is None
+    assert live.time_offset is None

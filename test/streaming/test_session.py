@@ -10,7 +10,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult, ObjectState
 from sampt_ros.errors import FrameError, QueryError
-from sampt_ros.streaming.continuity import Change, Objects
+from sampt_ros.streaming.continuity import Change, ObjectHandling
 from sampt_ros.streaming.requests import Action, Request
 from sampt_ros.streaming.session import Session
 from sampt_ros.tracking.sam_pt import SamPt
@@ -264,7 +264,9 @@ def test_after_a_jump_back_in_time_the_objects_are_looked_for(stream):
     stream.step(15)
     (lost,) = jumped(stream, START).objects
     assert (lost.id, lost.state, lost.mask.any(), len(lost.points)) == (1, ObjectState.LOST, False, 0)
-    assert stream.change == Change("time jumped back by 1.100 s: the objects are looked for again", Objects.SOUGHT)
+    assert stream.change == Change(
+        "time jumped back by 1.100 s: the objects are searched for again", ObjectHandling.SEARCH
+    )
 
 
 def test_after_a_jump_back_in_time_an_object_that_would_not_be_known_again_is_dropped(stream):
@@ -272,7 +274,7 @@ def test_after_a_jump_back_in_time_an_object_that_would_not_be_known_again_is_dr
     stream.start()
     stream.step()
     assert jumped(stream, START - 2000 * MS).objects == ()
-    assert stream.change.news.endswith("looked for again; dropped, as nothing would tell them from the rest: 1")
+    assert stream.change.message.endswith("searched for again; dropped, as nothing would tell them from the rest: 1")
     stream.start()
     assert stream.ids == [2]
 
@@ -282,7 +284,7 @@ def test_a_jump_back_is_seen_however_many_images_were_skipped_before_it(stream):
     for _ in range(15):  # more than the history
         stream.skip()
     jumped(stream, START - 2000 * MS)
-    assert stream.change.news.startswith("time jumped back by 1.600 s")
+    assert stream.change.message.startswith("time jumped back by 1.600 s")
     assert stream.session.newest_stamp_ns == START - 1600 * MS
 
 
@@ -309,7 +311,7 @@ def test_after_a_first_frame_with_a_wild_stamp_the_objects_are_kept(stream):
     before = stream.session.newest.objects[0].points.xy[0, 0]
     result = jumped(stream, START - 3_600_000 * MS)
     assert stream.change == Change(
-        "time jumped back by 3599.600 s after the first image: the objects are kept", Objects.KEPT
+        "time jumped back by 3599.600 s after the first image: the objects are kept", ObjectHandling.KEEP
     )
     assert result.objects[0].points.xy[0, 0] == before + 1
     stream.step(40)
@@ -325,7 +327,7 @@ def test_after_a_long_pause_the_objects_are_kept(stream):
     stream.start()
     before = stream.x()
     result = jumped(stream, stream.now + 60_000 * MS)
-    assert stream.change == Change("time jumped ahead by 60.500 s: the objects are kept", Objects.KEPT)
+    assert stream.change == Change("time jumped ahead by 60.500 s: the objects are kept", ObjectHandling.KEEP)
     assert result.objects[0].points.xy[0, 0] == before + 1
 
 
@@ -338,10 +340,10 @@ def looped(stream: Stream, start_ns: int) -> Change | None:
 def test_a_short_recording_in_a_loop_begins_anew_and_is_known_from_then_on(stream):
     stream.step(8)
     jumped(stream, START)
-    assert stream.change.objects is Objects.SOUGHT
+    assert stream.change.handling is ObjectHandling.SEARCH
     for first in (0, 2, 0):  # a frame or two may be dropped on their way
         stream.step((START + 800 * MS - stream.now) // (100 * MS))
-        assert looped(stream, START + first * 100 * MS).objects is Objects.SOUGHT
+        assert looped(stream, START + first * 100 * MS).handling is ObjectHandling.SEARCH
 
 
 @pytest.mark.parametrize(
@@ -381,7 +383,7 @@ def test_without_a_history_the_newest_image_alone_is_kept():
 
 
 def test_images_of_a_long_history_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr("sampt_ros.streaming.session._MOST_KEPT", 4 * blank().nbytes)
+    monkeypatch.setattr("sampt_ros.streaming.session._MAX_KEPT_BYTES", 4 * blank().nbytes)
     stream = Stream(30.0)
     stream.step(20)
     assert len(stream.session._kept) == 4
@@ -403,7 +405,7 @@ def test_a_lasting_change_of_size_drops_the_objects(stream):
         with pytest.raises(FrameError):
             stepped(stream.session, stream.now, blank(height, width))
     result, change = stepped(stream.session, stream.now, blank(30, 40))
-    assert change == Change("the images are now 40x30, no longer 64x48: all objects are dropped", Objects.DROPPED)
+    assert change == Change("the images are now 40x30, no longer 64x48: all objects are dropped", ObjectHandling.DROP)
     assert (result.size, result.objects, stream.session.size) == ((30, 40), (), (30, 40))
 
 

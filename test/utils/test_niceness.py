@@ -8,18 +8,18 @@ import threading
 
 import pytest
 
-from sampt_ros.utils.niceness import stand_back
+from sampt_ros.utils.niceness import lower_priority
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux alone")
-def test_only_the_thread_that_asks_and_those_it_starts_stand_back():
+def test_only_the_thread_that_asks_and_those_it_starts_lower_priority():
     found = []
 
     def note() -> None:
         found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
 
     def work() -> None:
-        stand_back()
+        lower_priority()
         note()
         started = threading.Thread(target=note)
         started.start()

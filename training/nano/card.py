@@ -169,7 +169,10 @@ def _training(training: Mapping[str, Any]) -> str:
         ("window", ", ".join(f"{size} pixels ({share:.0%} of the batches)" for size, share in recipe["sizes"])),
         ("seed", f"{recipe['seed']}"),
         ("rates", f"AdamW, {rates}; {training['warm_up']} steps of warm-up, then a cosine to 0"),
-        ("8 bits", f"from step {training['quantized']} on, the encoder computes from stride 8 on as its 8-bit form does"),
+        (
+            "8 bits",
+            f"from step {training['quantized']} on, the encoder computes from stride 8 on as its 8-bit form does",
+        ),
         ("weights kept", f"exponential average over the steps, {training['average']}"),
         *(("time", f"{seconds / 3600:.1f} h on {where}") for where, seconds in training["seconds"].items()),
     ]

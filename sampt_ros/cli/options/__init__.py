@@ -1,1 +1,1 @@
-"""Options that several subcommands have, and what they mean."""
+"""Options that several subcommands share, and their interpretation."""

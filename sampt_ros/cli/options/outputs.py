@@ -1,4 +1,4 @@
-"""What tracking a recording leaves besides the tracked masks: a labelled dataset, and a score where truth is known."""
+"""Optional outputs of tracking a recording: a labelled dataset, and scores where ground truth is known."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sampt_ros.streaming.requests import ObjectStart
 
 @dataclass(frozen=True)
 class Summary:
-    """What tracking a recording came to.
+    """A summary of tracking a recording.
 
-    frames    written; dropped: those that could not be read or tracked
-    seconds   tracking alone
-    masks     by object, the frames in which it has a mask
-    j         by object, region similarity with the true masks, 0..1; empty where no truth is known
+    frames    number of frames written; dropped: number of frames that could not be read or tracked
+    seconds   time spent on tracking alone
+    masks     by object id, the number of frames in which the object has a mask
+    j         by object id, region similarity with the true masks, 0..1; empty without ground truth
     text      all of this in words
     """
 
@@ -38,20 +38,20 @@ class Summary:
 
 
 def add_outputs(parser: argparse.ArgumentParser, file: Callable[[str], Path | str] = Path) -> None:
-    """Add --export, --names and --truth; file: makes the value of the last one."""
+    """Add --export, --names and --truth; file: type of the last one's value."""
     argument = parser.add_argument
     argument("--export", choices=EXPORTERS, help="also write a labelled dataset: COCO JSON and YOLO polygons")
-    argument("--names", default="", metavar="1=mug,2=can", help="what the objects are, for the dataset's categories")
+    argument("--names", default="", metavar="1=mug,2=can", help="names of the objects: the dataset's categories")
     argument(
         "--truth",
         type=file,
         metavar="FOLDER",
-        help="true masks of some frames, named as for --masks: say how well the masks agree with them (J)",
+        help="true masks of some frames, named as for --masks: print how well the masks agree with them (J)",
     )
 
 
 class Outputs:
-    """The outputs that the options ask for; a frame goes to all of them."""
+    """The outputs selected by the options; each frame is passed to all of them."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Outputs:
         starts: Mapping[int, ObjectStart],
         frame_names: Sequence[str] = (),
     ) -> None:
-        """folder: where the dataset goes, in a folder of its own; frame_names: of the frames, if these are files."""
+        """folder: parent of the dataset's folder; frame_names: names of the frames, if these are files."""
         names = _names(parsed.names)
         self._dataset = EXPORTERS[parsed.export](folder / parsed.export, names) if parsed.export else None
         frames = {object_id: start.frame for object_id, start in starts.items() if start.reference is None}
@@ -76,9 +76,9 @@ class Outputs:
             self._dataset.close()
 
     def add(self, image: np.ndarray, result: FrameResult) -> None:
-        """Take one frame; image: (H, W, 3) uint8 RGB; result: its `index` is its number in the recording.
+        """Add a frame; image: (H, W, 3) uint8 RGB; result: its `index` is the number of the frame in the recording.
 
-        Raises SourceError for what cannot be written, and for a true mask that cannot be read.
+        Raises SourceError if a file cannot be written, or a true mask cannot be read.
         """
         if self._dataset is not None:
             self._dataset.add(image, result)
@@ -87,21 +87,19 @@ class Outputs:
 
     @property
     def j(self) -> dict[int, float]:
-        """Region similarity by object, 0..1; empty where no truth is known."""
+        """Region similarity by object id, 0..1; empty without ground truth."""
         return self._truth.j if self._truth else {}
 
     @property
     def text(self) -> str:
-        """What was written and found, in words, to go on a sentence with; empty if nothing was asked for."""
+        """What was written and found, in words, to append to a sentence; empty if no output was selected."""
         parts = []
         if self._dataset is not None:
             parts.append(f"; {self._dataset.folder}: {self._dataset.frames} images")
-            if self._dataset.left_out:
-                parts.append(
-                    f" ({self._dataset.left_out} left out, in which a mask is uncertain or nothing is tracked)"
-                )
+            if self._dataset.skipped:
+                parts.append(f" ({self._dataset.skipped} left out, in which a mask is uncertain or nothing is tracked)")
         if self._truth is not None:
-            scores = ", ".join(f"{value:.3f} of object {name}" for name, value in self.j.items())
+            scores = ", ".join(f"{value:.3f} of object {object_id}" for object_id, value in self.j.items())
             parts.append(f"; J {scores}" if scores else "; no J, since no frame that was tracked has a true mask")
             if scores and self._truth.unused:
                 parts.append(f" ({self._truth.unused} true masks are of frames that were not tracked)")
@@ -109,7 +107,7 @@ class Outputs:
 
 
 def _names(text: str) -> dict[int, str]:
-    """The names of objects by id, of "1=mug,2=can"; raises ConfigError."""
+    """Parse names of objects by id, such as "1=mug,2=can"; raises ConfigError."""
     names = {}
     for part in filter(None, text.split(",")):
         number, _, name = part.partition("=")

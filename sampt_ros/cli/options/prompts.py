@@ -1,4 +1,4 @@
-"""What the command line says of the objects to track."""
+"""Parses the prompts on the command line: the objects to track, and what each starts from."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sampt_ros.streaming.requests import ObjectStart
 
 
 def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:
-    """What the objects start from, by object id, as the options say it one after the other.
+    """Parse prompts in the order given; returns what each object starts from, by object id.
 
-    prompts      name and value of each option: "start" has the number of the frame, from 0, in which all prompts after
-                 it lie; the others are "point", "box", "mask", "reference", "reference_mask", "query_points", as
-                 `parse_starts` takes them, and "masks", a folder as `read_first_masks` takes it
-    frame_names  of the frames, in order, where these are files
+    prompts      name and value of each option: "start" is the number, from 0, of the frame that all prompts after it
+                 belong to; the others are "point", "box", "mask", "reference", "reference_mask" and "query_points", as
+                 for `parse_starts`, and "masks", a folder as for `read_first_masks`
+    frame_names  names of the frames, in order, if these are files
 
     Raises QueryError or SourceError, saying what was expected.
     """
@@ -40,14 +40,20 @@ def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[st
         else:
             given.setdefault(frame, {}).setdefault(option, []).append(value)
     starts: dict[int, ObjectStart] = {}
-    for start_frame, of in given.items():
-        pictures = of.get("reference", []), of.get("reference_mask", [])
-        texts = of.get("point", []), of.get("box", []), of.get("mask", [])
-        starts = parse_starts(*texts, *pictures, frame=start_frame, also=starts)
+    for start_frame, texts in given.items():
+        starts = parse_starts(
+            texts.get("point", []),
+            texts.get("box", []),
+            texts.get("mask", []),
+            texts.get("reference", []),
+            texts.get("reference_mask", []),
+            frame=start_frame,
+            also=starts,
+        )
     for folder in folders:
-        for name, (first, mask) in read_first_masks(folder, frame_names).items():
-            _add_mask(starts, name, first, mask)
-    # The objects of these files get the numbers that are free, so they come last.
+        for object_id, (first, mask) in read_first_masks(folder, frame_names).items():
+            _add_mask(starts, object_id, first, mask)
+    # The objects of these files get free ids, so they come last.
     return parse_starts([], [], [], query_points=query_points, also=starts)
 
 
@@ -61,41 +67,41 @@ def parse_starts(
     frame: int = 0,
     also: Mapping[int, ObjectStart] | None = None,
 ) -> dict[int, ObjectStart]:
-    """What the objects start from, by object id; without a number prompts belong to object 1.
+    """Parse prompts of one frame; returns what each object starts from, by object id.
 
-    points  "x,y[,label][,object]" with label 1 on the object, 0 off it
+    points  "x,y[,label][,object]", with label 1 on the object, 0 off it; object 1 if none is given
     boxes   "x_min,y_min,x_max,y_max[,object]"
-    masks   "FILE[,object]"; without an object a label image starts one per label, with the label as its number
-    references, reference_masks  pictures, and for each its masks, likewise
-    query_points  files as SAM-PT's demo reads them; their objects get the lowest numbers that are free
-    frame   number of the frame, from 0, that all prompts lie in, but for query points, whose files say it
-    also    what was parsed before
+    masks   "FILE[,object]"; without an object, each label of a label image starts the object of that number
+    references, reference_masks  pictures, and for each of them its masks, in the same form
+    query_points  files in the format of SAM-PT's demo; their objects get the lowest free ids
+    frame   number of the frame, from 0, that the prompts belong to; files of query points give their own
+    also    what was parsed before, which the result includes
 
     Raises QueryError or SourceError, saying what was expected.
     """
     starts = dict(also or {})
     for text in points:
-        (x, y), (label, name) = _numbers(text, "x,y[,label][,object]", 2, (POSITIVE, FIRST_OBJECT))
-        start = _start(starts, name, frame)
+        (x, y), (label, object_id) = _numbers(text, "x,y[,label][,object]", 2, (POSITIVE, FIRST_OBJECT))
+        start = _start(starts, object_id, frame)
         start.points.append((x, y))
         start.labels.append(label)
     for text in boxes:
-        corners, (name,) = _numbers(text, "x_min,y_min,x_max,y_max[,object]", 4, (FIRST_OBJECT,))
-        start = _start(starts, name, frame)
-        _require_unset(start.box, "box", name)
+        corners, (object_id,) = _numbers(text, "x_min,y_min,x_max,y_max[,object]", 4, (FIRST_OBJECT,))
+        start = _start(starts, object_id, frame)
+        _require_unset(start.box, "box", object_id)
         start.box = corners
     for text in masks:
-        for name, mask in _read_masks(text):
-            _add_mask(starts, name, frame, mask)
+        for object_id, mask in _read_masks(text):
+            _add_mask(starts, object_id, frame, mask)
     if len(references) != len(reference_masks):
         raise QueryError(
             f"expected a --reference-mask for each --reference; got {len(reference_masks)} for {len(references)}"
         )
     for picture, text in zip(references, reference_masks):
         image = read_image(Path(picture))
-        for name, mask in _read_masks(text):
-            _add_mask(starts, name, frame, mask)
-            starts[name].reference = image
+        for object_id, mask in _read_masks(text):
+            _add_mask(starts, object_id, frame, mask)
+            starts[object_id].reference = image
     for path in query_points:
         _add_query_points(starts, path)
     if not starts:
@@ -105,30 +111,30 @@ def parse_starts(
 
 def _add_query_points(starts: dict[int, ObjectStart], path: Path) -> None:
     for line in read_query_points(path):
-        name = next(number for number in itertools.count(FIRST_OBJECT) if number not in starts)
+        object_id = next(number for number in itertools.count(FIRST_OBJECT) if number not in starts)
         points = [(float(x), float(y)) for x, y in line.xy]
-        starts[name] = ObjectStart(points, [int(label) for label in line.labels], frame=line.frame)
+        starts[object_id] = ObjectStart(points, [int(label) for label in line.labels], frame=line.frame)
 
 
-def _start(starts: dict[int, ObjectStart], name: int, frame: int) -> ObjectStart:
-    """The start of an object, whose prompts must all lie in one frame."""
-    start = starts.setdefault(name, ObjectStart(frame=frame))
+def _start(starts: dict[int, ObjectStart], object_id: int, frame: int) -> ObjectStart:
+    """The start of an object; raises QueryError if its earlier prompts belong to another frame."""
+    start = starts.setdefault(object_id, ObjectStart(frame=frame))
     if start.frame != frame:
         raise QueryError(
-            f"expected all prompts of object {name} in one frame; got some in {start.frame} and in {frame}; "
+            f"expected all prompts of object {object_id} in one frame; got some in {start.frame} and in {frame}; "
             "to start another object give it another number, as in --point X,Y,1,2"
         )
     return start
 
 
-def _add_mask(starts: dict[int, ObjectStart], name: int, frame: int, mask: np.ndarray) -> None:
-    start = _start(starts, name, frame)
-    _require_unset(start.mask, "mask", name)
+def _add_mask(starts: dict[int, ObjectStart], object_id: int, frame: int, mask: np.ndarray) -> None:
+    start = _start(starts, object_id, frame)
+    _require_unset(start.mask, "mask", object_id)
     start.mask = mask
 
 
 def _numbers(text: str, form: str, count: int, defaults: tuple[int, ...]) -> tuple[list[float], list[int]]:
-    """The first `count` numbers of a list with commas, and the whole numbers after them, or their defaults."""
+    """The first `count` numbers of a comma-separated list, and the integers after them, or their defaults."""
     parts = text.split(",")
     try:
         coordinates = [float(part) for part in parts[:count]]

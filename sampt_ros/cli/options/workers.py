@@ -1,4 +1,4 @@
-"""Who does the work: processes of this machine, or a Ray cluster."""
+"""The choice of workers: processes of this machine, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sampt_ros.fleet.workers import Workers
 
 
 def add_workers(parser: argparse.ArgumentParser, default: str = "one a GPU, else a core") -> None:
-    """Add --workers, --ray and --per-gpu, as `workers_for` takes them; default: what the help says of --workers."""
+    """Add --workers, --ray and --per-gpu, which `workers_for` reads; default: the default of --workers, in words."""
     argument = parser.add_argument
     argument("--workers", type=common.count, metavar="N", help=f"processes of this machine (default: {default})")
     argument("--ray", metavar="ADDRESS", help="use a Ray cluster: auto (where `ray start` ran), or ray://HOST:10001")
@@ -25,7 +25,7 @@ def add_workers(parser: argparse.ArgumentParser, default: str = "one a GPU, else
 
 
 def workers_for(parsed: argparse.Namespace) -> Workers:
-    """What --workers and --ray say; raises ConfigError."""
+    """The workers selected by --workers and --ray; raises ConfigError."""
     device = common.config(parsed).device
     if parsed.ray is None:
         return LocalWorkers.for_device(device, parsed.workers)

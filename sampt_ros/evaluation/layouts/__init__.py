@@ -1,4 +1,4 @@
-"""How benchmarks lay out their files: videos with the true masks of objects in some or all of their frames."""
+"""The file layouts of benchmarks: videos with true masks of objects in some or all frames."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sampt_ros.evaluation.layouts.youtube_vos import META, youtube_vos_sequences
 
 
 def annotated_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSequence]:
-    """The sequences of a folder in any of the layouts, by name; or those in `names`, in that order.
+    """The sequences of a folder in any of the layouts, sorted by name, or those in `names`, in that order.
 
-    Raises SourceError if the folder is in none of them, or in one of them but incomplete.
+    Raises SourceError if the folder has none of the layouts, or is incomplete.
     """
     if (folder / "JPEGImages/480p").is_dir() or not (folder / "JPEGImages").is_dir():
         return davis_sequences(folder, names)

@@ -14,18 +14,18 @@ from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, chosen_folders, png_files
 from sampt_ros.io.video import image_files
 
-_VALIDATION = "ImageSets/2017/val.txt"  # The names of the sequences that the benchmark measures, one a line.
-_LEAST_FRAMES = 3  # The first and the last frame are not scored.
+_VALIDATION = "ImageSets/2017/val.txt"  # The names of the sequences of the benchmark, one per line.
+_MIN_FRAMES = 3  # The first and the last frame are not scored.
 
 
 def davis_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSequence]:
-    """The sequences of a folder in the DAVIS layout, by name; or those in `names`, in that order.
+    """The sequences of a folder in the DAVIS layout, sorted by name, or those in `names`, in that order.
 
-    Without `names` those of ImageSets/2017/val.txt are taken if there is that file, since the folder holds those for
-    training too.
+    Without `names`, those listed in ImageSets/2017/val.txt are used if the file exists, because the folder also has
+    sequences for training.
 
-    Raises SourceError if the folder is laid out otherwise, a name is not there, a frame has no annotation, or a
-    sequence has fewer than 3 frames.
+    Raises SourceError if the folder has another layout, a name does not exist, a frame has no annotation, or a sequence
+    has fewer than 3 frames.
     """
     images, annotations = folder / "JPEGImages/480p", folder / "Annotations/480p"
     if not (images.is_dir() and annotations.is_dir()):
@@ -39,7 +39,7 @@ def davis_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSe
 
 
 def _validation_set(path: Path, images: Path) -> list[str]:
-    """The sequences that the file names, none if it is not there."""
+    """The sequences listed in the file; none if it does not exist."""
     try:
         names = path.read_text().split() if path.is_file() else []
     except (OSError, UnicodeDecodeError) as error:
@@ -55,12 +55,10 @@ def _validation_set(path: Path, images: Path) -> list[str]:
 
 def _sequence(images: Path, annotations: Path) -> AnnotatedSequence:
     frames = image_files(images)
-    there = png_files(annotations)
-    missing = next((frame.stem for frame in frames if frame.stem not in there), None)
+    files = png_files(annotations)
+    missing = next((frame.stem for frame in frames if frame.stem not in files), None)
     if missing is not None:
         raise SourceError(f"expected an annotation for every frame; there is no {annotations / missing}.png")
-    if len(frames) < _LEAST_FRAMES:
-        raise SourceError(
-            f"expected at least {_LEAST_FRAMES} frames, as the first and last are not scored; got {images}"
-        )
-    return AnnotatedSequence(images.name, tuple(frames), dict(enumerate(there[frame.stem] for frame in frames)))
+    if len(frames) < _MIN_FRAMES:
+        raise SourceError(f"expected at least {_MIN_FRAMES} frames, as the first and last are not scored; got {images}")
+    return AnnotatedSequence(images.name, tuple(frames), dict(enumerate(files[frame.stem] for frame in frames)))

@@ -1,8 +1,8 @@
-"""MOSE, and what is laid out like it: JPEGImages/VIDEO/*.jpg and Annotations/VIDEO/*.png, of some or all frames.
+"""MOSE, and other datasets in its layout: JPEGImages/VIDEO/*.jpg and Annotations/VIDEO/*.png, of some or all frames.
 
-Every object starts from the first annotation that shows it, and is scored in all annotated frames after that but the
-video's last, as in DAVIS; the mean over an object's frames comes first, then that over all objects of all videos.
-Ding et al., "MOSE: A New Dataset for Video Object Segmentation in Complex Scenes", arXiv 2302.01872.
+Every object starts from the first annotation that shows it, and is scored in all annotated frames after that, except
+the video's last one, as in DAVIS. Scores are averaged over the frames of each object, then over all objects of all
+videos. Ding et al., "MOSE: A New Dataset for Video Object Segmentation in Complex Scenes", arXiv 2302.01872.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, chosen_fol
 
 
 def mose_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSequence]:
-    """The videos of a folder in this layout, by name; or those in `names`, in that order.
+    """The videos of a folder in this layout, sorted by name, or those in `names`, in that order.
 
-    Raises SourceError if the folder is laid out otherwise, a name is not there, or a video has no annotation.
+    Raises SourceError if the folder has another layout, a name does not exist, or a video has no annotation.
     """
     images, annotations = folder / "JPEGImages", folder / "Annotations"
     if not (images.is_dir() and annotations.is_dir()):

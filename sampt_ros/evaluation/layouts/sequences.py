@@ -1,4 +1,4 @@
-"""Sequences of frames, with the true masks of objects in some or all of them."""
+"""Sequences of frames with true masks of objects in some or all of them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _VOID = 255  # The value of undecided pixels in an annotation with several objec
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """What is true of one frame.
+    """The ground truth of one frame.
 
-    masks  object id -> (H, W) bool; an object that is not to be seen may be missing
-    void   (H, W) bool: pixels of which the annotators could not tell what they are; they are not scored
+    masks  object id -> (H, W) bool; objects that are not visible may be missing
+    void   (H, W) bool: pixels that the annotators left undecided; they are not scored
     """
 
     masks: dict[int, np.ndarray]
@@ -29,11 +29,11 @@ class Annotation:
 
     @classmethod
     def read(cls, path: Path, is_binary: bool = True) -> Annotation:
-        """Read an image file: with 0 and 255 alone it shows the object 1; other values are object ids, and 255 is void.
+        """Read an image file: with only 0 and 255 it shows object 1; other values are object ids, and 255 is then void.
 
-        Colours, JPEG and soft edges are read as `label_values` says.
+        Colours, JPEG and soft edges are read as `label_values` describes.
 
-        is_binary  whether 255 alone may be an object; if not, it is void there too
+        is_binary  whether 255 without other values stands for object 1; otherwise it is void
 
         Raises SourceError if the file cannot be read.
         """
@@ -46,9 +46,9 @@ class Annotation:
 
 @dataclass(frozen=True)
 class ListedObject:
-    """What a benchmark says of an object beside its masks.
+    """A benchmark's information on an object, besides its masks.
 
-    first  index of the frame from which on the object counts
+    first  index of the first frame in which the object counts
     split  the set of objects that it belongs to, such as "seen"; empty if there are no such sets
     """
 
@@ -58,14 +58,14 @@ class ListedObject:
 
 @dataclass(frozen=True)
 class AnnotatedSequence:
-    """The files of a sequence, and how its benchmark scores it.
+    """The files of a sequence, and the benchmark's rules for scoring it.
 
-    An object starts from the first annotation that shows it, and is scored in later frames that have one.
+    An object starts from the first annotation that shows it, and is scored in all later annotated frames.
 
-    frames         of the images, in order
-    annotations    by index of their frame
-    objects        by id; None: all that the annotations show
-    later_objects  whether objects that first appear after the first frame count too
+    frames         image files, in order
+    annotations    annotation files by frame index
+    objects        by id; None: all objects in the annotations
+    later_objects  whether objects that first appear after the first frame count, too
     scores_last    whether the last frame is scored
     """
 
@@ -81,7 +81,7 @@ class AnnotatedSequence:
         return Annotation.read(self.annotations[index], self._is_binary)
 
     def counts(self, object_id: int, index: int) -> bool:
-        """Whether an object that frame `index` shows is one of those that are scored."""
+        """Whether an object that is annotated in frame `index` is scored."""
         if not self.later_objects and index > 0:
             return False
         return self.objects is None or (object_id in self.objects and index >= self.objects[object_id].first)
@@ -92,15 +92,15 @@ class AnnotatedSequence:
 
     @cached_property
     def _is_binary(self) -> bool:
-        """Whether the first annotation that shows anything has the value 255 alone."""
+        """Whether the first annotation with an object has no value other than 255."""
         found = (_ids(label_values(path)) for _, path in sorted(self.annotations.items()))
         return next((ids == [_VOID] for ids in found if ids), True)
 
 
 def chosen_folders(folder: Path, names: Sequence[str] = ()) -> list[str]:
-    """The names of the folders in a folder, sorted; or `names`, if they are all there.
+    """The sorted names of the folders in a folder, or `names`, if all of them exist.
 
-    Raises SourceError if there are none, or a name is not there.
+    Raises SourceError if there are none, or if a name does not exist.
     """
     there = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not there:
@@ -112,9 +112,9 @@ def chosen_folders(folder: Path, names: Sequence[str] = ()) -> list[str]:
 
 
 def frames_and_annotations(images: Path, annotations: Path) -> tuple[tuple[Path, ...], dict[int, Path]]:
-    """The images of one sequence, in order, and by index those of their annotations that are there.
+    """The images of a sequence, in order, and its annotations by frame index.
 
-    Raises SourceError if there is no image, no annotation, or an annotation of an image that is not there.
+    Raises SourceError if there is no image, no annotation, or an annotation without an image.
     """
     frames = image_files(images)
     indices = {frame.stem: index for index, frame in enumerate(frames)}

@@ -1,8 +1,8 @@
 """YouTube-VOS: JPEGImages/VIDEO/*.jpg, Annotations/VIDEO/*.png of some frames, and meta.json, which lists the objects.
 
-Every object starts from the first annotation that shows it, and is scored in all annotated frames after that. The mean
-over an object's frames comes first, then that over all objects of categories that are in the training set (seen), and
-over those of the others (unseen): https://youtube-vos.org/dataset/vos
+Every object starts from the first annotation that shows it, and is scored in all annotated frames after that. Scores
+are averaged over the frames of each object, then over all objects of categories in the training set (seen), and over
+those of other categories (unseen): https://youtube-vos.org/dataset/vos
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ _FORM = '{"videos": {VIDEO: {"objects": {ID: {"category": NAME, "frames": [NAMES
 
 
 def youtube_vos_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSequence]:
-    """The videos of a folder in this layout, by name; or those in `names`, in that order.
+    """The videos of a folder in this layout, sorted by name, or those in `names`, in that order.
 
-    Which categories are seen says the meta.json of a folder `train` beside this one; without it, or where meta.json has
-    no categories, the objects are not told apart.
+    The seen categories are those in the meta.json of a sibling folder `train`; without it, or if meta.json has no
+    categories, objects are not split.
 
-    Raises SourceError if the folder is laid out otherwise, a name is not there, meta.json cannot be read, or a frame
-    that it lists for an object has no annotation: of the validation set only those are published that objects start
-    from.
+    Raises SourceError if the folder has another layout, a name does not exist, meta.json cannot be read, or a frame
+    that it lists for an object has no annotation (of the validation set only the first annotations are published).
     """
     images, annotations = folder / "JPEGImages", folder / "Annotations"
     if not (images.is_dir() and annotations.is_dir()):

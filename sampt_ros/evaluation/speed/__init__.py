@@ -1,1 +1,1 @@
-"""How fast tracking is: alone, beside other programs, and compared with another time, preset or version."""
+"""Measures the speed of tracking, alone and under load, and compares measurements."""

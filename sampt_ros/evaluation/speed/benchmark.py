@@ -1,4 +1,4 @@
-"""How long each stage takes, on a made-up scene in which every object moves and stays in view."""
+"""Measures the time of each stage on a synthetic scene, in which every object moves and stays in view."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from sampt_ros.utils.machine import cuda_peak, peak_memory, reset_cuda_peak
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: so many objects with so many points each, on images of a size (width, height) in pixels.
+    """A case to measure: image size (width, height) in pixels, number of objects, and of points on each.
 
-    beside  the number of processes that keep the machine busy meanwhile
+    beside  number of other processes that keep the machine busy meanwhile
     """
 
     size: Size
@@ -32,7 +32,7 @@ class Case:
     beside: int = 0
 
     def __str__(self) -> str:
-        """For people."""
+        """The case in words."""
         beside = f" beside {self.beside}" if self.beside else ""
         return f"{self.size[0]}x{self.size[1]} with {self.objects} objects of {self.points} points{beside}"
 
@@ -42,12 +42,12 @@ CASE_COLUMNS = (
     Column("case.objects", "objects", "{}", "objects"),
     Column("case.points", "points", "{}", "points"),
     Column("case.beside", "beside", "{}", "beside"),
-)  # What is told of a `case`, in every table.
+)  # The columns of a `case`, in every table.
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long something took per frame: median and 95th percentile over the frames, milliseconds."""
+    """Time per frame: median and 95th percentile over the frames, milliseconds."""
 
     median: float
     p95: float
@@ -60,13 +60,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Measurement(Score):
-    """What was measured in one case.
+    """The measurement of one case.
 
-    stages   of "total" and every stage: what it took per frame
-    rate     frames per second, over all of these frames together
-    tracked  share of objects, over all frames, that were TRACKING, 0..1; 1 in a fair measurement
-    memory   the most that the process has had so far, MiB
-    cuda     the most that torch had allocated on the GPU while frames were tracked, MiB; None without one
+    stages   time per frame of "total" and of every stage
+    rate     frames per second, over all frames together
+    tracked  fraction of objects, over all frames, that were TRACKING, 0..1; 1 in a valid measurement
+    memory   peak memory of the process so far, MiB
+    cuda     peak GPU memory that torch allocated while tracking, MiB; None without a GPU
     """
 
     columns = (
@@ -88,7 +88,7 @@ class Measurement(Score):
 
 @dataclass(frozen=True)
 class Run:
-    """What was measured while a scene was tracked once.
+    """The raw measurements of tracking a scene once.
 
     milliseconds  "total" and every stage, for each frame that had it
     states        of all objects in all frames
@@ -104,9 +104,9 @@ def measure(
     """Track a case's scene from its true masks for `warmup` frames, which do not count, and then for `frames`.
 
     frames   at least 1
-    oracles  those of `sam_pt`'s parts that answer with the truth: they are told this scene's
+    oracles  parts of `sam_pt` that return the ground truth; they get that of this scene
 
-    Raises SamPtError if the scene's objects have no room in an image of that size.
+    Raises SamPtError if the scene's objects do not fit into an image of that size.
     """
     return _together(case, [_run(sam_pt, case, frames, warmup, oracles)])
 
@@ -120,7 +120,7 @@ def measure_beside(
     rounds: int,
     oracles: Sequence[OracleSegmenter | OracleTracker] = (),
 ) -> tuple[Measurement, Measurement]:
-    """The same alone and beside other processes, in turns: each `rounds` times.
+    """Measure alone and beside other processes, alternately, `rounds` times each.
 
     Raises what `measure` raises.
     """

@@ -1,4 +1,4 @@
-"""Other programs of a robot, as far as a measurement feels them: processes that compute without end."""
+"""Processes that keep cores busy, as other programs of a robot would."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# It ends when the process that started it is gone, however that ended.
+# It ends when its parent process has ended, for whatever reason.
 _PROGRAM = "import os, sys\nwhile os.getppid() == int(sys.argv[1]):\n    sum(range(10_000))"
 
 
 class BusyProcesses:
-    """So many processes, each of which keeps a core busy while it is asked to. Needs the signals of Unix.
+    """Processes that each keep a core busy on demand. Needs Unix signals.
 
     with BusyProcesses(2) as others:
-        ...                         # they rest
+        ...                         # they are stopped
         with others.running():
             ...                     # they compute
     """
@@ -40,7 +40,7 @@ class BusyProcesses:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Inside, all of them compute."""
+        """Let all of them compute during a block."""
         self._send(signal.SIGCONT)
         try:
             yield

@@ -1,4 +1,4 @@
-"""Times of a measurement as multiples of those of another one: an earlier one, or another program's in turn with it."""
+"""Compares the times of a measurement with those of an earlier one, or of another program."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from sampt_ros.evaluation.scores import Column, Score, Table
 from sampt_ros.evaluation.speed.benchmark import CASE_COLUMNS, Case, Measurement, Timing
 from sampt_ros.utils.cpu_threads import environment_for_others
 
-Timings = Mapping[Case, Timing]  # what a whole step took, by case
+Timings = Mapping[Case, Timing]  # time of a whole step, by case
 
 
 @dataclass(frozen=True)
 class Ratio(Score):
-    """What a whole step took in one case, and what it took otherwise.
+    """The time of a whole step in one case, in two measurements.
 
-    median, p95  of `now` as multiples of those of `then`
+    median, p95  ratios of `now` to `then`
     """
 
     columns = (
@@ -49,12 +49,12 @@ class Ratio(Score):
 
 
 def timings(measurements: Iterable[Measurement]) -> dict[Case, Timing]:
-    """What a whole step took in each case."""
+    """The time of a whole step in each case."""
     return {measurement.case: measurement.stages["total"] for measurement in measurements}
 
 
 def ratios(now: Timings, then: Timings) -> list[Ratio]:
-    """Those of the cases that both have, in the order of `now`; raises SamPtError if there are none."""
+    """The ratios of the cases that both have, in the order of `now`; raises SamPtError if there are none."""
     both = [Ratio(case, timing, then[case]) for case, timing in now.items() if case in then]
     if not both:
         raise SamPtError(
@@ -75,7 +75,7 @@ def ratio_table(compared: Sequence[Ratio], now: str, then: str) -> str:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """What `sampt benchmark --json` wrote; raises SamPtError."""
+    """Read a report of `sampt benchmark --json`; raises SamPtError."""
     try:
         report = json.loads(path.read_text())
         report["timings"] = {_case(each): Timing(**each["stages_ms"]["total"]) for each in report["cases"]}
@@ -87,9 +87,9 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def times_of(command: Sequence[str]) -> dict[Case, Timing]:
-    """What a command measures that takes the arguments of `sampt benchmark`; raises SamPtError if it fails.
+    """Run a command that accepts the arguments of `sampt benchmark`, and return its times; raises SamPtError.
 
-    It runs as if it had been called from a shell: how its threads wait is for itself to say.
+    It runs in the environment of the shell, without this process's settings for threads.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "times.json"

@@ -1,4 +1,4 @@
-"""Tracked recordings as labelled datasets: an exporter is a file here, and a line in the table EXPORTERS."""
+"""Exporters of tracked recordings as labelled datasets: each is a file here, and a line in the table EXPORTERS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A labelled dataset: COCO JSON for what reads COCO, and YOLO polygons for what reads YOLO, beside the same images."""
+"""A labelled dataset in two formats for the same images: COCO JSON and YOLO polygons."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ _NOTE = "# Made by sampt. Every image is listed for training and for validation:
 
 
 class CocoDataset:
-    """Writes the frames whose objects are known as a dataset; its files are whole also if tracking stops early.
+    """Writes frames with known masks as a dataset, which is complete even if tracking stops early.
 
         with CocoDataset(folder, {1: "mug"}) as dataset:
             for image, result in track(...):
                 dataset.add(image, result)
 
-    images/00000.jpg   every frame that counts
-    annotations.json   COCO: masks as run lengths, exact to the pixel; `track_id` is the object's id
-    labels/00000.txt   YOLO: for every object its class and the polygon around its mask, as shares of width and height
-    data.yaml          the classes, as YOLO's training reads them
+    images/00000.jpg   every frame that is written
+    annotations.json   COCO: masks as run lengths, exact to the pixel; `track_id` is the object id
+    labels/00000.txt   YOLO: class of every object and polygon around its mask, as fractions of width and height
+    data.yaml          the classes, for YOLO's training
 
-    A frame in which an object is UNCERTAIN does not count: the object is in the picture, and its mask is not known.
-    Frames before the start of the first object do not count either.
+    A frame in which an object is UNCERTAIN is skipped, because the object is visible, but its mask is unknown. Frames
+    before the start of the first object are skipped, too.
 
-    frames    written
-    left_out  frames that do not count
+    frames   number of frames written
+    skipped  number of frames skipped
     """
 
     def __init__(self, folder: Path, names: Mapping[int, str] | None = None) -> None:
-        """names: what objects are, by id; those of one name are one category. Others are called "object 3"."""
+        """names: names of objects by id; objects of the same name form a category. Default: "object 3"."""
         self.folder = folder
-        self.frames = self.left_out = 0
+        self.frames = self.skipped = 0
         self._names = dict(names or {})
-        # The categories that were named come first, and always in the same order, in whatever frame they appear.
+        # Named categories come first and in a fixed order, whichever frame they appear in first.
         self._categories = list(dict.fromkeys(self._names.values()))
         self._images: list[dict[str, Any]] = []
         self._annotations = 0
@@ -60,7 +60,7 @@ class CocoDataset:
     def add(self, image: np.ndarray, result: FrameResult) -> None:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
         if not result.objects or any(item.state is ObjectState.UNCERTAIN for item in result.objects):
-            self.left_out += 1
+            self.skipped += 1
             return
         file = self._file or self._open()
         name = f"{result.index:05d}"
@@ -92,7 +92,7 @@ class CocoDataset:
         (self.folder / "data.yaml").write_text(_NOTE + yaml.safe_dump(classes, sort_keys=False))
 
     def _open(self) -> TextIO:
-        """The file of annotations, which are written as they come, and a folder without those of an earlier run."""
+        """Open the file of annotations, which are written one by one, and delete the files of an earlier run."""
         try:
             folder_for_frames(self.folder / "images", ".jpg")
             folder_for_frames(self.folder / "labels", ".txt")
@@ -117,7 +117,7 @@ class CocoDataset:
         }
 
     def _category(self, object_id: int) -> int:
-        """The number of an object's category, from 0."""
+        """The index of an object's category, from 0."""
         name = self._names.get(object_id, f"object {object_id}")
         if name not in self._categories:
             self._categories.append(name)
@@ -125,7 +125,7 @@ class CocoDataset:
 
 
 def _polygon(mask: np.ndarray) -> str:
-    """The outline of a mask (H, W) bool as YOLO has it: x y x y ..., shares of the width and height."""
+    """The outline of a mask (H, W) bool in YOLO's format: x y x y ..., fractions of the width and height."""
     height, width = mask.shape
-    shares = (outline(mask) + 0.5) / (width, height)  # the middles of the pixels
-    return " ".join(f"{value:.6f}" for value in shares.ravel())
+    fractions = (outline(mask) + 0.5) / (width, height)  # at the centres of pixels
+    return " ".join(f"{value:.6f}" for value in fractions.ravel())

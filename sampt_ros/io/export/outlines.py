@@ -1,15 +1,15 @@
-"""Masks as run lengths and as polygons."""
+"""Conversion of masks to run lengths and polygons."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-_LEAST = 3  # points of a polygon
+_MIN_POINTS = 3  # of a polygon
 
 
 def run_lengths(mask: np.ndarray) -> np.ndarray:
-    """(n,) int: how many pixels of a mask (H, W) bool are off, then on, then off ..., by columns, as in COCO."""
+    """Run lengths (n,) int of a mask (H, W) bool: pixels off, then on, then off ..., by columns, as in COCO."""
     pixels = mask.ravel(order="F")
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
     lengths = np.diff(changes, prepend=0, append=len(pixels))
@@ -17,21 +17,21 @@ def run_lengths(mask: np.ndarray) -> np.ndarray:
 
 
 def outline(mask: np.ndarray) -> np.ndarray:
-    """One polygon (n, 2) int, xy of pixels on the border of a mask (H, W) bool that is not empty, at least 3 points.
+    """A single polygon (n, 2) int, xy of border pixels, of a non-empty mask (H, W) bool; n is at least 3.
 
-    Parts and holes are joined to it by bridges, there and back along the same line, so that filling it by the even-odd
-    rule gives the mask, and of background no more than those lines.
+    Separate parts and holes are connected by bridges, there and back along the same line, so that filling the polygon
+    by the even-odd rule gives the mask plus only the pixels of these lines.
     """
     found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     rings = sorted((ring.reshape(-1, 2) for ring in found), key=len, reverse=True)
     polygon = rings[0]
     for ring in rings[1:]:
         polygon = _bridged(polygon, ring)
-    return np.pad(polygon, ((0, max(0, _LEAST - len(polygon))), (0, 0)), "edge")
+    return np.pad(polygon, ((0, max(0, _MIN_POINTS - len(polygon))), (0, 0)), "edge")
 
 
 def _bridged(polygon: np.ndarray, ring: np.ndarray) -> np.ndarray:
-    """A polygon (n, 2) that runs around a ring (m, 2) too, by a bridge where they are nearest."""
+    """A polygon (n, 2) connected with a ring (m, 2) by a bridge where they are nearest."""
     distances = ((polygon[:, None] - ring[None]) ** 2).sum(axis=2)
     at, to = np.unravel_index(distances.argmin(), distances.shape)
     return np.concatenate([polygon[: at + 1], ring[to:], ring[: to + 1], polygon[at:]])

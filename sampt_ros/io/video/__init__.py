@@ -38,10 +38,10 @@ _BAG_NAME = re.compile(r"metadata\.yaml|.*\.(mcap|db3)(\.zstd?)?", re.IGNORECASE
 
 
 def open_source(source: str) -> FrameSource:
-    """The frames of `source`: the path of a video file or an image folder, or a camera's number such as "0".
+    """Open a source of frames: the path of a video file or an image folder, or a camera's number such as "0".
 
-    Of the images in a folder a pattern of names takes some: "frames/*-color.jpg", "frames/%05d.png".
-    Raises SourceError if it is missing, empty or unreadable.
+    A pattern of names selects some of the images in a folder: "frames/*-color.jpg", "frames/%05d.png". Raises
+    SourceError if the source is missing, empty or unreadable.
     """
     path = Path(source)
     if _is_bag(path):
@@ -60,7 +60,7 @@ def open_source(source: str) -> FrameSource:
 
 
 def is_bag_name(name: str) -> bool:
-    """Whether a file is called as one of a ROS 2 bag."""
+    """Whether a file's name is that of a file of a ROS 2 bag."""
     return bool(_BAG_NAME.fullmatch(name))
 
 
@@ -74,7 +74,7 @@ def _is_bag(path: Path) -> bool:
 
 
 def _video_file(path: Path) -> FrameSource:
-    """A video through OpenCV, or through PyAV where that one alone reads it, or all that is in it."""
+    """A video read by OpenCV, or by PyAV if only PyAV can read it, or reads it in full depth."""
     if path.stat().st_size == 0:
         raise SourceError(f"cannot read {path}: it is empty")
     if git_lfs.is_pointer_file(path):

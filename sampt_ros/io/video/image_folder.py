@@ -1,4 +1,4 @@
-"""Frames from the images in a folder, or from those whose names match a pattern."""
+"""Frames from the images in a folder, or from those that match a pattern."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".we
 
 _log = logging.getLogger(__name__)
 
-_NUMBERED = re.compile(r"%0?(\d*)d")  # FFmpeg and OpenCV take %05d in a file name for a number of 5 digits.
+_NUMBERED = re.compile(r"%0?(\d*)d")  # As in FFmpeg and OpenCV, %05d in a file name stands for a number of 5 digits.
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
-_MOST_ODD = 5  # So many images of another size in a row are no oversight.
+_MAX_OTHER_SIZE = 5  # Images of another size in a row that are an error, rather than being skipped.
 
 
 class ImageFolder(NumberedSource):
     """Images of a folder, in the order given.
 
-    Unreadable ones, and single ones of another size, are skipped, counted and named in a warning.
+    Unreadable images, and single ones of another size, are skipped, counted and reported in a warning.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path], warn_of_several_kinds: bool = False) -> None:
-        """folder: what was asked for, a pattern perhaps."""
+        """folder: the source given by the user, possibly a pattern, for messages."""
         self.fps = FALLBACK_FPS
         self.names = [path.stem for path in files]
         self._files = files
-        self._grey = GreyRange()  # Shared by all iterations, so that 16-bit images that are read again look the same.
-        self._reported: set[Path] = set()  # Unreadable files that were named in a warning.
+        self._grey = GreyRange()  # Shared by all iterations, so that 16-bit images look the same when read again.
+        self._reported: set[Path] = set()  # Unreadable files that have been reported.
         self.length = len(self._files)
         if warn_of_several_kinds:
             _warn_of_several_kinds(folder, files)
         _warn_of_gaps(folder, files)
-        self._trouble = ""  # Why the first of the unreadable ones is.
+        self._first_failure = ""  # Why the first unreadable image cannot be read.
         first = next(self._readable(), None)
         if first is None:
-            got = f"{self.length} unreadable; {self._trouble}"
+            got = f"{self.length} unreadable; {self._first_failure}"
             raise SourceError(f"expected at least one readable image in {str(folder)!r}; got {got}")
         self.size = first[1].shape[:2]
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-        self.skipped = odd = 0
+        self.skipped = other_size = 0
         for number, image in self._readable(first, warn=True):
-            odd = odd + 1 if image.shape[:2] != self.size else 0
-            if not odd:
+            other_size = other_size + 1 if image.shape[:2] != self.size else 0
+            if not other_size:
                 yield number, image
                 continue
-            (height, width), came = self.size, f"{image.shape[1]}x{image.shape[0]} in {self._files[number]}"
-            if odd == _MOST_ODD:
-                raise SourceError(f"expected images of one size, {width}x{height}; got {came}, and those before it")
-            self._skip(number, f"expected an image of {width}x{height} like the first one; got {came}", warn=True)
+            (height, width), got = self.size, f"{image.shape[1]}x{image.shape[0]} in {self._files[number]}"
+            if other_size == _MAX_OTHER_SIZE:
+                raise SourceError(f"expected images of one size, {width}x{height}; got {got}, and those before it")
+            self._skip(number, f"expected an image of {width}x{height} like the first one; got {got}", warn=True)
 
     def _readable(self, first: int = 0, warn: bool = False) -> Iterator[tuple[int, np.ndarray]]:
         for number, path in enumerate(self._files[first:], start=first):
@@ -72,7 +72,7 @@ class ImageFolder(NumberedSource):
 
     def _skip(self, number: int, reason: str, warn: bool) -> None:
         self.skipped += 1
-        self._trouble = self._trouble or reason
+        self._first_failure = self._first_failure or reason
         if warn and self._files[number] not in self._reported:
             self._reported.add(self._files[number])
             _log.warning("%s; skipped", reason)
@@ -102,7 +102,7 @@ def is_pattern(name: str) -> bool:
 def matching_files(pattern: Path) -> list[Path]:
     """The files whose names match a pattern with *, ?, [...] or %d, in natural order; raises SourceError for none.
 
-    Hidden ones, such as those that macOS leaves beside others, are meant only by a pattern that begins with a dot.
+    Hidden files, such as those that macOS leaves beside others, match only a pattern that begins with a dot.
     """
     folder = pattern.parent
     if not folder.is_dir():
@@ -125,7 +125,7 @@ def _is_visible_file(path: Path) -> bool:
 
 
 def _warn_of_gaps(folder: Path, files: Sequence[Path]) -> None:
-    """Tell where files are missing by their numbers, unless these are too irregular to say so, as times are."""
+    """Warn of gaps in the files' numbers, unless these are irregular, such as times."""
     matches = [match for path in files if (match := _LAST_NUMBER.fullmatch(path.stem))]
     if len(matches) < len(files) or len({(match[1], match[3]) for match in matches}) > 1:
         return
@@ -144,7 +144,7 @@ def _warn_of_gaps(folder: Path, files: Sequence[Path]) -> None:
 
 
 def _warn_of_several_kinds(folder: Path, files: Sequence[Path]) -> None:
-    """Tell of a folder with, say, colour and depth side by side, or frames and a mask: by names without numbers."""
+    """Warn of a folder with several kinds of images, such as colour and depth, judged by the names without numbers."""
     kinds = Counter(re.sub(r"\d+", "*", path.name) for path in files)
     if len(kinds) > 1 and max(kinds.values()) > 1:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))

@@ -1,4 +1,4 @@
-"""Frames from a file that holds several images."""
+"""Frames from a file that contains several images."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
 
 _log = logging.getLogger(__name__)
 
-_SUFFIXES = (".apng", ".gif", ".png", ".tif", ".tiff", ".webp")  # Of files that may hold several images.
+_SUFFIXES = (".apng", ".gif", ".png", ".tif", ".tiff", ".webp")  # Of files that may contain several images.
 
 
 class ImageStack(NumberedSource):
-    """The images that are in one file: the pages of a TIFF, an animated GIF, WebP or PNG."""
+    """The images of one file: the pages of a TIFF, or an animated GIF, WebP or PNG."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,7 +31,7 @@ class ImageStack(NumberedSource):
             images.seek(0)
             images.load()  # WebP knows its duration after that.
             self.size = images.size[::-1]
-            self.fps = 1000 / (images.info.get("duration") or 1000 / FALLBACK_FPS)  # it is in milliseconds
+            self.fps = 1000 / (images.info.get("duration") or 1000 / FALLBACK_FPS)  # the duration is in milliseconds
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         self.skipped = 0
@@ -53,7 +53,7 @@ class ImageStack(NumberedSource):
                     yield number, self._rgb(images)
 
     def _rgb(self, image: Image.Image) -> np.ndarray:
-        """The image (H, W, 3) uint8 RGB that a file stands at."""
+        """The current image (H, W, 3) uint8 RGB of an open file."""
         if image.mode.startswith("I"):
             values = np.clip(np.asarray(image), 0, np.iinfo(np.uint16).max).astype(np.uint16)
             return np.repeat(self._grey.to_8_bits(values)[..., None], 3, axis=2)
@@ -61,7 +61,7 @@ class ImageStack(NumberedSource):
 
 
 def is_stack(path: Path) -> bool:
-    """Whether a file holds several images."""
+    """Whether a file contains several images."""
     if path.suffix.lower() not in _SUFFIXES:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Frames from what OpenCV reads: video files and cameras."""
+"""Frames from video files and cameras, by OpenCV."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class VideoFile(NumberedSource):
                 read += 1
             for image in _decoded(capture):
                 seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                if seconds > self._times.get(read - 1, -1.0):  # Some files do not tell: there all times are equal.
+                if seconds > self._times.get(read - 1, -1.0):  # In files without times, all are equal.
                     self._times[read] = seconds
                 read += 1
                 yield read - 1, image
@@ -68,7 +68,7 @@ class Camera(FrameSource):
         start = None
         for number, image in enumerate(_decoded(self._capture)):
             start = start or time.monotonic()
-            self._times = {number: time.monotonic() - start}  # the newest alone, as a camera may run for long
+            self._times = {number: time.monotonic() - start}  # only the newest, as a camera may run for a long time
             yield image
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Camera(FrameSource):
 
 
 def grey_bits(path: Path) -> int:
-    """Bits per pixel of a grey video, as OpenCV names its pixels: Y1, 0, bits; 0 for another one."""
+    """Bits per pixel of a grey video, from OpenCV's name of its pixel format (Y1, 0, bits); 0 for other videos."""
     capture = _opened(path)
     name = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)).to_bytes(8, "little", signed=True)[:4]
     capture.release()
@@ -105,7 +105,7 @@ def _fps(capture: cv2.VideoCapture) -> float:
 
 
 def _codec(path: Path) -> str:
-    """How a video is compressed, in words, where OpenCV knows."""
+    """The codec of a video, to end an error message with, if OpenCV knows it."""
     capture = _opened(path)
     code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=False) if capture.isOpened() else b""
     capture.release()
@@ -115,7 +115,7 @@ def _codec(path: Path) -> str:
 
 
 def _lacks_index(path: Path) -> bool:
-    """Whether a file is an MP4 or MOV whose index, which is written last, is not there."""
+    """Whether a file is an MP4 or MOV without its index, which is written last."""
     with path.open("rb") as file:
         if file.read(8)[4:] != b"ftyp":
             return False

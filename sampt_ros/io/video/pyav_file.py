@@ -1,4 +1,4 @@
-"""Videos that OpenCV does not decode, such as AV1, through PyAV (FFmpeg)."""
+"""Frames from videos that OpenCV does not decode, such as AV1, by PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HINT = "PyAV reads more kinds of video: pip install av"
 
 
 class PyavFile(FrameSource):
-    """A video file, decoded by PyAV; raises ImportError where that is missing, SourceError where it cannot decode."""
+    """A video file, decoded by PyAV; raises ImportError without PyAV, SourceError if it cannot decode the file."""
 
     def __init__(self, path: Path) -> None:
         import av
@@ -53,7 +53,7 @@ class PyavFile(FrameSource):
             warn_of_missing(self._path, read, self.length)
 
     def _frames(self, container: Any) -> Iterator[Any]:
-        """What can be decoded; the pieces that cannot are counted as skipped."""
+        """Yield the frames that can be decoded; damaged packets are counted as skipped."""
         try:
             for packet in container.demux(video=0):
                 try:
@@ -64,7 +64,7 @@ class PyavFile(FrameSource):
             self.skipped += 1
 
     def _rgb(self, frame: Any) -> np.ndarray:
-        """(H, W, 3) uint8 RGB of a decoded frame."""
+        """The image (H, W, 3) uint8 RGB of a decoded frame."""
         if frame.format.name.startswith("gray") and frame.format.components[0].bits > 8:
             values = self._grey.to_8_bits(frame.to_ndarray(format="gray16le"))
             return np.repeat(values[..., None], 3, axis=2)

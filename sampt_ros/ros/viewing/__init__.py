@@ -1,1 +1,1 @@
-"""A running node as people see it in the browser."""
+"""The web page as a view of a running node."""

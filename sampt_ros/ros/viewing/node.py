@@ -1,10 +1,11 @@
-"""The node behind the page: it listens to a camera and to the node that tracks, and publishes what people click."""
+"""The node behind the web page: shows a camera's images and the tracker's results, and publishes the user's queries."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from sampt_ros.messages.fields import query_fields
 from sampt_ros.msg import QueryPoint, QueryPoints, Reference, TrackedObjects
 from sampt_ros.ros import conversions
 from sampt_ros.ros.node_log import NodeLog
-from sampt_ros.ros.parameters import declared
+from sampt_ros.ros.parameters import declare_config
 from sampt_ros.ros.qos import LATCHED, OVERRIDABLE, QUERIES, RELIABLE
 from sampt_ros.ros.viewing.pairing import Pairing
 from sampt_ros.streaming import requests
@@ -33,23 +34,23 @@ from sampt_ros.streaming.live.view import Condition, View
 from sampt_ros.streaming.requests import Request
 from sampt_ros.streaming.statistics import StreamStatistics
 
-_LATE = 3.0  # Seconds without diagnostics, after which no node is there.
-_LOOK = 0.1  # Seconds until it is noticed that somebody looks, or nobody any more.
-# The last ones are kept for a node that starts later.
-_PICTURES = QoSProfile(depth=4, reliability=RELIABLE.reliability, durability=LATCHED.durability)
-_PAUSED = "paused"  # What the diagnostics of a node say then.
+_DIAGNOSTICS_TIMEOUT = 3.0  # Seconds without diagnostics after which the tracker counts as gone.
+_VIEWERS_PERIOD = 0.1  # Seconds between checks whether anyone is watching.
+# Latched, so that a tracker that starts later receives the last references.
+_REFERENCES = QoSProfile(depth=4, reliability=RELIABLE.reliability, durability=LATCHED.durability)
+_PAUSED = "paused"  # The message in the diagnostics of a paused tracker.
 _REFUSED = "queries_refused"
 
 Tell = Callable[[Attempt], None]
 
 
 class WebNode(Node):
-    """Node `sampt_web`, a backend of the page. Images are heard only while somebody looks."""
+    """Node `sampt_web`, a backend of the web page. It subscribes to images only while someone is watching."""
 
     def __init__(self, **node_options: Any) -> None:
         """Raises ConfigError for a bad parameter."""
         super().__init__("sampt_web", **node_options)
-        self.config = declared(self, WebNodeConfig)
+        self.config = declare_config(self, WebNodeConfig)
         self._failures = Failures(StreamStatistics(), NodeLog(self))
         self._pairing = Pairing()
         self._show: Callable[[View], None] | None = None
@@ -57,28 +58,28 @@ class WebNode(Node):
         self._frame_id = ""
         self._grey = GreyRange()
         self._status: DiagnosticStatus | None = None
-        self._heard = -_LATE
-        self._asked: Tell | None = None  # Who asked last, and has not heard of a refusal.
-        self._lock = threading.Lock()  # Of what the page's thread and the executor's both change.
+        self._status_time = -_DIAGNOSTICS_TIMEOUT
+        self._last_tell: Tell | None = None  # Of the last query, to report a refusal.
+        self._lock = threading.Lock()  # Guards `_last_tell`, which the page's thread and the executor both change.
         self._queries = self._output(QueryPoints, "sampt/query_points", QUERIES)
-        self._references = self._output(Reference, "sampt/reference", _PICTURES)
-        self._resets = self.create_client(Trigger, "sampt/reset")
-        self._pauses = self.create_client(SetBool, "sampt/pause")
+        self._references = self._output(Reference, "sampt/reference", _REFERENCES)
+        self._reset_client = self.create_client(Trigger, "sampt/reset")
+        self._pause_client = self.create_client(SetBool, "sampt/pause")
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=10))
-        self.create_timer(_LOOK, self._listen_while_watched)
+        self.create_timer(_VIEWERS_PERIOD, self._listen_while_watched)
 
     def spin(self) -> None:
         """Serve ROS until the process is interrupted."""
         rclpy.spin(self)
 
-    # --- what a page does, in whatever thread ---
+    # --- called by the page, from any thread ---
 
     def watch(self, show: Callable[[View], None] | None) -> None:
         self._show = show
 
     def condition(self) -> Condition:
         status, source = self._status, self._image_topic
-        if status is None or time.monotonic() - self._heard > _LATE:
+        if status is None or time.monotonic() - self._status_time > _DIAGNOSTICS_TIMEOUT:
             tracker = self._tracker
             return Condition(source, f"no node /{tracker}: nothing on /diagnostics", well=False)
         values = {item.key: item.value for item in status.values}
@@ -87,38 +88,27 @@ class WebNode(Node):
         return Condition(source, message, well, self._pairing.is_paused, values)
 
     def ask(self, request: Request, tell: Tell) -> None:
-        with self._failures.query("the query is not published") as attempt:
-            self._require_listener(self._queries)
-            message = query_message(request, Header(frame_id=self._frame_id))
-            with self._lock:
-                self._asked = tell
-            self._queries.publish(message)
-        if attempt.error is not None:
-            tell(attempt)
+        with self._reporting("the query is not published", tell):
+            self._publish(self._queries, query_message(request, Header(frame_id=self._frame_id)), tell)
 
     def refer(self, reference: requests.Reference, tell: Tell) -> None:
-        with self._failures.query("the reference is not published") as attempt:
-            self._require_listener(self._references)
-            with self._lock:
-                self._asked = tell
-            self._references.publish(reference_message(reference))
-        if attempt.error is not None:
-            tell(attempt)
+        with self._reporting("the reference is not published", tell):
+            self._publish(self._references, reference_message(reference), tell)
 
     def reset(self, tell: Tell) -> None:
-        self._call(self._resets, Trigger.Request(), tell)
+        self._call(self._reset_client, Trigger.Request(), tell)
 
     def pause(self, paused: bool, tell: Tell) -> None:
-        def done() -> None:
+        def on_success() -> None:
             self._pairing.is_paused = paused
 
-        self._call(self._pauses, SetBool.Request(data=paused), tell, done)
+        self._call(self._pause_client, SetBool.Request(data=paused), tell, on_success)
 
-    # --- its own ---
+    # --- internals ---
 
     @property
     def _tracker(self) -> str:
-        """The full name of the node that tracks, without the first slash."""
+        """The full name of the tracking node, without the leading slash."""
         return str(self._queries.topic_name).strip("/").rpartition("/")[0]
 
     @property
@@ -129,35 +119,43 @@ class WebNode(Node):
     def _output(self, kind: Any, topic: str, qos: QoSProfile) -> Any:
         return self.create_publisher(kind, topic, copy(qos), qos_overriding_options=OVERRIDABLE)
 
-    def _require_listener(self, publisher: Any) -> None:
-        if publisher.get_subscription_count() == 0:
-            raise QueryError(f"expected an active node that listens to {publisher.topic_name}; there is none")
-
-    def _call(self, client: Any, request: Any, tell: Tell, done: Callable[[], None] = lambda: None) -> None:
-        """Ask a service; a refusal is told, and so is that nobody serves it. `done` is called if it was done."""
-        with self._failures.query("a service is not called") as attempt:
-            if not client.service_is_ready():
-                raise QueryError(f"expected a node that serves {client.srv_name}; there is none")
-            client.call_async(request).add_done_callback(partial(self._on_response, tell, done))
+    @contextmanager
+    def _reporting(self, outcome: str, tell: Tell) -> Iterator[None]:
+        """Guard the work on a request; if it fails, `tell` gets the failed attempt."""
+        with self._failures.query(outcome) as attempt:
+            yield
         if attempt.error is not None:
             tell(attempt)
 
-    def _on_response(self, tell: Tell, done: Callable[[], None], future: Any) -> None:
-        with self._failures.query("a service fails") as attempt:
+    def _publish(self, publisher: Any, message: Any, tell: Tell) -> None:
+        """Publish a query; raises QueryError if nobody subscribes. The tracker's refusal goes to `tell`."""
+        if publisher.get_subscription_count() == 0:
+            raise QueryError(f"expected an active node that listens to {publisher.topic_name}; there is none")
+        with self._lock:
+            self._last_tell = tell
+        publisher.publish(message)
+
+    def _call(self, client: Any, request: Any, tell: Tell, on_success: Callable[[], None] = lambda: None) -> None:
+        """Call a service; a refusal goes to `tell`, as does the failure if the service is not available."""
+        with self._reporting("a service is not called", tell):
+            if not client.service_is_ready():
+                raise QueryError(f"expected a node that serves {client.srv_name}; there is none")
+            client.call_async(request).add_done_callback(partial(self._on_response, tell, on_success))
+
+    def _on_response(self, tell: Tell, on_success: Callable[[], None], future: Any) -> None:
+        with self._reporting("a service fails", tell):
             response = future.result()
             if not response.success:
                 raise QueryError(response.message)
-            done()
-        if attempt.error is not None:
-            tell(attempt)
+            on_success()
 
-    # --- the executor's thread ---
+    # --- callbacks, in the executor's thread ---
 
     def _listen_while_watched(self) -> None:
         if (self._show is not None) == bool(self._inputs):
             return
-        for heard in self._inputs:
-            self.destroy_subscription(heard)
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
         self._inputs = []
         self._pairing.reset()
         if self._show is None:
@@ -165,25 +163,25 @@ class WebNode(Node):
         kind, convert = Image, conversions.rgb_from_image
         if self.config.image_transport == "compressed":
             kind, convert = CompressedImage, conversions.rgb_from_compressed
-        self._hear(kind, self._image_topic, partial(self._on_image, convert), qos_profile_sensor_data)
-        self._hear(Image, "sampt/labels", partial(self._on_result, self._pairing.labels), RELIABLE)
-        self._hear(TrackedObjects, "sampt/points", partial(self._on_result, self._pairing.objects), RELIABLE)
+        self._input(kind, self._image_topic, partial(self._on_image, convert), qos_profile_sensor_data)
+        self._input(Image, "sampt/labels", partial(self._on_result, self._pairing.labels), RELIABLE)
+        self._input(TrackedObjects, "sampt/points", partial(self._on_result, self._pairing.objects), RELIABLE)
 
-    def _hear(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> None:
-        heard = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=OVERRIDABLE)
-        self._inputs.append(heard)
+    def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> None:
+        subscription = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=OVERRIDABLE)
+        self._inputs.append(subscription)
 
     def _on_image(self, convert: Callable[..., Any], message: Any) -> None:
         with self._failures.frame("an image is not shown"):
             self._frame_id = message.header.frame_id
             stamp_ns = conversions.stamp_ns(message.header)
-            self._give(self._pairing.image(stamp_ns, partial(convert, message, grey=self._grey)))
+            self._show_view(self._pairing.image(stamp_ns, partial(convert, message, grey=self._grey)))
 
-    def _on_result(self, take: Callable[[int, Any], View | None], message: Any) -> None:
+    def _on_result(self, add: Callable[[int, Any], View | None], message: Any) -> None:
         with self._failures.frame("a result is not shown"):
-            self._give(take(conversions.stamp_ns(message.header), message))
+            self._show_view(add(conversions.stamp_ns(message.header), message))
 
-    def _give(self, view: View | None) -> None:
+    def _show_view(self, view: View | None) -> None:
         show = self._show
         if view is not None and show is not None:
             show(view)
@@ -193,19 +191,19 @@ class WebNode(Node):
         status = next((status for status in message.status if status.name == name), None)
         if status is None:
             return
-        before, self._status, self._heard = self._status, status, time.monotonic()
+        before, self._status, self._status_time = self._status, status, time.monotonic()
         self._pairing.is_paused = status.message == _PAUSED
         if before is None or _value(before, _REFUSED) == _value(status, _REFUSED):
             return
         with self._lock:
-            tell, self._asked = self._asked, None
+            tell, self._last_tell = self._last_tell, None
         if tell is not None:
             reason = _value(status, f"last reason of {_REFUSED}")
             tell(Attempt(QueryError(reason), reason))
 
 
 def query_message(request: Request, header: Header) -> QueryPoints:
-    """A QueryPoints message about the image of the request's stamp; `header` names its frame."""
+    """A QueryPoints message of a request; `header` gives the frame_id, and receives the request's stamp."""
     content = query_fields(request)
     header.stamp = conversions.time_from_ns(request.stamp_ns)
     content["points"] = [QueryPoint(**point) for point in content["points"]]
@@ -213,7 +211,7 @@ def query_message(request: Request, header: Header) -> QueryPoints:
 
 
 def reference_message(reference: requests.Reference) -> Reference:
-    """A Reference message of a picture and its mask."""
+    """A Reference message of a reference picture and its mask."""
     mask = None if reference.mask is None else reference.mask.astype("uint8") * 255
     return Reference(
         object_id=reference.object_id,

@@ -1,1 +1,1 @@
-"""The thread that works on a live camera's stream, what it is handed, and how much effort it can afford."""
+"""Live streams: the worker thread, its mailbox, and the control of the effort spent on each frame."""

@@ -1,4 +1,4 @@
-"""Whether frames take longer than the camera's period, and what follows: less effort step by step, and more again."""
+"""Load control: spends less effort on each frame while frames take longer than the camera's period."""
 
 from __future__ import annotations
 
@@ -7,62 +7,62 @@ from itertools import pairwise
 
 import numpy as np
 
-_PERIODS = 30  # The camera's period is measured over so many images.
-_WINDOW = 12  # Frames that must have been worked on since the last step before the effort is lowered.
-_NEIGHBOURS = 3  # Neighbouring frames whose mean counts.
-_CALM = 60  # It is raised after so many frames in a row ...
-_ROOM = 0.85  # ... at which the load would have been at most this with more effort.
+_PERIODS = 30  # Number of images over which the camera's period is measured.
+_WINDOW = 12  # Frames processed since the last change before the effort may be lowered.
+_NEIGHBOURS = 3  # Frame times are averaged over this many neighbouring frames.
+_FRAMES_WITH_ROOM = 60  # The effort is raised after this many frames in a row ...
+_MAX_LOAD = 0.85  # ... whose load would have been at most this with more effort.
 
 
 class LoadControl:
-    """Chooses the step of effort from how long frames take and how often the camera sends one.
+    """Chooses the level of effort from the time per frame and the camera's period.
 
-    One step less effort where frames take longer than the camera's period. One step more where they would still fit
-    then, which is known from how much that step saved when it was taken. Means of three neighbouring frames are looked
-    at, as the network may leave out every second or third one, and their median, so that a single long frame changes
-    nothing.
+    The effort is lowered by one step while frames take longer than the camera's period. It is raised by one step when
+    frames would still fit, judged by how much time that step saved when it was taken. Frame times are averaged over
+    three neighbouring frames, because the network may skip every second or third one; of these means the median
+    counts, so that a single slow frame changes nothing.
 
-    step        0 is the full effort, n the n-th lesser one
-    frame_time  seconds that the last frames took, when that was last known, or None
+    step        0 is the full effort, n the n-th reduced one
+    frame_time  latest measured seconds per frame, or None before the first measurement
     """
 
     def __init__(self) -> None:
         self.step = 0
         self.frame_time: float | None = None
         self._arrivals: deque[float] = deque(maxlen=_PERIODS + 1)
-        self._spent: deque[float] = deque(maxlen=_WINDOW)  # on the last frames since the last step
-        self._gains: dict[int, float] = {}  # by step: the load before it was taken, as a multiple of that after it
-        self._load_before = 0.0  # the last step down; 0 once its gain is known
-        self._calm = 0  # frames in a row with time for more effort
+        self._spent: deque[float] = deque(maxlen=_WINDOW)  # seconds per frame since the last change
+        self._gains: dict[int, float] = {}  # by step: the load before it was taken, as a multiple of the load after
+        self._load_before = 0.0  # load before the last step down; 0 once its gain is known
+        self._with_room = 0  # frames in a row with time for more effort
 
-    def arrived(self, time: float) -> None:
-        """The next image came in at this time, in seconds, whether it will be worked on or not."""
+    def image_arrived(self, time: float) -> None:
+        """Record the arrival time, in seconds, of an image, whether or not it will be processed."""
         self._arrivals.append(time)
 
     @property
     def period(self) -> float | None:
-        """Seconds between two images of the camera; None before they are known."""
+        """Median seconds between two images of the camera; None before the second image."""
         between = [after - before for before, after in pairwise(self._arrivals)]
         return float(np.median(between)) if between else None
 
     @property
     def load(self) -> float | None:
-        """What frames take as a multiple of the camera's period; None where one of them is not known."""
+        """Time per frame as a multiple of the camera's period; None while either is unknown."""
         period = self.period
         return self.frame_time / period if self.frame_time is not None and period else None
 
     def __str__(self) -> str:
-        """Both times, for people."""
+        """Both times in words."""
         if self.frame_time is None or self.period is None:
             return "not measured yet"
         took, period = 1000 * self.frame_time, 1000 * self.period
         return f"frames take {took:.1f} ms, and the camera sends one every {period:.1f} ms"
 
-    def worked(self, spent: float, steps: int) -> int:
-        """Take in how many seconds the newest frame took; returns the step from now on, of 0 .. `steps` - 1."""
+    def frame_done(self, spent: float, steps: int) -> int:
+        """Record how many seconds a frame took; returns the step for the next one, 0 .. `steps` - 1."""
         self._spent.append(spent)
         if self.step >= steps:
-            self._go(steps - 1)
+            self._set_step(steps - 1)
         if len(self._spent) < _WINDOW:
             return self.step
         means = np.convolve(self._spent, np.full(_NEIGHBOURS, 1 / _NEIGHBOURS), "valid")
@@ -76,15 +76,15 @@ class LoadControl:
         if self._load_before:
             self._gains[self.step] = max(1.0, self._load_before / load) if load else 1.0
             self._load_before = 0.0
-        has_room = self.step > 0 and load * self._gains.get(self.step, 1.0) <= _ROOM
-        self._calm = self._calm + 1 if has_room else 0
+        has_room = self.step > 0 and load * self._gains.get(self.step, 1.0) <= _MAX_LOAD
+        self._with_room = self._with_room + 1 if has_room else 0
         if load > 1 and self.step + 1 < steps:
-            self._go(self.step + 1)
+            self._set_step(self.step + 1)
             self._load_before = load
-        elif self._calm == _CALM:
-            self._go(self.step - 1)
+        elif self._with_room == _FRAMES_WITH_ROOM:
+            self._set_step(self.step - 1)
 
-    def _go(self, step: int) -> None:
+    def _set_step(self, step: int) -> None:
         self.step = step
         self._spent.clear()
-        self._load_before, self._calm = 0.0, 0
+        self._load_before, self._with_room = 0.0, 0

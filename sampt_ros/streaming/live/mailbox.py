@@ -1,4 +1,4 @@
-"""What passes from the receiving thread to the working one: the newest frame, and every errand."""
+"""What passes from the receiving thread to the worker thread: the newest frame, and every task."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from sampt_ros.streaming.tracked_frame import ImageEvent
 _CLOSED = "expected an active node; it stopped before this was done"
 
 
-def _nothing(reason: str) -> None:
+def _ignore(reason: str) -> None:
     pass
 
 
 @dataclass(frozen=True, eq=False)
-class Errand:
-    """Something to be done between two frames.
+class Task:
+    """Work to be done between two frames.
 
-    act      does it, in the working thread
-    refuse   is given the reason where it will not be done any more
-    outcome  what to tell where it fails; empty: it is a query, which is refused then
+    act      does it, in the worker thread
+    refuse   called with the reason if it will never be done
+    outcome  what to log if it fails, "the reset fails"; empty for a query, whose failure counts as a refusal
     """
 
     act: Callable[[Stream], object]
-    refuse: Callable[[str], object] = _nothing
+    refuse: Callable[[str], object] = _ignore
     outcome: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Everything that came in since the last one, in order."""
+    """Everything that came in since the previous batch, in order."""
 
     newest: ImageEvent | None = None
     skipped: list[ImageEvent] = field(default_factory=list)
-    errands: list[Errand] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
 
 
 class Mailbox:
-    """Newest frame wins: a frame that nobody took in time is skipped, never queued; errands are never lost."""
+    """The newest frame wins: one that is not taken in time is skipped, never queued. Tasks are never lost."""
 
-    def __init__(self, remembered: int = 64) -> None:
-        """remembered: how many skipped frames are handed on at most."""
+    def __init__(self, max_skipped: int = 64) -> None:
+        """max_skipped: how many skipped frames a batch lists at most, the latest ones."""
         self._changed = threading.Condition()
         self._newest: ImageEvent | None = None
-        self._skipped: deque[ImageEvent] = deque(maxlen=remembered)
-        self._errands: deque[Errand] = deque()
+        self._skipped: deque[ImageEvent] = deque(maxlen=max_skipped)
+        self._tasks: deque[Task] = deque()
         self._closed = False
 
     def put_frame(self, event: ImageEvent) -> bool:
-        """Hand in a frame; False if it pushed out one that was still waiting."""
+        """Put the newest frame; returns False if it replaced one that was still waiting."""
         with self._changed:
             waiting = self._newest
             if waiting is not None:
@@ -62,35 +62,35 @@ class Mailbox:
             self._changed.notify()
         return waiting is None
 
-    def put_errand(self, errand: Errand) -> None:
-        """Hand in something to be done between two frames; it is refused if the mailbox is closed."""
+    def put_task(self, task: Task) -> None:
+        """Put a task, to be done between two frames; it is refused at once if the mailbox is closed."""
         with self._changed:
             closed = self._closed
             if not closed:
-                self._errands.append(errand)
+                self._tasks.append(task)
                 self._changed.notify()
         if closed:
-            errand.refuse(_CLOSED)
+            task.refuse(_CLOSED)
 
     def take(self) -> Batch | None:
-        """Wait for something to come in and take all of it; None once the mailbox is closed."""
+        """Wait until something has come in and take all of it; None once the mailbox is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._newest or self._errands)
+            self._changed.wait_for(lambda: self._closed or self._newest or self._tasks)
             if self._closed:
                 return None
-            batch = Batch(self._newest, list(self._skipped), list(self._errands))
+            batch = Batch(self._newest, list(self._skipped), list(self._tasks))
             self._newest = None
             self._skipped.clear()
-            self._errands.clear()
+            self._tasks.clear()
             return batch
 
     def close(self) -> None:
-        """Let `take` return None from now on, and refuse the errands that nobody has taken."""
+        """Let `take` return None from now on, and refuse the tasks that were not taken."""
         with self._changed:
             self._closed = True
-            left = list(self._errands)
-            self._errands.clear()
+            left = list(self._tasks)
+            self._tasks.clear()
             self._changed.notify()
-        for errand in left:
-            with suppress(Exception):  # one that cannot be told must not keep the others from it
-                errand.refuse(_CLOSED)
+        for task in left:
+            with suppress(Exception):  # one failing callback must not keep the other tasks from being refused
+                task.refuse(_CLOSED)

@@ -1,4 +1,4 @@
-"""What people see of a running stream, and how it is, wherever it runs."""
+"""What a user interface shows of a running stream: images with their objects, and the stream's condition."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sampt_ros.data_types import FrameResult
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """An image, and what is tracked in it.
+    """An image and the objects tracked in it.
 
-    stamp_ns   the image's stamp, by which a query names it
+    stamp_ns   the image's stamp, by which a query refers to it
     image      (H, W, 3) uint8 RGB
-    result     what is tracked in it
-    positions  by object id, the centre (3,) of what depth shows of it, metres, in the camera's optical frame
+    result     the objects tracked in it
+    positions  by object id, the centre (3,) of its visible surface, metres, in the camera's optical frame
     """
 
     stamp_ns: int
@@ -28,13 +28,13 @@ class View:
 
 @dataclass(frozen=True)
 class Condition:
-    """How a stream is.
+    """The condition of a stream.
 
     source   where its images come from, in words
-    message  how it is in one sentence
-    well     whether that is as it should be
-    paused   whether it waits for people to let it go on
-    values   counts, rates and latencies in words, as StreamStatistics.summary has them, and what else is known
+    message  its condition in one sentence
+    well     whether everything works
+    paused   whether it was paused by the user
+    values   counts, rates and latencies in words, as in StreamStatistics.summary, and further details
     """
 
     source: str

@@ -1,1 +1,1 @@
-"""Tracking through a video that is there as a whole: objects that start later, and backwards in time."""
+"""Offline tracking through a complete video: objects that start at any frame, forwards and backwards in time."""

@@ -1,4 +1,4 @@
-"""Results of frames that wait on the disk."""
+"""Stores results of frames on disk until they are needed."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import zlib
 from sampt_ros.data_types import FrameResult
 from sampt_ros.errors import SourceError
 
-_FASTEST = 1  # Level of compression; masks shrink to about a hundredth with it.
+_FASTEST = 1  # Level of compression, with which masks already shrink to about a hundredth.
 
 
 class ResultSpool:
-    """Keeps results in a temporary file, so that memory does not grow with the length of a video."""
+    """Stores results in a temporary file, so that memory does not grow with the length of a video."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self._places: dict[int, tuple[int, int]] = {}  # Where each frame's result is in the file: (offset, length).
+        self._extents: dict[int, tuple[int, int]] = {}  # (offset, length) of each frame's result in the file.
 
     def put(self, result: FrameResult) -> None:
-        """Keep a frame's result; raises SourceError if the disk does not take it."""
+        """Store a frame's result; raises SourceError if it cannot be written."""
         data = zlib.compress(pickle.dumps(result), _FASTEST)
         try:
-            self._places[result.index] = self._file.seek(0, 2), len(data)
+            self._extents[result.index] = self._file.seek(0, 2), len(data)
             self._file.write(data)
         except OSError as error:
             raise SourceError(f"cannot write to {tempfile.gettempdir()}: {error.strerror}") from None
 
     def get(self, index: int) -> FrameResult | None:
-        """The result of frame `index`, or None if none was kept."""
-        if index not in self._places:
+        """The result of frame `index`, or None if none was stored."""
+        if index not in self._extents:
             return None
-        offset, length = self._places[index]
+        offset, length = self._extents[index]
         self._file.seek(offset)
         result: FrameResult = pickle.loads(zlib.decompress(self._file.read(length)))
         return result

@@ -1,4 +1,4 @@
-"""Objects through the frames of a video."""
+"""Tracks objects through the frames of a video."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from sampt_ros.tracking.sam_pt import SamPt
 
 
 def track(stream: Stream, frames: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[np.ndarray, FrameResult]]:
-    """Bring a stream through frames without stamps: yields every image and its result.
+    """Feed frames without stamps to a stream; yields every image and its result.
 
     frames  number and image (H, W, 3) uint8 RGB of each; the results have these numbers as `index`
 
     An image of another size is dropped; one whose computation failed has a result without objects. Raises QueryError if
-    an object of the first frame cannot be started, FrameError if all images from some on are of another size.
+    an object of the first frame cannot be started, FrameError if the image size changes for good.
     """
     for number, image in frames:
         load = partial(check_image, image)
@@ -35,33 +35,33 @@ def track(stream: Stream, frames: Iterable[tuple[int, np.ndarray]]) -> Iterator[
         if frame is None:
             continue
         if frame.change is not None:
-            raise FrameError(f"frame {number}: {frame.change.news}")
+            raise FrameError(f"frame {number}: {frame.change.message}")
         yield image, replace(frame.result, index=number)
-        for _ in stream.settled():
-            pass  # no depth, nothing to wait for
+        for _ in stream.ready_frames():
+            pass  # without depth there is nothing to wait for
     stream.refuse_unstarted()
 
 
 class VideoTracker:
-    """Follows objects through a video from the frames where they start, and, if asked to, back to the first frame.
+    """Tracks objects through a video from the frames where they start, and optionally back to the first frame.
 
         with VideoTracker(sam_pt, starts) as tracker:
-            for number in tracker.look_back(source):    # if the frames before the objects' starts count too
+            for number in tracker.track_backwards(source):    # optional: the frames before the objects' starts
                 ...
             for image, result in tracker.track(source.numbered()):
                 ...
 
-    Looking back comes first, so that each frame's result is whole when it is yielded. What it finds waits in a
-    temporary file, and frames are read in portions (see reversed_frames), so that memory is bounded for any length.
+    Tracking backwards comes first, so that each frame's result is complete when it is yielded. Its results wait in a
+    temporary file, and frames are read in chunks (see reversed_frames), so that memory is bounded for any length.
     """
 
     def __init__(self, sam_pt: SamPt, starts: Mapping[int, ObjectStart]) -> None:
-        """starts: by id, what each object starts from, and in which frame."""
+        """starts: by object id, the prompts that each object starts from, and the frame they belong to."""
         self.started: set[int] = set()  # Ids of the objects that could be started.
         self._sam_pt = sam_pt
         self._starts = starts
-        self._earlier = ResultSpool()  # What looking back has found.
-        self._first_point_id = 0  # The first one that no point has that was tracked backwards.
+        self._earlier = ResultSpool()  # Results of tracking backwards.
+        self._first_point_id = 0  # The lowest point id that tracking backwards has not used.
         self._stream: Stream | None = None
 
     def __enter__(self) -> VideoTracker:
@@ -74,23 +74,23 @@ class VideoTracker:
 
     @property
     def dropped(self) -> int:
-        """Frames of another size, or whose computation failed, since `track` began."""
+        """Number of frames of another size, or whose computation failed, since `track` began."""
         return self._stream.statistics[FRAMES] if self._stream else 0
 
-    def look_back(self, source: FrameSource, most: int | None = None) -> Iterator[int]:
-        """Track each object backwards from its start to the first frame; yields the number of each frame that is done.
+    def track_backwards(self, source: FrameSource, max_frames: int | None = None) -> Iterator[int]:
+        """Track each object backwards from its start to the first frame; yields the number of each finished frame.
 
-        most  if given, only so many frames of the source count, and what starts later is left out
+        max_frames  if given, only this many frames of the source count, and objects that start later are left out
 
-        The object of a reference picture is left out too: it is looked for from its frame on. Raises SourceError for a
-        source that cannot be read again.
+        Objects of reference pictures are left out too: they are searched for from their frame on. Raises SourceError
+        for a source that cannot be read twice.
         """
         if source.is_live:
             raise SourceError("expected a video or images to track backwards through; a camera's frames come only once")
         later = {
-            name: start
-            for name, start in self._starts.items()
-            if start.reference is None and 0 < start.frame < (most or start.frame + 1)
+            object_id: start
+            for object_id, start in self._starts.items()
+            if start.reference is None and 0 < start.frame < (max_frames or start.frame + 1)
         }
         if not later:
             return
@@ -104,7 +104,7 @@ class VideoTracker:
             yield result.index
 
     def track(self, frames: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[np.ndarray, FrameResult]]:
-        """Track all objects forwards; yields every image and its result, with what looking back has found there.
+        """Track all objects forwards; yields every image and its result, merged with that of tracking backwards.
 
         frames  number and image (H, W, 3) uint8 RGB of each, in order
 
@@ -116,7 +116,7 @@ class VideoTracker:
             yield image, self._with_earlier(result)
 
     def _with_earlier(self, result: FrameResult) -> FrameResult:
-        """A frame's result with the objects that start later, as they were tracked back to it."""
+        """A frame's result with the objects that start later and were tracked back to it."""
         objects = result.objects
         if self._first_point_id:
             objects = tuple(self._renumbered(item) for item in objects)
@@ -130,6 +130,6 @@ class VideoTracker:
         return replace(result, objects=(*objects, *earlier.objects), stages=stages)
 
     def _renumbered(self, item: ObjectResult) -> ObjectResult:
-        """An object whose points have ids that no point has that was tracked backwards."""
+        """An object with its point ids shifted past those that tracking backwards has used."""
         points = replace(item.points, id=item.points.id + np.uint32(self._first_point_id))
         return replace(item, points=points)

@@ -1,1 +1,1 @@
-"""The masks of tracked objects: from clicks, and from the frame before."""
+"""The masks of tracked objects: from clicks, and propagated from the previous frame."""

@@ -1,4 +1,4 @@
-"""Masks from what the user gave: an object's first one, and its correction by clicks."""
+"""Masks from user prompts: an object's first mask, and its correction by clicks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sampt_ros.tracking.queries import Query
 
 @dataclass(frozen=True, eq=False)
 class CorrectedMask:
-    """A corrected mask (H, W) bool, its predicted IoU, and whether the object starts anew with it."""
+    """A corrected mask (H, W) bool, its predicted IoU, and whether the object is restarted from it."""
 
     mask: np.ndarray
     score: float
@@ -27,7 +27,7 @@ class CorrectedMask:
 def first_mask(
     segmenter: FrameSegmenter[Any, Any], query: Query, frame: Frame, refinements: int
 ) -> tuple[np.ndarray, float]:
-    """The mask (H, W) bool that an object starts with on `frame`, and its predicted IoU; a seed mask is taken as it is.
+    """The first mask (H, W) bool of an object on `frame`, and its predicted IoU; a seed mask is used unchanged.
 
     Raises QueryError if the segmenter finds nothing at the prompts.
     """
@@ -49,17 +49,17 @@ def corrected_mask(
     frame: Frame,
     refinements: int,
 ) -> CorrectedMask:
-    """The mask of an object with new clicks on `frame`, from the clicks and its mask until now.
+    """The mask of an object with new clicks on `frame`, from the clicks and its previous mask.
 
     other_points  (k, 2) float32 pixel xy: the other objects' visible positive points
-    mask_prompt   (H, W) float32 0..1: its mask until now, moved to this frame
+    mask_prompt   (H, W) float32 0..1: its previous mask, moved to this frame
     """
-    # What the segmenter remembers may be of the mask that is wrong, and so may the points drawn from it.
+    # The segmenter's memory, and the points sampled from masks, may stem from the wrong mask.
     prompt = replace(tracked.prompt(other_points, mask_prompt, clicks_only=True), memory=None)
     mask, score = segmenter.masks(frame, [prompt], refinements)[0]
     if not tracked.violated_clicks(mask) or not len(prompt.positive):
         return CorrectedMask(mask, score, starts_anew=False)
-    # The mask until now is too wrong to be corrected. The clicks alone may do better.
+    # The previous mask may be too wrong to be corrected; then the clicks alone do better.
     anew, anew_score = segmenter.masks(frame, [replace(prompt, mask=None)], refinements)[0]
     if tracked.violated_clicks(anew) < tracked.violated_clicks(mask):
         return CorrectedMask(anew, anew_score, starts_anew=True)

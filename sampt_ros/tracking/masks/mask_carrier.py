@@ -1,4 +1,4 @@
-"""How the objects' masks get to the next frame: by the point tracker's motion, or by a mask propagator."""
+"""Moves the objects' masks to the next frame, by the point tracker's motion or by a mask propagator."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sampt_ros.tracking.points.point_set import MIN_PROPAGATED, TrackedPoints
 
 
 class MaskCarrier:
-    """Keeps `TrackedObject.propagated_mask` up to date, and says what it is good for."""
+    """Keeps `TrackedObject.propagated_mask` up to date, and decides how it is used."""
 
     def __init__(self, config: SamPtConfig, points: TrackedPoints, propagator: MaskPropagator | None = None) -> None:
-        """propagator: in place of the one that `config` names; raises as `build_mask_propagator` does"""
+        """propagator: instead of the one that `config` names; raises what `build_mask_propagator` raises."""
         self.config = config
         self._points = points
         self._propagator = propagator or build_mask_propagator(config)
 
     @property
     def carries_masks(self) -> bool:
-        """Whether masks can be brought to the next frame at all."""
+        """Whether masks can be moved to the next frame at all."""
         return self._propagator is not None or self._points.tracker.carries_masks
 
     @property
@@ -40,7 +40,7 @@ class MaskCarrier:
             self._propagator.reset()
 
     def restart(self, tracked: TrackedObject, frame: Frame) -> None:
-        """Go on from the object's mask on the newest frame; what was known of it before, or of its id, is forgotten."""
+        """Continue from the object's mask on the newest frame; earlier state of its id is forgotten."""
         if self._propagator is None:
             return
         self._propagator.remove(tracked.id)
@@ -54,7 +54,7 @@ class MaskCarrier:
             self._propagator.remove(object_id)
 
     def move(self, objects: Iterable[TrackedObject], frames: Sequence[Frame], effort: Effort) -> None:
-        """Bring the masks from the frame before, frames[0], to the newest, frames[-1]."""
+        """Move the masks from the previous frame, frames[0], to the newest, frames[-1]."""
         if self._propagator is None:
             for tracked in objects:
                 tracked.propagated_mask = self.moved(tracked, frames, effort)
@@ -63,17 +63,17 @@ class MaskCarrier:
         for tracked in objects:
             tracked.propagated_mask, tracked.certainty = None, 0.0
             if tracked.id in found:
-                tracked.propagated_mask = _left(found[tracked.id].mask)
+                tracked.propagated_mask = _unless_tiny(found[tracked.id].mask)
                 tracked.certainty = found[tracked.id].certainty
 
     def follow(self, tracked: TrackedObject, frames: Sequence[Frame], effort: Effort) -> None:
-        """Bring a new object's mask from frames[0], where it was clicked, to the newest frame, frames[-1]."""
+        """Move a new object's mask from frames[0], where it was clicked, to the newest frame, frames[-1]."""
         mask = tracked.propagated_mask
         if self._propagator is None or mask is None:
             tracked.propagated_mask = self.moved(tracked, frames, effort)
             return
         found = self._propagator.follow(mask > 0.5, frames)
-        tracked.propagated_mask, tracked.certainty = _left(found.mask), found.certainty
+        tracked.propagated_mask, tracked.certainty = _unless_tiny(found.mask), found.certainty
 
     def prompt(self, tracked: TrackedObject) -> np.ndarray | None:
         """The segmenter's mask prompt (H, W) float32 0..1 for an object, or None."""
@@ -83,7 +83,7 @@ class MaskCarrier:
         return mask.astype(np.float32, copy=False)
 
     def sure_mask(self, tracked: TrackedObject) -> np.ndarray | None:
-        """The object's mask (H, W) bool on the newest frame if the propagator is so sure that it is taken as it is."""
+        """The propagated mask (H, W) bool on the newest frame, if it is certain enough to be used unchanged."""
         mask, options = tracked.propagated_mask, self.config.propagation
         if self._propagator is None or options.use != "mask" or mask is None or tracked.certainty < options.certainty:
             return None
@@ -91,18 +91,18 @@ class MaskCarrier:
         return is_on_object
 
     def learn(self, tracked: TrackedObject, frame: Frame) -> None:
-        """Take in what the segmenter made of an object where the propagator was not sure, if it was accepted."""
+        """Teach the propagator an accepted mask of the segmenter, on a frame where the propagator was not sure."""
         if self._propagator is not None and self.config.propagation.use == "mask" and tracked.result.state.has_mask:
             self._propagator.start(tracked.id, tracked.result.mask, frame)
 
     def moved(self, tracked: TrackedObject, frames: Sequence[Frame], effort: Effort) -> np.ndarray | None:
-        """An object's mask of frames[0] on frames[-1], by the tracker's motion; the object stays as it is."""
+        """An object's mask of frames[0] on frames[-1], by the tracker's motion; the object is not changed."""
         mask = tracked.propagated_mask
-        # Where it is not carried a mask would stay behind, and be wrong if the option were switched on later.
+        # A mask that is not moved is dropped, because it would be outdated if the option were switched on later.
         carries = self.config.prompting.carry_mask or effort.carries
         return None if mask is None or not carries else self._points.propagate_mask(mask, frames)
 
 
-def _left(mask: np.ndarray) -> np.ndarray | None:
-    """The mask; None where too little of it is left, so that the points alone say where the object is."""
+def _unless_tiny(mask: np.ndarray) -> np.ndarray | None:
+    """The mask, or None if too little of it is left, so that only the points locate the object."""
     return mask if np.count_nonzero(mask > 0.5) >= MIN_PROPAGATED else None

@@ -1,1 +1,1 @@
-"""The points of all objects: drawn from masks, moved by the tracker, visible or not."""
+"""The points of all objects: sampling from masks, tracking and visibility."""

@@ -1,4 +1,4 @@
-"""The points of all objects: drawn from masks, moved by the tracker, visible or not."""
+"""The points of all objects: sampled from masks, moved by the tracker, visible or not."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ MIN_PROPAGATED = 16  # A propagated mask of fewer pixels is dropped.
 
 
 class TrackedPoints:
-    """Gives points their ids, and keeps the tracker and the visibility filter in step."""
+    """Assigns point ids, and keeps the tracker and the visibility filter consistent."""
 
     def __init__(self, config: SamPtConfig, tracker: PointTracker | None = None) -> None:
-        """tracker: in place of the one that `config` names; raises as `build_point_tracker` does"""
+        """tracker: instead of the one that `config` names; raises what `build_point_tracker` raises."""
         self.config = config
         self.tracker = tracker or build_point_tracker(config)
         self.reset()
 
     def reset(self) -> None:
-        """Forget all points; ids and the seed begin anew."""
+        """Forget all points; ids and the random generator are reset."""
         self._rng = np.random.default_rng(self.config.seed)
         self._last_id = 0
         self.forget_all()
 
     def forget_all(self) -> None:
-        """Stop tracking all points; ids go on."""
+        """Stop tracking all points; ids are not reused."""
         self._patches = PatchFilter()
         self.tracker.reset()
 
     def new(self, positive: np.ndarray, negative: np.ndarray) -> Points:
-        """Points at pixel xy (n, 2) and (m, 2), visible, with ids that no point had before."""
+        """Visible points at pixel xy (n, 2) and (m, 2), with new ids."""
         count = len(positive) + len(negative)
         ids = np.arange(self._last_id + 1, self._last_id + 1 + count)
         self._last_id += count
@@ -47,14 +47,14 @@ class TrackedPoints:
         return Points.start(ids, np.concatenate([positive, negative]), labels)
 
     def draw(self, mask: np.ndarray, frame: Frame) -> Points:
-        """Fresh points on and off a mask (H, W) bool of `frame`, as the configuration says."""
+        """Sample points on and off a mask (H, W) bool of `frame`, as configured."""
         config = self.config.points
         positive = POINT_SELECTION[config.positive_method](mask, config.positive, self._rng, frame.gray)
         negative = POINT_SELECTION[config.negative_method](~mask, config.negative, self._rng, frame.gray)
         return self.new(positive, negative)
 
     def follow(self, points: Points, frames: Sequence[Frame]) -> Points:
-        """Begin to track points that lie on frames[0]; they are returned as they are on frames[-1], the newest."""
+        """Start tracking points of frames[0]; returns them as they are on frames[-1], the newest."""
         self._patches.add(points.id, points.xy, frames[0])
         return self._filtered(points, self.tracker.add(points.id, points.xy, frames), frames[-1])
 
@@ -65,7 +65,7 @@ class TrackedPoints:
 
     @contextmanager
     def forgotten_on_error(self, points: Points) -> Iterator[None]:
-        """Where an error ends what is inside, these points are not tracked any longer."""
+        """Stop tracking these points if an error ends a block."""
         try:
             yield
         except Exception:
@@ -75,7 +75,7 @@ class TrackedPoints:
     def update(self, groups: Sequence[Points], frame: Frame) -> list[Points]:
         """Move all tracked points to the next frame in one call.
 
-        groups: the points of each object, all of them together; returned in the same groups
+        groups: the points of each object, which are together all tracked points; returned in the same groups
         """
         tracks = self.tracker.update(frame)
         row_of = {point_id: row for row, point_id in enumerate(tracks.id.tolist())}
@@ -83,17 +83,17 @@ class TrackedPoints:
         return [self._filtered(points, tracks.at(own_rows), frame) for points, own_rows in zip(groups, rows)]
 
     def propagate_mask(self, mask: np.ndarray, frames: Sequence[Frame]) -> np.ndarray | None:
-        """A mask (H, W) bool or float32 0..1 of frames[0], moved to frames[-1], or None where too little is left."""
+        """A mask (H, W) bool or float32 0..1 of frames[0], moved to frames[-1], or None if too little is left."""
         moved: np.ndarray | None = mask
         for previous, current in pairwise(frames):
             if moved is not None:
                 moved = self.tracker.propagate_mask(moved.astype(np.float32, copy=False), previous, current)
-        # Where too little of a mask is left, the points alone say where the object is.
+        # If too little of a mask is left, only the points locate the object.
         is_left = moved is not None and np.count_nonzero(moved > 0.5) >= MIN_PROPAGATED
         return moved if is_left else None
 
     def _filtered(self, points: Points, tracks: Tracks, frame: Frame) -> Points:
-        """The points where the tracker has them; some do not count as visible although the tracker sees them."""
+        """The tracked points; some that the tracker calls visible are filtered out."""
         config = self.config.visibility
         visible = tracks.visible & away_from_border(tracks.xy, frame.size, config.border)
         if config.patch_similarity:

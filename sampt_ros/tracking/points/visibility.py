@@ -1,4 +1,4 @@
-"""Which tracked points count as visible in a frame, beyond what the tracker itself says."""
+"""Filters for the visibility of tracked points, in addition to the tracker's own estimate."""
 
 from __future__ import annotations
 

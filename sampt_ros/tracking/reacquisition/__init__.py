@@ -1,1 +1,1 @@
-"""How an object is known again: after it was lost, or when its mask has drifted onto something else."""
+"""Recognition of objects: detects masks that have drifted onto something else, and finds lost objects again."""

@@ -284,7 +284,9 @@ class ObjectLooks:
         """After a mask of so many pixels, of known likeness, was accepted on frame `index`."""
         first_margins = (*self.first_margins, likeness.margin)[:_TELLING] if self.views else ()
         masks = (*self.masks, (area, score))[-_RECENT:]
-        known = replace(self._with_motion(index), first_margins=first_margins, masks=masks, frames_doubted=0, is_absent=False)
+        known = replace(
+            self._with_motion(index), first_margins=first_margins, masks=masks, frames_doubted=0, is_absent=False
+        )
         if index < self.learn_at or not self._learns_from(index, likeness, area):
             return known
         views = (*self.views, view)

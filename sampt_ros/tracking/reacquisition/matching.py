@@ -1,4 +1,4 @@
-"""Where a lost object may be, and whether a mask is the object that it should be."""
+"""Finds candidate positions of a lost object, and decides whether a mask is that object."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sampt_ros.config.core import ReacquireConfig
 from sampt_ros.data_types import ObjectState
 from sampt_ros.tracking.reacquisition.appearance import AppearanceModel, coverage
 
-_FIRST_GAP = 4  # Frames between the first two that are learned; each further gap is longer by as much.
+_FIRST_GAP = 4  # Frames between the first two that are learned; each further gap is longer by this much.
 _MIN_RESPONSE = 0.02  # A cell with a lower response never becomes a candidate.
 _MAX_STEP = 2.0  # Cells that a distractor may move from one frame to the next.
-_MAX_RESPONSE_GROWTH = 1.5  # A peak with a response so many times a distractor's is not that distractor.
-_DISTRACTOR_MEMORY = 30  # Frames that a distractor is remembered after it was last seen.
+_MAX_RESPONSE_GROWTH = 1.5  # A peak whose response is this many times a distractor's is not that distractor.
+_DISTRACTOR_MEMORY = 30  # Frames for which a distractor is remembered after it was last seen.
 _REJECTION_PAUSE = 4  # Frames before a candidate whose mask was rejected is tried again.
-_OCCUPIED = 0.5  # A cell that another object covers by a larger share is no candidate.
+_OCCUPIED = 0.5  # A cell that another object covers by a larger fraction is not a candidate.
 
 
 @dataclass(frozen=True, eq=False)
 class Distractor:
-    """Something that looks like the object and is not it.
+    """Something that looks like the object but is not.
 
     cell      (x, y) int in the feature map
     until     index of the frame after which it is forgotten
@@ -50,13 +50,13 @@ class Sighting:
         return cls(np.array([x.mean(), y.mean()]), len(y) ** 0.5)
 
     def is_near(self, other: Sighting) -> bool:
-        """Whether both lie closer together than the larger one's size."""
+        """Whether the two are closer together than the larger one's size."""
         return float(np.linalg.norm(self.centre - other.centre)) < max(self.size, other.size)
 
 
 @dataclass(frozen=True, eq=False)
 class ResponseMap:
-    """The response (h, w) of a frame's cells, -inf where none may be taken, and the least one that counts."""
+    """The response (h, w) of a frame's cells, -inf in excluded cells, and the lowest response that counts."""
 
     values: np.ndarray
     floor: float
@@ -85,17 +85,17 @@ class ResponseMap:
 
 @dataclass(frozen=True, eq=False)
 class Reacquisition:
-    """What is known of one object in order to find it again.
+    """The knowledge of one object that is needed to find it again.
 
-    It is a value: questions change nothing, and what happens to the object gives another one.
+    It is immutable: queries change nothing, and events return an updated copy.
 
-    appearance     what the object looks like
-    learn_at       index of the frame from which on the object is to be learned from again
+    appearance     model of the object's appearance
+    learn_at       index of the frame from which the appearance is to be learned again
     is_doubted     whether there was a cut since its mask was last checked
-    frames_missed  frames in a row without an accepted mask
-    distractors    what looks like the object and is not it
-    sighting       the latest mask that matched the object while it was sought
-    target         what a one-shot method keeps of a reference picture, or None
+    frames_missed  number of frames in a row without an accepted mask
+    distractors    things that look like the object but are not
+    sighting       the latest mask that matched the object during the search
+    target         the one-shot method's representation of a reference picture, or None
     """
 
     config: ReacquireConfig
@@ -109,28 +109,28 @@ class Reacquisition:
 
     @classmethod
     def start(cls, config: ReacquireConfig) -> Reacquisition:
-        """Nothing is known yet."""
+        """The state of an object of which nothing is known yet."""
         return cls(config, AppearanceModel(config.exemplars))
 
     @classmethod
     def from_reference(
         cls, config: ReacquireConfig, index: int, feature_map: np.ndarray, mask: np.ndarray, target: Any = None
     ) -> Reacquisition:
-        """An object known from a picture alone: the picture's feature map (h, w, C), the object's mask (H, W) bool.
+        """An object known only from a picture, given the picture's feature map (h, w, C) and the mask (H, W) bool.
 
-        index: of the picture, below those of all frames; target: what a one-shot method keeps of it
+        index: of the picture, below those of all frames; target: the one-shot method's representation of it
         """
         appearance = AppearanceModel(config.exemplars).learned(index, feature_map, mask, is_reference=True)
         return cls(config, appearance, target=target)
 
-    # Questions
+    # Queries
 
     def is_check_due(self, index: int) -> bool:
-        """Whether a mask on frame `index` is to be checked: when the object is to be learned from, or after a cut."""
+        """Whether a mask on frame `index` must be checked: before learning from it, or after a cut."""
         return self.is_doubted or index >= self.learn_at
 
     def is_sought(self, state: ObjectState) -> bool:
-        """Whether an object in this state is looked for: when it is lost, or its masks were refused for a while."""
+        """Whether an object in this state is searched for: if it is lost, or its masks were refused for a while."""
         if state.has_mask:
             return False
         return state == ObjectState.LOST or self.frames_missed >= self.config.patience
@@ -146,23 +146,23 @@ class Reacquisition:
 
     @property
     def is_found_by_picture(self) -> bool:
-        """Whether a one-shot method looks for it: it was not seen in the stream yet, where its looks are learned."""
+        """Whether a one-shot method searches for it, because it has not been seen and learned in the stream yet."""
         return self.target is not None and self.appearance.is_from_reference
 
     def candidate(self, response: ResponseMap) -> np.ndarray | None:
-        """The cell (x, y) where the object most likely is: the highest peak that is no distractor, or None."""
+        """The cell (x, y) where the object most likely is: the highest peak that is not a distractor, or None."""
         barred = self.barred(response)
         return next((cell for cell in response.peaks if not barred[cell[1], cell[0]]), None)
 
     def barred(self, response: ResponseMap) -> np.ndarray:
-        """(h, w) bool: the cells where the object cannot be, since other objects or distractors are there."""
+        """(h, w) bool: the cells that are excluded because of other objects or distractors."""
         barred: np.ndarray = np.isinf(response.values)
         for x, y in (distractor.cell for distractor in self.distractors):
             barred[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = True
         return barred
 
     def matches(self, index: int, feature_map: np.ndarray, cell: np.ndarray, mask: np.ndarray) -> bool:
-        """Whether a mask (H, W) bool found from a cell of frame `index` has the object's size and looks.
+        """Whether a mask (H, W) bool found from a cell of frame `index` has the object's size and appearance.
 
         It must also cover that cell, and cover no distractor.
         """
@@ -171,7 +171,7 @@ class Reacquisition:
         if largest and not smallest / self.config.size_change <= area <= largest * self.config.size_change:
             return False
         share = coverage(mask, feature_map)
-        # A cell that was only rejected for a while may be a part of the object.
+        # A cell that was only temporarily rejected may be a part of the object.
         lasting = [distractor.cell for distractor in self.distractors if distractor.until - index > _REJECTION_PAUSE]
         if share[cell[1], cell[0]] == 0 or any(share[y, x] > _OCCUPIED for x, y in lasting):
             return False
@@ -180,13 +180,13 @@ class Reacquisition:
         return self.appearance.resemblance(feature_map, mask) >= least
 
     def confirms(self, sighting: Sighting) -> bool:
-        """Whether a mask that matches is surely the object: so was one near it the last time that one matched."""
+        """Whether a matching mask is confirmed, because the previous match was near it."""
         return self.sighting is not None and sighting.is_near(self.sighting)
 
-    # What happens
+    # Events
 
     def learned(self, index: int, feature_map: np.ndarray, mask: np.ndarray) -> Reacquisition:
-        """With one more frame: its feature map (h, w, C), and the object's checked mask (H, W) bool."""
+        """After learning one more frame, given its feature map (h, w, C) and the object's checked mask (H, W) bool."""
         appearance = self.appearance.learned(index, feature_map, mask)
         gap = min(self.config.gap, _FIRST_GAP * max(1, len(appearance.exemplars)))
         known = replace(self, appearance=appearance, is_doubted=False, learn_at=index + gap)
@@ -200,14 +200,14 @@ class Reacquisition:
         return replace(known, distractors=tuple(Distractor(xy, until, float(response[xy[1], xy[0]])) for xy in peaks))
 
     def taught(self, later: Reacquisition) -> Reacquisition:
-        """With what was learned meanwhile from an earlier frame: `later` is what was known then, with that frame."""
+        """Merge what was learned in the background from an earlier frame: `later` is the state after that frame."""
         known = replace(self, appearance=later.appearance, learn_at=later.learn_at)
-        # After a cut, or since it was lost, whatever looked like it is elsewhere.
+        # After a cut, or once the object was lost, the distractors have moved.
         is_same_scene = not self.is_doubted and self.frames_missed == 0
         return replace(known, distractors=later.distractors) if is_same_scene else known
 
     def checked(self) -> Reacquisition:
-        """After its mask was found to be on the object."""
+        """After a check has found its mask to be on the object."""
         return replace(self, is_doubted=False)
 
     def after_cut(self) -> Reacquisition:
@@ -224,7 +224,7 @@ class Reacquisition:
         return replace(self, distractors=tuple(_followed(distractor, response, index) for distractor in known))
 
     def rejecting(self, cell: np.ndarray, index: int) -> Reacquisition:
-        """After the mask found from a cell of frame `index` did not match: other cells have their turn for a while."""
+        """After the mask found from a cell of frame `index` did not match: other cells are tried for a while."""
         rejected = Distractor(cell, index + _REJECTION_PAUSE, np.inf)
         return replace(self, distractors=(*self.distractors, rejected), sighting=None)
 

@@ -1,4 +1,4 @@
-"""How fast an object moves against what is around it: a mask on the background does not."""
+"""Measures how fast an object moves relative to its surroundings; a mask on the background does not move."""
 
 from __future__ import annotations
 

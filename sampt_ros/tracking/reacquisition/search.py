@@ -1,4 +1,4 @@
-"""The search for lost objects in a stream's frames, and the check whether masks are still on theirs."""
+"""Searches for lost objects in a stream's frames, and checks whether masks are still on their objects."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _OCCUPIED = 0.5  # What other objects' masks cover by a larger share is no mask 
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """What the search for one object in one frame brought.
+    """The result of the search for one object in one frame.
 
-    reacquisition  what is known of the object from now on
+    reacquisition  the updated knowledge of the object
     mask           (H, W) bool: where it is, or None if it was not found
     score          the mask's predicted IoU
     """
@@ -47,9 +47,10 @@ class _Candidate:
 
 
 class ObjectSearch:
-    """Learns what tracked objects look like, and finds those that are lost by it.
+    """Learns the appearance of tracked objects, and finds lost ones by it.
 
-    `observe`, `take_over` and `learn` change the objects' `reacquisition`, each once a frame; questions change nothing.
+    `observe`, `take_over` and `learn` update the objects' `reacquisition`, each once per frame; the other methods
+    change nothing.
     """
 
     def __init__(self, config: SamPtConfig, segmenter: FrameSegmenter[Any, Any]) -> None:

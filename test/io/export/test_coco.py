@@ -80,7 +80,7 @@ def test_frames_with_an_uncertain_mask_or_without_objects_are_left_out_and_a_los
     content = json.loads((tmp_path / "annotations.json").read_text())
     assert [each["id"] for each in content["images"]] == [2]
     assert [each["track_id"] for each in content["annotations"]] == [1]
-    assert (dataset.frames, dataset.left_out) == (1, 2)
+    assert (dataset.frames, dataset.skipped) == (1, 2)
 
 
 def test_objects_of_one_name_are_one_category(tmp_path):

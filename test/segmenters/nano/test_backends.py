@@ -92,7 +92,9 @@ def test_memory_that_runs_out_is_told_from_other_errors(on_onnx, monkeypatch):
 def test_features_in_8_bits_are_nearly_those_in_float32(on_onnx):
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8), (0, 0), 4)
     image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)[None]
-    for quantized, exact in zip(OnnxBackend.from_checkpoint(precision="int8").encode(image).maps, on_onnx.encode(image).maps):
+    for quantized, exact in zip(
+        OnnxBackend.from_checkpoint(precision="int8").encode(image).maps, on_onnx.encode(image).maps
+    ):
         error = np.sqrt(np.mean((quantized - exact) ** 2) / np.mean(exact**2))
         assert error < 0.15
 
@@ -104,5 +106,5 @@ def test_8_bits_are_the_default_where_the_cpu_computes_them_fast(monkeypatch, fl
 
 
 def test_other_weights_are_not_computed_with_in_8_bits():
-    with pytest.raises(ConfigError, match="expected nano.precision auto or float32 with nano.checkpoint; got int8"):
+    with pytest.raises(ConfigError, match=r"expected nano\.precision auto or float32 with nano\.checkpoint; got int8"):
         OnnxBackend.from_checkpoint("mine.safetensors", precision="int8")

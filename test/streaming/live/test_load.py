@@ -24,9 +24,9 @@ class Camera:
         for _ in range(frames):
             took = self.full * COSTS[self.load.step] if spent is None else spent
             for _ in range(max(1, round(took / self.period))):  # The newest frame wins: others come meanwhile.
-                self.load.arrived(self.time)
+                self.load.image_arrived(self.time)
                 self.time += self.period
-            self.steps.append(self.load.worked(took, len(COSTS)))
+            self.steps.append(self.load.frame_done(took, len(COSTS)))
         return self.load.step
 
 
@@ -114,15 +114,15 @@ def test_a_pause_of_the_camera_is_not_its_period():
 def test_without_times_of_arrival_nothing_is_chosen():
     load = LoadControl()
     for _ in range(100):
-        load.arrived(0.0)  # An image without a time.
-        assert load.worked(1.0, 3) == 0
+        load.image_arrived(0.0)  # An image without a time.
+        assert load.frame_done(1.0, 3) == 0
     assert load.load is None
 
 
 def test_with_fewer_steps_than_before_the_last_one_is_taken():
     camera = Camera(full=2 * PERIOD)
     camera.send(24)
-    assert camera.load.worked(0.01, 1) == 0
+    assert camera.load.frame_done(0.01, 1) == 0
 
 
 def test_both_times_are_told():

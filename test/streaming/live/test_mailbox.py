@@ -1,4 +1,4 @@
-"""The mailbox: the newest frame wins, no errand is lost."""
+"""The mailbox: the newest frame wins, no task is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 from fakes import blank
 
-from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Mailbox, Task
 from sampt_ros.streaming.tracked_frame import ImageEvent
 
 
@@ -14,9 +14,9 @@ def arrival(stamp_ns: int) -> ImageEvent:
     return ImageEvent(stamp_ns, None, blank)
 
 
-def errand() -> Errand:
+def task() -> Task:
     """Does nothing."""
-    return Errand(lambda stream: None)
+    return Task(lambda stream: None)
 
 
 def test_the_newest_frame_wins_and_those_it_pushed_out_are_handed_on():
@@ -30,24 +30,24 @@ def test_the_newest_frame_wins_and_those_it_pushed_out_are_handed_on():
 def test_what_was_taken_is_gone():
     mailbox = Mailbox()
     mailbox.put_frame(arrival(1))
-    mailbox.put_errand(errand())
+    mailbox.put_task(task())
     mailbox.take()
     assert mailbox.put_frame(arrival(2))
     batch = mailbox.take()
-    assert (batch.newest.stamp_ns, batch.skipped, batch.errands) == (2, [], [])
+    assert (batch.newest.stamp_ns, batch.skipped, batch.tasks) == (2, [], [])
 
 
-def test_errands_come_in_order_with_or_without_a_frame():
+def test_tasks_come_in_order_with_or_without_a_frame():
     mailbox = Mailbox()
-    errands = [errand() for _ in range(3)]
-    for one in errands:
-        mailbox.put_errand(one)
+    tasks = [task() for _ in range(3)]
+    for one in tasks:
+        mailbox.put_task(one)
     batch = mailbox.take()
-    assert (batch.newest, batch.errands) == (None, errands)
+    assert (batch.newest, batch.tasks) == (None, tasks)
 
 
 def test_so_many_skipped_frames_are_remembered_and_no_more():
-    mailbox = Mailbox(remembered=2)
+    mailbox = Mailbox(max_skipped=2)
     for stamp in range(5):
         mailbox.put_frame(arrival(stamp))
     assert [skipped.stamp_ns for skipped in mailbox.take().skipped] == [2, 3]
@@ -75,7 +75,7 @@ def test_closing_ends_the_wait_and_whatever_is_left():
 def test_what_is_left_when_the_mailbox_is_closed_or_comes_later_is_refused():
     mailbox, refused = Mailbox(), []
     for name in (1, 2):
-        mailbox.put_errand(Errand(lambda stream: None, lambda reason, name=name: refused.append((name, reason))))
+        mailbox.put_task(Task(lambda stream: None, lambda reason, name=name: refused.append((name, reason))))
         if name == 1:
             mailbox.close()
     reason = "expected an active node; it stopped before this was done"

@@ -14,7 +14,7 @@ from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.streaming.depth_queue import LiveWaiting
 from sampt_ros.streaming.failures import Failures
-from sampt_ros.streaming.live.mailbox import Errand, Mailbox
+from sampt_ros.streaming.live.mailbox import Mailbox, Task
 from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
@@ -57,7 +57,7 @@ class Desk:
     def finish(self) -> None:
         """Wait until all that came before is done."""
         finished = threading.Event()
-        self.mailbox.put_errand(Errand(lambda stream: finished.set()))
+        self.mailbox.put_task(Task(lambda stream: finished.set()))
         assert finished.wait(10)
 
 
@@ -70,9 +70,9 @@ def desk():
 
 def test_an_errand_comes_after_the_frame_that_came_with_it(desk):
     hold, held = threading.Event(), threading.Event()
-    desk.mailbox.put_errand(Errand(lambda stream: (held.set(), hold.wait(10))))
+    desk.mailbox.put_task(Task(lambda stream: (held.set(), hold.wait(10))))
     assert held.wait(10)
-    desk.mailbox.put_errand(Errand(lambda stream: desk.done.append(stream)))
+    desk.mailbox.put_task(Task(lambda stream: desk.done.append(stream)))
     for stamp in (1, 2, 3):
         desk.put(stamp)
     hold.set()
@@ -104,7 +104,7 @@ def test_an_errand_that_fails_is_counted_and_told(desk):
     def fail(stream: Stream) -> None:
         raise QueryError("no such object")
 
-    desk.mailbox.put_errand(Errand(fail))
+    desk.mailbox.put_task(Task(fail))
     desk.finish()
     assert desk.stream.statistics["queries_refused"] == 1
     assert desk.log.told["warning"] == ["the query is refused: no such object"]
@@ -118,7 +118,7 @@ def test_stop_waits_for_the_work_in_hand(desk):
         leave.wait(10)
         desk.done.append("slow")
 
-    desk.mailbox.put_errand(Errand(slow))
+    desk.mailbox.put_task(Task(slow))
     assert entered.wait(10)
     threading.Timer(0.05, leave.set).start()
     desk.worker.stop()

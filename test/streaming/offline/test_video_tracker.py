@@ -56,7 +56,7 @@ def middles(results, name):
 def both_ways(sam_pt, starts, length=6, most=None):
     source = Blank(length)
     with VideoTracker(sam_pt, starts) as tracker:
-        looked = list(tracker.look_back(source, most))
+        looked = list(tracker.track_backwards(source, most))
         results = [result for _, result in tracker.track(source.numbered())]
     return looked, results, tracker
 
@@ -167,7 +167,7 @@ def test_a_camera_cannot_be_tracked_backwards(sam_pt):
     source = Blank(3)
     source.is_live = True
     with pytest.raises(SourceError, match="a camera's frames come only once"):
-        list(VideoTracker(sam_pt, {1: click(20, 20, frame=1)}).look_back(source))
+        list(VideoTracker(sam_pt, {1: click(20, 20, frame=1)}).track_backwards(source))
 
 
 def test_however_long_frames_take_a_recording_has_the_full_effort(sam_pt):
