@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from sampt_ros.config.web import WebConfig
 from sampt_ros.errors import ServerError
@@ -42,6 +44,10 @@ _HEADERS = {
 _SPARE = 16  # Connections beside those of the viewers, which load the page.
 _PATIENCE = 10.0  # Seconds after which a connection that is no viewer's is closed.
 _END = 3.0  # Seconds that viewers have to go when the server stops.
+
+_log = logging.getLogger(__name__)
+# Whoever sends what is no HTTP is answered so; a trace for each of them would fill the log.
+_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 
 class WebServer:
@@ -87,7 +93,7 @@ class WebServer:
     async def _serve(self, pool: ThreadPoolExecutor) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         room = Room(self._backend, self._config, pool)
-        runner = web.AppRunner(self._application(room), access_log=None, handle_signals=False)
+        runner = web.AppRunner(self._application(room), access_log=None, handle_signals=False, logger=_log)
         await runner.setup()
         door = _Door(cast(web.Server, runner.server), self._config.viewers + _SPARE, room)  # It is set up.
         try:

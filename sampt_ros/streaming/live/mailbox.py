@@ -12,6 +12,8 @@ from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 
 _CLOSED = "expected an active node; it stopped before this was done"
+_MOST_AT_ONCE = 16  # Queries between two frames: one for each object, as of a detector, and no flood of them.
+_MOST_WAITING = 64  # Queries that wait to be worked on; more are refused.
 
 
 def _nothing(reason: str) -> None:
@@ -31,10 +33,14 @@ class Errand:
     refuse: Callable[[str], object] = _nothing
     outcome: str = ""
 
+    @property
+    def is_query(self) -> bool:
+        return not self.outcome
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Everything that came in since the last one, in order."""
+    """The newest frame since the last batch, those that it pushed out, and the oldest errands, in order."""
 
     newest: ImageEvent | None = None
     skipped: list[ImageEvent] = field(default_factory=list)
@@ -42,7 +48,10 @@ class Batch:
 
 
 class Mailbox:
-    """Newest frame wins: a frame that nobody took in time is skipped, never queued; errands are never lost."""
+    """Newest frame wins: a frame that nobody took in time is skipped, never queued.
+
+    Errands are never lost: each is carried out, or told that it is not. However many come, frames come in between.
+    """
 
     def __init__(self, remembered: int = 64) -> None:
         """remembered: how many skipped frames are handed on at most."""
@@ -63,25 +72,27 @@ class Mailbox:
         return waiting is None
 
     def put_errand(self, errand: Errand) -> None:
-        """Hand in something to be done between two frames; it is refused if the mailbox is closed."""
+        """Hand in something to be done between two frames.
+
+        It is refused if the mailbox is closed, and a query also if many queries wait already.
+        """
         with self._changed:
-            closed = self._closed
-            if not closed:
+            reason = _CLOSED if self._closed else self._crowd() if errand.is_query else ""
+            if not reason:
                 self._errands.append(errand)
                 self._changed.notify()
-        if closed:
-            errand.refuse(_CLOSED)
+        if reason:
+            errand.refuse(reason)
 
     def take(self) -> Batch | None:
-        """Wait for something to come in and take all of it; None once the mailbox is closed."""
+        """Wait for something to come in and take it, of many queries the first ones; None once the mailbox is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._newest or self._errands)
             if self._closed:
                 return None
-            batch = Batch(self._newest, list(self._skipped), list(self._errands))
+            batch = Batch(self._newest, list(self._skipped), self._first_errands())
             self._newest = None
             self._skipped.clear()
-            self._errands.clear()
             return batch
 
     def close(self) -> None:
@@ -94,3 +105,17 @@ class Mailbox:
         for errand in left:
             with suppress(Exception):  # one that cannot be told must not keep the others from it
                 errand.refuse(_CLOSED)
+
+    def _first_errands(self) -> list[Errand]:
+        """Take the errands up to the last query that is for now; their order stays."""
+        taken: list[Errand] = []
+        while self._errands:
+            if self._errands[0].is_query and sum(errand.is_query for errand in taken) >= _MOST_AT_ONCE:
+                break
+            taken.append(self._errands.popleft())
+        return taken
+
+    def _crowd(self) -> str:
+        """Why no more queries are taken for now; empty: they are."""
+        waiting = sum(errand.is_query for errand in self._errands)
+        return "" if waiting < _MOST_WAITING else f"expected fewer queries at a time; {waiting} wait to be worked on"
