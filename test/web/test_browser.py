@@ -292,7 +292,14 @@ def test_on_a_phone_a_tap_starts_an_object_and_all_fits(browser, address):
 
 @pytest.mark.parametrize(
     ("size", "least"),
-    [((390, 844), 0.3), ((844, 390), 0.35), ((320, 568), 0.3), ((768, 1024), 0.5), ((1100, 480), 0.3), ((1920, 1080), 0.5)],
+    [
+        ((390, 844), 0.3),
+        ((844, 390), 0.35),
+        ((320, 568), 0.3),
+        ((768, 1024), 0.5),
+        ((1100, 480), 0.3),
+        ((1920, 1080), 0.5),
+    ],
 )
 def test_the_picture_has_a_good_part_of_every_window_and_nothing_is_beside_it(browser, size, least):
     backend = FakeBackend()

@@ -85,7 +85,7 @@ class Mailbox:
             errand.refuse(reason)
 
     def take(self) -> Batch | None:
-        """Wait for something to come in and take it, of many queries the first ones; None once the mailbox is closed."""
+        """Wait for something to come in and take it, of queries the first 16; None once the mailbox is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._newest or self._errands)
             if self._closed:
