@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,8 @@ import yaml
 from sampt_ros.errors import ConfigError
 from sampt_ros.fleet.remote_files import is_remote
 
-# Options whose values are files; a relative path counts from the folder of the prompt file.
-PATH_OPTIONS = ("mask", "masks", "query-points", "reference", "reference-mask", "truth")
 _START = "start"
-_PROMPTS = ("--box=", "--mask=", "--masks=", "--point=", "--query-points=", "--reference=")
+_TEXT = "tag:yaml.org,2002:str"
 
 
 class PromptFile:
@@ -33,11 +31,14 @@ class PromptFile:
     A recording's own name goes before patterns, and of these the first that fits counts.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read it; raises ConfigError if it cannot be read or is of another form."""
-        self._path = path
+    def __init__(self, path: Path, path_options: Collection[str]) -> None:
+        """Read it; raises ConfigError if it cannot be read or is of another form.
+
+        path_options  the options whose values are files or folders; a relative one counts from this file's folder
+        """
+        self._path, self._path_options = path, path_options
         try:
-            content = yaml.safe_load(path.read_text()) or {}
+            content = _content(path.read_text())
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"cannot read the prompt file {path}: {error}") from None
         if not isinstance(content, Mapping):
@@ -75,13 +76,24 @@ class PromptFile:
 
     def _text(self, option: str, value: Any) -> str:
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        is_relative = option in PATH_OPTIONS and not is_remote(text) and not Path(text).is_absolute()
+        is_relative = option in self._path_options and not is_remote(text) and not Path(text).is_absolute()
         return str((self._path.parent / text).resolve()) if is_relative else text
 
 
-def has_prompts(arguments: Sequence[str]) -> bool:
-    """Whether arguments say what to track."""
-    return any(argument.startswith(_PROMPTS) for argument in arguments)
+def _content(text: str) -> Any:
+    """What YAML holds, but names of recordings as they are written: 007 is no number. Raises YAMLError."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is None:
+        return {}
+    if isinstance(root, yaml.MappingNode):
+        names = [key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise yaml.YAMLError(f"expected each name once; got {twice} twice")
+        for key, _ in root.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = _TEXT
+    return yaml.SafeLoader("").construct_document(root)
 
 
 def with_name(arguments: Sequence[str], name: str) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sampt_ros.errors import SourceError
 from sampt_ros.fleet import remote_files
@@ -39,7 +40,7 @@ def find_recordings(sources: Sequence[str]) -> list[Recording]:
              knows such as s3://bucket/recordings/*.mp4, or a list: a .txt file with a source in each line, where #
              begins a comment, and paths count from the list's folder
 
-    Raises SourceError for a source that is not there, and for two recordings of one name.
+    Raises SourceError for a source that is not there, and for recordings whose results would be in one another's way.
     """
     found: dict[str, Recording] = {}
     for source in sources:
@@ -53,28 +54,44 @@ def find_recordings(sources: Sequence[str]) -> list[Recording]:
                 )
     if not found:
         raise SourceError(f"expected at least one recording; got none in {', '.join(sources)}")
+    for name, recording in found.items():
+        path = PurePosixPath(name)
+        if not path.parts or ".." in path.parts:
+            raise SourceError(f"expected a recording with a name of its own; got {recording.source}, called {name!r}")
+        if outer := next((parent for parent in map(str, path.parents) if parent in found), None):
+            raise SourceError(f"expected recordings apart from one another; got {outer!r}, and in it {name!r}")
     return list(found.values())
 
 
-def _recordings(source: str, folder: Path) -> Iterator[Recording]:
-    """What a source names that is written as seen from a folder."""
+def _recordings(source: str, folder: Path, lists: tuple[Path, ...] = ()) -> Iterator[Recording]:
+    """What a source names that is written as seen from a folder; lists: the lists in which it is written."""
     if is_remote(source):
         for name, address in remote_files.matches(source):
             yield Recording(_stem(name), address, remote_files.holds(address, _is_bag_name))
         return
     path = folder / Path(source).expanduser()
     if path.suffix == _LIST_SUFFIX and path.is_file():
-        for line in path.read_text().splitlines():
-            if entry := line.partition("#")[0].strip():
-                yield from _recordings(entry, path.parent)
+        if path in lists:
+            raise SourceError(f"expected recordings in the list {path}; got the list itself")
+        for entry in _entries(path):
+            yield from _recordings(entry, path.parent, (*lists, path))
     elif path.exists():
-        yield _recording(path.name, path)
+        yield _recording(Path(os.path.abspath(path)).name, path)  # noqa: PTH100 - resolve() would follow a link
     elif glob.has_magic(source):
         yield from _matches(path)
     else:
         raise SourceError(
             f"expected a video file, image folder, bag, a pattern or list of them; there is no {source!r}"
         )
+
+
+def _entries(path: Path) -> Iterator[str]:
+    """The sources that a list names."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot read the list {path}: {getattr(error, 'strerror', None) or error}") from None
+    return filter(None, (line.partition("#")[0].strip() for line in lines))
 
 
 def _matches(pattern: Path) -> Iterator[Recording]:

@@ -51,10 +51,15 @@ class Outcome:
         return fmean(self.j.values()) if self.j else None
 
     @classmethod
-    def from_json(cls, text: str) -> Outcome:
-        """What `as_json` has written."""
-        content = json.loads(text)
-        return cls(**{**content, "arguments": tuple(content["arguments"]), "warnings": tuple(content["warnings"])})
+    def from_json(cls, text: str, path: str | Path) -> Outcome:
+        """What `as_json` has written; raises SourceError for anything else, which is at `path`."""
+        try:
+            content = json.loads(text)
+            return cls(**{**content, "arguments": tuple(content["arguments"]), "warnings": tuple(content["warnings"])})
+        except (LookupError, TypeError, ValueError):
+            raise SourceError(
+                f"{path} is not what sampt batch writes, or damaged: delete its folder, or do all again with --redo"
+            ) from None
 
     def as_json(self) -> str:
         """Text for a file."""
@@ -71,7 +76,7 @@ class Results(ABC):
 
     @abstractmethod
     def finished(self, name: str) -> Outcome | None:
-        """What came of a recording whose results are whole, or None."""
+        """What came of a recording whose results are whole, or None; raises SourceError if that cannot be read."""
 
     @abstractmethod
     def working_folder(self, name: str) -> AbstractContextManager[Path]:
@@ -86,11 +91,11 @@ class Results(ABC):
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Delete the results of a recording, if they are there."""
+        """Delete the results of a recording, if they are there; a folder without the file of results stays."""
 
     @abstractmethod
     def write(self, name: str, text: str) -> None:
-        """Write a file that is about all recordings."""
+        """Write a file that is about all recordings; raises SourceError where that is not possible."""
 
     def clear(self) -> None:  # noqa: B027 - only a folder has something to clear
         """Delete what workers left behind that died; to be called while none is at work."""
@@ -103,15 +108,22 @@ class LocalResults(Results):
         self.folder = folder
 
     def finished(self, name: str) -> Outcome | None:
+        path = self.folder / name / RESULT
         try:
-            return Outcome.from_json((self.folder / name / RESULT).read_text())
+            text = path.read_text()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise SourceError(f"cannot read {path}: {error.strerror}") from None
+        return Outcome.from_json(text, path)
 
     @contextmanager
     def working_folder(self, name: str) -> Iterator[Path]:
-        partial = self.folder / _PARTIAL
-        folder = partial / f"{name.replace('/', '_')}.{socket.gethostname()}.{os.getpid()}"
+        target = self.folder / name
+        is_taken = target.is_dir() and any(target.iterdir()) and not (target / RESULT).exists()
+        if is_taken:  # Better told before the work than after it.
+            raise SourceError(f"cannot write to {target}: there is something that is not results")
+        folder = self.folder / _PARTIAL / f"{name.replace('/', '_')}.{socket.gethostname()}.{os.getpid()}"
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -124,9 +136,9 @@ class LocalResults(Results):
 
     def publish(self, folder: Path, outcome: Outcome) -> Outcome:
         target = self.folder / outcome.name
-        (folder / RESULT).write_text(outcome.as_json())
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            (folder / RESULT).write_text(outcome.as_json())
+            target.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(target)  # It fails if there is a folder that is not empty.
         except OSError as error:
             if faster := self.finished(outcome.name):
@@ -135,11 +147,24 @@ class LocalResults(Results):
         return outcome
 
     def remove(self, name: str) -> None:
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+        folder, aside = self.folder / name, self.folder / _PARTIAL / f"{name.replace('/', '_')}.old"
+        if not (folder / RESULT).exists():
+            return
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(aside)  # All at once, so that half of it does not count.
+        except OSError as error:
+            raise SourceError(f"cannot delete {folder}: {error.strerror}") from None
+        shutil.rmtree(aside, ignore_errors=True)
 
     def write(self, name: str, text: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / name).write_text(text)
+        try:
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        except OSError as error:
+            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
 
     def clear(self) -> None:
         shutil.rmtree(self.folder / _PARTIAL, ignore_errors=True)
@@ -152,8 +177,9 @@ class RemoteResults(Results):
         self._address = address.rstrip("/")
 
     def finished(self, name: str) -> Outcome | None:
-        text = remote_files.read_text(f"{self._address}/{name}/{RESULT}")
-        return None if text is None else Outcome.from_json(text)
+        address = f"{self._address}/{name}/{RESULT}"
+        text = remote_files.read_text(address)
+        return None if text is None else Outcome.from_json(text, address)
 
     @contextmanager
     def working_folder(self, name: str) -> Iterator[Path]:
@@ -168,7 +194,8 @@ class RemoteResults(Results):
         return outcome
 
     def remove(self, name: str) -> None:
-        remote_files.remove(f"{self._address}/{name}")
+        if remote_files.read_text(f"{self._address}/{name}/{RESULT}") is not None:
+            remote_files.remove(f"{self._address}/{name}", first=RESULT)
 
     def write(self, name: str, text: str) -> None:
         remote_files.write_text(f"{self._address}/{name}", text)

@@ -15,6 +15,8 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).write_text("")
     (tmp_path / "one.mcap.zstd").write_text("")
     (tmp_path / "empty.txt").write_text("# nothing yet")
+    (tmp_path / "self.txt").write_text("frames\nself.txt\n")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xfd")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -33,6 +35,7 @@ def names(*sources):
         (["**/*.mp4"], ["monday/cups", "monday/mugs", "tuesday/cups"]),
         # named twice, it is one recording
         (["monday/cups.mp4", "monday/cu*.mp4"], ["cups"]),
+        (["monday/../frames/."], ["frames"]),
     ],
 )
 def test_recordings_are_called_by_their_files(folder, sources, expected):
@@ -52,6 +55,13 @@ def test_a_list_names_sources_from_its_own_folder(folder, monkeypatch):
     assert found[0].source == str(folder / "monday/cups.mp4")
 
 
+def test_a_folder_that_is_named_by_dots_or_a_link_is_called_as_it_is(folder, monkeypatch):
+    monkeypatch.chdir(folder / "frames")
+    assert names(".") == ["frames"]
+    (folder / "latest").symlink_to(folder / "frames")
+    assert names("../latest") == ["latest"]
+
+
 @pytest.mark.parametrize(
     ("sources", "complaint"),
     [
@@ -59,6 +69,11 @@ def test_a_list_names_sources_from_its_own_folder(folder, monkeypatch):
         (["no*"], "whose names match 'no\\*'; got none"),
         (["frames/*.jpg"], "finds images such as frames/0.jpg: name their folders"),
         (["empty.txt"], "expected at least one recording; got none in empty.txt"),
+        (["self.txt"], "expected recordings in the list self.txt; got the list itself"),
+        (["bytes.txt"], "cannot read the list bytes.txt"),
+        (["monda*", "**/*.mp4"], "expected recordings apart from one another; got 'monday', and in it 'monday/cups'"),
+        (["**"], "expected a recording with a name of its own"),
+        (["*/../tuesday"], "expected a recording with a name of its own; got .*tuesday, called '.*/../tuesday'"),
         (["monday/cups.mp4", "tuesday/cups.mp4"], "got two that are called 'cups': .*monday.*tuesday"),
     ],
 )
