@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +77,7 @@ class WebServer:
         self._ready.wait()
         if self._trouble is not None:
             where = f"{self._config.host}, port {self._config.port}"
-            raise ServerError(f"cannot serve the page on {where}: {self._trouble.strerror or self._trouble}")
+            raise ServerError(f"cannot serve the page on {where}: {_reason(self._trouble)}")
         return self
 
     def __exit__(
@@ -181,6 +183,12 @@ def _file(path: Path, kind: str) -> Any:
         return web.Response(body=content, content_type=kind, charset="utf-8")
 
     return send
+
+
+def _reason(error: OSError) -> str:
+    """Why a server cannot listen; asyncio puts where it tried to around that, which is known."""
+    is_of_the_system = error.errno is not None and error.errno in errno.errorcode
+    return os.strerror(error.errno or 0) if is_of_the_system else error.strerror or str(error)
 
 
 def _own_address() -> str:
