@@ -57,8 +57,9 @@ class Viewer:
         self._told = 0  # Number of the last condition.
         self._next = 0.0  # When the next picture may be sent.
         self._line = Line()
+        # Pings are answered here, so that they count as messages do.
         self._socket = web.WebSocketResponse(
-            protocols=(PROTOCOL,), heartbeat=_HEARTBEAT, max_msg_size=MOST_BYTES, compress=False
+            protocols=(PROTOCOL,), heartbeat=_HEARTBEAT, max_msg_size=MOST_BYTES, compress=False, autoping=False
         )
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
@@ -69,7 +70,8 @@ class Viewer:
             await self._socket.prepare(request)
             sender = asyncio.create_task(self._send())
             try:
-                await self._listen()
+                with suppress(ConnectionError):  # It has gone while it was answered.
+                    await self._listen()
             finally:
                 sender.cancel()
                 with suppress(asyncio.CancelledError, ConnectionError):
@@ -137,6 +139,8 @@ class Viewer:
                 self._act(_command(data))
             elif kind == WSMsgType.BINARY:
                 await self._take_upload(data)
+            elif kind == WSMsgType.PING:
+                await self._socket.pong(data)
         except SamPtError as error:
             self._answer(False, str(error))
 

@@ -291,6 +291,48 @@ def test_a_flood_of_messages_ends_the_connection(server, backend):
     assert asyncio.run(send())["code"] == 1008
 
 
+def test_a_ping_is_answered_and_a_flood_of_them_ends_the_connection(server, backend):
+    async def send() -> tuple[bytes, dict]:
+        async with looking(server, autoping=False) as onlooker:
+            await onlooker.socket.ping(b"there?")
+            while (message := await onlooker.socket.receive(timeout=PATIENCE)).type != aiohttp.WSMsgType.PONG:
+                pass
+            for _ in range(300):
+                await onlooker.socket.ping()
+            while (closed := await onlooker.socket.receive(timeout=PATIENCE)).type != aiohttp.WSMsgType.CLOSE:
+                pass
+            return message.data, closed.data
+
+    assert asyncio.run(send()) == (b"there?", 1008)
+
+
+def test_who_is_silent_but_there_stays_and_who_is_gone_is_noticed(monkeypatch, backend):
+    async def look(server) -> bool:
+        async with looking(server) as onlooker:
+            for _ in range(12):
+                with suppress(asyncio.TimeoutError):
+                    await onlooker.socket.receive(timeout=0.1)  # which answers pings
+            await onlooker.send(type="reset")
+            assert (await onlooker.receive("answer"))["ok"]
+        gone = await asyncio.to_thread(raw, server)
+        gone.send(
+            b"GET /watch HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        deadline = time.monotonic() + PATIENCE
+        while not backend.watched.is_set() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        assert backend.watched.is_set()
+        while backend.watched.is_set() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        gone.close()
+        return not backend.watched.is_set()
+
+    monkeypatch.setattr(web_viewer, "_HEARTBEAT", 0.3)
+    with served(backend) as server:
+        assert asyncio.run(look(server))
+
+
 def test_a_flood_of_commands_is_refused_with_a_reason_and_what_is_said_of_pictures_is_not(server, backend):
     async def send() -> list[dict]:
         async with looking(server) as onlooker:
