@@ -12,8 +12,6 @@ from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 
 _CLOSED = "expected an active node; it stopped before this was done"
-_MOST_AT_ONCE = 16  # Queries between two frames: one for each object, as of a detector, and no flood of them.
-_MOST_WAITING = 64  # Queries that wait to be worked on; more are refused.
 
 
 def _nothing(reason: str) -> None:
@@ -72,25 +70,31 @@ class Mailbox:
         return waiting is None
 
     def put_errand(self, errand: Errand) -> None:
-        """Hand in something to be done between two frames.
-
-        It is refused if the mailbox is closed, and a query also if many queries wait already.
-        """
+        """Hand in something to be done between two frames; it is refused if the mailbox is closed."""
         with self._changed:
-            reason = _CLOSED if self._closed else self._crowd() if errand.is_query else ""
-            if not reason:
+            closed = self._closed
+            if not closed:
                 self._errands.append(errand)
                 self._changed.notify()
-        if reason:
-            errand.refuse(reason)
+        if closed:
+            errand.refuse(_CLOSED)
 
-    def take(self) -> Batch | None:
-        """Wait for something to come in and take it, of queries the first 16; None once the mailbox is closed."""
+    @property
+    def queries(self) -> int:
+        """How many queries wait."""
+        with self._changed:
+            return sum(errand.is_query for errand in self._errands)
+
+    def take(self, most_queries: int | None = None) -> Batch | None:
+        """Wait for something to come in and take it; None once the mailbox is closed.
+
+        most_queries  how many to take at most, so that a frame comes after them; None: all
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._newest or self._errands)
             if self._closed:
                 return None
-            batch = Batch(self._newest, list(self._skipped), self._first_errands())
+            batch = Batch(self._newest, list(self._skipped), self._first_errands(most_queries))
             self._newest = None
             self._skipped.clear()
             return batch
@@ -106,16 +110,13 @@ class Mailbox:
             with suppress(Exception):  # one that cannot be told must not keep the others from it
                 errand.refuse(_CLOSED)
 
-    def _first_errands(self) -> list[Errand]:
+    def _first_errands(self, most_queries: int | None) -> list[Errand]:
         """Take the errands up to the last query that is for now; their order stays."""
         taken: list[Errand] = []
+        queries = 0
         while self._errands:
-            if self._errands[0].is_query and sum(errand.is_query for errand in taken) >= _MOST_AT_ONCE:
+            queries += self._errands[0].is_query
+            if most_queries is not None and queries > most_queries:
                 break
             taken.append(self._errands.popleft())
         return taken
-
-    def _crowd(self) -> str:
-        """Why no more queries are taken for now; empty: they are."""
-        waiting = sum(errand.is_query for errand in self._errands)
-        return "" if waiting < _MOST_WAITING else f"expected fewer queries at a time; {waiting} wait to be worked on"

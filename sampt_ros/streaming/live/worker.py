@@ -44,7 +44,8 @@ class Worker:
             self._stream.failures.log.error(f"the frame that is worked on has not ended within {_PATIENCE:g} s")
 
     def _work(self) -> None:
-        while (batch := self._mailbox.take()) is not None:
+        # A query for each object between two frames, as of a detector; a flood of them does not stop tracking.
+        while (batch := self._mailbox.take(self._stream.session.sam_pt.config.max_objects)) is not None:
             for skipped in batch.skipped:
                 self.load.arrived(skipped.received)
                 self._stream.skip(skipped)
