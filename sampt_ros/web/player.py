@@ -30,7 +30,7 @@ from sampt_ros.utils.log_once import LogOnce
 _log = logging.getLogger(__name__)
 
 _HISTORY = 3.0  # Seconds that images are kept: one may take a second to a browser, and a click the same way back.
-_MOST_WAITING = 64  # Queries that wait to be worked on; more are refused.
+_MOST_WAITING = 8  # Queries that wait to be worked on; more are refused, since their answers would come too late.
 _POLL = 0.1  # Seconds until a pause, or the end, is noticed.
 
 
