@@ -8,7 +8,8 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,16 +19,19 @@ from tqdm import tqdm
 
 from sampt_ros.cli import bag, common, track
 from sampt_ros.cli.options.outputs import add_outputs
+from sampt_ros.cli.options.prompts import PROMPT_OPTIONS
 from sampt_ros.cli.options.workers import add_workers, workers_for
 from sampt_ros.errors import ConfigError, QueryError
 from sampt_ros.fleet import remote_files, report
-from sampt_ros.fleet.prompt_file import PATH_OPTIONS, PromptFile, has_prompts, with_name
+from sampt_ros.fleet.prompt_file import PromptFile, with_name
 from sampt_ros.fleet.recordings import Recording, find_recordings
 from sampt_ros.fleet.remote_files import is_remote
 from sampt_ros.fleet.results import Outcome, results_at
 from sampt_ros.fleet.workers import ThisProcess, Workers
 
 _MAX_WARNINGS = 20  # kept for each recording
+_PATH_OPTIONS = {option.name for option in PROMPT_OPTIONS if option.is_path} | {"truth"}
+_MEMORY = "memory://"  # Files in the memory of the process that writes them, which no other process can read.
 
 _DETAILS = """
 Each SOURCE is a video, an image folder or a bag; a quoted pattern of them; a list of them, a .txt file with one source
@@ -84,20 +88,19 @@ def add(commands: Any) -> None:
     argument("--prompts", type=Path, dest="prompt_file", metavar="FILE", help="what to track in which recording")
     argument("--both-ways", action="store_true", help="as for `sampt track`; not for bags")
     argument("--redo", action="store_true", help="track finished recordings again")
-    common.add_prompts(parser, masks=True, file=str)  # They may be URLs.
+    common.add_prompts(parser, masks=True)
     add_outputs(parser, file=str)
     common.add_config(parser)
     add_workers(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    if parsed.out.startswith(_MEMORY):
+        raise ConfigError(f"--out: expected a place that all workers reach; got {parsed.out}")
     out = parsed.out if is_remote(parsed.out) else str(Path(parsed.out).resolve())
     jobs = {job.recording.name: job for job in _jobs(parsed, out)}
     results = results_at(out)
-    if parsed.redo:
-        for name in filter(results.finished, jobs):
-            results.remove(name)
-    finished = {name: outcome for name in jobs if (outcome := results.finished(name))}
+    finished = {} if parsed.redo else {name: outcome for name in jobs if (outcome := results.finished(name))}
     changed = [name for name, outcome in finished.items() if outcome.arguments != jobs[name].arguments]
     if changed:
         raise ConfigError(
@@ -106,15 +109,19 @@ def _run(parsed: argparse.Namespace) -> int:
         )
     pending = {name: job for name, job in jobs.items() if name not in finished}
     workers = workers_for(parsed) if pending else ThisProcess()
-    results.clear()
-    began = time.monotonic()
     summary = report.Report(finished)
+    results.write(report.FILE, summary.as_json(0.0))  # Fails before any tracking if nothing can be written.
+    results.clear()
+    if parsed.redo:
+        for name in jobs:
+            results.remove(name)
+    began = time.monotonic()
     try:
         _track_all(workers, pending, summary)
     finally:
+        print(summary.table())
         results.clear()
         results.write(report.FILE, summary.as_json(time.monotonic() - began))
-        print(summary.table())
     return 1 if summary.failures else 0
 
 
@@ -136,22 +143,26 @@ def _track_all(workers: Workers, jobs: dict[str, _Job], summary: report.Report) 
 def _jobs(parsed: argparse.Namespace, out: str) -> Iterator[_Job]:
     """A job for each recording, with its options; raises SamPtError if an option is wrong."""
     recordings = find_recordings(parsed.sources)
-    prompt_file = PromptFile(parsed.prompt_file) if parsed.prompt_file else None
+    prompt_file = PromptFile(parsed.prompt_file, _PATH_OPTIONS) if parsed.prompt_file else None
     if prompt_file and (unused := prompt_file.unused(each.name for each in recordings)):
         logging.getLogger(__name__).warning("%s: no recording is called %s", parsed.prompt_file, ", ".join(unused))
     for recording in recordings:
         own = prompt_file.arguments(recording.name) if prompt_file else ()
-        common_options = _common_options(parsed, with_prompts=not has_prompts(own), is_bag=recording.is_bag)
-        job = _Job(recording, (*with_name(common_options, recording.name), *own), out)
         try:
-            command = _parse(job.arguments, Path())
-        except ConfigError as error:
-            raise ConfigError(f"{recording.name}: {error}") from None
-        if not (recording.is_bag or common.has_prompts(command)):
-            raise QueryError(
-                f"{recording.name}: expected what to track: give --prompts FILE, --point, --box, --masks ..."
-            )
-        yield job
+            yield _job(parsed, _Job(recording, own, out))
+        except (ConfigError, QueryError) as error:
+            raise type(error)(f"{recording.name}: {error}") from None
+
+
+def _job(parsed: argparse.Namespace, own: _Job) -> _Job:
+    """A recording with its own options and those of the command line; raises SamPtError."""
+    recording = own.recording
+    has_prompts = common.has_prompts(_parse(own.arguments, Path()))
+    options = _common_options(parsed, with_prompts=not has_prompts, is_bag=recording.is_bag)
+    job = replace(own, options=(*with_name(options, recording.name), *own.options))
+    if not (recording.is_bag or common.has_prompts(_parse(job.arguments, Path()))):
+        raise QueryError("expected what to track: give --prompts FILE, --point, --box, --masks ...")
+    return job
 
 
 def _common_options(parsed: argparse.Namespace, with_prompts: bool, is_bag: bool) -> tuple[str, ...]:
@@ -165,7 +176,7 @@ def _common_options(parsed: argparse.Namespace, with_prompts: bool, is_bag: bool
 
 
 def _absolute(option: str, value: str) -> str:
-    is_path = (option in PATH_OPTIONS and not is_remote(value)) or (option == "preset" and Path(value).is_file())
+    is_path = (option in _PATH_OPTIONS and not is_remote(value)) or (option == "preset" and Path(value).is_file())
     return str(Path(value).resolve()) if is_path else value
 
 
@@ -197,13 +208,18 @@ def track_recording(job: _Job) -> Outcome:
 
 def _parse(arguments: tuple[str, ...], folder: Path) -> argparse.Namespace:
     """Parse arguments of `sampt track` or `sampt bag`, with results in `folder`; raises ConfigError."""
+    name, source, *options = arguments
+    where = ["--out", str(folder)] if name == "track" else [str(folder / "tracked")]
+    return _parser().parse_args([name, source, *where, *options])
+
+
+@cache
+def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="sampt")
     commands = parser.add_subparsers(dest="command")
     for command in (track, bag):
         command.add(commands)
-    name, source, *options = arguments
-    where = ["--out", str(folder)] if name == "track" else [str(folder / "tracked")]
-    return parser.parse_args([name, source, *where, *options])
+    return parser
 
 
 class _Parser(argparse.ArgumentParser):
@@ -227,7 +243,7 @@ def _with_local_files(arguments: tuple[str, ...], folder: Path) -> tuple[str, ..
     local = [command, fetched(source) if is_remote(source) else source]
     for option in options:
         name, _, value = option.partition("=")
-        is_url = name.removeprefix("--") in PATH_OPTIONS and is_remote(value)
+        is_url = name.removeprefix("--") in _PATH_OPTIONS and is_remote(value)
         local.append(f"{name}={fetched(value)}" if is_url else option)
     return tuple(local)
 

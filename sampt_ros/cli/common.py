@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sampt_ros.cli.options.prompts import starts_in_order
+from sampt_ros.cli.options.prompts import MASKS, PROMPT_OPTIONS, START, starts_in_order
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.errors import ConfigError, SamPtError
@@ -55,59 +55,24 @@ class Prompt(argparse.Action):
         namespace.prompts = (*namespace.prompts, (self.dest, values))
 
 
-def add_prompts(parser: argparse.ArgumentParser, masks: bool = False, file: Callable[[str], Path | str] = Path) -> None:
-    """Add --point, --box, --mask, --reference, --reference-mask, --query-points and --start, which `starts` reads.
-
-    masks  whether to add --masks, too
-    file   type of the arguments that are files or folders
-    """
+def add_prompts(parser: argparse.ArgumentParser, masks: bool = False) -> None:
+    """Add the PROMPT_OPTIONS, which `starts` reads; masks: whether to add --masks, too."""
     parser.set_defaults(prompts=())
-
-    def argument(name: str, **options: Any) -> None:
-        parser.add_argument(name, action=Prompt, default=argparse.SUPPRESS, **options)
-
-    argument("--point", metavar="X,Y[,LABEL][,OBJECT]", help="LABEL 1: on the object, 0: off it")
-    argument("--box", metavar="X_MIN,Y_MIN,X_MAX,Y_MAX[,OBJECT]", help="a box around an object")
-    argument(
-        "--mask",
-        metavar="FILE[,OBJECT]",
-        help="white on the object, or a label image: each label is an object of that number; with OBJECT all are one",
-    )
-    argument(
-        "--reference",
-        metavar="IMAGE",
-        help="a picture of an object to search for, instead of a click; with --reference-mask",
-    )
-    argument(
-        "--reference-mask",
-        metavar="FILE[,OBJECT]",
-        help="the object in that picture, as for --mask",
-    )
-    argument(
-        "--query-points",
-        type=file,
-        metavar="FILE",
-        help="points in the format of SAM-PT's demo: number of positive points, then FRAME;X,Y X,Y ... for each object",
-    )
-    if masks:
-        argument(
-            "--masks",
-            type=file,
-            metavar="FOLDER",
-            help="masks, as for --mask, named like their frames (for a video: by number, as 00012.png); each object "
-            "starts in the first frame that shows it",
-        )
-    argument(
-        "--start",
-        type=frame_number,
-        metavar="FRAME",
-        help="the prompts that follow are for this frame, counted from 0, and their objects start there (default: 0)",
-    )
+    for option in PROMPT_OPTIONS:
+        if masks or option.name != MASKS:
+            parser.add_argument(
+                f"--{option.name}",
+                action=Prompt,
+                default=argparse.SUPPRESS,
+                type=frame_number if option.name == START else str,
+                metavar=option.metavar,
+                help=option.description,
+            )
 
 
 def has_prompts(parsed: argparse.Namespace) -> bool:
     """Whether the options say what to track."""
-    return any(name != "start" for name, _ in parsed.prompts)
+    return any(name != START for name, _ in parsed.prompts)
 
 
 def starts(parsed: argparse.Namespace, frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,8 @@ from sampt_ros.errors import ConfigError
 from sampt_ros.fleet.remote_files import is_remote
 from sampt_ros.weights import git_lfs
 
-# Options whose values are files; a relative path counts from the folder of the prompt file.
-PATH_OPTIONS = ("mask", "masks", "query-points", "reference", "reference-mask", "truth")
 _START = "start"
 _OUT = "out"
-_PROMPTS = ("--box=", "--mask=", "--masks=", "--point=", "--query-points=", "--reference=")
 
 _INTEGER, _TIME, _TEXT, _MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "timestamp", "str", "merge"))
 
@@ -58,9 +55,12 @@ class PromptFile:
     A recording's own name goes before patterns, and of these the first that fits counts.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read it; raises ConfigError if it cannot be read or is of another form."""
-        self._path = path
+    def __init__(self, path: Path, path_options: Collection[str]) -> None:
+        """Read the file; raises ConfigError if it cannot be read or has another form.
+
+        path_options: options whose values are files or folders; relative paths are relative to this file's folder
+        """
+        self._path, self._path_options = path, path_options
         if git_lfs.is_pointer_file(path):
             raise ConfigError(f"cannot read the prompt file {path}: {git_lfs.POINTER}")
         try:
@@ -104,13 +104,8 @@ class PromptFile:
 
     def _text(self, option: str, value: Any) -> str:
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        is_relative = option in PATH_OPTIONS and not is_remote(text) and not Path(text).is_absolute()
+        is_relative = option in self._path_options and not is_remote(text) and not Path(text).is_absolute()
         return str((self._path.parent / text).resolve()) if is_relative else text
-
-
-def has_prompts(arguments: Sequence[str]) -> bool:
-    """Whether arguments say what to track."""
-    return any(argument.startswith(_PROMPTS) for argument in arguments)
 
 
 def with_name(arguments: Sequence[str], name: str) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sampt_ros.errors import SourceError
 from sampt_ros.fleet import remote_files
@@ -42,7 +43,7 @@ def find_recordings(sources: Sequence[str]) -> list[Recording]:
              begins a comment at the line's start or after a space, and paths count from the list's folder. Patterns
              find hidden files only if they name them with their dot
 
-    Raises SourceError for a source that is not there, and for two recordings of one name.
+    Raises SourceError for a source that is not there, and for recordings whose results would be in one another's way.
     """
     found: dict[str, Recording] = {}
     for source in sources:
@@ -56,21 +57,29 @@ def find_recordings(sources: Sequence[str]) -> list[Recording]:
                 )
     if not found:
         raise SourceError(f"expected at least one recording; got none in {', '.join(sources)}")
+    for name, recording in found.items():
+        path = PurePosixPath(name)
+        if not path.parts or ".." in path.parts:
+            raise SourceError(f"expected a recording with a name of its own; got {recording.source}, called {name!r}")
+        if outer := next((parent for parent in map(str, path.parents) if parent in found), None):
+            raise SourceError(f"expected recordings apart from one another; got {outer!r}, and in it {name!r}")
     return list(found.values())
 
 
-def _recordings(source: str, folder: Path) -> Iterator[Recording]:
-    """What a source names that is written as seen from a folder."""
+def _recordings(source: str, folder: Path, lists: tuple[Path, ...] = ()) -> Iterator[Recording]:
+    """What a source names that is written as seen from a folder; lists: the lists in which it is written."""
     if is_remote(source):
         for name, address in remote_files.matches(source):
             yield Recording(_stem(name), address, remote_files.holds(address, is_bag_name))
         return
     path = folder / Path(source).expanduser()
     if path.suffix == _LIST_SUFFIX and path.is_file():
-        for entry in _listed(path):
-            yield from _recordings(entry, path.parent)
+        if path in lists:
+            raise SourceError(f"expected recordings in the list {path}; got the list itself")
+        for entry in _entries(path):
+            yield from _recordings(entry, path.parent, (*lists, path))
     elif path.exists():
-        yield _recording(path.name if path.name.strip(".") else path.resolve().name, path)
+        yield _recording(Path(os.path.abspath(path)).name, path)  # noqa: PTH100 - resolve() would follow a link
     elif glob.has_magic(source):
         yield from _matches(path)
     else:
@@ -79,12 +88,12 @@ def _recordings(source: str, folder: Path) -> Iterator[Recording]:
         )
 
 
-def _listed(path: Path) -> list[str]:
-    """The entries of a list; raises SourceError for a file that is no text."""
+def _entries(path: Path) -> list[str]:
+    """The sources in a list; raises SourceError if the file cannot be read as text."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise SourceError(f"cannot read the list {path}: {reason}") from None
     entries = (_COMMENT.sub("", line).strip() for line in lines)
     return [entry for entry in entries if entry]

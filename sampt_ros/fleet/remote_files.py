@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,12 +26,14 @@ def matches(address: str) -> list[tuple[str, str]]:
     """
     files, path = _opened(address)
     if not glob.has_magic(address):
-        if not files.exists(path):
-            raise SourceError(f"expected a recording; there is none at {address}")
+        with _told("look up", address):
+            if not files.exists(path):
+                raise SourceError(f"expected a recording; there is none at {address}")
         return [(PurePosixPath(path).name, address)]
     parts = PurePosixPath(path).parts
     depth = next(k for k, part in enumerate(parts) if glob.has_magic(part))
-    found = sorted(files.glob(path))
+    with _told("look up", address):
+        found = sorted(files.glob(path))
     if not found:
         raise SourceError(f"expected recordings whose names match {address}; got none")
     return [("/".join(PurePosixPath(each).parts[depth:]), files.unstrip_protocol(each)) for each in found]
@@ -39,7 +42,8 @@ def matches(address: str) -> list[tuple[str, str]]:
 def holds(address: str, fits: Callable[[str], bool]) -> bool:
     """Whether the name of a file, or of one that is in a folder, fits."""
     files, path = _opened(address)
-    paths = files.ls(path, detail=False) if files.isdir(path) else [path]
+    with _told("look up", address):
+        paths = files.ls(path, detail=False) if files.isdir(path) else [path]
     return any(fits(PurePosixPath(each).name) for each in paths)
 
 
@@ -47,11 +51,9 @@ def fetch(address: str, folder: Path) -> Path:
     """Copy a file or folder into a folder of this machine; returns where it is then. Raises SourceError."""
     files, path = _opened(address)
     target = folder / PurePosixPath(path).name
-    try:
+    with _told("fetch", address):
         folder.mkdir(parents=True, exist_ok=True)
         files.get(path, str(target), recursive=files.isdir(path))
-    except OSError as error:
-        raise SourceError(f"cannot fetch {address}: {error}") from None
     return target
 
 
@@ -63,7 +65,7 @@ def send(folder: Path, address: str, last: str) -> None:
     """
     files, path = _opened(address)
     unfinished = f"{path}/{_UNFINISHED}"
-    try:
+    with _told("write to", address):
         if files.exists(unfinished):
             files.rm(path, recursive=True)
         elif files.exists(path) and files.ls(path):
@@ -76,34 +78,45 @@ def send(folder: Path, address: str, last: str) -> None:
             files.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
             files.put_file(str(file), target)
         files.rm_file(unfinished)
-    except SourceError:
-        raise
-    except OSError as error:
-        raise SourceError(f"cannot write to {address}: {error}") from None
 
 
 def read_text(address: str) -> str | None:
-    """The text of a file; None if there is no such file."""
+    """The text of a file; None if there is no such file. Raises SourceError if it cannot be read."""
     files, path = _opened(address)
-    try:
-        content: str = files.cat_file(path).decode()
-    except FileNotFoundError:
-        return None
+    with _told("read", address):
+        try:
+            content: str = files.cat_file(path).decode()
+        except FileNotFoundError:
+            return None
     return content
 
 
 def write_text(address: str, text: str) -> None:
-    """Write a file."""
+    """Write a file; raises SourceError where that is not possible."""
     files, path = _opened(address)
-    files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-    files.pipe_file(path, text.encode())
+    with _told("write to", address):
+        files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+        files.pipe_file(path, text.encode())
 
 
-def remove(address: str) -> None:
-    """Delete a folder, if it is there."""
+def remove(address: str, first: str) -> None:
+    """Delete a folder, the file called `first` before all others; raises SourceError where that is not possible."""
     files, path = _opened(address)
-    if files.exists(path):
-        files.rm(path, recursive=True)
+    with _told("delete", address):
+        files.rm_file(f"{path}/{first}")
+        if files.exists(path):
+            files.rm(path, recursive=True)
+
+
+@contextmanager
+def _told(what: str, address: str) -> Iterator[None]:
+    """Any error inside is raised as a SourceError: each kind of file system has errors of its own."""
+    try:
+        yield
+    except SamPtError:
+        raise
+    except Exception as error:
+        raise SourceError(f"cannot {what} {address}: {error or type(error).__name__}") from None
 
 
 def _opened(address: str) -> tuple[Any, str]:

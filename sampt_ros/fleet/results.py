@@ -51,15 +51,15 @@ class Outcome:
         return fmean(self.j.values()) if self.j else None
 
     @classmethod
-    def from_json(cls, text: str, place: str = RESULT) -> Outcome:
-        """What `as_json` has written; raises SourceError, naming its place, for anything else."""
+    def from_json(cls, text: str, path: str | Path) -> Outcome:
+        """Read what `as_json` has written; raises SourceError, naming `path`, for anything else."""
         try:
             content = json.loads(text)
             return cls(**{**content, "arguments": tuple(content["arguments"]), "warnings": tuple(content["warnings"])})
         except (ValueError, TypeError, LookupError) as error:
             raise SourceError(
-                f"expected what `sampt batch` writes in {place}; got something else ({error}): "
-                "name another --out, or delete its folder"
+                f"expected what `sampt batch` writes in {path}; got something else ({error}): "
+                "name another --out, delete its folder, or do all again with --redo"
             ) from None
 
     def as_json(self) -> str:
@@ -77,7 +77,7 @@ class Results(ABC):
 
     @abstractmethod
     def finished(self, name: str) -> Outcome | None:
-        """What came of a recording whose results are whole, or None."""
+        """What came of a recording whose results are whole, or None; raises SourceError if that cannot be read."""
 
     @abstractmethod
     def working_folder(self, name: str) -> AbstractContextManager[Path]:
@@ -92,11 +92,11 @@ class Results(ABC):
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Delete the results of a recording, if they are there."""
+        """Delete the results of a recording, if they are there; a folder without the file of results stays."""
 
     @abstractmethod
     def write(self, name: str, text: str) -> None:
-        """Write a file that is about all recordings."""
+        """Write a file that is about all recordings; raises SourceError where that is not possible."""
 
     def clear(self) -> None:  # noqa: B027 - only a folder has something to clear
         """Delete what workers left behind that died; to be called while none is at work."""
@@ -109,16 +109,22 @@ class LocalResults(Results):
         self.folder = folder
 
     def finished(self, name: str) -> Outcome | None:
+        path = self.folder / name / RESULT
         try:
-            path = self.folder / name / RESULT
-            return Outcome.from_json(path.read_text(), str(path))
-        except (FileNotFoundError, NotADirectoryError):
+            text = path.read_text()
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            raise SourceError(f"cannot read {path}: {error.strerror}") from None
+        return Outcome.from_json(text, path)
 
     @contextmanager
     def working_folder(self, name: str) -> Iterator[Path]:
-        partial = self.folder / _PARTIAL
-        folder = partial / f"{name.replace('/', '_')}.{socket.gethostname()}.{os.getpid()}"
+        target = self.folder / name
+        is_taken = target.is_dir() and any(target.iterdir()) and not (target / RESULT).exists()
+        if is_taken:  # Better told before the work than after it.
+            raise SourceError(f"cannot write to {target}: there is something that is not results")
+        folder = self.folder / _PARTIAL / f"{name.replace('/', '_')}.{socket.gethostname()}.{os.getpid()}"
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -131,9 +137,9 @@ class LocalResults(Results):
 
     def publish(self, folder: Path, outcome: Outcome) -> Outcome:
         target = self.folder / outcome.name
-        (folder / RESULT).write_text(outcome.as_json())
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            (folder / RESULT).write_text(outcome.as_json())
+            target.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(target)  # It fails if there is a folder that is not empty.
         except OSError as error:
             if faster := self.finished(outcome.name):
@@ -142,11 +148,24 @@ class LocalResults(Results):
         return outcome
 
     def remove(self, name: str) -> None:
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+        folder, aside = self.folder / name, self.folder / _PARTIAL / f"{name.replace('/', '_')}.old"
+        if not (folder / RESULT).exists():
+            return
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(aside)  # All at once, so that half of it does not count.
+        except OSError as error:
+            raise SourceError(f"cannot delete {folder}: {error.strerror}") from None
+        shutil.rmtree(aside, ignore_errors=True)
 
     def write(self, name: str, text: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / name).write_text(text)
+        try:
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        except OSError as error:
+            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
 
     def clear(self) -> None:
         shutil.rmtree(self.folder / _PARTIAL, ignore_errors=True)
@@ -159,8 +178,9 @@ class RemoteResults(Results):
         self._address = address.rstrip("/")
 
     def finished(self, name: str) -> Outcome | None:
-        text = remote_files.read_text(f"{self._address}/{name}/{RESULT}")
-        return None if text is None else Outcome.from_json(text, f"{self._address}/{name}/{RESULT}")
+        address = f"{self._address}/{name}/{RESULT}"
+        text = remote_files.read_text(address)
+        return None if text is None else Outcome.from_json(text, address)
 
     @contextmanager
     def working_folder(self, name: str) -> Iterator[Path]:
@@ -175,7 +195,8 @@ class RemoteResults(Results):
         return outcome
 
     def remove(self, name: str) -> None:
-        remote_files.remove(f"{self._address}/{name}")
+        if remote_files.read_text(f"{self._address}/{name}/{RESULT}") is not None:
+            remote_files.remove(f"{self._address}/{name}", first=RESULT)
 
     def write(self, name: str, text: str) -> None:
         remote_files.write_text(f"{self._address}/{name}", text)

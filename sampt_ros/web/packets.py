@@ -34,12 +34,17 @@ def joined(header: dict[str, Any], content: bytes) -> bytes:
     return b"".join((_LENGTH.pack(len(text)), text, content))
 
 
-def split(message: bytes) -> tuple[dict[str, Any], bytes]:
-    """The header and the content of a message that `joined` makes; raises QueryError."""
+def split(message: bytes, longest: int | None = None) -> tuple[dict[str, Any], bytes]:
+    """The header and the content of a message that `joined` makes; raises QueryError.
+
+    longest  bytes that the header may have: a long one takes a while to read, in which nothing else happens
+    """
     start = _LENGTH.size
     length = _LENGTH.unpack(message[:start])[0] if len(message) >= start else 0
     if not 0 < length <= len(message) - start:
         raise QueryError(f"expected a message that begins with the length of its header; got {length}")
+    if longest is not None and length > longest:
+        raise QueryError(f"expected a header of at most {longest} bytes; got {length}")
     return read_json(message[start : start + length]), message[start + length :]
 
 

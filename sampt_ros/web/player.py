@@ -30,6 +30,7 @@ from sampt_ros.utils.log_once import LogOnce
 _log = logging.getLogger(__name__)
 
 _HISTORY = 3.0  # Seconds that images are kept: one may take a second to a browser, and a click the same way back.
+_MAX_WAITING = 8  # Queries that wait to be worked on; more are refused, since their answers would come too late.
 _POLL = 0.1  # Seconds until a pause, or the end, is noticed.
 
 
@@ -161,6 +162,9 @@ class Player:
             self._show_again(stream)
             tell(attempt)
 
+        if (waiting := self._mailbox.queries) >= _MAX_WAITING:
+            tell(self._failures.refuse(f"expected fewer clicks at a time; {waiting} wait to be worked on"))
+            return
         self._mailbox.put_task(Task(act, lambda reason: tell(self._failures.refuse(reason))))
 
     def _show_again(self, stream: Stream) -> None:

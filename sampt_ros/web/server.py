@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
+import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +15,7 @@ from types import TracebackType
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from sampt_ros.config.web import WebConfig
 from sampt_ros.errors import ServerError
@@ -43,6 +47,10 @@ _SPARE = 16  # Connections beside those of the viewers, which load the page.
 _PATIENCE = 10.0  # Seconds after which a connection that is no viewer's is closed.
 _END = 3.0  # Seconds that viewers have to go when the server stops.
 
+_log = logging.getLogger(__name__)
+# Whoever sends what is no HTTP is answered so; a trace for each of them would fill the log.
+_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+
 
 class WebServer:
     """The page of a backend, on a thread of its own.
@@ -69,7 +77,7 @@ class WebServer:
         self._ready.wait()
         if self._trouble is not None:
             where = f"{self._config.host}, port {self._config.port}"
-            raise ServerError(f"cannot serve the page on {where}: {self._trouble.strerror or self._trouble}")
+            raise ServerError(f"cannot serve the page on {where}: {_reason(self._trouble)}")
         return self
 
     def __exit__(
@@ -87,7 +95,7 @@ class WebServer:
     async def _serve(self, pool: ThreadPoolExecutor) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         room = Room(self._backend, self._config, pool)
-        runner = web.AppRunner(self._application(room), access_log=None, handle_signals=False)
+        runner = web.AppRunner(self._application(room), access_log=None, handle_signals=False, logger=_log)
         await runner.setup()
         door = _Door(cast(web.Server, runner.server), self._config.viewers + _SPARE, room)  # It is set up.
         try:
@@ -175,6 +183,12 @@ def _file(path: Path, kind: str) -> Any:
         return web.Response(body=content, content_type=kind, charset="utf-8")
 
     return send
+
+
+def _reason(error: OSError) -> str:
+    """Why a server cannot listen; asyncio puts where it tried to around that, which is known."""
+    is_of_the_system = error.errno is not None and error.errno in errno.errorcode
+    return os.strerror(error.errno or 0) if is_of_the_system else error.strerror or str(error)
 
 
 def _own_address() -> str:

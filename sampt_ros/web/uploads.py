@@ -77,7 +77,10 @@ def _check(what: str, data: bytes) -> None:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             width, height = image.size
+    except Image.DecompressionBombError:  # Pillow names no size where it is far beyond all bounds.
+        width, height = 0, 0
     except UNREADABLE:
         raise FrameError(f"expected a {what} as JPEG, PNG, WebP or BMP; got none of these") from None
-    if width * height > _MOST_PIXELS:
-        raise FrameError(f"expected a {what} of at most {_MOST_PIXELS // 10**6} megapixels; got {width}x{height}")
+    if not 0 < width * height <= _MOST_PIXELS:
+        came = f"{width}x{height}" if width else "a far larger one"
+        raise FrameError(f"expected a {what} of at most {_MOST_PIXELS // 10**6} megapixels; got {came}")

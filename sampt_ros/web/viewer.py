@@ -21,8 +21,9 @@ from sampt_ros.web.packets import read_json, split
 from sampt_ros.web.room import Room
 from sampt_ros.web.uploads import MOST_BYTES, reference_from_upload
 
-_MOST_TEXT = 2**16  # Characters of a command.
-_COMMANDS = (50.0, 200)  # A second, and at once, with what the page itself says of the pictures that it drew.
+_MOST_TEXT = 2**14  # Characters of a command, and bytes of an upload's header.
+_MESSAGES = (50.0, 200)  # A second, and at once, besides one for each picture that was drawn.
+_COMMANDS = (5.0, 20)  # Of people: each may take as long as a frame.
 _UPLOADS = (0.5, 3)
 _MOST_ANSWERS = 64  # Kept for a browser that does not take them.
 _IDLE = 1.0  # Seconds.
@@ -48,14 +49,17 @@ class Viewer:
         self._loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = None
         self.wake = asyncio.Event()
+        messages, at_once = _MESSAGES
+        self._messages = RateLimit(messages + room.config.rate, at_once)
         self._commands, self._uploads = RateLimit(*_COMMANDS), RateLimit(*_UPLOADS)
         self._answers: deque[Answer] = deque(maxlen=_MOST_ANSWERS)
         self._sent = 0  # Number of the last picture.
         self._told = 0  # Number of the last condition.
         self._next = 0.0  # When the next picture may be sent.
         self._line = Line()
+        # Pings are answered here, so that they count as messages do.
         self._socket = web.WebSocketResponse(
-            protocols=(PROTOCOL,), heartbeat=_HEARTBEAT, max_msg_size=MOST_BYTES, compress=False
+            protocols=(PROTOCOL,), heartbeat=_HEARTBEAT, max_msg_size=MOST_BYTES, compress=False, autoping=False
         )
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
@@ -66,7 +70,8 @@ class Viewer:
             await self._socket.prepare(request)
             sender = asyncio.create_task(self._send())
             try:
-                await self._listen()
+                with suppress(ConnectionError):  # It has gone while it was answered.
+                    await self._listen()
             finally:
                 sender.cancel()
                 with suppress(asyncio.CancelledError, ConnectionError):
@@ -123,7 +128,7 @@ class Viewer:
     async def _listen(self) -> None:
         """Take what it sends, until it goes or sends too much."""
         async for message in self._socket:
-            if not self._commands.take():
+            if not self._messages.take():
                 await self._socket.close(code=1008, message=b"expected fewer messages a second")
                 break
             await self._receive(message.type, message.data)
@@ -134,6 +139,8 @@ class Viewer:
                 self._act(_command(data))
             elif kind == WSMsgType.BINARY:
                 await self._take_upload(data)
+            elif kind == WSMsgType.PING:
+                await self._socket.pong(data)
         except SamPtError as error:
             self._answer(False, str(error))
 
@@ -143,6 +150,8 @@ class Viewer:
         act = self._ACTIONS.get(kind) if isinstance(kind, str) else None
         if act is None:
             raise QueryError(f"expected a command of {', '.join(self._ACTIONS)}; got {str(kind)[:40]!r}")
+        if kind != "drawn" and not self._commands.take():
+            raise QueryError(f"expected at most {_COMMANDS[0]:.0f} commands a second")
         act(self, command)
 
     def _drawn(self, command: Mapping[str, Any]) -> None:
@@ -169,7 +178,7 @@ class Viewer:
     async def _take_upload(self, data: bytes) -> None:
         if not self._uploads.take():
             raise QueryError("expected fewer uploads at a time; try again in some seconds")
-        header, content = split(data)
+        header, content = split(data, _MOST_TEXT)
         name = object_id(header) or self._room.free_id()
         made = await self._loop.run_in_executor(self._room.pool, reference_from_upload, header, content, name)
         self._room.backend.refer(made, self._tell)

@@ -9,7 +9,6 @@ import fleet_recordings as fleet
 import pytest
 
 from sampt_ros.cli import main as cli
-from sampt_ros.fleet.results import Outcome
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the default preset needs")
 
@@ -56,6 +55,22 @@ def test_results_of_other_options_are_not_taken_for_these(folder, done, capsys):
     assert "those of a, b, c were made with others: name another --out, or do them again with --redo" in (
         capsys.readouterr().err
     )
+
+
+def test_done_again_a_recording_is_new_and_what_was_damaged_is_whole(folder, tmp_path, capsys):
+    command = fleet.arguments(folder, tmp_path / "out", "--workers", "1")
+    command[1] = f"{folder}/recordings/a"
+    assert cli.main(command) == 0
+    first = fleet.report(tmp_path / "out")["recordings"]["a"]
+    (tmp_path / "out/a/result.json").write_text("{")
+    assert cli.main(command) == 2
+    assert "do all again with --redo" in capsys.readouterr().err
+    assert cli.main([*command, "--redo", "--set", "device=nothing"]) == 2  # a mistake costs no results
+    assert (tmp_path / "out/a/labels/00000.png").exists()
+    assert cli.main([*command, "--redo"]) == 0
+    again = fleet.report(tmp_path / "out")["recordings"]["a"]
+    assert again["seconds"] != first["seconds"] and again["j"] == first["j"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "report.json"]
 
 
 def test_a_worker_killed_in_the_middle_costs_nothing(folder, done, tmp_path):
@@ -105,7 +120,7 @@ def test_addresses_are_fetched_and_results_sent_there(folder, done, tmp_path):
     assert cli.main(command) == 0
     for name in "ab":
         assert fleet.compared(tmp_path / "out", name) == fleet.compared(done, name)
-        assert Outcome.from_json((tmp_path / "out" / name / "result.json").read_text()).frames == fleet.FRAMES
+        assert fleet.report(tmp_path / "out")["recordings"][name]["frames"] == fleet.FRAMES
     assert cli.main(command) == 0
     assert fleet.report(tmp_path / "out")["of which earlier"] == 2
 
@@ -120,12 +135,20 @@ def test_addresses_are_fetched_and_results_sent_there(folder, done, tmp_path):
         ),
         (["--prompts", "nowhere.yaml"], "cannot read the prompt file nowhere.yaml"),
         (["--prompts", "WRONG"], "a: sampt: unrecognized arguments: --pint=1,2"),
+        (["--prompts", "SHORT"], "a: sampt: unrecognized arguments: --poin=1,2"),
+        (["--prompts", "OUT"], ": *: expected options but out, as results go where --out says"),
+        (
+            ["--point", "1,2", "--out", "memory://out"],
+            "--out: expected a place that all workers reach; got memory://out",
+        ),
+        (["--point", "1,2", "--out", "/dev/null/out"], "cannot read /dev/null/out/a/result.json: Not a directory"),
         (["--point", "1,2", "--set", "horizon"], "--set: expected NAME=VALUE"),
     ],
 )
 def test_what_cannot_be_meant_is_said_before_anything_starts(folder, tmp_path, capsys, more, complaint):
-    (tmp_path / "wrong.yaml").write_text("'*': {pint: '1,2'}")
-    more = [str(tmp_path / "wrong.yaml") if each == "WRONG" else each for each in more]
+    for name, entry in {"WRONG": "{pint: '1,2'}", "SHORT": "{poin: '1,2'}", "OUT": "{point: '1,2', out: here}"}.items():
+        (tmp_path / name).write_text(f"'*': {entry}")
+    more = [str(tmp_path / each) if each in ("WRONG", "SHORT", "OUT") else each for each in more]
     assert cli.main(["batch", f"{folder}/recordings/*", "--out", str(tmp_path / "out"), *more]) == 2
     assert complaint in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ from sampt_ros.fleet.prompt_file import PromptFile
 
 def arguments(tmp_path, content, name):
     (tmp_path / "prompts.yaml").write_text(content)
-    return list(PromptFile(tmp_path / "prompts.yaml").arguments(name))
+    return list(PromptFile(tmp_path / "prompts.yaml", ("mask", "masks", "truth")).arguments(name))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,12 @@ def test_the_own_name_goes_before_patterns_and_the_first_pattern_counts(tmp_path
 
 def test_entries_of_no_recording_are_told(tmp_path):
     (tmp_path / "p.yaml").write_text("cups: {point: '1,1'}\n'm*': {point: '1,1'}\ncans: {point: '1,1'}\n")
-    assert PromptFile(tmp_path / "p.yaml").unused(["cups", "mug"]) == ["cans"]
+    assert PromptFile(tmp_path / "p.yaml", ()).unused(["cups", "mug"]) == ["cans"]
+
+
+@pytest.mark.parametrize("name", ["007", "00012", "1e3", "2026-01-31", "yes", "null", "1.50"])
+def test_a_name_that_looks_like_something_else_in_yaml_is_a_name(tmp_path, name):
+    assert arguments(tmp_path, f"{name}: {{point: '1,2'}}", name) == ["--point=1,2"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "one.mcap.zstd").write_text("")
     (tmp_path / "picture.txt").write_bytes(b"\xff\xd8")
     (tmp_path / "empty.txt").write_text("# nothing yet")
+    (tmp_path / "self.txt").write_text("frames\nself.txt\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -34,6 +35,7 @@ def names(*sources):
         (["**/*.mp4"], ["monday/cups", "monday/mugs", "tuesday/cups"]),
         # named twice, it is one recording
         (["monday/cups.mp4", "monday/cu*.mp4"], ["cups"]),
+        (["monday/../frames/."], ["frames"]),
     ],
 )
 def test_recordings_are_called_by_their_files(folder, sources, expected):
@@ -70,10 +72,12 @@ def test_patterns_find_no_hidden_files_and_none_that_belong_to_a_bag(folder):
     assert names("[xy]*") == ["x", "y-wal"]
 
 
-def test_the_folder_where_one_is_has_its_name(folder, monkeypatch):
+def test_a_folder_that_is_named_by_dots_or_a_link_is_called_as_it_is(folder, monkeypatch):
     monkeypatch.chdir(folder / "frames")
     assert names(".") == ["frames"]
     assert names("../monday/..") == [folder.name]
+    (folder / "latest").symlink_to(folder / "frames")
+    assert names("../latest") == ["latest"]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +86,12 @@ def test_the_folder_where_one_is_has_its_name(folder, monkeypatch):
         (["nowhere.mp4"], "there is no 'nowhere.mp4'"),
         (["no*"], "whose names match 'no\\*'; got none"),
         (["frames/*.jpg"], "finds images such as frames/0.jpg: name their folders"),
-        (["picture.txt"], "cannot read the list picture.txt: it is no text in UTF-8"),
+        (["picture.txt"], "cannot read the list picture.txt: it is not text in UTF-8"),
         (["empty.txt"], "expected at least one recording; got none in empty.txt"),
+        (["self.txt"], "expected recordings in the list self.txt; got the list itself"),
+        (["monda*", "**/*.mp4"], "expected recordings apart from one another; got 'monday', and in it 'monday/cups'"),
+        (["**"], "expected a recording with a name of its own"),
+        (["*/../tuesday"], "expected a recording with a name of its own; got .*tuesday, called '.*/../tuesday'"),
         (["monday/cups.mp4", "tuesday/cups.mp4"], "got two that are called 'cups': .*monday.*tuesday"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sampt_ros.errors import SourceError
+from sampt_ros.fleet import remote_files
 from sampt_ros.fleet.report import Report
 from sampt_ros.fleet.results import LocalResults, Outcome, RemoteResults
 
@@ -13,12 +14,19 @@ def outcome(name="monday/cups", **more):
     return Outcome(name, ("track", "cups.mp4"), 5, 1, {"1": 5}, more.pop("j", {}), 0.5, 2.0, **more)
 
 
-@pytest.fixture(params=["folder", "address"])
+@pytest.fixture(params=["folder", "file", "memory"])
 def results(request, tmp_path):
     if request.param == "folder":
         return LocalResults(tmp_path / "out")
     pytest.importorskip("fsspec", reason="fsspec is missing")
-    return RemoteResults(f"file://{tmp_path}/out")
+    return RemoteResults(f"{request.param}://{tmp_path}/out")
+
+
+def content(results, path) -> str:
+    """The text of a file of theirs."""
+    if isinstance(results, LocalResults):
+        return (results.folder / path).read_text()
+    return remote_files.read_text(f"{results._address}/{path}")
 
 
 def publish(results, text, **more):
@@ -28,41 +36,66 @@ def publish(results, text, **more):
         return results.publish(folder, outcome(**more))
 
 
-def test_a_recording_counts_once_it_is_published(results, tmp_path):
+def test_a_recording_counts_once_it_is_published(results):
     with results.working_folder("monday/cups") as folder:
         (folder / "half").write_text("")
         assert results.finished("monday/cups") is None
     assert not folder.exists()
     assert publish(results, "whole") == results.finished("monday/cups")
-    assert (tmp_path / "out/monday/cups/labels/00000.png").read_text() == "whole"
+    assert content(results, "monday/cups/labels/00000.png") == "whole"
 
 
-def test_of_two_workers_the_faster_one_counts(results, tmp_path):
+def test_of_two_workers_the_faster_one_counts(results):
     publish(results, "first", machine="a")
     assert publish(results, "second", machine="b").machine == "a"
-    assert (tmp_path / "out/monday/cups/labels/00000.png").read_text() == "first"
+    assert content(results, "monday/cups/labels/00000.png") == "first"
 
 
-def test_results_that_are_none_are_named(results, tmp_path):
-    publish(results, "whole")
-    for text in ("", "[]", "{}", '{"arguments": [], "warnings": [], "by": "another program"}'):
-        (tmp_path / "out/monday/cups/result.json").write_text(text)
-        with pytest.raises(SourceError, match=r"monday/cups/result\.json; got something else .*name another --out"):
-            results.finished("monday/cups")
-
-
-def test_removed_results_can_be_made_again(results, tmp_path):
+def test_removed_results_can_be_made_again(results):
     publish(results, "first")
     results.remove("monday/cups")
     assert results.finished("monday/cups") is None
     publish(results, "second")
-    assert (tmp_path / "out/monday/cups/labels/00000.png").read_text() == "second"
+    assert content(results, "monday/cups/labels/00000.png") == "second"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"name": "cups"}', '{"arguments": [], "warnings": [], "by": "another program"}']
+)
+def test_a_damaged_file_of_results_is_told_and_can_be_removed(results, text):
+    publish(results, "first")
+    results.write("monday/cups/result.json", text)
+    with pytest.raises(SourceError, match=r"monday/cups/result\.json; got something else .* with --redo"):
+        results.finished("monday/cups")
+    results.remove("monday/cups")
+    assert publish(results, "second") == results.finished("monday/cups")
+
+
+def test_what_is_not_results_is_not_removed(results):
+    results.write("monday/cups/notes", "mine")
+    results.remove("monday/cups")
+    assert content(results, "monday/cups/notes") == "mine"
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path, kind):
+    if kind == "file":
+        pytest.importorskip("fsspec", reason="fsspec is missing")
+    (tmp_path / "file").write_text("")
+    results = LocalResults(tmp_path / "file/out") if kind == "folder" else RemoteResults(f"file://{tmp_path}/file/out")
+    for act in (
+        lambda: results.write("report.json", ""),
+        lambda: results.finished("cups"),
+        lambda: publish(results, ""),
+    ):
+        with pytest.raises(SourceError, match=r"cannot (write to|read) .*file/out"):
+            act()
 
 
 def test_a_folder_of_somebody_else_is_not_touched(tmp_path):
     (tmp_path / "monday/cups").mkdir(parents=True)
     (tmp_path / "monday/cups/notes").write_text("mine")
-    with pytest.raises(SourceError, match=r"cannot write to .*monday/cups: Directory not empty"):
+    with pytest.raises(SourceError, match=r"cannot write to .*monday/cups: there is something that is not results"):
         publish(LocalResults(tmp_path), "whole")
     pytest.importorskip("fsspec", reason="fsspec is missing")
     with pytest.raises(SourceError, match=r"expected nothing at file://.*monday/cups that is not results"):

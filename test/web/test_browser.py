@@ -290,17 +290,55 @@ def test_on_a_phone_a_tap_starts_an_object_and_all_fits(browser, address):
     phone.close()
 
 
-def test_the_page_comes_back_when_the_server_does(browser):
+@pytest.mark.parametrize(
+    ("size", "least"),
+    [
+        ((390, 844), 0.3),
+        ((844, 390), 0.35),
+        ((320, 568), 0.3),
+        ((768, 1024), 0.5),
+        ((1100, 480), 0.3),
+        ((1920, 1080), 0.5),
+    ],
+)
+def test_the_picture_has_a_good_part_of_every_window_and_nothing_is_beside_it(browser, size, least):
+    backend = FakeBackend()
+    page = browser.new_page(viewport=dict(zip(("width", "height"), size)))
+    with served(backend) as server:
+        page.goto(server.url)
+        wait_until(lambda: backend.show is not None)
+        backend.show(view(size=(480, 640)))
+        page.wait_for_selector("#waiting", state="hidden")
+        page.wait_for_timeout(200)
+        box = page.locator("#picture").bounding_box()
+        assert box["width"] * box["height"] >= least * size[0] * size[1]
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        for name in ("#picture", "#pause", "#reset"):
+            box = page.locator(name).bounding_box()
+            assert box["y"] + box["height"] <= size[1] and box["x"] + box["width"] <= size[0]
+    page.close()
+
+
+def test_without_a_connection_the_picture_is_called_old_and_a_click_lost_until_the_server_comes_back(browser):
     backend = FakeBackend()
     page = browser.new_page()
     with served(backend) as server:
         port = int(server.url.rsplit(":", 1)[1].strip("/"))
         page.goto(server.url)
         page.wait_for_selector("#message[data-kind=good]", timeout=1000 * PATIENCE)
+        backend.show(view())
+        page.wait_for_selector("#waiting", state="hidden")
     page.wait_for_selector("#message[data-kind=bad]", timeout=1000 * PATIENCE)
     assert page.locator("#message").inner_text() == "connection lost; trying again"
+    assert page.locator("#waiting").inner_text() == "no connection: this picture is old"
+    page.locator("#picture").click()
+    page.wait_for_selector('#notices li:text("There is no connection: nothing was done.")')
     with served(backend, port=port):
         page.wait_for_selector("#message[data-kind=good]", timeout=1000 * PATIENCE)
+        backend.show(view(2))
+        page.wait_for_selector("#waiting", state="hidden")
+        page.locator("#picture").click()
+        wait_until(lambda: backend.asked)
     page.close()
 
 
@@ -316,6 +354,8 @@ def test_positions_and_states_are_shown_and_names_are_text(browser):
         backend.show(replace(found, result=result, positions={1: np.array([0.1, -0.2, 1.5])}))
         page.wait_for_selector('.object[data-id="1"] .place:text("x 0.10  y -0.20  z 1.50 m")')
         page.wait_for_selector('.object[data-id="2"] .state[data-state="LOST"]')
+        page.fill('.object[data-id="2"] .name', "a mistake")
+        page.keyboard.press("Escape")
         page.fill('.object[data-id="1"] .name', "<img src=x onerror=alert(1)>")
         page.keyboard.press("Enter")
         page.locator("#reference").click()

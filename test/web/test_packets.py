@@ -27,6 +27,13 @@ def test_other_bytes_are_refused(message):
         split(message)
 
 
+def test_a_long_header_is_refused_before_it_is_read():
+    message = joined({"a": "b" * 100}, b"rest")
+    assert split(message, 200)[1] == b"rest"
+    with pytest.raises(QueryError, match="expected a header of at most 100 bytes; got 108"):
+        split(message, 100)
+
+
 def test_the_picture_is_the_image():
     image = np.zeros((40, 60, 3), np.uint8)
     image[..., 0] = 200  # red

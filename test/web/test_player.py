@@ -215,6 +215,30 @@ def refusal_or_none(server: Any, refusal: Callable[..., int]) -> int | None:
         return None
 
 
+def test_clicks_that_come_faster_than_they_are_worked_on_are_refused_and_a_reset_is_not():
+    gate = threading.Event()
+
+    class Slow(SquareSegmenter):
+        def encode(self, frame):
+            gate.wait(PATIENCE)
+            return super().encode(frame)
+
+    config = SamPtConfig(segmenter="grabcut", point_tracker="lucas_kanade")
+    attempts: list[Attempt] = []
+    with Player(Clip(length=1000), SamPt(config, Slow(), DriftingTracker((0, 0)))) as player:
+        audience = Audience(player)
+        wait_until(lambda: audience.views)
+        request = Request(points=np.array([(20, 20)], np.float32), labels=np.array([1]))
+        for _ in range(80):
+            player.ask(request, attempts.append)
+        refused = [attempt.reason for attempt in attempts]
+        assert 80 - 8 - config.max_objects <= len(refused) <= 80 - 8
+        assert set(refused) == {"expected fewer clicks at a time; 8 wait to be worked on"}
+        player.reset(attempts.append)
+        gate.set()
+        wait_until(lambda: player.statistics["frames_tracked"] > 20 and not audience.views[-1].result.objects)
+
+
 def test_nobody_who_looks_is_shown_nothing():
     with playing(Clip(length=1000, fps=50.0)) as audience:
         audience.player.watch(None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import time
 from contextlib import suppress
@@ -18,6 +17,7 @@ from web_helpers import PATIENCE, FakeBackend, looking, refusal, served, view
 from sampt_ros.errors import ServerError
 from sampt_ros.streaming.requests import Action
 from sampt_ros.web import server as web_server
+from sampt_ros.web import viewer as web_viewer
 from sampt_ros.web.packets import joined
 
 
@@ -52,9 +52,57 @@ def test_the_page_and_its_parts_are_served(server, path):
     assert status == 200 and len(text) > 100
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "/../server.py", "/%2e%2e/server.py", "/static/page.js"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "//etc/passwd",
+        "/../server.py",
+        "/%2e%2e/server.py",
+        "/..%2f..%2fetc/passwd",
+        "/..\\server.py",
+        "/page.js/../../server.py",
+        "/static/../page.js",
+        "/page.js%00.png",
+        "/%c0%ae%c0%ae/etc/passwd",
+        "http://elsewhere.example/etc/passwd",
+        "file:///etc/passwd",
+    ],
+)
 def test_no_other_file_is_served(server, path):
-    assert get(server, path)[0] == 404
+    answer = answer_to(server, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    assert answer.split()[1] in (b"400", b"404") and b"root" not in answer and b"import" not in answer
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"no HTTP at all\r\n\r\n",
+        b"\x16\x03\x01\x02\x00 as TLS begins\r\n\r\n",
+        b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    ],
+    ids=["text", "TLS", "path", "header", "headers", "length"],
+)
+def test_what_is_no_http_is_refused_in_one_line_and_without_a_trace_in_the_log(server, caplog, request_bytes):
+    head, _, text = answer_to(server, request_bytes).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 400 ") and 0 < len(text) < 500
+    assert not caplog.records
+    assert get(server, "/")[0] == 200
+
+
+def answer_to(server, request: bytes) -> bytes:
+    """What comes until the server is silent or closes the connection."""
+    connection, answer = raw(server), b""
+    connection.settimeout(0.5)
+    connection.sendall(request)
+    with suppress(TimeoutError, ConnectionError):
+        while more := connection.recv(2**16):
+            answer += more
+    connection.close()
+    return answer
 
 
 def test_the_page_loads_nothing_from_elsewhere(server):
@@ -70,7 +118,9 @@ def test_the_page_loads_nothing_from_elsewhere(server):
 
 def test_an_address_that_is_taken_is_an_error_with_a_reason(server):
     port = int(server.url.rsplit(":", 1)[1].strip("/"))
-    with pytest.raises(ServerError, match=f"cannot serve the page on 127.0.0.1, port {port}"), served(port=port):
+    with pytest.raises(ServerError, match=f"on 127.0.0.1, port {port}: Address already in use$"), served(port=port):
+        pass
+    with pytest.raises(ServerError, match=r"on nowhere\.invalid, port 0: "), served(host="nowhere.invalid"):
         pass
 
 
@@ -152,15 +202,31 @@ def test_more_viewers_than_allowed_are_turned_away():
         '{"type": "points", "stamp": "1", "points": [[1, 2, 3]]}',
         '{"type": "points", "stamp": "1", "points": [[NaN, 2, 1]]}',
         '{"type": "points", "stamp": "1", "points": [[1e999, 2, 1]]}',
+        f'{{"type": "points", "stamp": "1", "points": [[{"9" * 400}, 2, 1]]}}',
+        f'{{"type": "points", "stamp": "1", "points": [[{"9" * 5000}, 2, 1]]}}',
+        '{"type": "points", "stamp": "1", "points": [["1", 2, 1]]}',
+        '{"type": "points", "stamp": "1", "points": [[true, 2, 1]]}',
+        '{"type": "points", "stamp": "1", "points": [[[[[1]]], 2, 1]]}',
+        '{"type": "points", "stamp": "1", "points": [[1, 2, 0.5]]}',
+        '{"type": "points", "stamp": "1", "points": []}',
         '{"type": "points", "stamp": 1, "points": [[1, 2, 1]]}',
+        '{"type": "points", "stamp": "-1", "points": [[1, 2, 1]]}',
+        '{"type": "points", "stamp": "٣", "points": [[1, 2, 1]]}',
         '{"type": "points", "stamp": "1", "object": -1, "points": [[1, 2, 1]]}',
         '{"type": "points", "stamp": "1", "object": true, "points": [[1, 2, 1]]}',
+        '{"type": "points", "stamp": "1", "object": 65536, "points": [[1, 2, 1]]}',
+        '{"type": "points", "stamp": "1", "object": null, "points": [[1, 2, 1]]}',
         '{"type": "box", "stamp": "1", "box": [1, 2, 3]}',
+        '{"type": "box", "stamp": "1", "box": [1, 2, -Infinity, 3]}',
+        '{"type": "box", "stamp": "1", "box": {"x": 1}}',
+        '{"type": "remove", "object": "1"}',
+        '{"type": "rename", "object": 0, "name": "mug"}',
         '{"type": "rename", "object": 1, "name": 5}',
         '{"type": "pause", "paused": "yes"}',
         '{"type": "drawn", "number": "1"}',
-        "[" * 60000,
-        '{"type": "points", "stamp": "1", "points": "' + "x" * 70000 + '"}',
+        "[" * 15000,
+        '{"a":' * 3000,
+        '{"type": "points", "stamp": "1", "points": "' + "x" * 20000 + '"}',
     ],
     ids=lambda text: text[:40],
 )
@@ -179,7 +245,16 @@ def test_a_malformed_command_is_refused_with_a_reason_and_the_next_one_is_taken(
 
 @pytest.mark.parametrize(
     "message",
-    [b"", b"\xff\xff\xff\xff", joined({"type": "reference"}, b""), joined({"type": "reference", "picture": 9}, b"123")],
+    [
+        b"",
+        b"\xff\xff\xff\xff",
+        joined({"type": "reference"}, b""),
+        joined({"type": "reference", "picture": 9}, b"123"),
+        joined({"type": "reference", "picture": True}, b"123"),
+        joined({"type": "reference", "picture": 3, "object": "../../1"}, b"123"),
+        joined({"type": "reference", "picture": 3, "more": [{}] * 10000}, b"123"),
+        b"\x04\0\0\0\xff\xfe\xfd\xfc",
+    ],
 )
 def test_a_malformed_upload_is_refused(server, backend, message):
     async def send() -> dict:
@@ -187,7 +262,8 @@ def test_a_malformed_upload_is_refused(server, backend, message):
             await onlooker.socket.send_bytes(message)
             return await onlooker.receive("answer")
 
-    assert not asyncio.run(send())["ok"]
+    answer = asyncio.run(send())
+    assert not answer["ok"] and "expected" in answer["text"]
     assert backend.asked == []
 
 
@@ -212,6 +288,76 @@ def test_a_flood_of_messages_ends_the_connection(server, backend):
             return await onlooker.receive("closed")
 
     assert asyncio.run(send())["code"] == 1008
+
+
+def test_a_ping_is_answered_and_a_flood_of_them_ends_the_connection(server, backend):
+    async def send() -> tuple[bytes, dict]:
+        async with looking(server, autoping=False) as onlooker:
+            await onlooker.socket.ping(b"there?")
+            while (message := await onlooker.socket.receive(timeout=PATIENCE)).type != aiohttp.WSMsgType.PONG:
+                pass
+            for _ in range(300):
+                await onlooker.socket.ping()
+            while (closed := await onlooker.socket.receive(timeout=PATIENCE)).type != aiohttp.WSMsgType.CLOSE:
+                pass
+            return message.data, closed.data
+
+    assert asyncio.run(send()) == (b"there?", 1008)
+
+
+def test_who_is_silent_but_there_stays_and_who_is_gone_is_noticed(monkeypatch, backend):
+    async def look(server) -> bool:
+        async with looking(server) as onlooker:
+            for _ in range(12):
+                with suppress(asyncio.TimeoutError):
+                    await onlooker.socket.receive(timeout=0.1)  # which answers pings
+            await onlooker.send(type="reset")
+            assert (await onlooker.receive("answer"))["ok"]
+        gone = await asyncio.to_thread(raw, server)
+        gone.send(
+            b"GET /watch HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        deadline = time.monotonic() + PATIENCE
+        while not backend.watched.is_set() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        assert backend.watched.is_set()
+        while backend.watched.is_set() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        gone.close()
+        return not backend.watched.is_set()
+
+    monkeypatch.setattr(web_viewer, "_HEARTBEAT", 0.3)
+    with served(backend) as server:
+        assert asyncio.run(look(server))
+
+
+def test_a_flood_of_commands_is_refused_with_a_reason_and_what_is_said_of_pictures_is_not(server, backend):
+    async def send() -> list[dict]:
+        async with looking(server) as onlooker:
+            for _ in range(60):
+                await onlooker.send(type="remove", object=1)
+                await onlooker.send(type="drawn", number=0)
+            return [await onlooker.receive("answer") for _ in range(60)]
+
+    answers = asyncio.run(send())
+    refused = [answer["text"] for answer in answers if not answer["ok"]]
+    assert set(refused) == {"expected at most 5 commands a second"}
+    assert 20 <= len(backend.asked) == 60 - len(refused) < 60
+
+
+def test_whoever_draws_all_pictures_of_a_fast_camera_stays(backend, monkeypatch):
+    async def look(server) -> dict:
+        async with looking(server) as onlooker:
+            for _ in range(100):
+                await onlooker.send(type="drawn", number=0)
+                await asyncio.sleep(0.01)
+            await onlooker.send(type="reset")
+            return await onlooker.receive("answer")
+
+    monkeypatch.setattr(web_viewer, "_MESSAGES", (50.0, 20))  # else it would take some seconds
+    with served(backend, rate=100.0) as server:
+        assert asyncio.run(look(server))["ok"]
 
 
 def test_a_flood_of_uploads_is_refused(server, backend):
@@ -417,6 +563,18 @@ def test_a_connection_that_says_nothing_is_closed(monkeypatch, backend):
         assert closed
 
 
+def test_a_connection_that_says_a_letter_at_a_time_is_closed(monkeypatch, backend):
+    monkeypatch.setattr(web_server, "_PATIENCE", 0.3)
+    with served(backend) as server:
+        connection = raw(server)
+        letters, deadline = iter("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + "y" * 10000), time.monotonic() + PATIENCE
+        with pytest.raises(ConnectionError):
+            while time.monotonic() < deadline:
+                connection.send(next(letters).encode())
+                time.sleep(0.02)
+        connection.close()
+
+
 def test_a_viewer_stays_longer_than_that(monkeypatch, backend):
     async def look(server) -> dict:
         async with looking(server) as onlooker:
@@ -430,6 +588,7 @@ def test_a_viewer_stays_longer_than_that(monkeypatch, backend):
 
 
 def test_connections_that_come_too_fast_are_refused(server):
-    statuses = [get(server, "/watch")[0] for _ in range(60)]
-    assert statuses[0] == 204 and 429 in statuses
-    assert json.dumps(statuses).count("204") >= 50
+    statuses = []
+    while 429 not in statuses and len(statuses) < 1000:  # A slow machine has new ones allowed meanwhile.
+        statuses.append(get(server, "/watch")[0])
+    assert set(statuses) == {204, 429} and len(statuses) > 50

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -72,14 +74,26 @@ def test_what_cannot_be_used_is_refused_with_a_reason(first, second, reason):
         upload(first, second)
 
 
-def test_an_image_that_claims_to_be_huge_is_refused_before_it_is_decoded():
+@pytest.mark.parametrize(("side", "came"), [(5001, "5001x5001"), (30000, "a far larger one")])
+def test_an_image_that_claims_to_be_huge_is_refused_before_it_is_decoded(side, came):
     claims = bytearray(png(picture()))
-    claims[16:24] = (50000).to_bytes(4, "big") * 2  # width and height
-    with pytest.raises(FrameError, match=r"as JPEG|at most 25 megapixels; got 50000x50000"):
+    claims[16:24] = (side).to_bytes(4, "big") * 2  # width and height
+    claims[29:33] = zlib.crc32(claims[12:29]).to_bytes(4, "big")
+    with pytest.raises(FrameError, match=f"expected a picture of at most 25 megapixels; got {came}"):
         upload(bytes(claims), png(mask()))
+    with pytest.raises(FrameError, match=f"expected a mask of at most 25 megapixels; got {came}"):
+        upload(png(picture()), bytes(claims))
 
 
 @pytest.mark.parametrize("header", [{}, {"type": "reference"}, {"type": "reference", "picture": -1}])
 def test_a_header_that_does_not_fit_is_refused(header):
     with pytest.raises(QueryError, match="expected a reference"):
         reference_from_upload(header, b"abc", 1)
+
+
+def test_text_in_an_image_that_unpacks_to_a_hundred_times_its_size_is_refused():
+    content = b"Comment\0\0" + zlib.compress(bytes(20 * 2**20))
+    bomb = len(content).to_bytes(4, "big") + b"zTXt" + content + zlib.crc32(b"zTXt" + content).to_bytes(4, "big")
+    small = png(picture())
+    with pytest.raises(FrameError, match="expected a picture"):
+        upload(small[:33] + bomb + small[33:], png(mask()))

@@ -1,9 +1,10 @@
-"""Parses the prompts on the command line: the objects to track, and what each starts from."""
+"""Parses the prompts on the command line, or in a prompt file: the objects to track, and what each starts from."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,60 @@ from sampt_ros.io.image_files import read_image
 from sampt_ros.io.masks import FIRST_OBJECT, read_first_masks, read_mask, read_masks
 from sampt_ros.io.query_points import read_query_points
 from sampt_ros.streaming.requests import ObjectStart
+
+
+@dataclass(frozen=True)
+class PromptOption:
+    """An option that describes objects to track.
+
+    name         its name in prompt files, and on the command line after two dashes
+    metavar      the form of its value, for the help text
+    description  the help text
+    is_path      whether its value is a file or folder, possibly followed by ",OBJECT"
+    """
+
+    name: str
+    metavar: str
+    description: str
+    is_path: bool = False
+
+
+START, MASKS = "start", "masks"
+PROMPT_OPTIONS = (
+    PromptOption("point", "X,Y[,LABEL][,OBJECT]", "LABEL 1: on the object, 0: off it"),
+    PromptOption("box", "X_MIN,Y_MIN,X_MAX,Y_MAX[,OBJECT]", "a box around an object"),
+    PromptOption(
+        "mask",
+        "FILE[,OBJECT]",
+        "white on the object, or a label image: each label is an object of that number; with OBJECT all are one",
+        is_path=True,
+    ),
+    PromptOption(
+        "reference",
+        "IMAGE",
+        "a picture of an object to search for, instead of a click; with --reference-mask",
+        is_path=True,
+    ),
+    PromptOption("reference-mask", "FILE[,OBJECT]", "the object in that picture, as for --mask", is_path=True),
+    PromptOption(
+        "query-points",
+        "FILE",
+        "points in the format of SAM-PT's demo: number of positive points, then FRAME;X,Y X,Y ... for each object",
+        is_path=True,
+    ),
+    PromptOption(
+        MASKS,
+        "FOLDER",
+        "masks, as for --mask, named like their frames (for a video: by number, as 00012.png); each object starts in "
+        "the first frame that shows it",
+        is_path=True,
+    ),
+    PromptOption(
+        START,
+        "FRAME",
+        "the prompts that follow are for this frame, counted from 0, and their objects start there (default: 0)",
+    ),
+)
 
 
 def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:
@@ -31,12 +86,12 @@ def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[st
     given: dict[int, dict[str, list[Any]]] = {}  # By frame and option.
     folders, query_points = [], []
     for option, value in prompts:
-        if option == "start":
+        if option == START:
             frame = value
-        elif option == "masks":
-            folders.append(value)
+        elif option == MASKS:
+            folders.append(Path(value))
         elif option == "query_points":
-            query_points.append(value)
+            query_points.append(Path(value))
         else:
             given.setdefault(frame, {}).setdefault(option, []).append(value)
     starts: dict[int, ObjectStart] = {}

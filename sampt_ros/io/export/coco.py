@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -68,39 +69,47 @@ class CocoDataset:
         height, width = result.size
         self._images.append({"id": result.index, "file_name": f"{name}.jpg", "width": width, "height": height})
         shown = [item for item in result.objects if item.area]
-        for item in shown:
-            file.write(",\n" if self._annotations else "\n")
-            self._annotations += 1
-            json.dump(self._annotation(item, result.index), file)
-        lines = (f"{self._category(item.id)} {_polygon(item.mask)}\n" for item in shown)
-        (self.folder / f"labels/{name}.txt").write_text("".join(lines))
+        with self._writing():
+            for item in shown:
+                file.write(",\n" if self._annotations else "\n")
+                self._annotations += 1
+                json.dump(self._annotation(item, result.index), file)
+            lines = (f"{self._category(item.id)} {_polygon(item.mask)}\n" for item in shown)
+            (self.folder / f"labels/{name}.txt").write_text("".join(lines))
         self.frames += 1
 
     def close(self) -> None:
-        """Finish the files."""
+        """Finish the files; raises SourceError where they cannot be written."""
         if self._file is None:
             return
+        file, self._file = self._file, None
         categories = [{"id": number, "name": name} for number, name in enumerate(self._categories, 1)]
-        self._file.write('\n], "images": ')
-        json.dump(self._images, self._file)
-        self._file.write(', "categories": ')
-        json.dump(categories, self._file)
-        self._file.write("}\n")
-        self._file.close()
-        self._file = None
         classes = {"train": "images", "val": "images", "names": dict(enumerate(self._categories))}
-        (self.folder / "data.yaml").write_text(_NOTE + yaml.safe_dump(classes, sort_keys=False))
+        with self._writing():
+            with file:
+                file.write('\n], "images": ')
+                json.dump(self._images, file)
+                file.write(', "categories": ')
+                json.dump(categories, file)
+                file.write("}\n")
+            (self.folder / "data.yaml").write_text(_NOTE + yaml.safe_dump(classes, sort_keys=False))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What fails inside is a SourceError that names the folder."""
+        try:
+            yield
+        except OSError as error:
+            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
 
     def _open(self) -> TextIO:
         """Open the file of annotations, which are written one by one, and delete the files of an earlier run."""
-        try:
+        with self._writing():
             folder_for_frames(self.folder / "images", ".jpg")
             folder_for_frames(self.folder / "labels", ".txt")
-            self._file = (self.folder / "annotations.json").open("w")
-        except OSError as error:
-            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
-        self._file.write('{"info": {"description": "masks tracked by sampt"}, "annotations": [')
-        return self._file
+            self._file = file = (self.folder / "annotations.json").open("w")
+        file.write('{"info": {"description": "masks tracked by sampt"}, "annotations": [')
+        return file
 
     def _annotation(self, item: ObjectResult, index: int) -> dict[str, Any]:
         height, width = item.mask.shape

@@ -31,10 +31,14 @@ class Task:
     refuse: Callable[[str], object] = _ignore
     outcome: str = ""
 
+    @property
+    def is_query(self) -> bool:
+        return not self.outcome
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Everything that came in since the previous batch, in order."""
+    """The newest frame since the previous batch, those that it replaced, and the oldest tasks, in order."""
 
     newest: ImageEvent | None = None
     skipped: list[ImageEvent] = field(default_factory=list)
@@ -42,7 +46,10 @@ class Batch:
 
 
 class Mailbox:
-    """The newest frame wins: one that is not taken in time is skipped, never queued. Tasks are never lost."""
+    """The newest frame wins: one that is not taken in time is skipped, never queued.
+
+    Tasks are never lost: each is done or refused. However many tasks are waiting, frames are taken in between.
+    """
 
     def __init__(self, max_skipped: int = 64) -> None:
         """max_skipped: how many skipped frames a batch lists at most, the latest ones."""
@@ -72,16 +79,24 @@ class Mailbox:
         if closed:
             task.refuse(_CLOSED)
 
-    def take(self) -> Batch | None:
-        """Wait until something has come in and take all of it; None once the mailbox is closed."""
+    @property
+    def queries(self) -> int:
+        """Number of waiting queries."""
+        with self._changed:
+            return sum(task.is_query for task in self._tasks)
+
+    def take(self, max_queries: int | None = None) -> Batch | None:
+        """Wait until something has come in and take it; None once the mailbox is closed.
+
+        max_queries: how many queries to take at most, so that the next frame need not wait for all; None: all
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._newest or self._tasks)
             if self._closed:
                 return None
-            batch = Batch(self._newest, list(self._skipped), list(self._tasks))
+            batch = Batch(self._newest, list(self._skipped), self._first_tasks(max_queries))
             self._newest = None
             self._skipped.clear()
-            self._tasks.clear()
             return batch
 
     def close(self) -> None:
@@ -94,3 +109,14 @@ class Mailbox:
         for task in left:
             with suppress(Exception):  # one failing callback must not keep the other tasks from being refused
                 task.refuse(_CLOSED)
+
+    def _first_tasks(self, max_queries: int | None) -> list[Task]:
+        """Remove and return the tasks before the first query beyond the maximum, in order."""
+        taken: list[Task] = []
+        queries = 0
+        while self._tasks:
+            queries += self._tasks[0].is_query
+            if max_queries is not None and queries > max_queries:
+                break
+            taken.append(self._tasks.popleft())
+        return taken

@@ -44,7 +44,8 @@ class Worker:
             self._stream.failures.log.error(f"the current frame was not finished within {_STOP_TIMEOUT:g} s")
 
     def _run(self) -> None:
-        while (batch := self._mailbox.take()) is not None:
+        # Between two frames there may be a query for each object, as from a detector; more must not stop tracking.
+        while (batch := self._mailbox.take(self._stream.session.sam_pt.config.max_objects)) is not None:
             for skipped in batch.skipped:
                 self.load.image_arrived(skipped.received)
                 self._stream.skip(skipped)

@@ -35,17 +35,24 @@ export class Connection {
     this.socket.addEventListener("close", () => this.onClose());
   }
 
+  get isOpen() {
+    return this.socket?.readyState === WebSocket.OPEN;
+  }
+
+  // Both kinds of sending tell whether there was a connection to send by.
   send(command) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(command));
+    if (this.isOpen) this.socket.send(JSON.stringify(command));
+    return this.isOpen;
   }
 
   // Sends a header and the content that it speaks of as one message: length of the header, header, content.
   sendBytes(header, ...contents) {
-    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    if (!this.isOpen) return false;
     const text = new TextEncoder().encode(JSON.stringify(header));
     const length = new DataView(new ArrayBuffer(4));
     length.setUint32(0, text.length, true);
     this.socket.send(new Blob([length.buffer, text, ...contents]));
+    return true;
   }
 
   async receive(data) {

@@ -37,8 +37,11 @@ export class ObjectList {
     name.placeholder = `object ${id}`;
     name.maxLength = 40;
     name.setAttribute("aria-label", `Name of object ${id}`);
+    let before = "";
+    name.addEventListener("focus", () => { before = name.value; });
     name.addEventListener("change", () => this.act.rename(id, name.value));
     name.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") name.value = before;
       if (event.key === "Enter" || event.key === "Escape") name.blur();
     });
     const correct = element("button", "correct", "Correct");

@@ -21,7 +21,7 @@ const connection = new Connection({
   frame: onFrame,
   condition: onCondition,
   answer: onAnswer,
-  trouble: (text) => showMessage(text, "bad"),
+  trouble: onTrouble,
 });
 const stage = new Stage(byId("picture"), byId("frame"), { click: onClick, box: onBox });
 const list = new ObjectList(byId("objects"), {
@@ -34,6 +34,7 @@ const list = new ObjectList(byId("objects"), {
 
 function onFrame(frame) {
   byId("waiting").hidden = true;
+  byId("frame").classList.remove("old");
   if (selected && !frame.objects.some((object) => object.id === selected)) select(0);
   stage.show(frame, () => connection.send({ type: "drawn", number: frame.number }));
   list.show(frame.objects, condition.names, selected);
@@ -52,6 +53,15 @@ function onCondition(now) {
   byId("dropped").textContent = now.values.frames_dropped ?? "–";
   byId("values").replaceChildren(...Object.entries(now.values).map(([name, value]) => row(name, value)));
   stage.names = now.names;
+  showHint();
+}
+
+function onTrouble(text) {
+  showMessage(text, "bad");
+  if (!stage.shown) return;
+  byId("frame").classList.add("old"); // Nobody is to take it for what the camera sees now.
+  byId("waiting").textContent = "no connection: this picture is old";
+  byId("waiting").hidden = false;
 }
 
 function onAnswer(answer) {
@@ -61,6 +71,12 @@ function onAnswer(answer) {
 
 // --- from people ---
 
+function ask(command) {
+  const isSent = connection.send(command);
+  if (!isSent) notify("There is no connection: nothing was done.", "bad");
+  return isSent;
+}
+
 function onClick(x, y, isNegative) {
   const label = isNegative !== takesAway ? NEGATIVE : POSITIVE;
   const object = selected || stage.objectAt(x, y) || (label === NEGATIVE ? lastClicked : 0);
@@ -68,12 +84,12 @@ function onClick(x, y, isNegative) {
     notify("Take away from which object? Click on one, or choose it in the list.", "bad");
     return;
   }
-  stage.mark(x, y, label === POSITIVE);
-  connection.send({ type: "points", object, stamp: stage.stamp, points: [[x, y, label]] });
+  const isSent = ask({ type: "points", object, stamp: stage.stamp, points: [[x, y, label]] });
+  if (isSent) stage.mark(x, y, label === POSITIVE);
 }
 
 function onBox(box) {
-  connection.send({ type: "box", object: selected, stamp: stage.stamp, box });
+  ask({ type: "box", object: selected, stamp: stage.stamp, box });
 }
 
 function select(id) {
@@ -85,11 +101,11 @@ function select(id) {
 
 function rename(id, name) {
   condition.names[id] = name; // What the server makes of it comes in a moment.
-  connection.send({ type: "rename", object: id, name });
+  ask({ type: "rename", object: id, name });
 }
 
 function remove(id) {
-  connection.send({ type: "remove", object: id });
+  ask({ type: "remove", object: id });
   if (selected === id) select(0);
 }
 
@@ -100,14 +116,14 @@ function setTakesAway(value) {
 }
 
 function pause() {
-  connection.send({ type: "pause", paused: !condition.paused });
+  ask({ type: "pause", paused: !condition.paused });
 }
 
 byId("add").addEventListener("click", () => setTakesAway(false));
 byId("take").addEventListener("click", () => setTakesAway(true));
 byId("pause").addEventListener("click", pause);
 byId("reset").addEventListener("click", () => {
-  connection.send({ type: "reset" });
+  ask({ type: "reset" });
   lastClicked = 0;
   select(0);
 });

@@ -26,8 +26,8 @@ export function openReferenceDialog(connection, objects, names) {
       return;
     }
     const header = { type: "reference", object: Number(byId("reference-object").value), picture: picture.size };
-    connection.sendBytes(header, ...(mask ? [picture, mask] : [picture]));
-    dialog.close();
+    if (connection.sendBytes(header, ...(mask ? [picture, mask] : [picture]))) dialog.close();
+    else tellWrong("There is no connection now; try again in a moment.");
   };
   dialog.showModal();
 }

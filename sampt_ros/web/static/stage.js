@@ -4,6 +4,7 @@ const DRAG_PX = 7; // On the screen; less is a click.
 const LONG_PRESS_MS = 550;
 const MARK_MS = 700;
 const MOST_PIXEL_RATIO = 2;
+const WIDEST_TAG = 0.45; // Of the picture's width.
 
 export class Stage {
   // hear: what to call with a click (x, y, whether the right button, shift or a long press), and with a box.
@@ -60,8 +61,9 @@ export class Stage {
   fit() {
     if (!this.shown) return;
     const { width, height } = this.shown;
-    const isNarrow = matchMedia("(max-width: 760px)").matches;
-    const roomHeight = isNarrow ? 0.58 * innerHeight : this.frame.clientHeight;
+    // In a column with all else the place is as high as its picture; it takes no more than a part of the window.
+    const isColumn = getComputedStyle(this.frame).flexGrow === "0";
+    const roomHeight = isColumn ? 0.58 * innerHeight : this.frame.clientHeight;
     const scale = Math.min(this.frame.clientWidth / width, roomHeight / height);
     const ratio = Math.min(devicePixelRatio || 1, MOST_PIXEL_RATIO);
     this.canvas.style.width = `${Math.floor(scale * width)}px`;
@@ -140,11 +142,10 @@ export class Stage {
     const anchor = place(object);
     if (!anchor) return;
     const { context, unit, shown } = this;
-    const name = this.names[object.id];
     const doubt = object.state === "TRACKING" ? "" : object.state.toLowerCase();
-    const text = [name ? `${object.id} ${name}` : `${object.id}`, doubt || object.score.toFixed(2)].join(" · ");
     const height = 21 * unit;
     context.font = `600 ${12.5 * unit}px system-ui, "DejaVu Sans", sans-serif`;
+    const text = this.tagText(object.id, doubt || object.score.toFixed(2));
     const width = context.measureText(text).width + 20 * unit;
     const left = Math.max(2 * unit, Math.min(anchor[0], shown.width - width - 2 * unit));
     const above = anchor[1] - height - 7 * unit;
@@ -161,6 +162,18 @@ export class Stage {
     context.fillStyle = doubt && doubt !== "reacquired" ? "#ffcf7a" : "#fff";
     context.textBaseline = "middle";
     context.fillText(text, left + 12 * unit, top + height / 2 + unit);
+  }
+
+  // Number, name, and how it is; a long name is cut off.
+  tagText(id, how) {
+    const name = [...(this.names[id] || "")];
+    const parts = (length) => {
+      const shown = length < name.length ? `${name.slice(0, length).join("").trim()}…` : name.join("");
+      return [shown ? `${id} ${shown}` : `${id}`, how].join(" · ");
+    };
+    let length = name.length;
+    while (length > 0 && this.context.measureText(parts(length)).width > WIDEST_TAG * this.shown.width) length -= 1;
+    return parts(length);
   }
 
   // The highest place from `top` on where a tag hides no other one.

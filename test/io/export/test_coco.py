@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -108,3 +109,15 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match=r"cannot write to .*file/coco"):
         CocoDataset(tmp_path / "file/coco").add(*next(results(1)))
+
+
+def test_a_folder_that_goes_away_meanwhile_is_named(tmp_path):
+    first, second = results(2)
+    dataset = CocoDataset(tmp_path / "coco")
+    dataset.add(*first)
+    shutil.rmtree(tmp_path / "coco/labels")
+    with pytest.raises(SourceError, match=r"cannot write to .*coco: No such file or directory"):
+        dataset.add(*second)
+    shutil.rmtree(tmp_path / "coco")
+    with pytest.raises(SourceError, match=r"cannot write to .*coco: No such file or directory"):
+        dataset.close()

@@ -1,4 +1,4 @@
-"""The mailbox: the newest frame wins, no task is lost."""
+"""The mailbox: the newest frame wins, no task is lost, and tasks do not keep frames out."""
 
 from __future__ import annotations
 
@@ -44,6 +44,18 @@ def test_tasks_come_in_order_with_or_without_a_frame():
         mailbox.put_task(one)
     batch = mailbox.take()
     assert (batch.newest, batch.tasks) == (None, tasks)
+
+
+def test_of_many_queries_some_come_with_each_frame_and_what_is_asked_for_behind_them_comes_after_them():
+    mailbox = Mailbox()
+    queries, reset = [task() for _ in range(6)], Task(lambda stream: None, outcome="the reset fails")
+    for one in (reset, *queries[:4], reset, *queries[4:], reset):
+        mailbox.put_task(one)
+    for stamp, expected in ((1, [reset, *queries[:4], reset]), (2, [*queries[4:], reset])):
+        mailbox.put_frame(arrival(stamp))
+        assert mailbox.queries == sum(one in queries for one in expected) + (2 if stamp == 1 else 0)
+        batch = mailbox.take(max_queries=4)
+        assert (batch.newest.stamp_ns, batch.tasks) == (stamp, expected)
 
 
 def test_so_many_skipped_frames_are_remembered_and_no_more():

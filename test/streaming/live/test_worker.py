@@ -110,6 +110,19 @@ def test_an_errand_that_fails_is_counted_and_told(desk):
     assert desk.log.told["warning"] == ["the query is refused: no such object"]
 
 
+def test_in_a_flood_of_queries_frames_are_worked_on(desk):
+    hold, held = threading.Event(), threading.Event()
+    desk.mailbox.put_task(Task(lambda stream: (held.set(), hold.wait(10))))
+    assert held.wait(10)
+    desk.mailbox.put_task(Task(lambda stream: desk.put(2)))
+    for _ in range(16):  # max_objects
+        desk.mailbox.put_task(Task(lambda stream: desk.done.append("query")))
+    desk.put(1)
+    hold.set()
+    desk.finish()
+    assert desk.done == [1, *["query"] * 15, 2, "query"]
+
+
 def test_stop_waits_for_the_work_in_hand(desk):
     entered, leave = threading.Event(), threading.Event()
 
