@@ -33,8 +33,8 @@ _MIN_SEARCH_SIDE = 64  # A search window is never smaller than this many image p
 # in a window that reaches beyond it, or be tiny. A mask found there has to be rated so many times better. Both numbers
 # were chosen on 90 objects of training pictures and on rectangles that fill the image.
 _FURTHER_SHARES = (1.6, 0.1)
-_WEAK_RATING = 0.6
-_FURTHER_FACTOR = 1.5
+_WEAK_RATING = 0.47
+_FURTHER_FACTOR = 1.05
 # A box that fills the image becomes a mask prompt, unless its mask is rated lower than this share of the box's own.
 _FILLED_FACTOR = 0.9
 _SEARCH_MARGIN = 1.5  # A search window's side is at least so many times the distance between the clicks.

@@ -14,14 +14,16 @@ that clearly lies on what was beside the object is always doubted. Where most of
 mask stands still in its surroundings while its object moved, and after a mask was doubted, both measures have to be
 high. A mask that moves unlike its surroundings cannot lie on the background, and is not doubted; but where backgrounds
 move too, what is left behind does as well. So after a doubt it has to move as fast as its object did, and what is
-slower after a loss of most of the area has to be high in one measure.
+slower after a loss of most of the area has to be high in one measure. More is asked for some frames after the predicted
+IoU fell far, and of what comes back after nothing was found, which may be what the object has left behind.
 
 Parts of a mask that falls into parts are compared with the object too, so that what is left behind does not stay in the
 mask of one that moves on. An object whose own first masks have a low margin, as a thin one or one among others of its
 kind, cannot be told from its surroundings so: it is doubted only where it stands still and something is suspicious.
 
-All numbers here were chosen on the development sequences of benchmarks/leave_and_return.py and on 17 clips without
-annotations whose objects stay in view.
+Margins are compared with those of the object's own first masks. All numbers here were chosen on the validation
+sequences of training.nano.validation, on the development sequences of benchmarks/leave_and_return.py, and on 17 clips
+without annotations whose objects stay in view.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ _TELLING = 8  # The object's first so many masks say whether it can be told from
 _TELLING_MARGIN = 0.2  # ... their median margin is at least this.
 _SUSPICIOUS_AREA, _SUSPICIOUS_SCORE = 0.85, 0.9  # Less than this share of either is suspicious ...
 _SUSPICIOUS_CONTACT = 0.1  # ... and so is more of the image's border, as a share of the square root of the area.
+_ALARMING_SCORE = 0.75  # Less than this share of the predicted IoU is alarming.
 _SUSPICION = 10  # Frames that a suspicion lasts.
 _AREA_LOSS = 0.6  # With a smaller share of the median area, most of the object is gone.
 _APART = 0.002  # What moves by this share of the image's longer side a frame is no background ...
@@ -83,9 +86,12 @@ class Likeness:
 
 
 CERTAIN = Likeness(1.0, 1.0)
-_LEAST = Likeness(0.6, 0.03)  # A suspicious mask has to reach this in one measure.
-_LEAST_OF_BOTH = Likeness(0.1, 0.2)  # One that lost most of its area, in both: the margin as a share of its own masks'.
-_LEAST_OF_RETURNED = Likeness(0.5, 0.3)  # One that is back after nothing was found, likewise.
+# Margins as shares of that of the object's own masks:
+_LEAST = Likeness(0.6, 0.15)  # A suspicious mask has to reach this in one measure.
+_LEAST_OF_ALARMING = Likeness(0.75, 0.25)  # An alarming one, likewise.
+_LEAST_OF_BOTH = Likeness(0.1, 0.2)  # One that lost most of its area, in both.
+_LEAST_OF_RETURNED = Likeness(0.5, 0.3)  # One that is back after nothing was found, in both.
+# From here on, margins are not shares of the object's own.
 _LEAST_AFTER_CUT = Likeness(0.5, 0.0)  # One that was found after a cut, in both.
 _LEAST_OF_STILL = Likeness(0.6, 0.1)  # One that stands still while its object moved, in both.
 _LEAST_OF_FOUND = Likeness(0.65, 0.1)  # One that was found after the object had left, in both.
@@ -103,6 +109,7 @@ class ObjectLooks:
     masks           (area in pixels, predicted IoU) of its latest accepted masks, oldest first
     learn_at        index of the frame from which on it is to be learned from again
     suspected_till  index of the last frame under the latest suspicion
+    alarmed_till    likewise, after the predicted IoU fell far
     frames_doubted  masks in a row that were doubted
     is_absent       whether nothing was found of it on the frame before, or only what is still doubted since then
     motions         of its accepted masks against their surroundings, every few frames, oldest first (relative_motion)
@@ -115,6 +122,7 @@ class ObjectLooks:
     masks: tuple[tuple[int, float], ...] = ()
     learn_at: int = 0
     suspected_till: int = -1
+    alarmed_till: int = -1
     frames_doubted: int = 0
     is_absent: bool = False
     motions: tuple[float, ...] = ()
@@ -143,22 +151,28 @@ class ObjectLooks:
         stays = self.has_stopped or (self.frames_doubted >= _STAYS_AFTER and not self._goes_on)
         if not self.is_telling:
             return stays and (is_suspicious or self.frames_doubted > 0) and likeness.resemblance < _LEAST_OF_STOPPED
+        least = _LEAST_OF_ALARMING if index <= self.alarmed_till else _LEAST
         if self.is_absent:
             return not self._is_surely(likeness, _LEAST_OF_RETURNED)
         if self._goes_on:
-            return bool(self.frames_doubted) and not likeness.reaches(_LEAST)
+            return bool(self.frames_doubted) and not self._reaches(likeness, least)
         if stays:
             return not likeness.is_surely(_LEAST_OF_STILL)
         if self.moves_apart and not self.frames_doubted:
-            return self._has_shrunk(area) and not likeness.reaches(_LEAST)
+            return self._has_shrunk(area) and not self._reaches(likeness, least)
         if self.frames_doubted or self._has_shrunk(area):
             return not self._is_surely(likeness, _LEAST_OF_BOTH)
-        return (is_suspicious and not likeness.reaches(_LEAST)) or likeness.margin < _LEAST_MARGIN
+        return (is_suspicious and not self._reaches(likeness, least)) or likeness.margin < _LEAST_MARGIN
 
     def _is_surely(self, likeness: Likeness, least: Likeness) -> bool:
         """Whether both measures reach those of `least`, whose margin is a share of that of the object's own masks."""
         own = median(self.first_margins)
         return likeness.resemblance >= least.resemblance and likeness.margin >= least.margin * own
+
+    def _reaches(self, likeness: Likeness, least: Likeness) -> bool:
+        """Whether either measure reaches that of `least`, whose margin is a share of that of the object's own masks."""
+        own = median(self.first_margins)
+        return likeness.resemblance >= least.resemblance or likeness.margin >= least.margin * own
 
     def is_found_again(self, likeness: Likeness, follows_cut: bool) -> bool:
         """Whether a mask of this likeness, found while the object was lost, is the object.
@@ -269,7 +283,9 @@ class ObjectLooks:
             or _border_contact(mask) > _SUSPICIOUS_CONTACT * area**0.5
         )
         suspected_till = index + _SUSPICION if is_suspicious else self.suspected_till
-        return replace(self, suspected_till=suspected_till, motion=None)
+        is_alarming = score < _ALARMING_SCORE * usual_score
+        alarmed_till = index + _SUSPICION if is_alarming else self.alarmed_till
+        return replace(self, suspected_till=suspected_till, alarmed_till=alarmed_till, motion=None)
 
     def moved(self, motion: float | None) -> ObjectLooks:
         """After the motion of its newest mask was measured; None: it is not known."""

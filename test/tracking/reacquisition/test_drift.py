@@ -93,15 +93,38 @@ def test_a_suspicion_lasts_for_ten_frames():
 
 
 def test_where_most_of_the_area_is_gone_both_measures_have_to_be_high():
-    half_alike = Likeness(resemblance=0.4, margin=0.5)
+    half_alike = Likeness(resemblance=0.7, margin=0.1)
     looks = known().observed(4, square(5, 5, side=3), 0.9)
     assert looks.doubts(half_alike, 4, 9)
     assert not looks.doubts(half_alike, 4, 30)
+    assert not looks.doubts(Likeness(resemblance=0.3, margin=0.5), 4, 9)
 
 
 def test_after_a_doubted_mask_both_measures_have_to_be_high():
-    half_alike = Likeness(resemblance=0.4, margin=0.5)
+    half_alike = Likeness(resemblance=0.7, margin=0.1)
+    assert not known().doubts(half_alike, 4, 36)
     assert known().doubted().doubts(half_alike, 4, 36)
+
+
+def test_more_is_asked_for_ten_frames_after_the_predicted_iou_fell_far():
+    changed = Likeness(resemblance=0.7, margin=0.2)
+    assert not known().observed(4, square(5, 5), 0.8).doubts(changed, 4, 36)
+    alarmed = known().observed(4, square(5, 5), 0.6)
+    assert alarmed.doubts(changed, 14, 36)
+    assert not alarmed.doubts(changed, 15, 36)
+    assert not alarmed.doubts(Likeness(resemblance=0.7, margin=0.5), 4, 36)
+
+
+def test_what_is_back_after_nothing_was_found_has_to_be_like_the_object():
+    changed = Likeness(resemblance=0.7, margin=0.2)
+    gone = known().absent()
+    assert not known().doubts(changed, 5, 36)
+    assert gone.doubts(changed, 5, 36)
+    assert not gone.doubts(Likeness(resemblance=0.7, margin=0.5), 5, 36)
+
+
+def test_an_object_that_nobody_knows_yet_is_not_absent():
+    assert not ObjectLooks().absent().is_absent
 
 
 def test_an_object_is_given_up_after_eight_doubted_masks_in_a_row():
@@ -153,7 +176,7 @@ def test_an_object_that_stops_is_not_doubted():
 
 
 def test_what_goes_on_as_before_after_a_doubt_has_to_be_high_in_one_measure_and_what_moves_slower_in_both():
-    half_alike = Likeness(resemblance=0.4, margin=0.5)
+    half_alike = Likeness(resemblance=0.7, margin=0.1)
     looks = moving(known()).doubted()
     assert not looks.moved(MOVING).doubts(half_alike, 4, 36)
     assert looks.moved(MOVING / 2).doubts(half_alike, 4, 36)
@@ -179,7 +202,7 @@ def test_an_object_like_its_surroundings_that_stood_for_three_frames_is_doubted_
 
 
 def test_after_three_doubted_masks_one_that_does_not_go_on_has_to_be_as_like_as_one_that_stands_still():
-    looks, nearly = known().doubted().doubted(), Likeness(resemblance=0.55, margin=0.05)
+    looks, nearly = known().doubted().doubted(), Likeness(resemblance=0.55, margin=0.4)
     assert not looks.doubts(nearly, 4, 36)
     assert looks.doubted().doubts(nearly, 4, 36)
 
