@@ -79,7 +79,7 @@ class Page:
         for publisher in (self.node._queries, self.node._references):
             heard = next(item for item in sampt.node.subscriptions if item.topic_name == publisher.topic_name)
             wait_for(lambda publisher=publisher, heard=heard: have_met(publisher, heard), "the node does not hear it")
-        for client in (self.node._resets, self.node._pauses):
+        for client in (self.node._reset_client, self.node._pause_client):
             wait_for(client.service_is_ready, "a service is not there")
 
     def follow(self, sampt: Harness, *ids: int) -> View:
