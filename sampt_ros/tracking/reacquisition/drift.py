@@ -151,28 +151,22 @@ class ObjectLooks:
         stays = self.has_stopped or (self.frames_doubted >= _STAYS_AFTER and not self._goes_on)
         if not self.is_telling:
             return stays and (is_suspicious or self.frames_doubted > 0) and likeness.resemblance < _LEAST_OF_STOPPED
-        least = _LEAST_OF_ALARMING if index <= self.alarmed_till else _LEAST
+        least = self._own(_LEAST_OF_ALARMING if index <= self.alarmed_till else _LEAST)
         if self.is_absent:
-            return not self._is_surely(likeness, _LEAST_OF_RETURNED)
+            return not likeness.is_surely(self._own(_LEAST_OF_RETURNED))
         if self._goes_on:
-            return bool(self.frames_doubted) and not self._reaches(likeness, least)
+            return bool(self.frames_doubted) and not likeness.reaches(least)
         if stays:
             return not likeness.is_surely(_LEAST_OF_STILL)
         if self.moves_apart and not self.frames_doubted:
-            return self._has_shrunk(area) and not self._reaches(likeness, least)
+            return self._has_shrunk(area) and not likeness.reaches(least)
         if self.frames_doubted or self._has_shrunk(area):
-            return not self._is_surely(likeness, _LEAST_OF_BOTH)
-        return (is_suspicious and not self._reaches(likeness, least)) or likeness.margin < _LEAST_MARGIN
+            return not likeness.is_surely(self._own(_LEAST_OF_BOTH))
+        return (is_suspicious and not likeness.reaches(least)) or likeness.margin < _LEAST_MARGIN
 
-    def _is_surely(self, likeness: Likeness, least: Likeness) -> bool:
-        """Whether both measures reach those of `least`, whose margin is a share of that of the object's own masks."""
-        own = median(self.first_margins)
-        return likeness.resemblance >= least.resemblance and likeness.margin >= least.margin * own
-
-    def _reaches(self, likeness: Likeness, least: Likeness) -> bool:
-        """Whether either measure reaches that of `least`, whose margin is a share of that of the object's own masks."""
-        own = median(self.first_margins)
-        return likeness.resemblance >= least.resemblance or likeness.margin >= least.margin * own
+    def _own(self, least: Likeness) -> Likeness:
+        """`least`, whose margin is a share, with that share of the margin of the object's own masks."""
+        return replace(least, margin=least.margin * median(self.first_margins))
 
     def is_found_again(self, likeness: Likeness, follows_cut: bool) -> bool:
         """Whether a mask of this likeness, found while the object was lost, is the object.
