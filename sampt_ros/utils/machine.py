@@ -24,13 +24,16 @@ def usable_cores() -> int:
 
 
 def _cpu_name() -> str:
+    return _cpu_fact("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_fact(name: str) -> str:
+    """What Linux says of the CPU under this name; "" if it says nothing, or on another system."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        pass  # Only Linux has this file.
-    return platform.processor() or platform.machine()
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
 
 
 def has_int8_instructions() -> bool:
@@ -38,12 +41,7 @@ def has_int8_instructions() -> bool:
 
     Without it, sums may overflow, and little time is saved.
     """
-    try:
-        facts = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    flags = next((line.split() for line in facts.splitlines() if line.startswith("flags")), [])
-    return not {"avx512_vnni", "avx_vnni"}.isdisjoint(flags)
+    return not {"avx512_vnni", "avx_vnni"}.isdisjoint(_cpu_fact("flags").split())
 
 
 def resident_memory() -> int:
