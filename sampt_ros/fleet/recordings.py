@@ -12,9 +12,8 @@ from pathlib import Path, PurePosixPath
 from sampt_ros.errors import SourceError
 from sampt_ros.fleet import remote_files
 from sampt_ros.fleet.remote_files import is_remote
-from sampt_ros.io.video import IMAGE_SUFFIXES, is_bag_name, natural_key
+from sampt_ros.io.video import BAG_SUFFIX, IMAGE_SUFFIXES, is_bag_name, natural_key
 
-_BAG_SUFFIX = re.compile(r"\.(mcap|db3)(\.zstd?)?$", re.IGNORECASE)
 _BESIDE = re.compile(r"(.*)-(wal|shm|journal)")
 _LIST_SUFFIX = ".txt"
 _COMMENT = re.compile(r"(^|\s)#.*")  # run#2.mp4 is a name
@@ -130,4 +129,4 @@ def _is_beside_bag(path: Path) -> bool:
 
 def _stem(name: str) -> str:
     """A name without the suffix of a file."""
-    return _BAG_SUFFIX.sub("", name) if _BAG_SUFFIX.search(name) else str(Path(name).with_suffix(""))
+    return BAG_SUFFIX.sub("", name) if BAG_SUFFIX.search(name) else str(Path(name).with_suffix(""))

@@ -22,6 +22,7 @@ from sampt_ros.io.video.pyav_file import HINT, PyavFile
 from sampt_ros.weights import git_lfs
 
 __all__ = [
+    "BAG_SUFFIX",
     "FALLBACK_FPS",
     "IMAGE_SUFFIXES",
     "FrameSource",
@@ -34,7 +35,8 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-_BAG_NAME = re.compile(r"metadata\.yaml|.*\.(mcap|db3)(\.zstd?)?", re.IGNORECASE)
+BAG_SUFFIX = re.compile(r"\.(mcap|db3)(\.zstd?)?$", re.IGNORECASE)  # of a file of a ROS 2 bag
+_BAG_METADATA = "metadata.yaml"
 
 
 def open_source(source: str) -> FrameSource:
@@ -61,7 +63,7 @@ def open_source(source: str) -> FrameSource:
 
 def is_bag_name(name: str) -> bool:
     """Whether a file's name is that of a file of a ROS 2 bag."""
-    return bool(_BAG_NAME.fullmatch(name))
+    return name.lower() == _BAG_METADATA or bool(BAG_SUFFIX.search(name))
 
 
 def _is_bag(path: Path) -> bool:
