@@ -372,3 +372,38 @@ def test_exported_graphs_compute_what_those_in_the_package_do(tmp_path):
     memory = shipped.memorize(features, mask)
     for ours, theirs in zip(found, (memory.keys, memory.values, memory.inside)):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_a_block_in_8_bits_computes_nearly_the_same_and_passes_gradients_on():
+    from sampt_ros.segmenters.nano.network import NanoNetwork
+    from training.nano.learning.quantized import quantized_block
+
+    torch.manual_seed(0)
+    encoder = NanoNetwork().encoder
+    x = torch.rand(2, 40, 8, 8)
+    for rounded, exact in zip(encoder.deep(x, quantized_block), encoder.deep(x)):
+        assert 0 < (rounded - exact).norm() < 0.05 * exact.norm()
+        rounded.sum().backward(retain_graph=True)
+    assert all(weight.grad is not None for weight in encoder.blocks[14].parameters())
+    assert all(weight.grad is None for weight in encoder.blocks[4].parameters())
+
+
+def test_the_graph_in_8_bits_has_rounded_weights_from_stride_8_on(tmp_path):
+    for module in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(module, reason=f"{module} is missing")
+    import onnx
+
+    from sampt_ros.segmenters.nano.network import DEEP
+    from sampt_ros.segmenters.nano.weights import WEIGHTS
+    from training.nano.graphs import export_graphs
+    from training.nano.quantized_graphs import export_quantized_encoder
+
+    (graph,) = export_graphs(Path(shutil.copy(WEIGHTS, tmp_path)), ["encode"])
+    windows = [np.random.default_rng(seed).integers(0, 256, (96, 96, 3), dtype=np.uint8) for seed in range(2)]
+    model = onnx.load(export_quantized_encoder(graph, windows))
+    rounded = {
+        int(tensor.name.partition("blocks.")[2].partition(".")[0])
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and "blocks." in tensor.name and len(tensor.dims) == 4
+    }
+    assert rounded == set(range(DEEP, 15))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ from onnx import ModelProto
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from sampt_ros.segmenters.nano.network import BLOCKS, DEEP
+from sampt_ros.segmenters.nano.network import DEEP
 from training.nano.learning.library import Library
 
 QUANTIZED_GRAPH = "encode_int8.onnx"
+_BLOCK = re.compile(r"encoder\.blocks\.(\d+)\.")  # in the name of a weight
 _WINDOWS, _SIDE = 64, 256  # Ranges of values are measured on so many windows of the training sequences, pixels a side.
 
 
@@ -60,11 +62,10 @@ def export_quantized_encoder(graph: Path, windows: Sequence[np.ndarray]) -> Path
 
 def _deep_nodes(model: ModelProto) -> list[str]:
     """The names of the deep blocks' convolutions, and of the ReLU6 that follow them."""
-    blocks = tuple(f"encoder.blocks.{index}." for index in range(DEEP, len(BLOCKS)))
     names, outputs = [], set()
     for node in model.graph.node:
-        is_deep = node.op_type == "Conv" and any(block in node.input[1] for block in blocks)
-        if is_deep or (node.op_type == "Clip" and node.input[0] in outputs):
+        block = _BLOCK.search(node.input[1]) if node.op_type == "Conv" else None
+        if (block and int(block[1]) >= DEEP) or (node.op_type == "Clip" and node.input[0] in outputs):
             names.append(node.name)
             outputs.add(node.output[0])
     return names

@@ -8,6 +8,7 @@ ICML 2019), batch normalisation folded into the convolutions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from sampt_ros.segmenters.nano.interface import MASK, PROMPT_CHANNELS, TOP, Feat
 
 _MEAN, _DEVIATION = 127.0, 128.0  # The normalisation that EfficientNet-Lite was trained with.
 # The blocks of EfficientNet-Lite0: kernel, stride, expansion, channels in, channels out.
-BLOCKS = (
+_BLOCKS = (
     (3, 1, 1, 32, 16),
     *((3, 2, 6, 16, 24), (3, 1, 6, 24, 24)),
     *((5, 2, 6, 24, 40), (5, 1, 6, 40, 40)),
@@ -26,10 +27,11 @@ BLOCKS = (
     *((5, 1, 6, 80, 112), (5, 1, 6, 112, 112), (5, 1, 6, 112, 112)),
     *((5, 2, 6, 112, 192), (5, 1, 6, 192, 192), (5, 1, 6, 192, 192), (5, 1, 6, 192, 192)),
 )
-LAST_BLOCKS = (0, 2, 4, 10, 14)  # The last block of each stride: its output is that stride's feature map.
+_LAST_BLOCKS = (0, 2, 4, 10, 14)  # The last block of each stride: its output is that stride's feature map.
 DEEP = 5  # The first block after stride 8.
 _CHANNELS = (16, 24, 40, 112, 192)  # Of the feature maps, from stride 2 to 32.
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
+BlockComputation = Callable[[Any, Tensor], Tensor]  # of a block of the encoder and its input
 _MASKED = -1e4  # Similarity of a memory position that is not to be read.
 
 
@@ -72,7 +74,7 @@ class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU6(inplace=True))
-        self.blocks = nn.ModuleList(InvertedResidual(*block) for block in BLOCKS)
+        self.blocks = nn.ModuleList(InvertedResidual(*block) for block in _BLOCKS)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         shallow = self.shallow(x)
@@ -82,15 +84,17 @@ class Encoder(nn.Module):
         """The maps of strides 2, 4 and 8: edges, textures, colours."""
         return self._feature_maps(self.stem(x), range(DEEP))
 
-    def deep(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The maps of strides 16 and 32, from the map of stride 8."""
-        return self._feature_maps(x, range(DEEP, len(self.blocks)))
+    def deep(self, x: Tensor, compute: BlockComputation = nn.Module.__call__) -> tuple[Tensor, ...]:
+        """The maps of strides 16 and 32, from the map of stride 8; compute: what each block makes of its input."""
+        return self._feature_maps(x, range(DEEP, len(self.blocks)), compute)
 
-    def _feature_maps(self, x: Tensor, blocks: range) -> tuple[Tensor, ...]:
+    def _feature_maps(
+        self, x: Tensor, blocks: range, compute: BlockComputation = nn.Module.__call__
+    ) -> tuple[Tensor, ...]:
         maps = []
         for index in blocks:
-            x = self.blocks[index](x)
-            if index in LAST_BLOCKS:
+            x = compute(self.blocks[index], x)
+            if index in _LAST_BLOCKS:
                 maps.append(x)
         return tuple(maps)
 

@@ -9,27 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sampt_ros.segmenters.nano.network import DEEP, LAST_BLOCKS, Encoder, InvertedResidual
+from sampt_ros.segmenters.nano.network import InvertedResidual
 
 _LEVELS = 255  # of an activation, from 0 on
 _WEIGHT_LEVELS = 127  # of a weight, to both sides of 0
 
 
-def quantized_deep(encoder: Encoder, x: Tensor) -> tuple[Tensor, ...]:
-    """What Encoder.deep returns, as its 8-bit form computes it; gradients pass through the rounding.
+def quantized_block(block: InvertedResidual, x: Tensor) -> Tensor:
+    """What a block makes of a map (B, C, h, w) float32, as its 8-bit form computes it: for Encoder.deep.
 
-    x: the map of stride 8, (B, 40, h, w) float32
+    Inputs, weights and outputs of its convolutions are rounded, the sum at its end is not. Gradients pass through.
     """
-    maps = []
-    for index, block in enumerate(encoder.blocks[DEEP:], DEEP):
-        x = _quantized_block(block, x)  # type: ignore[arg-type]
-        if index in LAST_BLOCKS:
-            maps.append(x)
-    return tuple(maps)
-
-
-def _quantized_block(block: InvertedResidual, x: Tensor) -> Tensor:
-    """A block with rounded inputs, weights and outputs of its convolutions; the sum at its end is not rounded."""
     y = x
     for layer in block.layers:
         if isinstance(layer, nn.Conv2d):

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from sampt_ros.evaluation.metrics import score_correlation
 from sampt_ros.segmenters.nano.interface import Features, Memory
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
-from sampt_ros.segmenters.nano.network import DEEP, Encoder, NanoNetwork, normalised
+from sampt_ros.segmenters.nano.network import DEEP, NanoNetwork, normalised
 from sampt_ros.utils.machine import machine
 from training.nano.learning.follower import Follower, Look
 from training.nano.learning.library import Library
 from training.nano.learning.losses import corrected, losses
 from training.nano.learning.pretrained import load_encoder
-from training.nano.learning.quantized import quantized_deep
+from training.nano.learning.quantized import quantized_block
 from training.nano.pictures.sources import ENCODER
 
 AVERAGE = 0.998  # of the weights over the steps
@@ -169,12 +169,12 @@ class Training:
         encoder, images = self.network.encoder, normalised(windows.permute(0, 3, 1, 2))
         with torch.no_grad(), self._fast():
             shallow = encoder.shallow(images)
-        deep = quantized_deep if self.step >= QUANTIZED * self.recipe.steps else Encoder.deep
+        compute = quantized_block if self.step >= QUANTIZED * self.recipe.steps else nn.Module.__call__
         if self.device.type == "cuda":
             with self._fast():
-                return Features((*shallow, *deep(encoder, shallow[-1])))
+                return Features((*shallow, *encoder.deep(shallow[-1], compute)))
         # Gradients of depthwise convolutions are slower in bfloat16 on a CPU.
-        return Features((*shallow, *deep(encoder, shallow[-1].float())))
+        return Features((*shallow, *encoder.deep(shallow[-1].float(), compute)))
 
     def _memory(self, followers: list[Follower]) -> Memory | None:
         """What the network remembers of all followers' objects, written anew so that it learns to write."""
