@@ -19,7 +19,11 @@ from sampt_ros.config.web import TOKEN_VARIABLE
 from sampt_ros.io.image_files import write_image
 
 pytest.importorskip("aiohttp", reason="aiohttp is missing: pip install aiohttp")
-PROGRAM = "import sys; from sampt_ros.cli.main import main; sys.exit(main())"
+# A process that is started in the background, as these tests may be, ignores SIGINT; one in a terminal does not.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from sampt_ros.cli.main import main; sys.exit(main())"
+)
 
 
 @pytest.fixture
