@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -153,11 +154,12 @@ def test_clicks_lie_on_the_object(seed):
     assert mask[y, x]
 
 
-def follow(sequence, seed, logits_of, guided=0.0, size=SIZE, score=0.9):
+def follow(sequence, seed, logits_of, guided=0.0, size=SIZE, score=0.9, **habits):
     """The looks of a follower whose network answers with `logits_of(look)`."""
-    from training.nano.learning.follower import Follower, Habits
+    from training.nano.learning.follower import Follower
+    from training.nano.learning.habits import Habits
 
-    follower = Follower(sequence, (1,), np.random.default_rng(seed), Habits(), guided)
+    follower = Follower(sequence, (1,), np.random.default_rng(seed), Habits(**habits), guided)
     looks = []
     while not follower.done:
         look = follower.look(size)
@@ -182,8 +184,8 @@ def test_looks_are_what_they_say(seed):
         assert -0.001 < look.truth.min() <= look.truth.max() < 1.001
         assert look.prompts[:5].any()
     assert not any(look.first for look in looks[1:])
-    assert follower.memories
-    assert len(follower.memories) <= 4
+    assert follower.recalled
+    assert len(follower.recalled) <= 4
 
 
 def test_a_network_that_is_right_is_shown_the_object_again_and_again():
@@ -194,7 +196,45 @@ def test_a_network_that_is_right_is_shown_the_object_again_and_again():
 def test_a_network_that_finds_nothing_keeps_what_was_carried():
     _, follower = follow(scene(), 2, lambda look: np.full((SIZE // 2, SIZE // 2), -9, np.float32))
     assert follower.done
-    assert len(follower.memories) <= 1
+    assert len(follower.recalled) <= 1
+
+
+def half(look):
+    """Finds no more than the left half of the window."""
+    logits = right(look)
+    logits[:, logits.shape[1] // 2 :] = -10
+    return logits
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_mask_at_a_click_that_is_wrong_is_corrected_by_more_clicks(seed):
+    looks, _ = follow(scene(1), seed, half, starts=(1.0, 0.0, 0.0), corrected=1.0)
+    assert [look.first for look in looks] == [True] + [False] * (len(looks) - 1)
+    assert 3 <= len(looks) <= 6
+    assert any(look.prompts[4].all() for look in looks[1:])  # There is a mask to correct.
+    clicked = [look.prompts[:2].sum() / look.prompts[:2].max() for look in looks]
+    assert max(clicked[1:]) > clicked[0]
+
+
+def test_a_mask_that_is_right_is_not_corrected():
+    for seed in range(4):
+        looks, _ = follow(scene(), seed, right, size=192, starts=(1.0, 0.0, 0.0), corrected=1.0, sought=0.0)
+        assert len(looks) == 5 + 1
+
+
+def test_clicks_that_correct_a_later_mask_recall_nothing():
+    from training.nano.learning.follower import Follower
+    from training.nano.learning.habits import Habits
+
+    habits = Habits(starts=(0.0, 0.0, 1.0), later=1.0, sought=0.0, accident=0.0, rescued=0.0)
+    follower = Follower(scene(), (1,), np.random.default_rng(0), habits, 0.0)
+    recalled = []
+    while not follower.done:
+        look = follower.look(SIZE)
+        recalled.append(len(follower.recalled))
+        follower.take(half(look), 0.9, torch.zeros(112, SIZE // 16, SIZE // 16))
+    # Each frame's first look, and four with more clicks.
+    assert recalled[:12] == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, 0]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 20])
@@ -388,7 +428,7 @@ def test_a_block_in_8_bits_computes_nearly_the_same_and_passes_gradients_on():
     assert all(weight.grad is None for weight in encoder.blocks[4].parameters())
 
 
-def test_the_graph_in_8_bits_has_rounded_weights_from_stride_8_on(tmp_path):
+def test_graphs_in_8_bits_have_rounded_weights_from_stride_8_on_and_in_the_decoders_blocks(tmp_path):
     for module in ("onnx", "onnxruntime", "onnxscript"):
         pytest.importorskip(module, reason=f"{module} is missing")
     import onnx
@@ -396,14 +436,19 @@ def test_the_graph_in_8_bits_has_rounded_weights_from_stride_8_on(tmp_path):
     from sampt_ros.segmenters.nano.network import DEEP
     from sampt_ros.segmenters.nano.weights import WEIGHTS
     from training.nano.graphs import export_graphs
-    from training.nano.quantized_graphs import export_quantized_encoder
+    from training.nano.quantized_graphs import export_quantized_graphs
 
-    (graph,) = export_graphs(Path(shutil.copy(WEIGHTS, tmp_path)), ["encode"])
-    windows = [np.random.default_rng(seed).integers(0, 256, (96, 96, 3), dtype=np.uint8) for seed in range(2)]
-    model = onnx.load(export_quantized_encoder(graph, windows))
-    rounded = {
-        int(tensor.name.partition("blocks.")[2].partition(".")[0])
-        for tensor in model.graph.initializer
-        if tensor.data_type == onnx.TensorProto.INT8 and "blocks." in tensor.name and len(tensor.dims) == 4
-    }
-    assert rounded == set(range(DEEP, 15))
+    weights = Path(shutil.copy(WEIGHTS, tmp_path))
+    export_graphs(weights, ["encode", "decode"])
+    looks, _ = follow(scene(), 1, right)
+    encoder, decoder = (
+        {
+            re.sub(r".*(encoder|decoder)\.|\.weight.*", "", tensor.name)
+            for tensor in onnx.load(path).graph.initializer
+            if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4
+        }
+        for path in export_quantized_graphs(weights, looks[:4])
+    )
+    assert {int(name.split(".")[1]) for name in encoder} == set(range(DEEP, 15))
+    fused = {"fuse32.blocks.0", "fuse16.blocks.0", "fuse16.blocks.1", "fuse8.blocks.0", "fuse4.blocks.0"}
+    assert decoder == {f"prompt{stride}.0" for stride in (8, 16, 32)} | {f"{b}.{i}" for b in fused for i in (0, 2)}

@@ -95,11 +95,11 @@ def _export(parsed: argparse.Namespace) -> None:
 def _graphs(parsed: argparse.Namespace) -> None:
     # Neither onnx nor onnxscript is needed for training.
     from training.nano.graphs import export_graphs
-    from training.nano.quantized_graphs import export_quantized_encoder, training_windows
+    from training.nano.quantized_graphs import export_quantized_graphs, training_looks
 
-    encoder, *others = export_graphs(parsed.output)
-    quantized = export_quantized_encoder(encoder, training_windows(parsed.work / "sequences"))
-    for path in (encoder, quantized, *others):
+    exact = export_graphs(parsed.output)
+    quantized = export_quantized_graphs(parsed.output, training_looks(parsed.work / "sequences"))
+    for path in (*exact, *quantized):
         print(f"{path}: {path.stat().st_size} bytes")
 
 

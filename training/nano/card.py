@@ -25,8 +25,8 @@ and its predicted IoU out. It sees a square window around each object, and remem
 frame. The encoder is EfficientNet-Lite0 up to stride 32; a memory is read at stride 16; a decoder takes the prompts at
 every level. The network is `sampt_ros/segmenters/nano/network.py`; `segmenter.py` beside it is what is around it. On a
 CPU, ONNX Runtime computes it from the graphs `encode.onnx`, `memorize.onnx` and `decode.onnx`, which refer to the file
-of the weights; on a GPU, torch does. `encode_int8.onnx` takes the place of the first one on a CPU with instructions for
-8-bit numbers (`nano.precision`); it has weights of its own, those of the file rounded."""
+of the weights; on a GPU, torch does. `encode_int8.onnx` and `decode_int8.onnx` take the places of two of them on a CPU
+with instructions for 8-bit numbers (`nano.precision`); they have weights of their own, those of the file rounded."""
 
 _LIMITS = """## Limits
 
@@ -170,19 +170,33 @@ def _training(training: Mapping[str, Any]) -> str:
         ("seed", f"{recipe['seed']}"),
         ("rates", f"AdamW, {rates}; {training['warm_up']} steps of warm-up, then a cosine to 0"),
         (
+            "last part",
+            f"from step {training['last part']} on, at {training['last rate']:.0%} of these rates, warmed up again, "
+            "with more clicks",
+        ),
+        (
             "8 bits",
-            f"from step {training['quantized']} on, the encoder computes from stride 8 on as its 8-bit form does",
+            f"from step {training['quantized']} on, the encoder computes from stride 8 on as its 8-bit form does; in "
+            "the last part, the decoder's 3x3 blocks do so, too",
         ),
         ("weights kept", f"exponential average over the steps, {training['average']}"),
         *(("time", f"{seconds / 3600:.1f} h on {where}") for where, seconds in training["seconds"].items()),
     ]
-    text = f"## Training\n\n{table(('', ''), rows)}\n\n{_FOLLOWED.format(**training['habits'])}"
+    text = f"## Training\n\n{table(('', ''), rows)}\n\n{_followed(training)}"
     return f"{text}\n\n{training['note']}" if training["note"] else text
 
 
 _FOLLOWED = """Objects are followed from frame to frame as the stream does it: by the network's own masks, moved by
 optical flow, with what it remembers of its own masks. {guided:.0%} of the objects, and all at first, are led by true
-masks that were damaged. In {accident:.0%} of the frames the mask lands on something else, or little of it is left."""
+masks that were damaged. In {accident:.0%} of the frames the mask lands on something else, or little of it is left.
+In the last part, {brief:.0%} of them are seen in one frame only, {click:.0%} begin with a click, and {corrected:.0%} of
+the masks at clicks that are not good yet get one more, on what is wrong."""
+
+
+def _followed(training: Mapping[str, Any]) -> str:
+    last = training["last habits"]
+    shares = {"brief": last["brief"], "click": last["starts"][0], "corrected": last["corrected"]}
+    return _FOLLOWED.format(**{**training["habits"], **shares})
 
 
 def _quality(masks: Mapping[str, Any]) -> str:

@@ -1,44 +1,57 @@
-"""The encoder as an ONNX graph that computes its deep blocks in 8 bits, twice as fast where the CPU can do that."""
+"""ONNX graphs that compute blocks of convolutions in 8 bits, in less time where the CPU can do that."""
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import ModelProto
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from safetensors.torch import load_file
 
-from sampt_ros.segmenters.nano.network import DEEP
+from sampt_ros.segmenters.nano.network import DEEP, NanoNetwork
+from training.nano.learning.follower import Look
 from training.nano.learning.library import Library
 
-QUANTIZED_GRAPH = "encode_int8.onnx"
-_BLOCK = re.compile(r"encoder\.blocks\.(\d+)\.")  # in the name of a weight
-_WINDOWS, _SIDE = 64, 256  # Ranges of values are measured on so many windows of the training sequences, pixels a side.
+# In the names of weights: the encoder's blocks from stride 8 on, and the 3x3 blocks of the decoder. What comes before
+# is little, and would lose much. Training rounded them, too (learning/quantized.py).
+_IN_8_BITS = re.compile(
+    rf"encoder\.blocks\.({'|'.join(map(str, range(DEEP, 15)))})\.|decoder\.(prompt(8|16|32)|fuse\d+\.blocks)\."
+)
+_ACTIVATIONS = ("Clip", "Relu")  # ReLU6 and ReLU
+_LOOKS, _SIDE = 64, 256  # Ranges of values are measured on so many looks of the training, in windows of these pixels.
+
+Feed = dict[str, np.ndarray]
 
 
-def training_windows(sequences: Path) -> list[np.ndarray]:
-    """Windows (256, 256, 3) uint8 RGB as training begins with them, always the same.
+def training_looks(sequences: Path) -> list[Look]:
+    """Looks in windows of 256 pixels as training begins with them, always the same.
 
     Raises FileNotFoundError if there are no training sequences in that folder.
     """
     library = Library(sequences)
-    return [library.follower([0, number], 0.0).look(_SIDE).window for number in range(_WINDOWS)]
+    return [library.follower([0, number], 0.0).look(_SIDE) for number in range(_LOOKS)]
 
 
-def export_quantized_encoder(graph: Path, windows: Sequence[np.ndarray]) -> Path:
-    """Write encode_int8.onnx, with its weights in it, beside the graph encode.onnx and its weights.
+def export_quantized_graphs(weights: Path, looks: Sequence[Look]) -> list[Path]:
+    """Write encode_int8.onnx and decode_int8.onnx, with their weights in them, beside the other graphs and the weights.
 
-    Convolutions from stride 8 on take and give 8 bits, as training rounded them (learning/quantized.py). Those before
-    are few, and would lose much.
-
-    windows: of equal sides, (S, S, 3) uint8 RGB, on which the ranges of values are measured
+    looks: on which the ranges of values are measured
     """
-    path = graph.with_name(QUANTIZED_GRAPH)
+    return [
+        _export(weights.with_name("encode.onnx"), ({"images": look.window[None]} for look in looks)),
+        _export(weights.with_name("decode.onnx"), _decoder_feeds(weights, looks)),
+    ]
+
+
+def _export(graph: Path, feeds: Iterable[Feed]) -> Path:
+    path = graph.with_name(f"{graph.stem}_int8.onnx")
     with tempfile.TemporaryDirectory() as folder:
         complete, folded = (str(Path(folder) / name) for name in ("complete.onnx", "folded.onnx"))
         onnx.save(onnx.load(graph), complete)  # with the weights
@@ -49,10 +62,10 @@ def export_quantized_encoder(graph: Path, windows: Sequence[np.ndarray]) -> Path
         quantize_static(
             folded,
             path,
-            _Windows(windows),
+            _Feeds(feeds),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "Clip"],
-            nodes_to_quantize=_deep_nodes(onnx.load(folded)),
+            op_types_to_quantize=["Conv", *_ACTIVATIONS],
+            nodes_to_quantize=_nodes_in_8_bits(onnx.load(folded)),
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
@@ -60,20 +73,34 @@ def export_quantized_encoder(graph: Path, windows: Sequence[np.ndarray]) -> Path
     return path
 
 
-def _deep_nodes(model: ModelProto) -> list[str]:
-    """The names of the deep blocks' convolutions, and of the ReLU6 that follow them."""
+def _decoder_feeds(weights: Path, looks: Iterable[Look]) -> Iterator[Feed]:
+    """What the decoder gets in these looks; in every second one it remembers the object from the same window."""
+    network = NanoNetwork().eval().requires_grad_(False)
+    network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+    for number, look in enumerate(looks):
+        features = network.encode(torch.from_numpy(look.window).permute(2, 0, 1)[None])
+        mask = torch.from_numpy(look.truth)[None, None].repeat_interleave(2, 2).repeat_interleave(2, 3)
+        memory = network.memorize(features, mask)
+        feed = {f"features{2 << level}": values for level, values in enumerate(features.maps)}
+        feed |= {"keys": memory.keys, "values": memory.values, "inside": memory.inside}
+        feed["valid"] = memory.valid if number % 2 else torch.zeros_like(memory.valid)
+        yield {name: value.numpy() for name, value in feed.items()} | {"prompts": look.prompts[None]}
+
+
+def _nodes_in_8_bits(model: ModelProto) -> list[str]:
+    """The names of the convolutions that are to be computed in 8 bits, and of the activations that follow them."""
     names, outputs = [], set()
     for node in model.graph.node:
-        block = _BLOCK.search(node.input[1]) if node.op_type == "Conv" else None
-        if (block and int(block[1]) >= DEEP) or (node.op_type == "Clip" and node.input[0] in outputs):
+        is_convolution = node.op_type == "Conv" and _IN_8_BITS.search(node.input[1])
+        if is_convolution or (node.op_type in _ACTIVATIONS and node.input[0] in outputs):
             names.append(node.name)
             outputs.add(node.output[0])
     return names
 
 
-class _Windows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime says nothing of its types
-    def __init__(self, windows: Sequence[np.ndarray]) -> None:
-        self._feeds: Iterator[dict[str, np.ndarray]] = ({"images": window[None]} for window in windows)
+class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime says nothing of its types
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self._feeds = iter(feeds)
 
-    def get_next(self) -> dict[str, np.ndarray] | None:
+    def get_next(self) -> Feed | None:
         return next(self._feeds, None)

@@ -31,7 +31,7 @@ _LAST_BLOCKS = (0, 2, 4, 10, 14)  # The last block of each stride: its output is
 DEEP = 5  # The first block after stride 8.
 _CHANNELS = (16, 24, 40, 112, 192)  # Of the feature maps, from stride 2 to 32.
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
-BlockComputation = Callable[[Any, Tensor], Tensor]  # of a block of the encoder and its input
+BlockComputation = Callable[[Any, Tensor], Tensor]  # of a block of convolutions and its input
 _MASKED = -1e4  # Similarity of a memory position that is not to be read.
 
 
@@ -52,14 +52,21 @@ class NanoNetwork(nn.Module):
         """The memory of B windows with known masks (B, 1, S, S) 0..1."""
         return self.memory.write(features, masks)
 
-    def decode(self, features: Features, prompts: Tensor, memory: Memory | None = None) -> tuple[Tensor, Tensor]:
+    def decode(
+        self,
+        features: Features,
+        prompts: Tensor,
+        memory: Memory | None = None,
+        compute: BlockComputation = nn.Module.__call__,
+    ) -> tuple[Tensor, Tensor]:
         """Logits (B, S / 2, S / 2) of the masks, and logits (B,) of their IoU.
 
         prompts  (B, 6, S / 4, S / 4), see interface.PROMPT_CHANNELS; the mask channel is -1..1, all others 0..1
         memory   of all B objects, or None
+        compute  what each of the decoder's 3x3 blocks makes of its input
         """
         read = self.memory.read(features, memory)
-        logits, iou_logits = self.decoder(features, prompts, read)
+        logits, iou_logits = self.decoder(features, prompts, read, compute)
         return logits, iou_logits
 
 
@@ -181,16 +188,18 @@ class Decoder(nn.Module):
         self.carried = nn.Parameter(torch.tensor(2.0))  # Weight of the mask prompt as it is.
         self.iou = nn.Sequential(nn.Linear(96 * 2 + 2, 64), nn.ReLU(), nn.Linear(64, 1))
 
-    def forward(self, features: Features, prompts: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, features: Features, prompts: Tensor, read: Tensor, compute: BlockComputation = nn.Module.__call__
+    ) -> tuple[Tensor, Tensor]:
         f2, f4, f8, f16, f32 = features.maps
         p4 = self.prompt4(prompts.contiguous(memory_format=torch.channels_last))
-        p8 = self.prompt8(p4)
-        p16 = self.prompt16(p8)
-        x = self.fuse32(None, f32, self.prompt32(p16))
+        p8 = compute(self.prompt8, p4)
+        p16 = compute(self.prompt16, p8)
+        x = self.fuse32(compute, None, f32, compute(self.prompt32, p16))
         x = x + self.context(x.mean((2, 3)))[:, :, None, None]
-        x16 = x = self.fuse16(x, f16, p16, read)
-        x = self.fuse8(x, f8, p8)
-        x = self.fuse4(x, f4, p4)
+        x16 = x = self.fuse16(compute, x, f16, p16, read)
+        x = self.fuse8(compute, x, f8, p8)
+        x = self.fuse4(compute, x, f4, p4)
         x = self.fuse2[1:](_joined(self.fuse2[0], x, f2))
         logits = self.mask(x) + self.carried * _doubled(prompts[:, MASK : MASK + 1])
         return logits[:, 0], self._rate(logits.detach(), x16)
@@ -222,10 +231,10 @@ class Fuse(nn.Module):
         for block in self.blocks:
             nn.init.zeros_(block[-1].weight)  # type: ignore[index]  # The block begins as the identity.
 
-    def forward(self, coarse: Tensor | None, *fine: Tensor) -> Tensor:
+    def forward(self, compute: BlockComputation, coarse: Tensor | None, *fine: Tensor) -> Tensor:
         x: Tensor = self.join[1:](_joined(self.join[0], coarse, *fine))
         for block in self.blocks:
-            x = functional.relu(x + block(x))
+            x = functional.relu(x + compute(block, x))
         return x
 
 

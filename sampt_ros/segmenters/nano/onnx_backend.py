@@ -16,14 +16,14 @@ from sampt_ros.segmenters.nano.weights import WEIGHTS, nano_weights
 from sampt_ros.utils.machine import has_int8_instructions
 from sampt_ros.utils.side_threads import SideThreads
 
-# The network's parts as graphs. Names of the weights that each needs begin with what is said here: the encoder whose
-# deep blocks compute in 8 bits has the package's own weights in it.
-_QUANTIZED_ENCODER = "encode_int8"
+# The network's parts as graphs. Names of the weights that each needs begin with what is said here: those whose blocks
+# compute in 8 bits have the package's own weights in them.
 _PREFIXES: dict[str, tuple[str, ...]] = {
     "encode": ("encoder.",),
-    _QUANTIZED_ENCODER: (),
+    "encode_int8": (),
     "memorize": ("memory.key.", "memory.value."),
     "decode": ("memory.key.", "memory.sharpness", "decoder."),
+    "decode_int8": (),
 }
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
 
@@ -37,12 +37,12 @@ class OnnxBackend(NanoBackend):
         """weights: by their names in the network's state dict, float16
 
         threads    that it computes on
-        quantized  whether images are encoded in 8 bits, which only the package's own weights can be
+        quantized  whether it computes in 8 bits, which only the package's own weights can be
         """
-        encoder = _QUANTIZED_ENCODER if quantized else "encode"
+        suffix = "_int8" if quantized else ""
         self._encode, self._memorize, self._decode = (
             _session(graph_path(name), _own(weights, _PREFIXES[name]), threads)
-            for name in (encoder, "memorize", "decode")
+            for name in (f"encode{suffix}", "memorize", f"decode{suffix}")
         )
         self._side = SideThreads("sampt_network", threads - 1)
 
@@ -91,7 +91,7 @@ class OnnxBackend(NanoBackend):
 
 
 def graph_path(name: str) -> Path:
-    """The file of one part of the network: encode, encode_int8, memorize or decode."""
+    """The file of one part of the network: encode, memorize, decode, encode_int8 or decode_int8."""
     return WEIGHTS.with_name(f"{name}.onnx")
 
 

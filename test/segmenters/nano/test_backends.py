@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the network runs on")
 
 from sampt_ros.errors import ConfigError
+from sampt_ros.geometry.crops import draw_points
 from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS
 from sampt_ros.segmenters.nano.memory import ObjectMemory
 from sampt_ros.segmenters.nano.onnx_backend import OnnxBackend
@@ -89,14 +90,23 @@ def test_memory_that_runs_out_is_told_from_other_errors(on_onnx, monkeypatch):
         on_onnx.encode(np.zeros((1, 96, 96, 3), np.uint8))
 
 
-def test_features_in_8_bits_are_nearly_those_in_float32(on_onnx):
-    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8), (0, 0), 4)
-    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)[None]
-    for quantized, exact in zip(
-        OnnxBackend.from_checkpoint(precision="int8").encode(image).maps, on_onnx.encode(image).maps
-    ):
-        error = np.sqrt(np.mean((quantized - exact) ** 2) / np.mean(exact**2))
-        assert error < 0.15
+def test_what_8_bits_give_is_nearly_what_float32_gives(on_onnx):
+    image = np.full((256, 256, 3), (90, 120, 60), np.uint8)
+    image += np.random.default_rng(0).integers(0, 30, image.shape, dtype=np.uint8)
+    cv2.ellipse(image, (128, 120), (60, 45), 20, 0, 360, (200, 60, 50), -1)
+    prompts = np.zeros((1, PROMPT_CHANNELS, 64, 64), np.float32)
+    prompts[0, 0] = draw_points(np.array([[32.0, 30.0]]), 64)
+    on_int8 = OnnxBackend.from_checkpoint(precision="int8")
+    features, rounded = (backend.encode(image[None]) for backend in (on_onnx, on_int8))
+    for exact, quantized in zip(features.maps, rounded.maps):
+        assert np.sqrt(np.mean((quantized - exact) ** 2) / np.mean(exact**2)) < 0.15
+    (exact, score), (quantized, rated) = (
+        backend.decode(maps, prompts, [None]) for backend, maps in ((on_onnx, features), (on_int8, rounded))
+    )
+    found, expected = quantized > 0, exact > 0
+    assert expected.any()
+    assert np.count_nonzero(found & expected) > 0.95 * np.count_nonzero(found | expected)
+    assert abs(rated[0] - score[0]) < 0.1
 
 
 @pytest.mark.parametrize(("flags", "expected"), [("avx2 avx512_vnni", True), ("fma avx_vnni", True), ("avx2", False)])

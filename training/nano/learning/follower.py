@@ -17,36 +17,16 @@ from sampt_ros.point_trackers.dis_flow import DisFlow
 from sampt_ros.segmenters.nano.interface import MASK
 from training.nano.learning import prompts
 from training.nano.learning.damage import damaged, lightly_damaged, misplaced
+from training.nano.learning.habits import Habits
 from training.nano.pictures.camera import Camera
 from training.nano.sequence import VOID, Sequence
 
 CAPACITY = NanoConfig().memories  # frames that are remembered of an object
 _ACCEPTED = load_preset("default").prompting.iou_threshold  # predicted IoU; below it the stream refuses a mask
 _LEAST = 16  # pixels of a mask that is a mask
-_PROMISING = 0.3  # IoU of a mask; with a lower one a person would click again
-
-
-@dataclass(frozen=True)
-class Habits:
-    """What happens to a follower, and how often.
-
-    starts    shares of followers that begin with a click, with a box, with a mask
-    guided    share whose carried masks are the true ones, damaged, rather than the network's own
-    accident  of all frames: the carried mask ends up on something else, or only a remnant is left
-    damage    of all frames: the network's own mask is damaged besides
-    rescued   of the frames whose mask is much too wrong: it goes on with the true one, damaged. A network that is shown
-              too many masks on other things no longer believes where its mask is, and loses the object to its twin
-    sought    of all frames: the object is looked for by a click that may be wrong, as after it was lost
-    part      of the boxes: only a part of the object is meant
-    """
-
-    starts: tuple[float, float, float] = (0.45, 0.08, 0.47)
-    guided: float = 0.35
-    accident: float = 0.01
-    damage: float = 0.1
-    sought: float = 0.04
-    rescued: float = 0.7
-    part: float = 0.4
+_PROMISING = 0.3  # IoU of a mask that is a start
+_GOOD = 0.92  # IoU of a mask; with a lower one a person would click again
+_MOST_CLICKS = 4
 
 
 class Look(NamedTuple):
@@ -75,6 +55,20 @@ class Remembered:
     mask: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Again:
+    """Another look at the same frame.
+
+    logits        (H, W) float32 of the mask that was found in it
+    is_corrected  whether there is a new click
+    searches      whether the object is searched anew at all the clicks
+    """
+
+    logits: np.ndarray
+    is_corrected: bool = False
+    searches: bool = False
+
+
 class Follower:
     """Asked for a `look`, told by `take` what the network made of it, until it is `done`."""
 
@@ -94,9 +88,9 @@ class Follower:
         self._frame, self.done = 0, False
         self._target = np.isin(sequence.labels[0], names)
         self._carried: np.ndarray | None = None
-        self._logits: np.ndarray | None = None  # of the first look at a click, for the second
-        self._click = np.zeros((0, 2))
-        self.memories: list[Remembered] = []
+        self._again: Again | None = None
+        self._click = self._off = np.zeros((0, 2))
+        self._memories: list[Remembered] = []
         self._missed = 0
         self._is_sought = self._is_part = False
         start = rng.choice(3, p=habits.starts)
@@ -109,8 +103,8 @@ class Follower:
         """What the network sees next, in a window of `size` pixels."""
         rng, cells = self._rng, size // 4
         self._is_sought = False
-        if self._frame == 0 and self._logits is not None:
-            window, given = self._second(size)
+        if self._again is not None:
+            window, given = self._looked_again(self._again, size)
         elif self._frame == 0 and self._start != "mask":
             window, given = self._started(size)
         elif self._frame > 0 and self._wants_search():
@@ -130,7 +124,7 @@ class Follower:
         return Look(image, given, truth, known, beyond if beyond > 1 else 0.0, self._is_first())
 
     def _is_first(self) -> bool:
-        return self._frame == 0 and self._start != "mask" and self._logits is None and not self.memories
+        return self._frame == 0 and self._start != "mask" and self._again is None
 
     def _started(self, size: int) -> tuple[Window, np.ndarray]:
         """The object at a click, or in a box."""
@@ -140,7 +134,7 @@ class Follower:
         longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
         count = 1 if rng.random() < 0.8 else int(rng.integers(2, 4))
         self._click = np.array([prompts.click_on(mask, rng) for _ in range(count)])
-        negative = prompts.off(labels, self._names, rng, 1) if rng.random() < 0.12 else np.zeros((0, 2))
+        self._off = negative = prompts.off(labels, self._names, rng, 1) if rng.random() < 0.12 else np.zeros((0, 2))
         if self._start == "click":
             window = prompts.search_window(self._click[0], longest, mask.shape, size, rng)
             return window, prompts.clicked(window, self._click, negative, None, cells)
@@ -154,13 +148,22 @@ class Follower:
         self._click = on
         return window, prompts.clicked(window, on, negative, box, cells)
 
-    def _second(self, size: int) -> tuple[Window, np.ndarray]:
-        """The window around what was found at the click, with what was found."""
-        assert self._logits is not None
-        found = self._logits > 0
-        window = self._around(found, size)
-        given = prompts.followed(window, found.astype(np.float32), self._click, np.zeros((0, 2)), size // 4)
-        given[MASK] = np.tanh(window.cut(self._logits, size // 4) / 2)
+    def _looked_again(self, again: Again, size: int) -> tuple[Window, np.ndarray]:
+        """The window around what was found, with what was found and the clicks, or another search with all clicks."""
+        if again.searches:
+            box = box_of(self._target)
+            longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
+            window = prompts.search_window(self._click.mean(0), longest, self._target.shape, size, self._rng)
+            return window, prompts.clicked(window, self._click, self._off, None, size // 4)
+        found = again.logits > 0
+        shown = found.copy()
+        x, y = np.rint(self._click).astype(int).T
+        shown[y, x] = True
+        window = self._around(shown, size)
+        off = self._off if again.is_corrected else np.zeros((0, 2))
+        given = prompts.followed(window, found.astype(np.float32), self._click, off, size // 4)
+        if not again.is_corrected:
+            given[MASK] = np.tanh(window.cut(again.logits, size // 4) / 2)
         return window, given
 
     def _followed(self, size: int) -> tuple[Window, np.ndarray]:
@@ -199,7 +202,7 @@ class Follower:
         return window, prompts.clicked(window, self._click, np.zeros((0, 2)), None, size // 4)
 
     def _wants_search(self) -> bool:
-        if self._is_part or not self.memories:
+        if self._is_part or not self._memories:
             return False
         return self._rng.random() < (0.5 if self._missed else self._habits.sought)
 
@@ -255,11 +258,10 @@ class Follower:
         mask = window.paste(logits, size, -10.0)
         found = mask > 0
         is_mask = bool(np.count_nonzero(found) >= _LEAST)
-        is_first = self._frame == 0 and self._start != "mask" and self._logits is None and not self._is_part
-        if is_first and is_mask and (_iou(found, self._target) >= _PROMISING or self._rng.random() < 0.3):
-            self._logits = mask
+        if (again := self._next_look(mask, is_mask)) is not None:
+            self._again = again
             return
-        self._logits = None
+        self._again = None
         if self._frame == 0 and (self._guided or _iou(found, self._target) < _PROMISING or self._start == "mask"):
             found, is_mask, score = self._seed(), True, 1.0
         if self._is_sought and np.count_nonzero(found & self._target) < 0.3 * np.count_nonzero(found | self._target):
@@ -276,6 +278,38 @@ class Follower:
             self._missed += 1
         self._advance()
 
+    @property
+    def recalled(self) -> list[Remembered]:
+        """What is remembered of the object, oldest first; nothing where clicks correct a mask: it may be of that."""
+        return [] if self._again and self._again.is_corrected else self._memories
+
+    def _next_look(self, logits: np.ndarray, is_mask: bool) -> Again | None:
+        """How the same frame is looked at once more, after logits (H, W) were found in it, or None."""
+        found, rng, habits = logits > 0, self._rng, self._habits
+        iou = _iou(found, self._target)
+        if self._is_first() and not self._is_part and is_mask and (iou >= _PROMISING or rng.random() < 0.3):
+            return Again(logits)
+        if self._is_part or self._is_sought or iou >= _GOOD or not self._target.any():
+            return None
+        starts_here = self._frame == 0 and self._start == "click"
+        if rng.random() >= (habits.corrected if starts_here else habits.later):
+            return None
+        if self._frame and self._again is None:
+            self._click = self._off = np.zeros((0, 2))
+        return self._clicked_again(logits, is_mask) if len(self._click) + len(self._off) < _MOST_CLICKS else None
+
+    def _clicked_again(self, logits: np.ndarray, is_mask: bool) -> Again | None:
+        """Click where the mask is wrong, if it is; the object is searched anew where there is no mask to correct."""
+        xy = prompts.correction(logits > 0, self._target, self._labels[self._frame] == VOID, self._rng)
+        if xy is None:
+            return None
+        if self._target[int(xy[1]), int(xy[0])]:
+            self._click = np.append(self._click, xy[None], 0)
+        else:
+            self._off = np.append(self._off, xy[None], 0)
+        searches = len(self._click) > 0 and (not is_mask or self._rng.random() < 0.2)
+        return Again(logits, is_corrected=True, searches=searches) if is_mask or searches else None
+
     def _seed(self) -> np.ndarray:
         """(H, W) bool: the mask that an object starts with, as a person or a program gives it."""
         if self._rng.random() < 0.5:
@@ -285,14 +319,14 @@ class Follower:
 
     def _remember(self, window: Window, mask: np.ndarray, features: Tensor) -> None:
         """Remember the first mask for good, and the latest of the others."""
-        if self.memories and self._rng.random() < 0.3:
+        if self._memories and self._rng.random() < 0.3:
             return
         inside = mask
         if self._guided and self._frame:
             inside = lightly_damaged(self._target, self._rng) > 0.5 if self._target.any() else mask
-        self.memories.append(Remembered(features, window.cut(inside)))
-        if len(self.memories) > CAPACITY:
-            del self.memories[1]
+        self._memories.append(Remembered(features, window.cut(inside)))
+        if len(self._memories) > CAPACITY:
+            del self._memories[1]
 
     def _advance(self) -> None:
         """On to the next frame, if there is one of which the truth is known."""

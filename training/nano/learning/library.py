@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.nano.learning.follower import Follower, Habits, chosen_object, drawn_frames, mirrored
+from training.nano.learning.follower import Follower, chosen_object, drawn_frames, mirrored
+from training.nano.learning.habits import FOLLOWING, Habits
 from training.nano.sequence import read_sequence
 
 # How often a follower is started on a sequence of each kind; a kind without sequences is left out.
@@ -20,24 +21,24 @@ class Library:
     counts  how many sequences there are of each kind
     """
 
-    def __init__(self, folder: Path, habits: Habits | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         """Raises FileNotFoundError if there are no sequences in any folder/KIND."""
         self._files = {kind: sorted((folder / kind).glob("*.npz")) for kind in MIXTURE}
         self._files = {kind: files for kind, files in self._files.items() if files}
         if not self._files:
             raise FileNotFoundError(f"expected sequences (*.npz) in folders {list(MIXTURE)} of {folder}; got none")
-        self._habits = habits or Habits()
 
     @property
     def counts(self) -> Mapping[str, int]:
         return {kind: len(files) for kind, files in self._files.items()}
 
-    def follower(self, seed: list[int], guided: float) -> Follower:
+    def follower(self, seed: list[int], guided: float, habits: Habits = FOLLOWING) -> Follower:
         """A follower of some object in some sequence: always the same one for equal seeds.
 
-        guided: share of followers that get masks made from the true ones; Habits.guided if that is more
+        guided: share of followers that get masks made from the true ones; habits.guided if that is more
         """
         rng = np.random.default_rng(seed)
+        is_brief = habits.brief > 0 and rng.random() < habits.brief
         kinds = list(self._files)
         shares = np.array([MIXTURE[kind] for kind in kinds])
         while True:
@@ -45,10 +46,11 @@ class Library:
             path = files[int(rng.integers(len(files)))]
             with np.load(path) as arrays:
                 count = sum(name.startswith("image") for name in arrays.files)
-            sequence = read_sequence(path, drawn_frames(count, rng))
+            frames = [int(rng.integers(count))] if is_brief else drawn_frames(count, rng)
+            sequence = read_sequence(path, frames)
             names = chosen_object(sequence.labels[0], rng)
             if names:
                 break
         if rng.random() < 0.5:
             sequence = mirrored(sequence)
-        return Follower(sequence, names, rng, self._habits, max(guided, self._habits.guided))
+        return Follower(sequence, names, rng, habits, max(guided, habits.guided))

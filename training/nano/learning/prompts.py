@@ -39,6 +39,19 @@ def click_on(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.array([x, y], float)
 
 
+def correction(found: np.ndarray, truth: np.ndarray, void: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """(x, y) where a person clicks next: on the largest region where a mask is wrong, all (H, W) bool; or None."""
+    wrong = (found != truth) & ~void
+    if not wrong.any():
+        return None
+    region = largest_part(wrong)
+    if rng.random() < 0.5:
+        depth = cv2.distanceTransform(np.pad(region.view(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+        y, x = np.unravel_index(depth.argmax(), depth.shape)
+        return np.array([x, y], float)
+    return click_on(region, rng)
+
+
 def spread(mask: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
     """(count, 2) xy on a mask, far from each other, as medoids are."""
     inside = np.argwhere(mask)[:, ::-1].astype(float)

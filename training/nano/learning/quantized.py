@@ -1,4 +1,4 @@
-"""The encoder's deep blocks with their numbers rounded to 8 bits, so that the network learns to live with that.
+"""Blocks of convolutions with their numbers rounded to 8 bits, so that the network learns to live with that.
 
 Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018.
 """
@@ -15,20 +15,20 @@ _LEVELS = 255  # of an activation, from 0 on
 _WEIGHT_LEVELS = 127  # of a weight, to both sides of 0
 
 
-def quantized_block(block: InvertedResidual, x: Tensor) -> Tensor:
-    """What a block makes of a map (B, C, h, w) float32, as its 8-bit form computes it: for Encoder.deep.
+def quantized_block(block: InvertedResidual | nn.Sequential, x: Tensor) -> Tensor:
+    """What a block makes of a map (B, C, h, w), as its 8-bit form computes it: for Encoder.deep and for the decoder.
 
     Inputs, weights and outputs of its convolutions are rounded, the sum at its end is not. Gradients pass through.
     """
     y = x
-    for layer in block.layers:
+    for layer in block.layers if isinstance(block, InvertedResidual) else block:
         if isinstance(layer, nn.Conv2d):
             weight = _rounded_weight(layer.weight)
             y = functional.conv2d(_rounded(y), weight, layer.bias, layer.stride, layer.padding, groups=layer.groups)
         else:
             y = layer(y)
     y = _rounded(y)
-    return x + y if block.skip else y
+    return x + y if isinstance(block, InvertedResidual) and block.skip else y
 
 
 def _rounded(x: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
 from sampt_ros.segmenters.nano.network import DEEP, NanoNetwork, normalised
 from sampt_ros.utils.machine import machine
 from training.nano.learning.follower import Follower, Look
+from training.nano.learning.habits import CLICKING, FOLLOWING, Habits
 from training.nano.learning.library import Library
 from training.nano.learning.losses import corrected, losses
 from training.nano.learning.pretrained import load_encoder
@@ -30,8 +31,11 @@ from training.nano.pictures.sources import ENCODER
 AVERAGE = 0.998  # of the weights over the steps
 WARM_UP = 300  # steps
 RATES = {"encoder": 1.5e-4, "rest": 6e-4}
-QUANTIZED = 0.85  # of the steps: from then on the encoder's deep blocks compute as their 8-bit form does
-ALONE = 0.15  # of the steps: until then, ever more of the carried masks are the network's own
+ALONE = 0.12  # of the steps: until then, ever more of the carried masks are the network's own
+QUANTIZED = 0.68  # of the steps: from then on the encoder's deep blocks compute as their 8-bit form does
+# Of the steps: from then on the decoder's blocks do so too, more looks are at clicks, and the rates begin anew ...
+LAST_PART = 0.8
+LAST_RATE = 0.4  # ... at this share of what they were.
 CHECKPOINT = "training.pt"  # in the work folder
 _TOGETHER = 8  # Memories are written so many together.
 _MEMORY_MAP = 3  # Of the features, the one that is remembered: stride 16.
@@ -41,7 +45,7 @@ _MEMORY_MAP = 3  # Of the features, the one that is remembered: stride 16.
 class Recipe:
     """Everything that the weights depend on besides the data."""
 
-    steps: int = 20_000
+    steps: int = 25_000
     batch: int = 8
     # Windows shrink where there are many objects, so every size is seen: (pixels, how often).
     sizes: tuple[tuple[int, float], ...] = ((128, 0.1), (160, 0.2), (192, 0.25), (224, 0.15), (256, 0.3))
@@ -101,7 +105,8 @@ class Training:
         """Some steps with new followers. Returns the means of what `Tally` counts."""
         recipe, first = self.recipe, self.step
         rng = np.random.default_rng([recipe.seed, first, 0])
-        crew = Crew(library, recipe, first, self._guided(), pool)
+        habits = CLICKING if self._is_last_part() else FOLLOWING
+        crew = Crew(library, recipe, first, self._guided(), habits, pool)
         tally = Tally()
         sizes, shares = zip(*recipe.sizes)
         while self.step < min(first + recipe.round, recipe.steps):
@@ -119,10 +124,15 @@ class Training:
         """The share of followers that do not depend on the network's own masks: all at first, then ever fewer."""
         return max(0.0, 1 - self.step / (ALONE * self.recipe.steps))
 
+    def _is_last_part(self) -> bool:
+        return self.step >= LAST_PART * self.recipe.steps
+
     def _pace(self, step: int) -> float:
-        """The learning rate, as a share of its highest."""
-        progress = min(step / self.recipe.steps, 1.0)
-        return min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
+        """The learning rate, as a share of its highest; begins anew once (Loshchilov and Hutter, "SGDR", ICLR 2017)."""
+        last = math.ceil(LAST_PART * self.recipe.steps)
+        first, end, highest = (0, last, 1.0) if step < last else (last, self.recipe.steps, LAST_RATE)
+        progress = min((step - first) / max(end - first, 1), 1.0)
+        return highest * min(1.0, (step - first + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
 
     def _learn(
         self, looks: list[Look], followers: list[Follower]
@@ -136,13 +146,14 @@ class Training:
         features = self._encode(window)
         with self._fast():
             memory = self._memory(followers)
-            logits, rating = self.network.decode(features, prompts, memory)
+            compute = quantized_block if self._is_last_part() else nn.Module.__call__
+            logits, rating = self.network.decode(features, prompts, memory, compute)
             loss, iou_loss, iou = losses(logits, rating, truth, known, beyond)
             total = (loss + iou_loss).mean()
             again = torch.nonzero(first)[:1, 0]
             if len(again):  # One object gets another click where the first one's mask is wrong.
                 better = corrected(prompts[again], logits[again].detach().float(), truth[again], known[again])
-                logits2, rating2 = self.network.decode(features.select(again), better)
+                logits2, rating2 = self.network.decode(features.select(again), better, compute=compute)
                 loss2, iou_loss2, _ = losses(logits2, rating2, truth[again], known[again], beyond[again])
                 total = total + (loss2 + iou_loss2).sum() / len(looks)
         self.optimiser.zero_grad(set_to_none=True)
@@ -178,7 +189,7 @@ class Training:
 
     def _memory(self, followers: list[Follower]) -> Memory | None:
         """What the network remembers of all followers' objects, written anew so that it learns to write."""
-        entries = [(row, entry) for row, follower in enumerate(followers) for entry in follower.memories]
+        entries = [(row, entry) for row, follower in enumerate(followers) for entry in follower.recalled]
         written: dict[int, list[Memory]] = {row: [] for row in range(len(followers))}
         for size in sorted({entry.mask.shape[0] for _, entry in entries}):
             group = [(row, entry) for row, entry in entries if entry.mask.shape[0] == size]
@@ -220,9 +231,10 @@ class Crew:
     """A batch of followers; who is done is relieved by a new one, which was made ready meanwhile."""
 
     def __init__(
-        self, library: Library, recipe: Recipe, first_step: int, guided: float, pool: ThreadPoolExecutor
+        self, library: Library, recipe: Recipe, first_step: int, guided: float, habits: Habits, pool: ThreadPoolExecutor
     ) -> None:
-        self._library, self._seed, self._guided, self._pool = library, [recipe.seed, first_step], guided, pool
+        self._library, self._seed, self._pool = library, [recipe.seed, first_step], pool
+        self._guided, self._habits = guided, habits
         self._hired = 0
         self._waiting: deque[Future[Follower]] = deque()
         for _ in range(2 * recipe.batch):
@@ -238,7 +250,10 @@ class Crew:
 
     def _hire(self) -> None:
         self._hired += 1
-        self._waiting.append(self._pool.submit(self._library.follower, [*self._seed, self._hired], self._guided))
+        self._waiting.append(self._pool.submit(self._make, [*self._seed, self._hired]))
+
+    def _make(self, seed: list[int]) -> Follower:
+        return self._library.follower(seed, self._guided, self._habits)
 
 
 class Tally:
