@@ -12,41 +12,16 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sampt_ros.cli import common
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.config.options import walk
 from sampt_ros.config.presets import load_preset, preset_names, presets_folder
-from sampt_ros.descriptors import OF_SEGMENTER
 from sampt_ros.errors import SamPtError
-from sampt_ros.mask_propagators import NONE
-from sampt_ros.mask_propagators.deaot import architectures as deaot
 from sampt_ros.tracking.sam_pt import SamPt
-from sampt_ros.weights import registry
+from sampt_ros.weights import requirements
+from sampt_ros.weights.packages import COTRACKER, DEAOT
 
-_SHIPPED = {"nano.checkpoint"}  # parameters whose default, "", stands for the weights in the package
-# The packages that a part needs besides torch; the extra is named after the part, except for those in _EXTRAS.
-_PACKAGES = {
-    "sam": ("segment_anything", "torchvision"),
-    "sam_hq": ("segment_anything_hq", "timm", "torchvision"),
-    "mobile_sam": ("mobile_sam", "timm", "torchvision"),
-    "sam2": ("transformers",),
-    "edgetam": ("transformers", "timm", "torchvision"),
-    "seggpt": ("transformers",),
-    "raft": ("torchvision",),
-    "superglue": ("transformers",),
-    "lightglue": ("transformers",),
-    "cutie": ("cutie",),
-    "dinov2": ("transformers",),
-    "deaot": ("aot",),
-    "cotracker": ("cotracker",),
-}
-_EXTRAS = {"dinov2": "dino"}
-COTRACKER = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
-# Parts without an extra: one package's licence forbids it, the other requires a package that is not really needed.
-_BY_HAND = {"cotracker": COTRACKER, "deaot": deaot.INSTALL}
 _SOURCE_ROS = "source /opt/ros/DISTRO/setup.bash"
 
 
@@ -131,7 +106,7 @@ def _core() -> Iterator[Check]:
 def _networks() -> Iterator[Check]:
     group = "GPU, and presets with published weights"
     yield _module(group, "torch", "pip install torch torchvision")
-    if _is_installed("torch"):
+    if requirements.is_installed("torch"):
         yield _gpu(group)
     yield _module(group, "pooch", "pip install pooch")
     yield _module(group, "torchvision", "pip install torchvision")
@@ -141,7 +116,7 @@ def _networks() -> Iterator[Check]:
     yield _module(group, "transformers", "pip install 'sampt_ros[sam2]', or [edgetam], [seggpt]")
     yield _module(group, "timm", "pip install timm")
     yield _module(group, "cutie", "pip install 'sampt_ros[cutie]'")
-    yield _module(group, "aot", deaot.INSTALL)
+    yield _module(group, "aot", DEAOT)
     yield _module(group, "cotracker", COTRACKER)
 
 
@@ -195,75 +170,15 @@ def _preset(group: str, name: str) -> Check:
     except SamPtError as error:
         return Check(group, name, False, _one_line(error), "correct the file")
     try:
-        problems, unset, fetchable = _missing_weights(config)
+        missing = requirements.missing(config)
     except SamPtError as error:  # no pooch to name the folder
         return Check(group, name, False, f"{_parts(config)}; {_one_line(error)}", "pip install pooch")
-    packages = {part: _missing_packages(part) for part in _built(config)}
-    extras = [_EXTRAS.get(part, part) for part, missing in packages.items() if missing]
-    parts = "; ".join([_parts(config), *_restrictions(config)])
-    if not problems and not extras:
-        return Check(group, name, True, parts)
-    advice = [command for part, command in _BY_HAND.items() if part in extras]
-    if offered := [part for part in extras if part not in _BY_HAND]:
-        advice.append(f"pip install 'sampt_ros[{','.join(offered)}]'")
-    if fetchable:
-        advice.append(registry.advice(*fetchable))
-    needed = [f"needs package {package}" for missing in packages.values() for package in missing]
-    by_hand = f"set {' and '.join(unset)} to {'their files' if len(unset) > 1 else 'its file'}"
-    told = "; then ".join(advice) + ("; or " if advice and unset else "") + (by_hand if unset else "")
-    return Check(group, name, False, "; ".join([parts, *needed, *problems]), told)
-
-
-def _restrictions(config: SamPtConfig) -> list[str]:
-    """The restrictions in the licences of the configured weights."""
-    models = (registry.for_option(parameter, architecture) for parameter, _, architecture in _checkpoints(config))
-    return [model.warning for model in models if model and model.warning]
-
-
-def _missing_packages(part: str) -> list[str]:
-    """The packages that a part needs and that are missing."""
-    return [package for package in _PACKAGES.get(part, ()) if not _is_installed(package)]
-
-
-def _missing_weights(config: SamPtConfig) -> tuple[list[str], list[str], list[registry.Model]]:
-    """Of the missing weights of the configured parts: the problems, the parameters, and the models to fetch."""
-    problems: list[str] = []
-    unset: list[str] = []
-    fetchable: list[registry.Model] = []
-    for parameter, value, architecture in _checkpoints(config):
-        published = None if value else registry.for_option(parameter, architecture)
-        path = registry.path(published) if published else Path(value).expanduser()
-        if path.is_file():
-            continue
-        unset.append(parameter)
-        if published:
-            fetchable.append(published)
-            problems.append(f"needs weights {published.name}")
-        else:
-            problems.append(f"no weights at {value}" if value else "needs weights")
-    return problems, unset, fetchable
+    detail = "; ".join([_parts(config), *requirements.restrictions(config), *missing.problems])
+    return Check(group, name, not missing.problems, detail, missing.advice)
 
 
 def _parts(config: SamPtConfig) -> str:
-    return " + ".join(_built(config))
-
-
-def _built(config: SamPtConfig) -> list[str]:
-    """The names of the configured parts: segmenter, point tracker, and others if there are any."""
-    parts = (config.segmenter, config.point_tracker, config.mask_propagator, config.one_shot, config.descriptor)
-    return [part for part in dict.fromkeys(parts) if part not in (NONE, OF_SEGMENTER)]
-
-
-def _checkpoints(config: SamPtConfig) -> list[tuple[str, str, str]]:
-    """(parameter, value, architecture) of the weights that the configured parts load."""
-    values = {name: value for name, value, _ in walk(config)}
-    parts = _built(config)
-    found = [(f"{part}.checkpoint", values.get(f"{part}.model", part)) for part in parts]
-    return [
-        (name, values[name], architecture)
-        for name, architecture in found
-        if name in values and (values[name] or name not in _SHIPPED)
-    ]
+    return " + ".join(requirements.parts(config))
 
 
 def _ros() -> Iterator[Check]:
@@ -271,7 +186,7 @@ def _ros() -> Iterator[Check]:
     distribution = _distribution()
     yield Check(group, "distribution", bool(distribution), distribution or "ROS_DISTRO is not set", _SOURCE_ROS)
     yield _module(group, "rclpy", f"{_SOURCE_ROS}, or pip install ros-kilted-rclpy")
-    if _is_installed("rclpy"):
+    if requirements.is_installed("rclpy"):
         yield _middleware(group)
     yield _module(group, "sampt_ros.msg", "make setup, then . install/setup.bash")
     yield _color_backend(group)
@@ -297,8 +212,8 @@ def _color_backend(group: str) -> Check:
     try:
         importlib.import_module("sampt_ros.ros.conversions").ros_cv_bridge()
     except ImportError as error:
-        refused = f"; {_one_line(error)}" if _is_installed("cv_bridge") else ""
-        has_rosbags = _is_installed("rosbags.image")
+        refused = f"; {_one_line(error)}" if requirements.is_installed("cv_bridge") else ""
+        has_rosbags = requirements.is_installed("rosbags.image")
         return Check(group, name, has_rosbags, f"{'rosbags.image' if has_rosbags else 'neither'}{refused}", advice)
     return Check(group, name, True, "cv_bridge")
 
@@ -312,20 +227,8 @@ def _middleware(group: str) -> Check:
 
 
 def _module(group: str, name: str, advice: str, required: bool = False) -> Check:
-    is_installed = _is_installed(name)
-    return Check(group, name, is_installed, _version(name) if is_installed else "", advice, required)
-
-
-def _is_installed(name: str) -> bool:
-    """Whether a module can be found; it is not imported, but its parent packages are.
-
-    A folder of that name without modules, such as this project's `launch`, does not count.
-    """
-    try:
-        spec = importlib.util.find_spec(name)
-        return spec is not None and spec.origin is not None
-    except (ImportError, ValueError):  # no parent package; a module without a spec
-        return False
+    there = requirements.is_installed(name)
+    return Check(group, name, there, _version(name) if there else "", advice, required)
 
 
 def _version(name: str) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from sampt_ros.config.options import Section, checkpoint_file, number_format, option
 
+OF_SEGMENTER = "segmenter"  # The value of the parameter for the segmenter's own features.
+
 
 @dataclass(frozen=True)
 class DinoV2Config(Section):

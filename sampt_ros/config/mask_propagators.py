@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from sampt_ros.config.options import Section, checkpoint_file, option
 
+NONE = "none"  # The value of the parameter for no propagator.
+
 
 @dataclass(frozen=True)
 class PropagationConfig(Section):

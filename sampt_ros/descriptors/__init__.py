@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.descriptors import OF_SEGMENTER
 from sampt_ros.config.options import chosen
 from sampt_ros.descriptors.base import Descriptor
 from sampt_ros.weights.random_weights import random_weights
-
-OF_SEGMENTER = "segmenter"  # The value of the parameter for the segmenter's own features.
 
 
 def _dinov2(config: SamPtConfig) -> Descriptor:

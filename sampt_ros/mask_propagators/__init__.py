@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.mask_propagators import NONE
 from sampt_ros.config.options import chosen
 from sampt_ros.mask_propagators.base import MaskPropagator
 from sampt_ros.weights.random_weights import random_weights
-
-NONE = "none"  # The value of the parameter for no propagator.
 
 
 def _cutie(config: SamPtConfig) -> MaskPropagator:

@@ -33,6 +33,7 @@ from sampt_ros.tracking.reinit import AcceptedMask, build_reinit_policy
 from sampt_ros.utils.cpu_threads import on_cpu_threads, thread_count
 from sampt_ros.utils.side_threads import SideThreads
 from sampt_ros.utils.stage_timer import StageClock
+from sampt_ros.weights.requirements import require_all
 
 _NO_POINTS = Points.none()
 _REFERENCE = -(2**31)  # Frame index of reference pictures.
@@ -65,6 +66,8 @@ class SamPt:
         Raises ConfigError, or CheckpointError if weights cannot be loaded.
         """
         self._config = config or load_preset()
+        if (segmenter, point_tracker, mask_propagator, descriptor) == (None,) * 4:
+            require_all(self._config)
         self._segmenter = FrameSegmenter.build(self._config, segmenter, descriptor)
         self._points = TrackedPoints(self._config, point_tracker)
         self._carrier = MaskCarrier(self._config, self._points, mask_propagator)

@@ -9,6 +9,10 @@ from typing import Any
 
 from sampt_ros.errors import CheckpointError
 
+# How to install what has no extra: one package's licence forbids it, the other one asks for a package that has to be
+# compiled, and does without it.
+COTRACKER = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
+DEAOT = "pip install --no-deps deaotpy==1.11.0"
 TESTED = "5.24"  # The version of transformers that the names of its parts were tested with, wherever they are used.
 
 
@@ -30,7 +34,7 @@ class Library:
 
 def transformers(part: str, extra: str) -> Library:
     """The transformers package; see `package`."""
-    return Library(package(part, "transformers", extra), part, _install(extra))
+    return Library(package(part, "transformers", extra), part, install_extras(extra))
 
 
 def package(part: str, name: str, extra: str) -> Any:
@@ -43,8 +47,9 @@ def package(part: str, name: str, extra: str) -> Any:
             warnings.simplefilter("ignore")  # timm uses old names of other packages.
             return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
-        raise CheckpointError(f"{part} needs the package {name} ({_install(extra)}): {error}") from None
+        raise CheckpointError(f"{part} needs the package {name} ({install_extras(extra)}): {error}") from None
 
 
-def _install(extra: str) -> str:
-    return f"pip install 'sampt_ros[{extra}]'"
+def install_extras(*extras: str) -> str:
+    """The command that installs some extras."""
+    return f"pip install 'sampt_ros[{','.join(extras)}]'"

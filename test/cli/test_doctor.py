@@ -8,6 +8,7 @@ import pytest
 from sampt_ros.cli import doctor
 from sampt_ros.cli.doctor import Check, examine, is_healthy, report
 from sampt_ros.errors import CheckpointError
+from sampt_ros.weights import requirements
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_every_part_is_looked_at(checks):
 
 
 def test_whatever_may_be_missing_has_advice(monkeypatch):
-    monkeypatch.setattr(doctor, "_is_installed", lambda name: False)
+    monkeypatch.setattr(requirements, "is_installed", lambda name: False)
     missing = [check for check in examine() if not check.ok]
     assert len(missing) > 8
     assert all(check.advice for check in missing)
@@ -89,7 +90,7 @@ def test_a_preset_whose_weights_are_missing_says_so(tmp_path, monkeypatch):
 
 
 def test_a_preset_whose_packages_are_missing_says_in_one_line_what_to_install(monkeypatch):
-    monkeypatch.setattr(doctor, "_is_installed", lambda name: name not in ("transformers", "timm"))
+    monkeypatch.setattr(requirements, "is_installed", lambda name: name not in ("transformers", "timm"))
     check = doctor._preset("Presets", "edgetam")
     needed = "needs package transformers; needs package timm; needs weights edgetam; needs weights tapir"
     assert check.detail == f"edgetam + tapir; {needed}"
@@ -97,7 +98,7 @@ def test_a_preset_whose_packages_are_missing_says_in_one_line_what_to_install(mo
 
 
 def test_a_package_that_no_extra_brings_is_installed_by_a_command_of_its_own(monkeypatch):
-    monkeypatch.setattr(doctor, "_is_installed", lambda name: name not in ("aot", "segment_anything"))
+    monkeypatch.setattr(requirements, "is_installed", lambda name: name not in ("aot", "segment_anything"))
     advice = doctor._preset("Presets", "sam_track").advice
     commands = "pip install --no-deps deaotpy==1.11.0; then pip install 'sampt_ros[sam]'; then sampt models fetch"
     assert advice.startswith(f"{commands} sam_vit_b deaot_r50_large; or set ")
@@ -108,12 +109,12 @@ def test_every_part_with_packages_is_an_extra_of_the_package():
     if not setup.is_file():
         pytest.skip("setup.py is not part of an installed package")
     extras = re.search(r"extras_require=\{(.*?)\n    \}", setup.read_text(), re.DOTALL)[1]
-    needed = {doctor._EXTRAS.get(part, part) for part in doctor._PACKAGES} - {"cotracker"}
+    needed = {requirements._EXTRAS.get(part, part) for part in requirements._PACKAGES} - {"cotracker"}
     assert needed <= set(re.findall(r'"(\w+)": \[', extras))
 
 
 def test_a_folder_is_no_module(tmp_path, monkeypatch):
     (tmp_path / "just_a_folder").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    assert not doctor._is_installed("just_a_folder")
-    assert not doctor._is_installed("no_such_package.module")
+    assert not requirements.is_installed("just_a_folder")
+    assert not requirements.is_installed("no_such_package.module")

@@ -7,8 +7,9 @@ import pytest
 from synthetic import two_disks
 
 from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.descriptors import OF_SEGMENTER
 from sampt_ros.data_types import Frame
-from sampt_ros.descriptors import DESCRIPTORS, OF_SEGMENTER, build_descriptor
+from sampt_ros.descriptors import DESCRIPTORS, build_descriptor
 from sampt_ros.descriptors.base import Descriptor
 from sampt_ros.errors import ConfigError
 

@@ -7,9 +7,10 @@ import pytest
 from synthetic import two_disks
 
 from sampt_ros.config.core import SamPtConfig
+from sampt_ros.config.mask_propagators import NONE
 from sampt_ros.data_types import Frame
 from sampt_ros.errors import ConfigError
-from sampt_ros.mask_propagators import MASK_PROPAGATORS, NONE, build_mask_propagator
+from sampt_ros.mask_propagators import MASK_PROPAGATORS, build_mask_propagator
 from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask
 
 

@@ -9,10 +9,9 @@ from io import StringIO
 from typing import Any
 
 from sampt_ros.errors import CheckpointError
+from sampt_ros.weights.packages import DEAOT
 
 TESTED = "1.11"  # The version of deaotpy that the names of its parts here were tested with.
-# The package asks for another one that has to be compiled, and does without it.
-INSTALL = "pip install --no-deps deaotpy==1.11.0"
 _NAMES = {
     "tiny": "deaott",
     "small": "deaots",
@@ -46,4 +45,4 @@ def part(name: str) -> Any:
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except ImportError as error:
-        raise CheckpointError(f"mask propagator deaot needs the package deaotpy ({INSTALL}): {error}") from None
+        raise CheckpointError(f"mask propagator deaot needs the package deaotpy ({DEAOT}): {error}") from None

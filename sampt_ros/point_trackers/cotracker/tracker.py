@@ -18,8 +18,8 @@ from sampt_ros.errors import CheckpointError
 from sampt_ros.point_trackers.base import GroupTracker, PointGroup, Tracks, inside
 from sampt_ros.utils.torch_device import downloaded, torch_device, uploaded
 from sampt_ros.weights.loading import read_weights
+from sampt_ros.weights.packages import COTRACKER
 
-_INSTALL = "pip install git+https://github.com/facebookresearch/co-tracker, for non-commercial use only"
 _VISIBLE = 0.6  # as in the published predictor
 _HALVINGS = 3  # of the maps, for the correlation
 _WINDOW = 16  # frames
@@ -163,7 +163,7 @@ def cotracker() -> Any:
     try:
         module = importlib.import_module("cotracker.models.core.cotracker.cotracker3_online")
     except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
-        raise CheckpointError(f"tracker cotracker needs the package cotracker ({_INSTALL}): {error}") from None
+        raise CheckpointError(f"tracker cotracker needs the package cotracker ({COTRACKER}): {error}") from None
     finally:
         torch.set_rng_state(state)
     return module.CoTrackerThreeOnline(stride=4, corr_radius=3, window_len=_WINDOW)
