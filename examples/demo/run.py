@@ -47,9 +47,8 @@ class Recorder(Node):
         self.labels: dict[int, np.ndarray] = {}
         self.latency: dict[int, float] = {}  # ms from the image's stamp to its labels
         self.tracked: dict[int, int] = {}  # objects in state TRACKING
-        self.sheet = ContactSheet()
-        self.video: cv2.VideoWriter | None = None
-        self.written = 0  # frames in that video
+        # By the frame of the video. To encode them now would take time from the node, as no robot's consumer does.
+        self.overlays: dict[int, np.ndarray] = {}
         self.query = self.create_publisher(QueryPoints, "/sampt/query_points", 10)
         self.create_subscription(Image, IMAGE, self.on_image, 10)  # reliable: the first image is frame 0
         self.create_subscription(Image, "/sampt/labels", self.on_labels, 10)
@@ -79,16 +78,8 @@ class Recorder(Node):
     def on_overlay(self, message: Image) -> None:
         if not self.images:
             return  # it overtook its own image
-        picture = rgb_from_image(message)
-        if self.video is None:
-            size = (message.width, message.height)
-            code = cv2.VideoWriter_fourcc(*"mp4v")
-            self.video = cv2.VideoWriter(str(self.folder / "overlay.mp4"), code, self.scene["fps"], size)
         frame = round((stamp_ns(message.header) - min(self.images)) * 1e-9 * self.scene["fps"])
-        while self.written <= frame:  # the picture stands in for frames that the node dropped before it
-            self.video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-            self.written += 1
-        self.sheet.add(frame, picture)
+        self.overlays[frame] = rgb_from_image(message)
 
     @property
     def silence(self) -> float:
@@ -97,11 +88,9 @@ class Recorder(Node):
 
     def finish(self) -> dict[str, Any]:
         """Write the pictures and return the report."""
-        if self.video is None:
+        if not self.overlays:
             raise SystemExit("demo: the node published nothing")
-        self.video.release()
-        sheet = cv2.cvtColor(self.sheet.image(), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(self.folder / "contact_sheet.png"), sheet)
+        self.write_pictures()
         done = sorted(stamp for stamp, count in self.tracked.items() if count)
         seconds = (done[-1] - done[0]) / 1e9 if len(done) > 1 else float("nan")
         p50, p95 = np.percentile(list(self.latency.values()), [50, 95])
@@ -112,6 +101,22 @@ class Recorder(Node):
             "fps": round((len(done) - 1) / seconds, 2),
             "latency_ms": {"p50": round(p50, 1), "p95": round(p95, 1)},
         }
+
+    def write_pictures(self) -> None:
+        """Write overlay.mp4 and contact_sheet.png."""
+        frames = sorted(self.overlays)
+        height, width = self.overlays[frames[0]].shape[:2]
+        code = cv2.VideoWriter_fourcc(*"mp4v")
+        video = cv2.VideoWriter(str(self.folder / "overlay.mp4"), code, self.scene["fps"], (width, height))
+        sheet, written = ContactSheet(), 0
+        for frame in frames:
+            picture = self.overlays[frame]
+            sheet.add(frame, picture)
+            while written <= frame:  # The picture stands in for frames that the node dropped before it.
+                video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+                written += 1
+        video.release()
+        cv2.imwrite(str(self.folder / "contact_sheet.png"), cv2.cvtColor(sheet.image(), cv2.COLOR_RGB2BGR))
 
     def mean_j(self) -> float:
         """Mean J of the clicked objects over the frames that were tracked since they were clicked."""
