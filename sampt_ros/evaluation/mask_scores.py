@@ -8,10 +8,11 @@ from statistics import fmean
 from typing import ClassVar, TypeVar
 
 from sampt_ros.evaluation.layouts.youtube_vos import SEEN, UNSEEN
-from sampt_ros.evaluation.metrics import OFF_OBJECT, score_correlation
+from sampt_ros.evaluation.metrics import IN_TIME, OFF_OBJECT, ON_OBJECT, score_correlation
 from sampt_ros.evaluation.scores import Column, Score
 
 SomeMaskScore = TypeVar("SomeMaskScore", bound="MaskScore")
+_AWAY = 5  # frames without an object in sight after which it comes back, rather than flickers
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class ObjectRecord:
     f         boundary accuracy, 0..1
     has_mask  whether its state is one with a mask, TRACKING or REACQUIRED
     score     the predicted IoU published with the mask, 0..1
+    visible   whether anything of it is to be seen, by the true mask
     """
 
     j: float
     f: float
     has_mask: bool
     score: float
+    visible: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,14 @@ class ObjectScore:
     f      boundary accuracy, 0..1
     false  fraction of frames, 0..1, in which a published mask is on something else (J < 0.1)
     split  the set of objects that it belongs to, such as "seen"; empty if there are no such sets
+    returns  for every time that it comes back into sight, whether it is found in time: see `found_returns`
     """
 
     j: float
     f: float
     false: float
     split: str = ""
+    returns: tuple[bool, ...] = ()
 
     @classmethod
     def of(cls, records: Sequence[ObjectRecord], split: str = "") -> ObjectScore:
@@ -53,7 +58,30 @@ class ObjectScore:
             f=fmean(record.f for record in records),
             false=fmean(record.has_mask and record.j < OFF_OBJECT for record in records),
             split=split,
+            returns=found_returns(records),
         )
+
+
+def found_returns(records: Sequence[ObjectRecord]) -> tuple[bool, ...]:
+    """For every time that an object comes back into sight: whether it has a mask of J >= 0.5 in one of 10 frames.
+
+    records: of the object in all scored frames. It was away if it was not visible in 5 frames or more before; the 10
+    frames are those after it that show it.
+    """
+    found: list[bool] = []
+    away, seen = 0, IN_TIME
+    for record in records:
+        if not record.visible:
+            away += 1
+            continue
+        if away >= _AWAY:
+            found.append(False)
+            seen = 0
+        away = 0
+        if found and seen < IN_TIME:
+            found[-1] |= record.has_mask and record.j >= ON_OBJECT
+        seen += 1
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -71,6 +99,7 @@ class MaskScore(Score):
         Column("jf", "J&F", "{:.3f}", "jf"),
         Column("false", "false", "{:.3f}", "false"),
         Column("r", "r", "{:.2f}", "r"),
+        Column("regained", "regained", "{:.2f}", "regained"),
         Column("fps", "frames/s", "{:.1f}", "fps"),
         Column("object_count", json="objects"),
         Column("objects", total=True),
@@ -109,6 +138,12 @@ class MaskScore(Score):
     def false(self) -> float:
         """Share of an object's frames with a mask on something else (J < 0.1), the mean of all objects, 0..1."""
         return fmean(item.false for item in self.objects)
+
+    @property
+    def regained(self) -> float | None:
+        """The share, 0..1, of the objects' returns into sight after which they are found, or None without any."""
+        returns = [found for item in self.objects for found in item.returns]
+        return fmean(returns) if returns else None
 
     @property
     def jf(self) -> float:

@@ -173,5 +173,6 @@ def object_records(truth: Annotation, result: FrameResult, object_ids: Collectio
         true, mask = truth.masks.get(object_id, nothing), (result.labels == object_id) & ~truth.void
         j, f = region_similarity(true, mask), boundary_accuracy(true, mask)
         item = found.get(object_id)
-        records.append(ObjectRecord(j, f, item.state.has_mask if item else False, item.score if item else 0.0))
+        has_mask, score = (item.state.has_mask, item.score) if item else (False, 0.0)
+        records.append(ObjectRecord(j, f, has_mask, score, bool(true.any())))
     return records

@@ -13,6 +13,7 @@ import numpy as np
 
 ON_OBJECT = 0.5  # J from which a mask counts as being on the object
 OFF_OBJECT = 0.1  # J below which a mask counts as being on something else
+IN_TIME = 10  # frames within which an object that is back has to be found again
 
 _BOUNDARY_TOLERANCE = 0.008  # of the image diagonal: boundaries closer than this count as the same
 _MIN_PAIRS = 3  # for a correlation, because two pairs always lie on a line

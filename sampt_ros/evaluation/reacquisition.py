@@ -12,14 +12,13 @@ import numpy as np
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence
 from sampt_ros.evaluation.masks import follow
-from sampt_ros.evaluation.metrics import OFF_OBJECT, ON_OBJECT, region_similarity
+from sampt_ros.evaluation.metrics import IN_TIME, OFF_OBJECT, ON_OBJECT, region_similarity
 from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.evaluation.simulated_clicks import start_objects
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.image_files import read_image
 from sampt_ros.tracking.sam_pt import SamPt
 
-_IN_TIME = 10  # frames within which an object has to be found again
 _GREY = 128  # the value of all pixels of a blank frame
 
 
@@ -83,7 +82,7 @@ def evaluate_reacquisition(
             false_masks += int(mask.any() and overlap < OFF_OBJECT)
             if is_after:
                 overlaps[object_id].append(overlap)
-    delays = [_first_on_object(each[:_IN_TIME]) for each in overlaps.values()]
+    delays = [_first_on_object(each[:IN_TIME]) for each in overlaps.values()]
     regained = [delay for delay in delays if delay is not None]
     return ReacquisitionScore(
         regained=len(regained) / len(delays),

@@ -6,8 +6,8 @@ from sampt_ros.evaluation.mask_scores import MaskScore, ObjectRecord, ObjectScor
 from sampt_ros.evaluation.scores import Table
 
 
-def record(j, score=0.9, has_mask=True):
-    return ObjectRecord(j, j, has_mask, score)
+def record(j, score=0.9, has_mask=True, visible=True):
+    return ObjectRecord(j, j, has_mask, score, visible)
 
 
 def of(*objects, fps=1.0):
@@ -37,6 +37,26 @@ def test_r_is_the_correlation_of_published_scores_with_the_true_iou():
     assert of(honest[:2]).r is None
 
 
+AWAY = record(1, has_mask=False, visible=False)
+MISSED = record(0, has_mask=False)
+
+
+@pytest.mark.parametrize(
+    ("records", "regained"),
+    [
+        ([record(1)] * 9, None),  # it never leaves
+        ([record(1), *[AWAY] * 5, MISSED, record(0.5)], 1),
+        ([record(1), *[AWAY] * 4, record(1)], None),  # a flicker
+        ([record(1), *[AWAY] * 5, record(0.4), MISSED], 0),
+        ([record(1), *[AWAY] * 5, *[MISSED] * 10, record(1)], 0),  # too late
+        ([record(1), *[AWAY] * 5, *[MISSED] * 9, record(1)], 1),
+        ([*[AWAY] * 5, record(1), *[AWAY] * 6, MISSED, MISSED], 1 / 2),
+    ],
+)
+def test_an_object_that_comes_back_is_regained_by_a_mask_in_time(records, regained):
+    assert of(records).regained == regained
+
+
 def test_every_object_counts_alike_however_many_frames_it_has():
     score = of([record(1)] * 9, [record(0, has_mask=False)])
     assert (score.j, score.f, score.object_count) == (0.5, 0.5, 2)
@@ -57,11 +77,13 @@ def test_the_last_row_has_the_correlation_of_all_frames():
 
 
 def test_a_row_and_json_have_the_same_values():
-    score = MaskScore((ObjectScore(0.5, 0.7, 0.25),), 12.34, ((0.1, 0.2), (0.2, 0.3), (0.3, 0.4)))
+    score = MaskScore(
+        (ObjectScore(0.5, 0.7, 0.25, returns=(True, False)),), 12.34, ((0.1, 0.2), (0.2, 0.3), (0.3, 0.4))
+    )
     table = Table([score])
-    assert table.heading.split() == ["J", "F", "J&F", "false", "r", "frames/s"]
-    assert table.row(score).split() == ["0.500", "0.700", "0.600", "0.250", "1.00", "12.3"]
-    same = {"j": 0.5, "f": 0.7, "jf": 0.6, "false": 0.25, "r": 1, "fps": 12.34, "objects": 1}
+    assert table.heading.split() == ["J", "F", "J&F", "false", "r", "regained", "frames/s"]
+    assert table.row(score).split() == ["0.500", "0.700", "0.600", "0.250", "1.00", "0.50", "12.3"]
+    same = {"j": 0.5, "f": 0.7, "jf": 0.6, "false": 0.25, "r": 1, "regained": 0.5, "fps": 12.34, "objects": 1}
     assert score.as_json() == pytest.approx(same)
 
 

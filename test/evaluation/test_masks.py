@@ -247,7 +247,7 @@ def test_a_record_says_how_an_object_fared_in_a_frame():
         ObjectRecord(j=0, f=0, has_mask=True, score=0.8),
         ObjectRecord(j=0, f=0, has_mask=False, score=0.4),
         # never started, and not to be seen: rightly there is nothing
-        ObjectRecord(j=1, f=1, has_mask=False, score=0),
+        ObjectRecord(j=1, f=1, has_mask=False, score=0, visible=False),
     ]
 
 
