@@ -31,10 +31,10 @@ from training.nano.pictures.sources import ENCODER
 AVERAGE = 0.998  # of the weights over the steps
 WARM_UP = 300  # steps
 RATES = {"encoder": 1.5e-4, "rest": 6e-4}
-ALONE = 0.12  # of the steps: until then, ever more of the carried masks are the network's own
-QUANTIZED = 0.68  # of the steps: from then on the encoder's deep blocks compute as their 8-bit form does
+ALONE = 3 / 24  # of the steps: until then, ever more of the carried masks are the network's own
+QUANTIZED = 17 / 24  # of the steps: from then on the encoder's deep blocks compute as their 8-bit form does
 # Of the steps: from then on the decoder's blocks do so too, more looks are at clicks, and the rates begin anew ...
-LAST_PART = 0.8
+LAST_PART = 20 / 24
 LAST_RATE = 0.4  # ... at this share of what they were.
 CHECKPOINT = "training.pt"  # in the work folder
 _TOGETHER = 8  # Memories are written so many together.
@@ -45,7 +45,7 @@ _MEMORY_MAP = 3  # Of the features, the one that is remembered: stride 16.
 class Recipe:
     """Everything that the weights depend on besides the data."""
 
-    steps: int = 25_000
+    steps: int = 24_000
     batch: int = 8
     # Windows shrink where there are many objects, so every size is seen: (pixels, how often).
     sizes: tuple[tuple[int, float], ...] = ((128, 0.1), (160, 0.2), (192, 0.25), (224, 0.15), (256, 0.3))
