@@ -103,7 +103,7 @@ class NanoConfig(Section):
     checkpoint: str = option("", "Path of a file with other weights (.safetensors); empty: those in this package")
     precision: str = option(
         "auto",
-        "Numbers that the image encoder computes with on a CPU: int8 is faster where the CPU has instructions for it; "
+        "Numbers that the network computes with on a CPU: int8 is faster where the CPU has instructions for it; "
         "auto: int8 if it has (x86 with VNNI), else float32, as with weights of your own and on a GPU",
         choices=("auto", "float32", "int8"),
     )
