@@ -56,11 +56,12 @@ def corrected_mask(
     """
     # The segmenter's memory, and the points sampled from masks, may stem from the wrong mask.
     prompt = replace(tracked.prompt(other_points, mask_prompt, clicks_only=True), memory=None)
-    mask, score = segmenter.masks(frame, [prompt], refinements)[0]
-    if not tracked.violated_clicks(mask) or not len(prompt.positive):
-        return CorrectedMask(mask, score, starts_anew=False)
+    # Refined at least once: the corrected mask is a better prompt than the wrong one was.
+    mask, score = segmenter.masks(frame, [prompt], max(1, refinements))[0]
+    corrected = CorrectedMask(mask, score, starts_anew=False)
+    if not len(prompt.positive):
+        return corrected
     # The previous mask may be too wrong to be corrected; then the clicks alone do better.
-    anew, anew_score = segmenter.masks(frame, [replace(prompt, mask=None)], refinements)[0]
-    if tracked.violated_clicks(anew) < tracked.violated_clicks(mask):
-        return CorrectedMask(anew, anew_score, starts_anew=True)
-    return CorrectedMask(mask, score, starts_anew=False)
+    mask, score = segmenter.masks(frame, [replace(prompt, mask=None)], refinements)[0]
+    anew = CorrectedMask(mask, score, starts_anew=True)
+    return min(corrected, anew, key=lambda each: (tracked.violated_clicks(each.mask), -each.score))

@@ -69,9 +69,22 @@ def test_clicks_and_the_mask_until_now_correct_it_without_memory(segmenter):
     found = corrected(segmenter, (20, 20, POSITIVE))
     assert found.mask[20, 20]
     assert not found.starts_anew
-    ((prompts, _),) = segmenter.passes
-    assert prompts.logits is not None
-    assert prompts.memories == [None]
+    prompts = [prompts for prompts, _ in segmenter.passes]
+    # With its mask until now, once more with what that gave, and without any.
+    assert [each.logits is None for each in prompts] == [False, False, True]
+    assert all(each.memories == [None] for each in prompts)
+
+
+@pytest.mark.parametrize(("rating", "starts_anew"), [(0.8, False), (0.9, True)])
+def test_of_two_masks_that_obey_the_clicks_the_one_rated_higher_is_taken(segmenter, rating, starts_anew):
+    decode = segmenter.decode
+
+    def rated(embedding, prompts, ambiguous=False):
+        segmenter.rate = lambda xy: rating if prompts.logits is None else 0.85
+        return decode(embedding, prompts, ambiguous)
+
+    segmenter.decode = rated
+    assert corrected(segmenter, (20, 20, POSITIVE)).starts_anew is starts_anew
 
 
 def test_where_they_cannot_the_clicks_alone_start_it_anew(segmenter):
