@@ -435,11 +435,11 @@ def test_graphs_in_8_bits_have_rounded_weights_from_stride_8_on_and_in_the_decod
 
     from sampt_ros.segmenters.nano.network import DEEP
     from sampt_ros.segmenters.nano.weights import WEIGHTS
-    from training.nano.graphs import export_graphs
     from training.nano.quantized_graphs import export_quantized_graphs
 
     weights = Path(shutil.copy(WEIGHTS, tmp_path))
-    export_graphs(weights, ["encode", "decode"])
+    for name in ("encode.onnx", "decode.onnx"):
+        shutil.copy(WEIGHTS.with_name(name), tmp_path)
     looks, _ = follow(scene(), 1, right)
     encoder, decoder = (
         {
@@ -447,7 +447,7 @@ def test_graphs_in_8_bits_have_rounded_weights_from_stride_8_on_and_in_the_decod
             for tensor in onnx.load(path).graph.initializer
             if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4
         }
-        for path in export_quantized_graphs(weights, looks[:4])
+        for path in export_quantized_graphs(weights, looks[:2])
     )
     assert {int(name.split(".")[1]) for name in encoder} == set(range(DEEP, 15))
     fused = {"fuse32.blocks.0", "fuse16.blocks.0", "fuse16.blocks.1", "fuse8.blocks.0", "fuse4.blocks.0"}
