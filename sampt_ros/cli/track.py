@@ -13,13 +13,17 @@ from sampt_ros.cli import common
 from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
 from sampt_ros.config.options import updated
 from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.io.export import EXPORTERS
 from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import FrameSource, open_source
 from sampt_ros.streaming.offline.video_tracker import VideoTracker
 from sampt_ros.tracking.sam_pt import SamPt
 
-# What a run replaces in its --out folder, and what may be somebody's source or true masks.
-_REPLACED = ("labels", "overlay.mp4", "contact_sheet.png", "coco/images", "coco/labels")
+# Files and folders that a run may replace in its --out folder, so that they cannot be its source or its true masks.
+_REPLACED = (
+    *ResultFolder.WRITTEN,
+    *(f"{folder}/{name}" for folder, exporter in EXPORTERS.items() for name in exporter.WRITTEN),
+)
 
 
 def add(commands: Any) -> None:

@@ -36,6 +36,9 @@ class ResultFolder:
     Nothing is written before the first frame; then the files of an earlier run are replaced.
     """
 
+    # The files and folders above, all that a run replaces in its folder.
+    WRITTEN = ("labels", "tracks.csv", "objects.csv", "overlay.mp4", "contact_sheet.png")
+    # Headers of the tables.
     TRACKS = ("frame", "seconds", "object", "point", "x", "y", "label", "visible", "confidence")
     OBJECTS = ("frame", "seconds", "object", "state", "score", "area", "x", "y", "width", "height")
 

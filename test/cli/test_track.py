@@ -169,7 +169,7 @@ def test_an_object_has_one_name(run, folder, capsys):
     assert "--names: expected one name for each object; got a second one for 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("source", ["out/labels", "out/labels/*.png", "out/overlay.mp4", "linked"])
+@pytest.mark.parametrize("source", ["out/labels", "out/labels/*.png", "out/overlay.mp4", "out/coco/images", "linked"])
 def test_a_source_that_the_results_would_replace_is_left_alone(run, folder, tmp_path, capsys, source):
     run(folder, "--point", "20,20")
     (tmp_path / "linked").symlink_to(tmp_path / "out/labels")

@@ -34,6 +34,7 @@ def test_a_recording_has_all_files(sam_pt, tmp_path):
         for image, result in follow(sam_pt, [blank()] * 4, parse_starts(["20,20", "40,30,1,2"], [], [])):
             recorder.add(image, result)
     assert recorder.frames == 4
+    assert {path.name for path in recorder.folder.iterdir()} == set(ResultFolder.WRITTEN)
     assert [path.name for path in sorted((tmp_path / "out/labels").iterdir())] == [f"0000{i}.png" for i in range(4)]
     np.testing.assert_array_equal(read_labels(tmp_path / "out/labels/00003.png"), result.labels)
     video = VideoFile(tmp_path / "out/overlay.mp4")

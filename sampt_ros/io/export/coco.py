@@ -39,6 +39,9 @@ class CocoDataset:
     skipped  number of frames skipped
     """
 
+    # The files and folders above, all that a run replaces in its folder.
+    WRITTEN = ("images", "annotations.json", "labels", "data.yaml")
+
     def __init__(self, folder: Path, names: Mapping[int, str] | None = None) -> None:
         """names: names of objects by id; objects of the same name form a category. Default: "object 3"."""
         self.folder = folder

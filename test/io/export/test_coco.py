@@ -39,6 +39,10 @@ def folder(tmp_path):
     return dataset.folder
 
 
+def test_a_dataset_has_all_files(folder):
+    assert {path.name for path in folder.iterdir()} == set(CocoDataset.WRITTEN)
+
+
 def test_pycocotools_reads_the_masks_areas_and_boxes(folder):
     coco_file = pytest.importorskip("pycocotools.coco", reason="pycocotools is missing")
     coco = coco_file.COCO(str(folder / "annotations.json"))
