@@ -339,3 +339,8 @@ def middle(mask: np.ndarray) -> tuple[float, float]:
     """(x, y) in the middle of a mask's pixels."""
     y, x = np.nonzero(mask)
     return float(x.mean()), float(y.mean())
+
+
+def near(x: float, y: float) -> Any:
+    """Equals the middle of a mask at (x, y), in pixels: the drawn squares are not quite symmetric around it."""
+    return pytest.approx((x, y), abs=1.01)

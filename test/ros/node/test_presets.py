@@ -11,7 +11,6 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
 
 from node_harness import FRAME_NS, START_NS, Harness
-from ros_helpers import ros_domain  # noqa: F401
 from sampt_ros.msg import QueryPoints, TrackedObject
 from small_networks import CHANGES, require, shrink_networks
 from std_srvs.srv import Trigger
@@ -24,7 +23,7 @@ REMOVE = QueryPoints.REMOVE
 
 
 @pytest.fixture(params=preset_names())
-def sampt(request, monkeypatch, ros_domain) -> Iterator[Harness]:  # noqa: F811
+def sampt(request, monkeypatch, ros_domain) -> Iterator[Harness]:
     """The active node with a preset."""
     shrink_networks(monkeypatch)
     require(request.param)

@@ -20,7 +20,7 @@ import tf2_ros
 from geometry_msgs.msg import TransformStamped
 from node_harness import CAMERA, CAMERA_INFO, IMAGE, Harness, raw_image, wait_for
 from recordings import registered
-from ros_helpers import Listener, ros_domain  # noqa: F401
+from ros_helpers import Listener
 from sampt_ros.msg import TrackedObject
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
@@ -45,7 +45,7 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def played(ros_domain, shared_folder) -> Iterator[Played]:  # noqa: F811
+def played(ros_domain, shared_folder) -> Iterator[Played]:
     """Every object is clicked in the world's frame, at the time of the first image; then 30 frames are tracked."""
     reliable = [f"qos_overrides.{topic}.subscription.reliability:=reliable" for topic in (IMAGE, DEPTH)]
     args = ["-r", f"depth:={DEPTH}", *(word for value in reliable for word in ("-p", value))]

@@ -14,7 +14,7 @@ pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_
 
 from node_harness import HEIGHT, IMAGE, WIDTH, Harness, middle, wait_for
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from ros_helpers import BEST_EFFORT, Listener, ros_domain  # noqa: F401
+from ros_helpers import BEST_EFFORT
 from rosgraph_msgs.msg import Clock
 from sampt_ros.srv import Query
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
@@ -26,7 +26,7 @@ from sampt_ros.ros.conversions import image_from_array, time_from_ns
 
 
 @pytest.fixture
-def start_node(ros_domain) -> Iterator[Callable[..., Harness]]:  # noqa: F811
+def start_node(ros_domain) -> Iterator[Callable[..., Harness]]:
     """Makes an active Harness that has tracked a frame."""
     made: list[Harness] = []
 
@@ -131,7 +131,7 @@ def test_diagnostics_can_be_overridden(start_node):
 # --- a simulated clock ---
 
 
-def test_a_node_that_waits_for_a_clock_says_so_and_tracks(ros_domain, monkeypatch):  # noqa: F811
+def test_a_node_that_waits_for_a_clock_says_so_and_tracks(ros_domain, monkeypatch):
     monkeypatch.setattr(diagnostics, "_GRACE_PERIOD", 0.0)
     sampt = Harness(use_sim_time=True)
     try:

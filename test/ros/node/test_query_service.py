@@ -15,7 +15,6 @@ pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_
 from fakes import SIDE, blank
 from node_harness import CAMERA, FRAME_NS, HEIGHT, START_NS, WIDTH, Harness, call, wait_for
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_helpers import ros_domain  # noqa: F401
 from sampt_ros.msg import QueryPoint, QueryPoints, Reference
 from sampt_ros.srv import Query
 from sensor_msgs.msg import RegionOfInterest
@@ -27,7 +26,7 @@ TRACKING, LOST = 1, 3
 
 
 @pytest.fixture
-def start_node(ros_domain) -> Iterator[Callable[..., Harness]]:  # noqa: F811
+def start_node(ros_domain) -> Iterator[Callable[..., Harness]]:
     """Makes an active Harness."""
     made: list[Harness] = []
 
@@ -89,7 +88,7 @@ def test_of_a_burst_of_queries_each_is_answered(start_node):
     assert len(sampt.track().objects) == 150
 
 
-def test_fifty_references_that_were_latched_before_the_node_was_there_all_arrive(ros_domain):  # noqa: F811
+def test_fifty_references_that_were_latched_before_the_node_was_there_all_arrive(ros_domain):
     sampt = Harness(max_objects=60)
     try:
         latched = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -189,7 +188,7 @@ def test_a_reference_that_was_removed_is_not_looked_for_again(sampt):
     assert list(sampt.track().objects) == []
 
 
-def test_a_node_that_was_never_active_says_so(ros_domain):  # noqa: F811
+def test_a_node_that_was_never_active_says_so(ros_domain):
     sampt = Harness()
     try:
         answer = ask(sampt, points((20, 20)))

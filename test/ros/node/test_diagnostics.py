@@ -1,0 +1,36 @@
+"""The diagnostics of a node that tracks, and of one without images."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
+pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
+
+from fakes import SIDE
+from node_harness import IMAGE, wait_for
+
+
+def test_diagnostics_come_by_themselves_and_count_everything(sampt):
+    sampt.start_object((20, 20))
+    sampt.track()
+    arrived = len(sampt.reports)
+    wait_for(lambda: len(sampt.reports) > arrived, "the node is silent")
+    values = sampt.diagnostics()
+    counts = {name: int(value) for name, value in values.items() if name.startswith(("frames_", "queries_"))}
+    assert counts == {
+        "frames_received": 2,
+        "frames_tracked": 2,
+        "frames_dropped": 0,
+        "frames_rejected": 0,
+        "queries_accepted": 1,
+        "queries_refused": 0,
+    }
+    assert (values["level"], values["message"]) == ("OK", "tracking; objects: 1")
+    assert values["object 1"] == f"TRACKING, score 1.00, {SIDE**2} px"
+    assert {f"{stage} (ms, median / p95)" for stage in ("tracking", "encoding", "decoding", "latency")} <= set(values)
+
+
+def test_diagnostics_warn_that_no_image_comes(start_node):
+    values = start_node().start().diagnostics()
+    assert (values["level"], values["message"]) == ("WARN", f"no image on {IMAGE} yet; its publishers: 0")
