@@ -9,11 +9,14 @@ import pytest
 pytest.importorskip("rosbags.rosbag2", reason="rosbags is missing, which reads and writes bags")
 pytest.importorskip("mcap", reason="mcap is missing, which reads damaged bags")
 
+from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from sampt_ros.bags import types as bag_types
+from sampt_ros.bags.reader import BagReader
 from sampt_ros.messages.images import image_fields
 
+STORAGES = ("mcap", "sqlite3")
 IMAGES = "/camera/image_raw"
 DEPTHS = "/camera/depth"
 FRAME = "camera_optical_frame"
@@ -172,3 +175,30 @@ def storage_file(path):
     """The file that a bag's messages are in."""
     (found,) = (file for file in path.iterdir() if file.suffix in (".mcap", ".db3"))
     return found
+
+
+def times(path) -> list[int]:
+    """When the images of a bag were recorded, as they are read."""
+    with BagReader(path) as bag:
+        return [recorded for _, recorded, _ in bag.messages({IMAGES})]
+
+
+def recorded(count: int, first: int = 0) -> list[int]:
+    """When `write` records so many of `images`, from image `first` on."""
+    return [START + index * PERIOD + DELAY for index in range(first, first + count)]
+
+
+def write_mcap(path, count, break_up=1, schemas=True, **options):
+    """An MCAP file with an image a chunk, written by mcap's own writer."""
+    types = bag_types.types()
+    sent = images(count)
+    with path.open("wb") as file:
+        writer = McapWriter(file, chunk_size=break_up, **options)
+        writer.start("ros2")
+        schema = writer.register_schema(bag_types.IMAGE, "ros2msg", b"") if schemas else 0
+        channel = writer.register_channel(IMAGES, "cdr", schema)
+        for index, (_, message) in enumerate(sent):
+            data = bytes(types.serialize_cdr(message, bag_types.IMAGE))
+            writer.add_message(channel, recorded(1, index)[0], data, recorded(1, index)[0])
+        writer.finish()
+    return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -122,3 +123,18 @@ def refusal(server: WebServer, **options: Any) -> int:
             return error.status
 
     return asyncio.run(attempt())
+
+
+def get(server, path: str, **headers: str) -> tuple[int, str]:
+    async def ask() -> tuple[int, str]:
+        address = server.url.partition("#")[0].rstrip("/")
+        async with aiohttp.ClientSession() as session, session.get(f"{address}{path}", headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    return asyncio.run(ask())
+
+
+def raw(server) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1].strip("/"))), PATIENCE)
+    made.setblocking(False)
+    return made
