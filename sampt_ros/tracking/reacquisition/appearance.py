@@ -4,7 +4,8 @@ A feature map (h, w, C) float32 describes an image: one unit vector for each cel
 A mask is compared with the object by two measures that must both be high:
 
 response    A ridge regression (Hoerl and Kennard, 1970) from a cell's features to the object's share of the cell. It
-            finds what tells this object from these surroundings, but it also responds to what is merely unlike them.
+            learns what distinguishes the object from its surroundings, but it also responds to other things that
+            differ from these surroundings.
 similarity  The cosine to the object's mean features, as in PerSAM (Zhang et al., arXiv 2305.03048).
 """
 
@@ -21,9 +22,9 @@ from sampt_ros.utils.blas_threads import on_one_thread
 MIN_COVERAGE = 0.05  # An object that covers no cell by at least this share is too small to be learned.
 
 _RIDGE = 1e-3  # Regularisation of the regression, for features of length 1.
-_MIN_CONTRAST = 1e-3  # Where object and background differ less in similarity, similarity says nothing.
-_MAX_BACKGROUND = 1024  # Background cells that are kept of one frame.
-_SCORES_KEPT = 8  # New masks are compared with the scores of the last so many of the object's own masks.
+_MIN_CONTRAST = 1e-3  # If object and background differ by less than this in similarity, similarity is not used.
+_MAX_BACKGROUND = 1024  # Largest number of background cells that are kept of one frame.
+_SCORES_KEPT = 8  # New masks are compared with the scores of this many of the object's latest masks.
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +53,9 @@ class _RegressionSums:
 
 @dataclass(frozen=True, eq=False)
 class _Exemplar:
-    """What is kept of one frame in which the object was surely seen.
+    """What is kept of one frame in which the object was certainly seen.
 
-    index            the frame's
+    index            index of the frame
     mean_feature     (C,) unit vector: the object's mean features
     background       (n, C) float32: features of evenly chosen cells without any of the object
     object_sums      regression sums weighted by the object's share of each cell
@@ -82,7 +83,7 @@ class _Exemplar:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """What all exemplars together say.
+    """The model that was fitted to all exemplars.
 
     weights                (C + 1,) of the regression, the bias last
     mean_features          (k, C) unit vectors, one for each exemplar
@@ -98,7 +99,7 @@ class _Fit:
 class AppearanceModel:
     """How one object looked in at most `capacity` frames, spread over the time since its start.
 
-    It is a value: no question changes it, and `learned` returns another one.
+    It is immutable: queries change nothing, and `learned` returns an updated copy.
 
     own_scores  (response, similarity) of the object's own latest masks
     """
@@ -109,7 +110,7 @@ class AppearanceModel:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything was learned; an object too small for every cell so far is not known."""
+        """Whether anything was learned. Nothing was if the object has been too small for the cells so far."""
         return bool(self.exemplars)
 
     @property
@@ -132,16 +133,16 @@ class AppearanceModel:
     def learned(
         self, index: int, feature_map: np.ndarray, mask: np.ndarray, is_reference: bool = False
     ) -> AppearanceModel:
-        """With one more frame: its feature map (h, w, C) float32 and the object's mask (H, W) bool in it.
+        """Learn one more frame, given its feature map (h, w, C) float32 and the object's mask (H, W) bool in it.
 
-        An object that covers no cell by MIN_COVERAGE is not learned. A frame learned before is replaced.
+        Nothing is learned if the object covers no cell by at least MIN_COVERAGE. A frame learned before is replaced.
 
         is_reference: the frame is a picture of another time or camera, so the object's size in it says nothing
         """
         share = coverage(mask, feature_map)
         if share.max() < MIN_COVERAGE:
             return self
-        # A mask is judged by what was known before it. Only the very first one is judged by itself.
+        # A mask is scored by what was known before it. Only the very first one is scored by itself.
         scores = self._scores(feature_map, share) if self.is_known else None
         area = 0 if is_reference else int(np.count_nonzero(mask))
         others = tuple(exemplar for exemplar in self.exemplars if exemplar.index != index)
@@ -157,7 +158,7 @@ class AppearanceModel:
     def response(self, feature_map: np.ndarray) -> np.ndarray:
         """(h, w) float32: near 1 in the cells of a feature map (h, w, C) that look like the object, near 0 elsewhere.
 
-        The object must be known.
+        To be called only if `is_known`.
         """
         weights = self._fit.weights
         response: np.ndarray = feature_map @ weights[:-1] + weights[-1]
@@ -167,7 +168,7 @@ class AppearanceModel:
     def resemblance(self, feature_map: np.ndarray, mask: np.ndarray) -> float:
         """How much the content of a mask (H, W) bool looks like the object: about 1 for its own masks, 0 for others.
 
-        The object must be known.
+        To be called only if `is_known`.
         """
         share = coverage(mask, feature_map)
         if not share.any():
@@ -190,7 +191,7 @@ class AppearanceModel:
         return response, similarity
 
     def _scores(self, feature_map: np.ndarray, share: np.ndarray) -> tuple[float, float]:
-        """Mean response under a mask that covers a share (h, w) of each cell, and the similarity of its features."""
+        """Mean response and similarity under a mask, given its share (h, w) of each cell of the feature map."""
         response = float((self.response(feature_map) * share).sum() / share.sum())
         mean = _mean_feature(feature_map.reshape(-1, feature_map.shape[2]), share.ravel())
         return response, float((self._fit.mean_features @ mean).max())
@@ -211,14 +212,14 @@ def coverage(mask: np.ndarray, feature_map: np.ndarray) -> np.ndarray:
 
 
 def _most_crowded(times: list[int]) -> int:
-    """The position whose two neighbours in time are nearest to each other; never the first or the last."""
+    """The position whose neighbours before and after are closest together in time; never the first or the last."""
     return min(range(1, len(times) - 1), key=lambda row: times[row + 1] - times[row - 1], default=0)
 
 
 def _regression(exemplars: tuple[_Exemplar, ...]) -> np.ndarray:
     """(C + 1,) weights, the bias last, from features to the object's share.
 
-    Object and background weigh the same, however large each of them is.
+    Object and background have the same total weight, however large each of them is.
     """
     first = exemplars[0].object_sums
     gram, moments = np.zeros_like(first.gram), np.zeros_like(first.moments)

@@ -1,4 +1,4 @@
-"""The judgement of each frame's new masks, by what is known of their objects (see drift)."""
+"""Judges each frame's new masks by what is known of their objects (see drift)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ from sampt_ros.utils.side_threads import SideThreads
 
 @dataclass(frozen=True, eq=False)
 class NewMask:
-    """A mask (H, W) bool that was found on the newest frame, with its predicted IoU.
+    """A mask that was found on the newest frame.
 
     looks  what is known of its object
+    mask   (H, W) bool
+    score  predicted IoU
     """
 
     looks: ObjectLooks
@@ -34,13 +36,13 @@ class NewMask:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What is thought of an object's new mask.
+    """The judgement of an object's new mask.
 
     looks       what is known of the object from now on
-    mask        (H, W) bool, without parts that are something else
-    likeness    how much it is like the object
-    is_doubted  whether it may be something else
-    view        the mask and its surroundings, or None where they were not looked at
+    mask        (H, W) bool, without parts that show something else
+    likeness    how similar it is to the object
+    is_doubted  whether it may show something else
+    view        the mask and its surroundings, or None if they were not examined
     """
 
     looks: ObjectLooks
@@ -51,21 +53,21 @@ class Verdict:
 
 
 class DriftWatch:
-    """Compares new masks with what is known of their objects; without `reacquire.enabled`, none is doubted."""
+    """Compares new masks with what is known of their objects. If `reacquire.enabled` is off, no mask is doubted."""
 
     def __init__(
         self, config: SamPtConfig, segmenter: FrameSegmenter[Any, Any], frames: FrameBuffer, side: SideThreads
     ) -> None:
-        """frames: the stream's last ones, with the newest; side: threads that judge beside the caller's."""
+        """frames: the stream's latest frames, including the newest; side: threads that judge several masks at once."""
         self.config = config
         self._segmenter, self._frames, self._side = segmenter, frames, side
-        self._verdicts: list[Verdict] = []  # The last ones: what is accepted is learned from right afterwards.
+        self._verdicts: list[Verdict] = []  # Those of the newest frame, so that `learned` can use their views again.
 
     @on_one_thread
     def judge(self, found: Sequence[NewMask], frame: Frame) -> list[Verdict]:
-        """Judge the masks that were found of some objects on the newest frame.
+        """Judge the masks that were found of some objects on the newest frame; returns a verdict for each, in order.
 
-        One that is empty or rated too low is refused anyway.
+        Masks that are empty or have a too low predicted IoU are not examined, because they are refused anyway.
         """
         around = [self._segmenter.describe_object(frame, new.mask) if self._is_judged(new) else None for new in found]
         self._verdicts = self._side.share(lambda pair: self._verdict(*pair, frame), list(zip(found, around)))
@@ -88,7 +90,7 @@ class DriftWatch:
         return Verdict(looks.doubted() if is_doubted else looks, mask, likeness, is_doubted, view)
 
     def _motion(self, mask: np.ndarray) -> float | None:
-        """How the mask (H, W) bool on the newest frame moves against its surroundings, if that is known."""
+        """The motion of a mask (H, W) bool on the newest frame, see relative_motion; None without an earlier frame."""
         if len(self._frames) < 2:
             return None
         previous, newest = list(self._frames)[-2:]
@@ -96,7 +98,7 @@ class DriftWatch:
 
     @on_one_thread
     def learned(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> ObjectLooks:
-        """With an accepted mask (H, W) bool, and its predicted IoU."""
+        """What is known of an object after its mask (H, W) bool, with this predicted IoU, was accepted on `frame`."""
         if not self.config.reacquire.enabled:
             return looks
         for verdict in self._verdicts:

@@ -1,7 +1,7 @@
-"""What objects look like, learned beside the next frames.
+"""Learns what objects look like on a separate thread, while the next frames are tracked.
 
-A whole frame is described and a regression is solved, which takes longer than what else a frame needs. So it is
-computed on a thread of its own while the next frames are tracked, and taken over at a fixed one of them.
+To describe a whole frame and solve a regression takes longer than tracking a frame. The result is used a fixed number
+of frames later, so that the same video always gives the same masks.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.utils.side_threads import Pending, SideThreads
 
-_FRAMES = 4  # After so many frames a lesson is taken over.
+_FRAMES = 4  # A lesson is used after this many frames.
 
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What one frame says of an object.
+    """What was learned about an object from one frame.
 
     tracked  the object
-    before   what was known of it on that frame
-    after    what is known with it; None if its mask there had drifted onto something else
+    before   what was known of it before that frame
+    after    what is known of it with that frame; None if its mask had drifted onto something else
     """
 
     tracked: TrackedObject
@@ -33,30 +33,30 @@ class Lesson:
 
     @property
     def is_about_its_object(self) -> bool:
-        """Whether nothing has been learned, and nothing forgotten, since the frame that this is from."""
+        """Whether nothing else was learned or forgotten about the object since the frame of this lesson."""
         now = self.tracked.reacquisition
         return now is not None and now.appearance is self.before.appearance
 
 
 class Lessons:
-    """At most one frame that is being learned from."""
+    """Learns from at most one frame at a time."""
 
     def __init__(self) -> None:
         self._side = SideThreads("sampt_learning")
         self.forget()
 
     def forget(self) -> None:
-        """Take nothing over of what is being computed."""
+        """Discard what is being computed."""
         self._due_at = 0
         self._pending: Pending[list[Lesson]] | None = None
 
     @property
     def is_running(self) -> bool:
-        """Whether there is something to be taken over."""
+        """Whether a frame is being learned from, or its lessons are not used yet."""
         return self._pending is not None
 
     def start(self, index: int, objects: Sequence[TrackedObject], describe: Callable[[], np.ndarray]) -> None:
-        """Learn from the masks that known objects have on frame `index`, which `describe` describes."""
+        """Begin to learn from the masks of known objects on frame `index`; `describe` returns its feature map."""
         learners = [
             (tracked, tracked.reacquisition, tracked.result.mask) for tracked in objects if tracked.reacquisition
         ]
@@ -71,7 +71,7 @@ class Lessons:
         self._pending = self._side.start(learn)
 
     def taken(self, index: int) -> list[Lesson]:
-        """What is due on frame `index`, waited for; raises the error that ended it."""
+        """The lessons that are due on frame `index`, if any; waits for them, and raises the error that ended them."""
         pending = self._pending
         if pending is None or index < self._due_at:
             return []

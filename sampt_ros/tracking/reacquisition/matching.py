@@ -13,7 +13,7 @@ from sampt_ros.config.core import ReacquireConfig
 from sampt_ros.data_types import ObjectState
 from sampt_ros.tracking.reacquisition.appearance import AppearanceModel, coverage
 
-_FIRST_GAP = 4  # Frames between the first two that are learned; each further gap is longer by this much.
+_FIRST_GAP = 4  # Frames between the first two that are learned; each further gap is longer by as many.
 _MIN_RESPONSE = 0.02  # A cell with a lower response never becomes a candidate.
 _MAX_STEP = 2.0  # Cells that a distractor may move from one frame to the next.
 _MAX_RESPONSE_GROWTH = 1.5  # A peak whose response is this many times a distractor's is not that distractor.
@@ -109,7 +109,7 @@ class Reacquisition:
 
     @classmethod
     def start(cls, config: ReacquireConfig) -> Reacquisition:
-        """The state of an object of which nothing is known yet."""
+        """The state of an object about which nothing is known yet."""
         return cls(config, AppearanceModel(config.exemplars))
 
     @classmethod
@@ -140,7 +140,10 @@ class Reacquisition:
         return self.appearance.is_known and self.appearance.resemblance(feature_map, mask) < self.config.drift
 
     def response(self, feature_map: np.ndarray, occupied: np.ndarray) -> ResponseMap:
-        """How much each cell looks like the object, which must be known; occupied (H, W) bool: other objects' masks."""
+        """How much each cell looks like the object, whose appearance must be known; see ResponseMap.
+
+        occupied: (H, W) bool, the masks of other objects, whose cells are excluded
+        """
         response = self.appearance.response(feature_map)
         return self._response_map(response, barred=coverage(occupied, feature_map) > _OCCUPIED)
 
@@ -155,7 +158,7 @@ class Reacquisition:
         return next((cell for cell in response.peaks if not barred[cell[1], cell[0]]), None)
 
     def barred(self, response: ResponseMap) -> np.ndarray:
-        """(h, w) bool: the cells that are excluded because of other objects or distractors."""
+        """(h, w) bool: the cells that are excluded because another object or a distractor is there."""
         barred: np.ndarray = np.isinf(response.values)
         for x, y in (distractor.cell for distractor in self.distractors):
             barred[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = True
@@ -207,11 +210,11 @@ class Reacquisition:
         return replace(known, distractors=later.distractors) if is_same_scene else known
 
     def checked(self) -> Reacquisition:
-        """After a check has found its mask to be on the object."""
+        """After a check confirmed that the mask lies on the object."""
         return replace(self, is_doubted=False)
 
     def after_cut(self) -> Reacquisition:
-        """After a cut the mask is in doubt, and distractors and sightings are no longer where they were."""
+        """After a cut: the mask is in doubt, and distractors and sightings are no longer where they were."""
         return replace(self, is_doubted=True, distractors=(), sighting=None)
 
     def after_frame(self, state: ObjectState) -> Reacquisition:
@@ -219,7 +222,7 @@ class Reacquisition:
         return replace(self, frames_missed=0 if state.has_mask else self.frames_missed + 1)
 
     def following(self, response: ResponseMap, index: int) -> Reacquisition:
-        """With the distractors moved to frame `index`; those not seen for long are forgotten."""
+        """With the distractors moved to their positions on frame `index`, without those not seen for long."""
         known = (distractor for distractor in self.distractors if distractor.until >= index)
         return replace(self, distractors=tuple(_followed(distractor, response, index) for distractor in known))
 
@@ -244,12 +247,12 @@ def _followed(distractor: Distractor, response: ResponseMap, index: int) -> Dist
     near = [cell for cell in near if response.at(cell) <= _MAX_RESPONSE_GROWTH * distractor.response]
     if not near:
         return distractor
-    # A candidate that was rejected for a while stays a distractor for that while only.
+    # A rejected candidate is only a temporary distractor, whose time is not prolonged.
     is_rejected = distractor.until - index <= _REJECTION_PAUSE
     until = distractor.until if is_rejected else max(distractor.until, index + _DISTRACTOR_MEMORY)
     return replace(distractor, cell=min(near, key=lambda cell: _distance(cell, distractor)), until=until)
 
 
 def _distance(cell: np.ndarray, distractor: Distractor) -> float:
-    """Cells between them, along x or y, whichever is more."""
+    """The distance between a cell and a distractor in cells, along x or y, whichever is larger."""
     return float(np.abs(cell - distractor.cell).max())

@@ -7,28 +7,30 @@ import numpy as np
 
 from sampt_ros.geometry.crops import box_of, resized
 
-_SIDE = 480  # Images are compared at this many pixels of their longest side at most, ...
-_CROP_SIDE = 240  # ... and the part around the mask at so many.
-_REACH = 0.6  # On every side, that part is longer than the mask by this share of the mask's longer side, ...
-_MIN_REACH = 20  # ... and by so many pixels of the image at least.
-_GAP = 3  # Surroundings begin so many pixels from the mask.
-_CORNERS_INSIDE, _CORNERS_OUTSIDE = 24, 40  # Corners that are tracked, at most ...
-_MIN_INSIDE, _MIN_OUTSIDE = 4, 6  # ... and at least.
-_CORNER_QUALITY, _CORNER_DISTANCE = 0.01, 4
-_WINDOW = 15  # Pixels a side that are compared around a corner.
-_LEVELS = 3  # Halvings of the image in which corners are looked for.
-_MAX_ROUND_TRIP = 1.0  # A corner that is tracked there and back comes back to within so many pixels.
-_INLIER_DISTANCE = 1.0  # Surroundings move together within so many pixels ...
-_MIN_INLIERS = 0.3  # ... with this share of their corners at least, or else nothing is known.
+# Lengths are in pixels of the scaled images, unless it says otherwise.
+_SIDE = 480  # Images are scaled so that their longer side is at most this long ...
+_CROP_SIDE = 240  # ... and that of the crop around the mask at most this long.
+_REACH = 0.6  # On each side, the crop is wider than the mask by this share of the mask's longer side, ...
+_MIN_REACH = 20  # ... and at least by this many pixels of an image whose longer side is _SIDE.
+_GAP = 3  # The surroundings begin at this distance from the mask.
+_CORNERS_INSIDE, _CORNERS_OUTSIDE = 24, 40  # Largest number of corners that are tracked ...
+_MIN_INSIDE, _MIN_OUTSIDE = 4, 6  # ... and smallest number.
+_CORNER_QUALITY, _CORNER_DISTANCE = 0.01, 4  # See cv2.goodFeaturesToTrack.
+_WINDOW = 15  # Side of the window around a corner that the tracker compares.
+_LEVELS = 3  # Number of halved images that the tracker uses besides the full one.
+_MAX_ROUND_TRIP = 1.0  # A corner tracked to the frame before and back must return to within this distance.
+_INLIER_DISTANCE = 1.0  # The surroundings' common motion must explain a corner to within this distance, ...
+_MIN_INLIERS = 0.3  # ... for at least this share of their corners.
 
 
 def relative_motion(previous: np.ndarray, image: np.ndarray, mask: np.ndarray) -> float | None:
-    """How far a mask's corners moved since the frame before, beyond what the motion of its surroundings tells of them.
+    """How far a mask moved since the frame before, relative to its surroundings, as a share of the image's longer side.
 
     previous, image  (H, W, 3) uint8 RGB, the frame before and this one
-    mask             (H, W) bool with at least one pixel, on this one
+    mask             (H, W) bool with at least one pixel, on this frame
 
-    In shares of the image's longer side, the median. None where too few corners can be tracked.
+    It is the median over the mask's corners of how far each is from where the motion of the surroundings, a similarity
+    transform, would put it. None if too few corners can be tracked.
     """
     left, top, right, bottom = box_of(mask).astype(int)
     longest = max(mask.shape)
@@ -62,13 +64,13 @@ def _scaled(image: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _corners(image: np.ndarray, where: np.ndarray, count: int) -> list[np.ndarray]:
-    """At most so many corners of an image, (1, 2) float32 pixel xy each, where `where` (h, w) uint8 is not 0."""
+    """At most `count` corners of an image, (1, 2) float32 pixel xy each, where `where` (h, w) uint8 is not 0."""
     corners = cv2.goodFeaturesToTrack(image, count, _CORNER_QUALITY, _CORNER_DISTANCE, mask=where)
     return [] if corners is None else list(corners)
 
 
 def _tracked(now: np.ndarray, before: np.ndarray, corners: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Those of an image's corners that are found in another, (n, 2) float32 pixel xy in either."""
+    """The corners that are found in the frame before: their positions now and before, (n, 2) float32 pixel xy each."""
     if not corners:
         return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
     start, options = np.stack(corners), {"winSize": (_WINDOW, _WINDOW), "maxLevel": _LEVELS}

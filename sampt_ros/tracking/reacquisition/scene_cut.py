@@ -1,4 +1,4 @@
-"""Cuts: frames so unlike the one before that nothing can be followed from it."""
+"""Detects cuts: frames so different from the one before that nothing can be tracked from one to the other."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sampt_ros.data_types import Frame
 
 _SIDE = 16  # Frames are compared at this many pixels a side.
 _MIN_DIFFERENCE = 20.0  # Mean difference in grey levels below which there is never a cut.
-_FACTOR = 3.0  # A cut differs by so many times the running mean of the differences.
+_FACTOR = 3.0  # At a cut, the difference is more than this many times the running mean of the differences.
 _LEARNING_RATE = 0.1  # Weight of the newest difference in that mean.
 
 
 class SceneCutDetector:
     """Compares each frame with the one before.
 
-    is_cut  whether there is a cut between the last two frames that were observed
+    is_cut  whether there was a cut between the last two observed frames
     """
 
     def __init__(self) -> None:

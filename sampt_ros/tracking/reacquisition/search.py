@@ -20,7 +20,7 @@ from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, ResponseMap, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
 
-_OCCUPIED = 0.5  # What other objects' masks cover by a larger share is no mask of the object.
+_OCCUPIED = 0.5  # A mask of which other objects' masks cover a larger share is not accepted.
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class ObjectSearch:
         self._lessons.forget()
 
     def from_reference(self, picture: Frame, mask: np.ndarray) -> Reacquisition:
-        """What a picture shows of an object, its mask (H, W) bool; raises QueryError if it is too small to be known."""
+        """Learn an object from a picture and its mask (H, W) bool in it; raises QueryError if it is too small."""
         feature_map = self._segmenter.describe(picture)
         target = self._segmenter.target(picture, mask)
         known = Reacquisition.from_reference(self.config.reacquire, picture.index, feature_map, mask, target)
@@ -86,20 +86,20 @@ class ObjectSearch:
                 tracked.reacquisition = tracked.reacquisition.after_cut()
 
     def cut(self, objects: Iterable[TrackedObject]) -> None:
-        """The next frame does not follow from the last one: all objects are in doubt."""
+        """Put all objects in doubt, because the next frame does not continue the last one."""
         self.reset()
         for tracked in objects:
             tracked.reacquisition = tracked.reacquisition and tracked.reacquisition.after_cut()
 
     def unknown(self, objects: Iterable[TrackedObject], frame: Frame) -> list[int]:
-        """Ids of the objects that could not be found again. One that is in this frame and has just begun is learned."""
+        """Ids of the objects that could not be found again, after those started on this frame were learned."""
         if not self.config.reacquire.enabled:
             return [tracked.id for tracked in objects]
         self.learn([tracked for tracked in objects if tracked.reacquisition is None], frame)
         return [tracked.id for tracked in objects if not tracked.is_known]
 
     def take_over(self, objects: Iterable[TrackedObject], frame: Frame) -> list[TrackedObject]:
-        """Take over what was learned beside the last frames, if this is the frame for it.
+        """Update the objects by what was learned in the background during the last frames, if it is due.
 
         Returns the objects whose masks were found to lie on something else.
         """
@@ -117,18 +117,18 @@ class ObjectSearch:
         return drifted
 
     def has_drifted(self, tracked: TrackedObject, frame: Frame) -> bool:
-        """Whether an object's mask is due to be checked on this frame at once, and lies on something else."""
+        """Whether an object's mask must be checked on this frame, not in the background, and lies on something else."""
         known = tracked.reacquisition
         if not known or not known.is_check_due(frame.index) or self._can_wait(tracked):
             return False
         if not tracked.result.state.has_mask:
-            return known.is_doubted and tracked.looks.frames_doubted > 0  # After a cut, one doubt more is enough.
+            return known.is_doubted and tracked.looks.frames_doubted > 0  # After a cut, one doubted mask is enough.
         return known.has_drifted(self._segmenter.describe(frame), tracked.result.mask)
 
     def learn(self, objects: Iterable[TrackedObject], frame: Frame) -> None:
-        """Learn from the masks of this frame where that is due; masks that have drifted must be gone by now.
+        """Learn from the masks of this frame if that is due; masks that have drifted must have been removed before.
 
-        What can wait is learned beside the next frames.
+        Whatever can wait is learned in the background during the next frames.
         """
         objects = list(objects)
         waiting = [tracked for tracked in objects if self._can_wait(tracked)]
@@ -147,9 +147,10 @@ class ObjectSearch:
             tracked.reacquisition = known and known.after_frame(state)
 
     def _can_wait(self, tracked: TrackedObject) -> bool:
-        """Whether an object's mask is learned from, and checked, beside the next frames.
+        """Whether an object's mask is checked and learned in the background, while the next frames are tracked.
 
-        A known one's is, unless there was a cut; nothing is known to find the others by.
+        That is so for known objects, unless there was a cut. Others are learned at once, because without any
+        knowledge they could not be found again.
         """
         known = tracked.reacquisition
         is_sure = known is not None and known.appearance.is_known and not known.is_doubted
@@ -160,7 +161,7 @@ class ObjectSearch:
         return tracked.reacquisition is not None and tracked.reacquisition.is_sought(tracked.result.state)
 
     def find(self, tracked: TrackedObject, frame: Frame, occupied: np.ndarray) -> SearchResult:
-        """Look for a sought object where the frame looks most like it.
+        """Search for a lost object in the place of the frame that looks most like it.
 
         occupied: (H, W) bool, all objects' masks on this frame
         """
@@ -185,7 +186,7 @@ class ObjectSearch:
         return SearchResult(known.sighted(sighting))
 
     def _looks_alike(self, tracked: TrackedObject, mask: np.ndarray, frame: Frame) -> bool:
-        """Whether what is under a mask (H, W) bool looks as the object did in its surroundings."""
+        """Whether the content of a mask (H, W) bool looks like the object, compared with the object's surroundings."""
         likeness = tracked.looks.likeness(self._segmenter.describe_object(frame, mask), mask)
         follows_cut = tracked.reacquisition is not None and tracked.reacquisition.is_doubted
         return tracked.looks.is_found_again(likeness, follows_cut)
@@ -193,7 +194,7 @@ class ObjectSearch:
     def _found_by_click(
         self, known: Reacquisition, response: ResponseMap, memory: Any, frame: Frame
     ) -> _Candidate | None:
-        """What is at a click on the cell that responds most."""
+        """The mask that a click on the cell of the highest response gives."""
         cell = known.candidate(response)
         if cell is None:
             return None
@@ -205,7 +206,10 @@ class ObjectSearch:
     def _found_by_picture(
         self, known: Reacquisition, response: ResponseMap, frame: Frame, occupied: np.ndarray
     ) -> _Candidate | None:
-        """What a one-shot method finds, where nothing else is known to be; of another object's mask nothing is left."""
+        """The mask that the one-shot method finds outside other objects and distractors.
+
+        It is empty if it mostly lies on another object.
+        """
         barred = known.barred(response)
         excluded = cv2.resize(barred.view(np.uint8), frame.size[::-1], interpolation=cv2.INTER_NEAREST) > 0
         excluded |= occupied
@@ -217,6 +221,6 @@ class ObjectSearch:
         return self._candidate(cell.astype(int), np.zeros_like(found.mask) if is_other else found.mask, found.score)
 
     def _candidate(self, cell: np.ndarray, mask: np.ndarray, score: float) -> _Candidate:
-        """A mask found from a cell; one that is refused for its predicted IoU is empty."""
+        """A mask found from a cell, made empty if its predicted IoU is too low to be accepted."""
         is_accepted = score >= self.config.prompting.iou_threshold  # False for a NaN
         return _Candidate(cell, mask if is_accepted else np.zeros_like(mask), score)

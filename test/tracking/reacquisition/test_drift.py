@@ -140,7 +140,7 @@ def test_an_object_like_its_surroundings_is_never_doubted():
     alike = OBJECT + 0.1 * GROUND
     looks = known(feature=OBJECT, ground=(alike / np.linalg.norm(alike)).astype(np.float32))
     mask = square(5, 5, side=3)
-    assert not looks.is_telling
+    assert not looks.is_distinctive
     assert not doubts(looks, scene(ground=OTHER), mask)
 
 
