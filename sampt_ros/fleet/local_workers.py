@@ -1,4 +1,4 @@
-"""Workers that are processes of this machine, each with a GPU of its own where there are GPUs."""
+"""Workers that are processes of this machine; GPUs, if there are any, are shared out among them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from sampt_ros.utils.machine import usable_cores
 
 
 class LocalWorkers(Workers):
-    """Processes of this machine. Each has one task at a time, so that when it dies it is known what it died of."""
+    """Processes of this machine. Each has one task at a time, so that it is known which task a process died of."""
 
     def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
-        """environments: of each worker, the environment variables that it has besides this process's."""
+        """environments: for each worker, the environment variables that it gets in addition to this process's."""
         self._environments = environments
 
     @classmethod
     def for_device(cls, device: str, count: int | None = None) -> LocalWorkers:
-        """Workers for networks on a device: `auto`, `cpu` or `cuda`; raises ConfigError where there is none.
+        """Workers whose networks run on a device: `auto`, `cpu` or `cuda`; raises ConfigError without such a device.
 
-        count  how many; None: one for each GPU, or for each core where the device is the CPU. They share GPUs and cores
+        count  number of workers, which share the GPUs and cores. None: one for each GPU, or for each core on the CPU
         """
         gpus = _gpus() if network_device(device) == "cuda" else []
         count = count or len(gpus) or usable_cores()
@@ -69,7 +69,7 @@ class LocalWorkers(Workers):
 
 
 class _Process:
-    """A worker. It is started with its first task."""
+    """A worker process, which is started with its first task."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
@@ -82,12 +82,12 @@ class _Process:
         return self._executor.submit(attempt, function, item)
 
     def restart(self) -> None:
-        """Take another process in place of one that died."""
+        """Replace a process that died."""
         self._executor.shutdown(wait=False)
         self._executor, self._pid = self._new(), None
 
     def interrupt(self) -> None:
-        """End its task; it still tidies up what it has made."""
+        """End its task; the process can still delete its temporary files."""
         if self._pid is not None:
             with suppress(BrokenProcessPool, ProcessLookupError):  # It has ended by itself.
                 os.kill(self._pid.result(), signal.SIGTERM)
@@ -103,16 +103,17 @@ class _Process:
 
 
 def _prepare(environment: Mapping[str, str]) -> None:
-    """Make a new process a worker."""
+    """Set up a new worker process."""
     os.environ.update(environment)
     use_one_arena()
     do_not_spin()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; who started them ends them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the one that started them ends them.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
+    """End this process when the process that started it ends, even if that one was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -120,7 +121,7 @@ def _end_with_parent() -> None:
 
 
 def _gpus() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES calls each of the GPUs that this process sees."""
+    """The name of each GPU that this process sees, as CUDA_VISIBLE_DEVICES would name it."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip()]

@@ -1,4 +1,4 @@
-"""One file that says of many recordings what to track in each."""
+"""Reads a file that says what to track in each of many recordings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INTEGER, _TIME, _TEXT, _MERGE = (f"tag:yaml.org,2002:{kind}" for kind in ("int"
 
 
 class _Loader(UniqueKeyLoader):
-    """YAML in which names stay as they are written: to YAML 0012 is the number 10 and `on` is true."""
+    """YAML in which names stay as they are written; standard YAML reads 0012 as the number 10, and `on` as true."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         for key, _ in node.value:
@@ -31,7 +31,7 @@ class _Loader(UniqueKeyLoader):
 
 
 def _as_written(loader: _Loader, node: yaml.ScalarNode) -> int | str:
-    """A whole number if it is written as Python writes it, else the text."""
+    """An integer if it is written as Python writes it, otherwise the text."""
     text = str(node.value)
     return int(text) if text.removeprefix("-").isdecimal() and str(int(text)) == text else text
 
@@ -41,7 +41,7 @@ _Loader.add_constructor(_TIME, _as_written)
 
 
 class PromptFile:
-    """The options of `sampt track` or `sampt bag` for each recording, by its name or a pattern of names.
+    """The options of `sampt track` or `sampt bag` for each recording, by its name or by a pattern of names.
 
         cups:
           point: ["320,240", "500,260,0"]          # as --point 320,240 --point 500,260,0
@@ -49,16 +49,17 @@ class PromptFile:
           - {box: [40, 60, 180, 220]}              # numbers alone are one value
           - {start: 120, point: "500,260,1,2"}     # in frame 120
         "*":
-          masks: Annotations/{name}                # {name} is the recording's
+          masks: Annotations/{name}                # {name} is the recording's name
           truth: Annotations/{name}
 
-    A recording's own name goes before patterns, and of these the first that fits counts.
+    An entry with a recording's own name takes precedence over patterns; of these, the first that matches counts.
     """
 
     def __init__(self, path: Path, path_options: Collection[str]) -> None:
-        """Read the file; raises ConfigError if it cannot be read or has another form.
+        """Read the file; raises ConfigError if it cannot be read or has the wrong form.
 
-        path_options: options whose values are files or folders; relative paths are relative to this file's folder
+        path_options: names of options whose values are files or folders; relative ones are relative to this file's
+                      folder
         """
         self._path, self._path_options = path, path_options
         if git_lfs.is_pointer_file(path):
@@ -74,13 +75,13 @@ class PromptFile:
         self._entries = {str(key): self._arguments(str(key), entry) for key, entry in content.items()}
 
     def arguments(self, name: str) -> tuple[str, ...]:
-        """The options for a recording as the command line has them; empty if nothing is said of it."""
+        """The options for a recording, as on the command line; empty if there is no entry for it."""
         keys = [name, *self._entries]
         key = next((key for key in keys if key in self._entries and (key == name or fnmatchcase(name, key))), None)
         return () if key is None else with_name(self._entries[key], name)
 
     def unused(self, names: Iterable[str]) -> list[str]:
-        """The entries that are of none of these recordings."""
+        """The entries that match none of these recordings."""
         known = list(names)
         return [key for key in self._entries if not any(key == name or fnmatchcase(name, key) for name in known)]
 
@@ -89,11 +90,11 @@ class PromptFile:
         if not all(isinstance(group, Mapping) for group in groups):
             raise ConfigError(f"{self._path}: {key}: expected options, such as point: '320,240'; got {entry!r}")
         if any(_OUT in group for group in groups):
-            raise ConfigError(f"{self._path}: {key}: expected options but {_OUT}, as results go where --out says")
+            raise ConfigError(f"{self._path}: {key}: expected options except {_OUT}: --out says where results go")
         arguments = []
         for group in groups:
             if len(groups) > 1 or _START in group:
-                arguments.append(f"--{_START}={group.get(_START, 0)}")  # It holds until the next one.
+                arguments.append(f"--{_START}={group.get(_START, 0)}")  # It applies to all options up to the next one.
             for option, value in group.items():
                 if option != _START:
                     arguments += [
@@ -109,12 +110,12 @@ class PromptFile:
 
 
 def with_name(arguments: Sequence[str], name: str) -> tuple[str, ...]:
-    """Arguments with a recording's name in place of {name}."""
+    """Arguments in which {name} is replaced by a recording's name."""
     return tuple(argument.replace("{name}", name) for argument in arguments)
 
 
 def _values(value: Any) -> list[Any]:
-    """The values of an option, each to be given by itself: numbers alone are one value, `false` is none."""
+    """The values of an option, which is repeated for each: a list of numbers is one value, `false` is none."""
     if value is False or value is None:
         return []
     is_list = isinstance(value, list) and not all(isinstance(each, (int, float)) for each in value)

@@ -11,17 +11,17 @@ from sampt_ros.utils.cpu_threads import do_not_spin
 
 
 class RayWorkers(Workers):
-    """Tasks of Ray: each takes a core, and its share of a GPU where the cluster has any and networks may use them.
+    """Runs tasks on Ray: each needs a core, and a share of a GPU if the cluster has GPUs and the networks may use them.
 
-    Ray itself tries a task again on another worker where one died, be it the process or its machine.
+    If a worker dies, be it the process or its machine, Ray itself tries the task again on another one.
     """
 
     def __init__(self, address: str, device: str, per_gpu: int = 1) -> None:
-        """Connect; raises SamPtError where Ray is not installed or no cluster answers.
+        """Connect to a cluster; raises SamPtError without Ray, without an answer, or without GPUs for cuda.
 
         address  auto, HOST:PORT, or ray://HOST:10001
         device   of the networks: auto, cpu or cuda
-        per_gpu  tasks that share a GPU
+        per_gpu  number of tasks that share a GPU
         """
         try:
             import ray
@@ -54,7 +54,7 @@ class RayWorkers(Workers):
                         reason = str(error).strip().partition("\n")[0]
                         yield name, Attempt(error=f"its worker died {MOST_ATTEMPTS} times: {reason}")
         finally:
-            ray.shutdown()  # It ends the tasks that are still running.
+            ray.shutdown()  # This ends the tasks that are still running.
 
 
 def _attempt(function: Callable[[Any], Value], item: Any) -> Attempt[Value]:

@@ -1,4 +1,4 @@
-"""Which recordings are meant: files, folders, bags, patterns of them, and lists."""
+"""Finds the recordings that the arguments name: files, folders, bags, patterns, and lists of these."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sampt_ros.io.video import BAG_SUFFIX, IMAGE_SUFFIXES, is_bag_name, natural_
 
 _BESIDE = re.compile(r"(.*)-(wal|shm|journal)")
 _LIST_SUFFIX = ".txt"
-_COMMENT = re.compile(r"(^|\s)#.*")  # run#2.mp4 is a name
+_COMMENT = re.compile(r"(^|\s)#.*")  # The # of run#2.mp4 does not begin a comment.
 
 
 @dataclass(frozen=True)
 class Recording:
     """A video file, an image folder or a bag.
 
-    name    under which its results are kept: that of its file without the suffix; of what a pattern has found, with the
-            folders that differ, as "monday/cups"
+    name    name of its results: the file's name without the suffix. If a pattern found it, the folders from the
+            pattern's first wildcard on are part of the name, such as "monday/cups"
     source  its absolute path, or its address
     is_bag  whether it is a ROS 2 bag
     """
@@ -37,12 +37,13 @@ class Recording:
 def find_recordings(sources: Sequence[str]) -> list[Recording]:
     """The recordings that sources name, in order.
 
-    sources  each a video file, image folder or bag, a pattern of these with *, ?, [...] or **, an address that fsspec
-             knows such as s3://bucket/recordings/*.mp4, or a list: a .txt file with a source in each line, where #
-             begins a comment at the line's start or after a space, and paths count from the list's folder. Patterns
-             find hidden files only if they name them with their dot
+    sources  each one is a video file, an image folder or a bag; a pattern of these with *, ?, [...] or **; an address
+             that fsspec can open, such as s3://bucket/recordings/*.mp4; or a list. A list is a .txt file with a source
+             in each line: # begins a comment at the start of a line or after a space, and paths are relative to the
+             list's folder. Patterns find hidden files only if they contain the dot
 
-    Raises SourceError for a source that is not there, and for recordings whose results would be in one another's way.
+    Raises SourceError for a source that does not exist, and for recordings that have the same name, or one of which
+    would have its results inside another's.
     """
     found: dict[str, Recording] = {}
     for source in sources:
@@ -66,7 +67,7 @@ def find_recordings(sources: Sequence[str]) -> list[Recording]:
 
 
 def _recordings(source: str, folder: Path, lists: tuple[Path, ...] = ()) -> Iterator[Recording]:
-    """What a source names that is written as seen from a folder; lists: the lists in which it is written."""
+    """The recordings of one source, whose path is relative to `folder`; lists: the lists that it was read from."""
     if is_remote(source):
         for name, address in remote_files.matches(source):
             yield Recording(_stem(name), address, remote_files.holds(address, is_bag_name))
@@ -99,6 +100,7 @@ def _entries(path: Path) -> list[str]:
 
 
 def _matches(pattern: Path) -> Iterator[Recording]:
+    """The recordings that a pattern matches, sorted; raises SourceError if there are none, or if it matches images."""
     depth = next(k for k, part in enumerate(pattern.parts) if glob.has_magic(part))
     base = Path(*pattern.parts[:depth])
     relative = Path(*pattern.parts[depth:])
@@ -122,11 +124,11 @@ def _recording(name: str, path: Path) -> Recording:
 
 
 def _is_beside_bag(path: Path) -> bool:
-    """Whether a file is what SQLite keeps beside an open one, such as run.db3-wal, which is read with that one."""
+    """Whether SQLite keeps this file beside a bag that is open, such as run.db3-wal, which is read with the bag."""
     beside = _BESIDE.fullmatch(path.name)
     return beside is not None and path.with_name(beside[1]).exists()
 
 
 def _stem(name: str) -> str:
-    """A name without the suffix of a file."""
+    """A file's name without its suffix."""
     return BAG_SUFFIX.sub("", name) if BAG_SUFFIX.search(name) else str(Path(name).with_suffix(""))

@@ -1,4 +1,4 @@
-"""Files at addresses such as s3://bucket/cups.mp4, by fsspec: found, fetched to where they are used, sent back."""
+"""Finds, fetches and writes files at addresses such as s3://bucket/cups.mp4, with fsspec."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 from sampt_ros.errors import SamPtError, SourceError
 
-_UNFINISHED = "unfinished"  # A file beside those that are being sent.
+_UNFINISHED = "unfinished"  # Name of a file that is in a folder while files are being sent to it.
 
 
 def is_remote(source: str) -> bool:
-    """Whether something is an address, not a path."""
+    """Whether a source is an address, not a path."""
     return "://" in source
 
 
 def matches(address: str) -> list[tuple[str, str]]:
-    """Name and address of everything that an address with or without *, ?, [...] names, sorted.
+    """Name and address of every file and folder that an address with or without *, ?, [...] matches, sorted.
 
-    The name of what a pattern found is the part of its path from the pattern's first such sign on. Raises SourceError
-    if there is nothing.
+    For a pattern, the name is the part of the path from the pattern's first wildcard on. Raises SourceError if nothing
+    matches.
     """
     files, path = _opened(address)
     if not glob.has_magic(address):
@@ -40,7 +40,7 @@ def matches(address: str) -> list[tuple[str, str]]:
 
 
 def holds(address: str, fits: Callable[[str], bool]) -> bool:
-    """Whether the name of a file, or of one that is in a folder, fits."""
+    """Whether `fits` holds for the name of the file at an address or, if it is a folder, of a file in it."""
     files, path = _opened(address)
     with _told("look up", address):
         paths = files.ls(path, detail=False) if files.isdir(path) else [path]
@@ -48,7 +48,7 @@ def holds(address: str, fits: Callable[[str], bool]) -> bool:
 
 
 def fetch(address: str, folder: Path) -> Path:
-    """Copy a file or folder into a folder of this machine; returns where it is then. Raises SourceError."""
+    """Copy a file or folder into a local folder and return its path there; raises SourceError if that fails."""
     files, path = _opened(address)
     target = folder / PurePosixPath(path).name
     with _told("fetch", address):
@@ -58,10 +58,10 @@ def fetch(address: str, folder: Path) -> Path:
 
 
 def send(folder: Path, address: str, last: str) -> None:
-    """Copy the files of a folder to an address, the one called `last` after all others.
+    """Copy the files of a folder to an address; the file called `last` comes after all others.
 
-    What an earlier try has left there is deleted first; it is told by a file that is there only meanwhile. Raises
-    SourceError where there is something else, or where the address cannot be written to.
+    What an unfinished earlier attempt left there is deleted first; such an attempt is recognized by a file that exists
+    only while files are being sent. Raises SourceError if there are other files, or if the address is not writable.
     """
     files, path = _opened(address)
     unfinished = f"{path}/{_UNFINISHED}"
@@ -69,7 +69,7 @@ def send(folder: Path, address: str, last: str) -> None:
         if files.exists(unfinished):
             files.rm(path, recursive=True)
         elif files.exists(path) and files.ls(path):
-            raise SourceError(f"expected nothing at {address} that is not results; there is something")
+            raise SourceError(f"expected no files at {address} that are not results; there are some")
         files.makedirs(path, exist_ok=True)
         files.pipe_file(unfinished, b"")
         local = sorted((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.name == last)
@@ -92,7 +92,7 @@ def read_text(address: str) -> str | None:
 
 
 def write_text(address: str, text: str) -> None:
-    """Write a file; raises SourceError where that is not possible."""
+    """Write a file; raises SourceError if that fails."""
     files, path = _opened(address)
     with _told("write to", address):
         files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
@@ -100,7 +100,7 @@ def write_text(address: str, text: str) -> None:
 
 
 def remove(address: str, first: str) -> None:
-    """Delete a folder, the file called `first` before all others; raises SourceError where that is not possible."""
+    """Delete a folder, the file called `first` before all others; raises SourceError if that fails."""
     files, path = _opened(address)
     with _told("delete", address):
         files.rm_file(f"{path}/{first}")
@@ -110,7 +110,7 @@ def remove(address: str, first: str) -> None:
 
 @contextmanager
 def _told(what: str, address: str) -> Iterator[None]:
-    """Any error inside is raised as a SourceError: each kind of file system has errors of its own."""
+    """Turn any error inside into a SourceError, because each kind of file system has its own errors."""
     try:
         yield
     except SamPtError:
@@ -120,7 +120,7 @@ def _told(what: str, address: str) -> Iterator[None]:
 
 
 def _opened(address: str) -> tuple[Any, str]:
-    """The file system that an address is of, and the path in it; raises SamPtError where a package is missing."""
+    """The file system of an address, and the path in it; raises SamPtError if a package for it is missing."""
     try:
         import fsspec
     except ImportError:

@@ -1,4 +1,4 @@
-"""What came of all recordings, for people and for programs."""
+"""A report on all recordings of a run, as a table for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEADING = ("recording", "frames", "dropped", "J", "frames/s", "seconds", "resul
 
 
 class Report:
-    """Rows for the recordings of a run, those that were finished before it included."""
+    """Collects the outcomes of a run's recordings, including those that were finished before the run."""
 
     def __init__(self, earlier: Mapping[str, Outcome]) -> None:
         """earlier: the outcomes of recordings that were finished before."""
@@ -24,27 +24,27 @@ class Report:
         self._outcomes = dict(earlier)
 
     def add(self, outcome: Outcome) -> None:
-        """A recording is done."""
+        """Add the outcome of a finished recording."""
         self._outcomes[outcome.name] = outcome
 
     def fail(self, name: str, reason: str) -> None:
-        """A recording has no results."""
+        """Add a recording that failed, and the reason."""
         self.failures[name] = reason
 
     @property
     def j(self) -> float | None:
-        """Region similarity, the mean of all objects of all recordings; None where no truth is known."""
+        """Region similarity (0..1), the mean over all objects of all recordings; None without ground truth."""
         values = [value for outcome in self._outcomes.values() for value in outcome.j.values()]
         return fmean(values) if values else None
 
     def table(self) -> str:
-        """A row for each recording, and one for all."""
+        """A table as text, with a row for each recording and one for all."""
         rows = [_HEADING, *map(self._row, sorted({*self._outcomes, *self.failures})), self._total()]
         widths = [max(map(len, column)) for column in zip(*rows)]
         return "\n".join(_aligned(row, widths) for row in rows)
 
     def as_json(self, seconds: float) -> str:
-        """Text for a file; seconds: how long the run took, by the clock."""
+        """The report as JSON; seconds: the wall-clock time of the run."""
         content: dict[str, Any] = {
             "done": len(self._outcomes),
             "of which earlier": len(self._earlier),
@@ -88,7 +88,7 @@ def _j(value: float | None) -> str:
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
-    """A line: the first and last cell to the left, numbers to the right."""
+    """One line of the table: the first and the last cell are aligned left, numbers right."""
     first, *numbers, last = row
     cells = (number.rjust(width) for number, width in zip(numbers, widths[1:-1]))
     return "  ".join([first.ljust(widths[0]), *cells, last]).rstrip()

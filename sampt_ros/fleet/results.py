@@ -1,4 +1,4 @@
-"""Where the results of recordings are kept, so that a finished one is never done again and half of one never counts."""
+"""Stores the results of recordings: finished ones are not computed again, incomplete ones never count as results."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ from statistics import fmean
 from sampt_ros.errors import SourceError
 from sampt_ros.fleet import remote_files
 
-RESULT = "result.json"  # In a recording's folder of results, says that they are whole, and what came of it.
+RESULT = "result.json"  # A file in a recording's folder of results, with its outcome; it shows that they are complete.
 _PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a recording.
+    """The outcome of tracking a recording.
 
-    arguments         the command line that was carried out, but for where results go
-    frames, dropped   written, and those that could not be read or tracked
-    masks             by object, frames in which it has a mask
-    j                 by object, region similarity with true masks, 0..1; empty where no truth is known
-    tracking_seconds  tracking alone; seconds: everything, by the clock
-    warnings          what was told meanwhile
-    machine           where
+    name              name of the recording
+    arguments         the command line, without the option that says where results go
+    frames            number of frames written
+    dropped           number of frames that could not be read or tracked
+    masks             by object id, the number of frames in which the object has a mask
+    j                 by object id, region similarity with the true masks, 0..1; empty without ground truth
+    tracking_seconds  time spent on tracking alone
+    seconds           wall-clock time of everything
+    warnings          warnings that were logged meanwhile
+    machine           name of the machine
     """
 
     name: str
@@ -47,12 +50,12 @@ class Outcome:
 
     @property
     def mean_j(self) -> float | None:
-        """Region similarity, the mean of the objects; None where no truth is known."""
+        """Region similarity (0..1), the mean over the objects; None without ground truth."""
         return fmean(self.j.values()) if self.j else None
 
     @classmethod
     def from_json(cls, text: str, path: str | Path) -> Outcome:
-        """Read what `as_json` has written; raises SourceError, naming `path`, for anything else."""
+        """Read what `as_json` wrote; raises a SourceError that names `path` for anything else."""
         try:
             content = json.loads(text)
             return cls(**{**content, "arguments": tuple(content["arguments"]), "warnings": tuple(content["warnings"])})
@@ -63,7 +66,7 @@ class Outcome:
             ) from None
 
     def as_json(self) -> str:
-        """Text for a file."""
+        """The outcome as JSON."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
@@ -73,37 +76,40 @@ def results_at(place: str) -> Results:
 
 
 class Results(ABC):
-    """Results of recordings, by name."""
+    """A store for the results of recordings, by name."""
 
     @abstractmethod
     def finished(self, name: str) -> Outcome | None:
-        """What came of a recording whose results are whole, or None; raises SourceError if that cannot be read."""
+        """The outcome of a recording, or None without complete results; raises SourceError if it cannot be read."""
 
     @abstractmethod
     def working_folder(self, name: str) -> AbstractContextManager[Path]:
-        """Inside: an empty folder of this machine to write a recording's results to; it is deleted at the end."""
+        """A context with an empty local folder for a recording's results, which is deleted at the end.
+
+        Raises SourceError if the folder cannot be made, or if there is something else where the results will go.
+        """
 
     @abstractmethod
     def publish(self, folder: Path, outcome: Outcome) -> Outcome:
-        """Make what is in a working folder a recording's results, all at once.
+        """Make the content of a working folder a recording's results, in one step; raises SourceError if that fails.
 
-        Returns what counts: the outcome, or that of another worker that was faster, whose results stay as they are.
+        Returns the outcome that counts: the given one, or that of another worker that was faster, whose results stay.
         """
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Delete the results of a recording, if they are there; a folder without the file of results stays."""
+        """Delete the results of a recording, if there are complete ones; raises SourceError if that fails."""
 
     @abstractmethod
     def write(self, name: str, text: str) -> None:
-        """Write a file that is about all recordings; raises SourceError where that is not possible."""
+        """Write a file about all recordings; raises SourceError if that fails."""
 
     def clear(self) -> None:  # noqa: B027 - only a folder has something to clear
-        """Delete what workers left behind that died; to be called while none is at work."""
+        """Delete what workers that died left behind; to be called only while no worker is running."""
 
 
 class LocalResults(Results):
-    """Results in a folder. They are written to another one beside them, which is renamed when they are whole."""
+    """Results in a folder. They are written to a separate folder in it, which is renamed when they are complete."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -122,8 +128,8 @@ class LocalResults(Results):
     def working_folder(self, name: str) -> Iterator[Path]:
         target = self.folder / name
         is_taken = target.is_dir() and any(target.iterdir()) and not (target / RESULT).exists()
-        if is_taken:  # Better told before the work than after it.
-            raise SourceError(f"cannot write to {target}: there is something that is not results")
+        if is_taken:  # It is better to say so before the work than after it.
+            raise SourceError(f"cannot write to {target}: it contains files that are not results")
         folder = self.folder / _PARTIAL / f"{name.replace('/', '_')}.{socket.gethostname()}.{os.getpid()}"
         try:
             shutil.rmtree(folder, ignore_errors=True)
@@ -140,7 +146,7 @@ class LocalResults(Results):
         try:
             (folder / RESULT).write_text(outcome.as_json())
             target.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(target)  # It fails if there is a folder that is not empty.
+            folder.rename(target)  # This fails if the target is a folder that is not empty.
         except OSError as error:
             if faster := self.finished(outcome.name):
                 return faster
@@ -154,7 +160,7 @@ class LocalResults(Results):
         try:
             shutil.rmtree(aside, ignore_errors=True)
             aside.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(aside)  # All at once, so that half of it does not count.
+            folder.rename(aside)  # It is renamed first, so that partly deleted results never count as results.
         except OSError as error:
             raise SourceError(f"cannot delete {folder}: {error.strerror}") from None
         shutil.rmtree(aside, ignore_errors=True)
@@ -172,7 +178,7 @@ class LocalResults(Results):
 
 
 class RemoteResults(Results):
-    """Results at an address. They are written here and sent, the file that says that they are whole at the end."""
+    """Results at an address. They are written here and then sent; RESULT, which completes them, comes last."""
 
     def __init__(self, address: str) -> None:
         self._address = address.rstrip("/")

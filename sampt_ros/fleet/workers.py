@@ -1,4 +1,4 @@
-"""Tasks on workers: what all kinds of workers have in common, and the simplest kind."""
+"""The interface of all kinds of workers, which run tasks, and the simplest kind."""
 
 from __future__ import annotations
 
@@ -14,50 +14,51 @@ from sampt_ros.errors import SamPtError
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-MOST_ATTEMPTS = 3  # A task is given up after so many workers died of it.
+MOST_ATTEMPTS = 3  # A task is given up after this many workers died while they ran it.
 
 _log = logging.getLogger(__name__)
 
 
 class TaskError(SamPtError, RuntimeError):
-    """A task failed on its worker; the message is the worker's."""
+    """A task failed on its worker; the message is that of the error there."""
 
 
 @dataclass(frozen=True)
 class Attempt(Generic[Value]):
-    """How a task went: its value, or in `error` why there is none."""
+    """The outcome of a task: its value, or in `error` the reason why there is none."""
 
     value: Value | None = None
     error: str = ""
 
     def result(self) -> Value:
-        """The value; raises TaskError where there is none."""
+        """The value; raises TaskError if there is none."""
         if self.value is None:
             raise TaskError(self.error)
         return self.value
 
 
-# Names of tasks with how they went, in the order in which they end.
+# Names of tasks with their outcomes, in the order in which they end.
 Attempts: TypeAlias = Generator[tuple[str, Attempt[Value]], None, None]
 
 
 class Workers(ABC):
-    """Something that carries out tasks, each once."""
+    """Runs tasks, each once."""
 
     @abstractmethod
     def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Attempts[Value]:
-        """Call a function with each of the items; yields its name and how it went, in the order in which they end.
+        """Call a function with each of the items; yields its name and the outcome, in the order in which they end.
 
-        function  of a module that workers can import; what it returns, but not None, travels back, so it is to be small
-        items     by name; they travel to the workers
+        function  a function of a module that the workers can import. Its result, which must not be None, is sent back,
+                  so it should be small
+        items     items by name, which are sent to the workers
 
-        A task that raises an error has failed. One whose worker dies is tried again on another one. Closing the
+        A task that raises an error has failed. If a worker dies, its task is tried again on another one. Closing the
         iterator ends the tasks that are running.
         """
 
 
 class ThisProcess(Workers):
-    """Carries out one task after the other, here. Errors are raised, as from any function."""
+    """Runs one task after the other in this process. Errors of tasks are raised by `run`."""
 
     def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Attempts[Value]:
         for name, item in items.items():
@@ -65,7 +66,7 @@ class ThisProcess(Workers):
 
 
 def attempt(function: Callable[[Any], Value], item: Any) -> Attempt[Value]:
-    """Call a function on a worker; any error becomes a sentence, since not every error can travel."""
+    """Call a function on a worker; an error becomes a text, because not every exception can be sent to the caller."""
     try:
         return Attempt(function(item))
     except SamPtError as error:

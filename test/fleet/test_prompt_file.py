@@ -86,7 +86,7 @@ def test_a_name_that_looks_like_something_else_in_yaml_is_a_name(tmp_path, name)
         # of equal keys the last one alone would count
         ("cups: {point: '1,1'}\ncans: {point: '1,1'}\ncups: {point: '2,2'}\n", "got 'cups' 2 times"),
         ('{"cups": {"point": "1,1", "point": "2,2,1,2"}}', "expected each key once; got 'point' 2 times"),
-        ("cups: {point: '1,1', out: elsewhere}", "cups: expected options but out, as results go where --out says"),
+        ("cups: {point: '1,1', out: elsewhere}", "cups: expected options except out: --out says where results go"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a git-lfs pointer, not the file"),
     ],
 )

@@ -95,10 +95,10 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path, kind):
 def test_a_folder_of_somebody_else_is_not_touched(tmp_path):
     (tmp_path / "monday/cups").mkdir(parents=True)
     (tmp_path / "monday/cups/notes").write_text("mine")
-    with pytest.raises(SourceError, match=r"cannot write to .*monday/cups: there is something that is not results"):
+    with pytest.raises(SourceError, match=r"cannot write to .*monday/cups: it contains files that are not results"):
         publish(LocalResults(tmp_path), "whole")
     pytest.importorskip("fsspec", reason="fsspec is missing")
-    with pytest.raises(SourceError, match=r"expected nothing at file://.*monday/cups that is not results"):
+    with pytest.raises(SourceError, match=r"expected no files at file://.*monday/cups that are not results"):
         publish(RemoteResults(f"file://{tmp_path}"), "whole")
     assert [path.name for path in (tmp_path / "monday/cups").iterdir()] == ["notes"]
 
