@@ -1,1 +1,1 @@
-"""A page in the browser that shows a stream and takes clicks, whoever runs the stream. No ROS in it."""
+"""A page in the browser that shows a stream and takes clicks. It knows no ROS: a Backend runs the stream."""

@@ -1,4 +1,4 @@
-"""What the page needs of whoever runs the stream."""
+"""The interface between the page and the program that runs the stream."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ Tell = Callable[[Attempt], None]
 
 
 class Backend(Protocol):
-    """A stream that people look at and operate.
+    """A stream that people watch and operate.
 
-    Every method returns at once, and may be called from any thread. `tell` hears from whatever thread what came of what
-    was asked for, sooner or later; it may hear nothing where all went well and that can be seen.
+    Every method returns at once, and may be called from any thread. `tell` is called later, from any thread, with the
+    result of the request; it may not be called if the request succeeded and the effect is visible.
     """
 
     def watch(self, show: Show | None) -> None:
-        """Give every new view to `show` from now on, from whatever thread; None: nobody looks."""
+        """Call `show` with every new view from now on, from any thread; None: nobody is watching."""
 
     def condition(self) -> Condition:
-        """How the stream is."""
+        """The condition of the stream now."""
 
     def ask(self, request: Request, tell: Tell) -> None:
-        """Have a request carried out."""
+        """Carry out a request."""
 
     def refer(self, reference: Reference, tell: Tell) -> None:
-        """Have an object looked for that is known from a picture."""
+        """Search for an object that is known from a picture."""
 
     def reset(self, tell: Tell) -> None:
         """Drop all objects."""
 
     def pause(self, paused: bool, tell: Tell) -> None:
-        """Stop, or go on."""
+        """Pause tracking, or resume it."""

@@ -1,4 +1,4 @@
-"""What a page asks for, checked: nothing in it is believed."""
+"""Parses the commands of a page. They may come from anybody, so every value is checked."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from sampt_ros.streaming.requests import Action, Request
 HIGHEST_ID = 65535
 _MOST_POINTS = 100
 _LONGEST_NAME = 40
-_FARTHEST = 1e6  # Pixels.
+_FARTHEST = 1e6  # Largest coordinate in pixels, beyond all images.
 
 
 def request_from_page(command: Mapping[str, Any]) -> Request:
-    """The request in a command `points`, `box` or `remove`; raises QueryError, saying what was expected and what came.
+    """The request in a command of type `points`, `box` or `remove`; raises QueryError if a value is wrong.
 
-    object  0: a new one; points extend a tracked object, and a box takes its place
-    stamp   nanoseconds, as text; of the image that was looked at
+    object  id of the object, 0 for a new one. Points correct a tracked object, and a box starts it anew
+    points  rows of x, y and label; x to the right, y down, in pixels of the camera's image
+    box     x, y, x, y of two opposite corners, pixels
+    stamp   stamp of the image that was clicked, nanoseconds, as text
     """
     kind, name = command.get("type"), object_id(command)
     if kind == "remove":
@@ -44,7 +46,7 @@ def request_from_page(command: Mapping[str, Any]) -> Request:
 
 
 def object_id(command: Mapping[str, Any], lowest: int = 0) -> int:
-    """The object that a command names; raises QueryError."""
+    """The id of the object in a command, `lowest` to 65535; raises QueryError for anything else."""
     value = command.get("object", 0)
     if type(value) is not int or not lowest <= value <= HIGHEST_ID:
         raise QueryError(f"object: expected a number from {lowest} to {HIGHEST_ID}; got {_shown(value)}")
@@ -52,7 +54,7 @@ def object_id(command: Mapping[str, Any], lowest: int = 0) -> int:
 
 
 def object_name(command: Mapping[str, Any]) -> str:
-    """What people want to call an object, as one line without control characters; raises QueryError."""
+    """The new name of an object, as one line without control characters; raises QueryError if it is no text."""
     value = command.get("name")
     if not isinstance(value, str):
         raise QueryError(f"name: expected text; got {_shown(value)}")
@@ -61,7 +63,7 @@ def object_name(command: Mapping[str, Any]) -> str:
 
 
 def is_paused(command: Mapping[str, Any]) -> bool:
-    """Whether a command asks for a pause; raises QueryError."""
+    """Whether a command asks for a pause, not to resume; raises QueryError if it does not say."""
     value = command.get("paused")
     if not isinstance(value, bool):
         raise QueryError(f"paused: expected true or false; got {_shown(value)}")
@@ -75,7 +77,7 @@ def _stamp(value: Any) -> int:
 
 
 def _numbers(what: str, values: Any, count: int) -> list[float]:
-    """So many numbers, none of them beyond all images."""
+    """A list of `count` numbers within the bounds of coordinates; raises QueryError for anything else."""
     is_list = isinstance(values, list) and len(values) == count
     # NaN is not within these bounds either.
     if not is_list or not all(type(value) in (int, float) and abs(value) <= _FARTHEST for value in values):
@@ -84,6 +86,6 @@ def _numbers(what: str, values: Any, count: int) -> list[float]:
 
 
 def _shown(value: Any) -> str:
-    """What came, shortened."""
+    """A received value as text, shortened."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

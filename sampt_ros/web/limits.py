@@ -1,4 +1,4 @@
-"""How much a page may ask for, and who may ask at all."""
+"""Limits how often a page may send requests, and decides who may connect at all."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from urllib.parse import urlsplit
 from sampt_ros.config.web import WebConfig
 
 PROTOCOL = "sampt"  # The WebSocket subprotocol of the page.
-_TOKEN = "token."  # In front of the token, which is sent as one more subprotocol: a browser can set no other header.
-_ATTEMPTS = (5.0, 50)  # Requests of one address to watch, a second and at once.
-_MOST_ADDRESSES = 256  # Whose requests are counted.
+_TOKEN = "token."  # Prefix of the token, which is sent as another subprotocol, since a browser can set no other header.
+_ATTEMPTS = (5.0, 50)  # Requests to watch from one address: a second, and at once.
+_MOST_ADDRESSES = 256  # Largest number of addresses whose requests are counted.
 
 
 class RateLimit:
-    """A bucket of `burst` tokens that fills again at `rate` tokens a second; whoever comes takes one."""
+    """A token bucket: it holds `burst` tokens at most, gets `rate` tokens a second, and each request takes one."""
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._burst, self._clock = rate, burst, clock
         self._left, self._at = burst, clock()
 
     def take(self) -> bool:
-        """Whether there was a token left."""
+        """Take a token; returns whether there was one."""
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
         self._at = now
@@ -36,13 +36,13 @@ class RateLimit:
 
 
 class Gate:
-    """Says who may watch.
+    """Decides who may watch.
 
-    On this machine's own address everybody on this machine may, and nobody who was led here by a page of somebody else:
-    not by its scripts (Origin), and not by a name that was made to lead here (Host). On any other address the token is
-    needed too.
+    If the server listens on a loopback address, everybody on this machine may watch, except through a page of another
+    server: requests of its scripts are recognized by their Origin, and names that were made to resolve to this machine
+    by their Host. On any other address, the token is needed too.
 
-    token  what viewers must know; empty: nothing
+    token  what viewers must send; empty if none is needed
     """
 
     def __init__(self, config: WebConfig) -> None:
@@ -50,9 +50,10 @@ class Gate:
         self._attempts: dict[str, RateLimit] = {}  # By the address that asks.
 
     def refusal(self, headers: Mapping[str, str], host: str, address: str) -> tuple[int, str] | None:
-        """The HTTP status and the reason for which a viewer is refused; None: come in.
+        """The HTTP status and the reason why a viewer is refused, or None if it may watch.
 
-        host: whom was asked for; address: of the machine that asks.
+        host     the Host header of the request
+        address  network address of the machine that sent it
         """
         if not self._limit(address).take():
             return 429, "expected fewer connections at a time"
@@ -61,7 +62,7 @@ class Gate:
             return 403, "expected a page from this server; got another Origin"
         if not self.token and not is_loopback(_name_in(host)):
             return 403, "expected an address of this machine, such as localhost; got another Host"
-        # Headers may hold bytes that are no text.
+        # Headers may contain bytes that are not valid text.
         if self.token and not hmac.compare_digest(
             _given(headers).encode(errors="surrogateescape"), self.token.encode()
         ):
@@ -75,7 +76,7 @@ class Gate:
 
 
 def _name_in(host: str) -> str:
-    """The name or address in a Host header, without the port; empty where there is none."""
+    """The name or address in a Host header, without the port; empty if there is none."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -83,7 +84,7 @@ def _name_in(host: str) -> str:
 
 
 def _given(headers: Mapping[str, str]) -> str:
-    """The token that a request carries; empty: none."""
+    """The token in a request's headers; empty if there is none."""
     kind, _, token = headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return token.strip()
@@ -92,7 +93,7 @@ def _given(headers: Mapping[str, str]) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name can only mean this machine."""
+    """Whether an address or name always means this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Plays a video, image folder or camera as a live stream, and tracks in it."""
+"""Plays a video, image folder or camera as a live stream, and tracks objects in it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from sampt_ros.utils.log_once import LogOnce
 
 _log = logging.getLogger(__name__)
 
-_HISTORY = 3.0  # Seconds that images are kept: one may take a second to a browser, and a click the same way back.
-_MAX_WAITING = 8  # Queries that wait to be worked on; more are refused, since their answers would come too late.
+_HISTORY = 3.0  # Seconds for which images are kept: an image may take a second to the browser, and a click one back.
+_MAX_WAITING = 8  # Largest number of queries that wait; more are refused, since their answers would come too late.
 _POLL = 0.1  # Seconds until a pause, or the end, is noticed.
 
 
@@ -40,14 +40,14 @@ class Player:
         with Player(source, sam_pt) as player:
             player.watch(show)
 
-    A frame that is not tracked in time is skipped and counted, as with a camera of the node. While it is paused, clicks
-    are answered on the image that is shown.
+    A frame that comes while the tracker is busy and is followed by a newer one is dropped and counted, as in the node.
+    While the stream is paused, clicks apply to the image that is shown.
     """
 
     def __init__(
         self, source: FrameSource, sam_pt: SamPt, title: str = "", preset: str = "", loop: bool = True
     ) -> None:
-        """title, preset: for people; loop: whether a video starts again after its last frame."""
+        """title, preset: shown on the page; loop: whether a video starts again after its last frame."""
         self.statistics = StreamStatistics()
         self._source, self._title, self._preset, self._loop = source, title, preset, loop
         self._failures = Failures(self.statistics, LogOnce(_log))
@@ -56,10 +56,10 @@ class Player:
         self._stream = Stream(sam_pt, options, self._failures, waiting)
         self._mailbox = Mailbox()
         self._show: Callable[[View], None] | None = None
-        self._shown: tuple[int, np.ndarray] | None = None  # Stamp and image that people see.
-        self._running = threading.Event()  # Cleared while it is paused.
+        self._shown: tuple[int, np.ndarray] | None = None  # Stamp and image that viewers see.
+        self._running = threading.Event()  # Cleared while the stream is paused.
         self._stopped = threading.Event()
-        self._end = ""  # Why no frames come any more.
+        self._end = ""  # The reason why no more frames come.
         self._reader = threading.Thread(target=self._read, name="sampt_source", daemon=True)
 
     def __enter__(self) -> Player:
@@ -75,11 +75,11 @@ class Player:
         self._reader.join()
         self._worker.stop()
 
-    # --- what a page does ---
+    # --- called by the page, see Backend ---
 
     def watch(self, show: Callable[[View], None] | None) -> None:
         self._show = show
-        if show is not None:  # whoever comes while it is paused sees the image too
+        if show is not None:  # A viewer that connects during a pause sees the image too.
             self._mailbox.put_task(Task(self._show_again, outcome="the image is not shown"))
 
     def condition(self) -> Condition:
@@ -120,13 +120,13 @@ class Player:
                     due = self._wait_for_turn(due)
                     if self._stopped.is_set():
                         return
-                    if self._running.is_set():  # else it is a camera's, which nobody sees
+                    if self._running.is_set():  # A camera goes on during a pause; its frames are not used.
                         self._hand_in(image)
                     goes_on = self._loop and not self._source.is_live
         self._end = attempt.reason or "the video has ended"
 
     def _wait_for_turn(self, due: float) -> float:
-        """Wait until a frame that is due then may come, and return when the next one is due."""
+        """Wait until the time `due`, and until the stream is not paused; returns when the next frame is due."""
         if self._source.is_live:
             return due
         while not self._running.wait(_POLL) and not self._stopped.is_set():
@@ -145,7 +145,7 @@ class Player:
     def _work_on(self, stream: Stream, event: ImageEvent) -> None:
         frame = stream.image(event)
         for _ in stream.ready_frames():
-            pass  # no depth, nothing to wait for
+            pass  # There is no depth to wait for, so the frame is complete at once.
         if frame is None:
             return
         if not frame.failed:
@@ -155,7 +155,7 @@ class Player:
             show(View(event.stamp_ns, frame.image, frame.result))
 
     def _put(self, ask: Callable[[Stream], Attempt], tell: Callable[[Attempt], None]) -> None:
-        """Have the worker answer a query; what came of it is shown at once, not with the next frame."""
+        """Let the worker answer a query; its effect is shown at once, not only with the next frame."""
 
         def act(stream: Stream) -> None:
             attempt = ask(stream)
@@ -163,12 +163,12 @@ class Player:
             tell(attempt)
 
         if (waiting := self._mailbox.queries) >= _MAX_WAITING:
-            tell(self._failures.refuse(f"expected fewer clicks at a time; {waiting} wait to be worked on"))
+            tell(self._failures.refuse(f"expected fewer clicks at a time; {waiting} are still waiting"))
             return
         self._mailbox.put_task(Task(act, lambda reason: tell(self._failures.refuse(reason))))
 
     def _show_again(self, stream: Stream) -> None:
-        """Show the image that people see with what is known of its objects now."""
+        """Show the same image again, with the current masks of its objects."""
         if self._shown is None or self._show is None:
             return
         stamp_ns, image = self._shown
@@ -180,5 +180,5 @@ class Player:
     def _reset(self, stream: Stream) -> None:
         stream.reset()
         self._show_again(stream)
-        if self._shown is not None and not self._running.is_set():  # a click needs an image, and none may come soon
+        if self._shown is not None and not self._running.is_set():  # Clicks need an image, but none comes in a pause.
             self._hand_in(self._shown[1])

@@ -1,4 +1,4 @@
-"""What all viewers of a page share: the newest view, how the stream is, the names that people gave to objects."""
+"""What all viewers of a page share: the newest view, the stream's condition, and the names of objects."""
 
 from __future__ import annotations
 
@@ -17,51 +17,57 @@ from sampt_ros.web.packets import packet, small_pictures
 if TYPE_CHECKING:
     from sampt_ros.web.viewer import Viewer
 
-_PERIOD = 1.0  # Seconds between two looks at how the stream is.
+_PERIOD = 1.0  # Seconds between two updates of the stream's condition.
 
 
 class Room:
-    """Made and used on the server's event loop; `show` alone may be called from any thread.
+    """The state that all viewers share.
 
-    backend  who runs the stream
-    viewers  who is there
-    number   of the newest view
-    told     how the stream is, as JSON, and told_number: how often that has changed
+    It is made and used on the server's event loop; only `show` may be called from any thread.
+
+    backend           runs the stream
+    viewers           the viewers that are connected
+    number            number of the newest view, from 1 on
+    condition         the stream's condition, as JSON
+    condition_number  number of changes of the condition
     """
 
     def __init__(self, backend: Backend, config: WebConfig, pool: ThreadPoolExecutor) -> None:
-        """pool: where pictures are encoded and decoded."""
+        """pool: threads that encode and decode pictures."""
         self.backend, self.config, self.pool = backend, config, pool
         self.viewers: set[Viewer] = set()
-        self.number = self.told_number = 0
-        self.told = ""
+        self.number = self.condition_number = 0
+        self.condition = ""
         self._names: dict[int, str] = {}
-        self._missing: set[int] = set()  # Named objects that the newest view did not have at the last look.
+        self._missing: set[int] = set()  # Named objects that were not in the newest view at the last update.
         self._view: View | None = None
-        self._packets: dict[bool, tuple[int, asyncio.Future[bytes]]] = {}  # The last ones, full and small.
+        self._packets: dict[bool, tuple[int, asyncio.Future[bytes]]] = {}  # The newest ones, by whether they are small.
         self._loop = asyncio.get_running_loop()
 
     def enter(self, viewer: Viewer) -> None:
-        """Somebody looks on from now on."""
+        """Add a viewer."""
         self.viewers.add(viewer)
         if len(self.viewers) == 1:
             self.backend.watch(self.show)
-        self.tell()
+        self.update_condition()
 
     def leave(self, viewer: Viewer) -> None:
-        """Somebody has gone."""
+        """Remove a viewer."""
         self.viewers.discard(viewer)
         if not self.viewers:
             self.backend.watch(None)
-        self.tell()
+        self.update_condition()
 
     def show(self, view: View) -> None:
-        """Take a new view. Nothing is computed here: whoever calls tracks."""
-        with suppress(RuntimeError):  # the server has ended meanwhile
+        """Take a new view. Nothing is computed here, so that the calling thread can go on with tracking."""
+        with suppress(RuntimeError):  # The server may have ended meanwhile.
             self._loop.call_soon_threadsafe(self._take, view)
 
     async def packet(self, small: bool) -> tuple[int, bytes]:
-        """The number of the newest view, from 1 on, and the view as browsers get it; made once for all viewers."""
+        """The number of the newest view, and its message, which is made once for all viewers.
+
+        small: whether the picture is one for slow connections. Raises ServerError before the first view.
+        """
         if small not in self._packets or self._packets[small][0] != self.number:
             if self._view is None:
                 raise ServerError("expected a view to make a packet of; none has come yet")
@@ -71,31 +77,31 @@ class Room:
         number, made = self._packets[small]
         return number, await asyncio.shield(made)
 
-    async def look(self) -> None:
-        """Look how the stream is, again and again."""
+    async def keep_updating(self) -> None:
+        """Update the condition every second, without an end."""
         while True:
             self._forget_names()
-            self.tell()
+            self.update_condition()
             await asyncio.sleep(_PERIOD)
 
-    def tell(self) -> None:
-        """Let all viewers know how the stream is, if that has changed."""
+    def update_condition(self) -> None:
+        """Ask for the stream's condition, and wake all viewers if it has changed."""
         condition = self.backend.condition()
-        told = json.dumps(_told(condition, self._names, len(self.viewers)))
-        if told != self.told:
-            self.told = told
-            self.told_number += 1
+        content = json.dumps(_condition_message(condition, self._names, len(self.viewers)))
+        if content != self.condition:
+            self.condition = content
+            self.condition_number += 1
             self._wake()
 
     def rename(self, object_id: int, name: str) -> None:
-        """Call an object so; with an empty name, by its number again."""
+        """Name an object; an empty name deletes the one it had."""
         self._names.pop(object_id, None)
         if name:
             self._names[object_id] = name
-        self.tell()
+        self.update_condition()
 
     def free_id(self) -> int:
-        """A number that no object has that is seen now or was named."""
+        """An id that no object in the newest view and no named object has."""
         seen = [item.id for item in self._view.result.objects] if self._view else []
         return max([0, *seen, *self._names]) + 1
 
@@ -109,7 +115,7 @@ class Room:
             viewer.wake.set()
 
     def _forget_names(self) -> None:
-        """Forget the names of objects that are gone at two looks in a row: a frame that failed has none of them."""
+        """Forget the names of objects that are missing in two updates in a row: a single frame may have failed."""
         there = {item.id for item in self._view.result.objects} if self._view else set()
         missing = self._names.keys() - there
         for object_id in missing & self._missing:
@@ -117,7 +123,7 @@ class Room:
         self._missing = set(missing)
 
 
-def _told(condition: Condition, names: dict[int, str], viewers: int) -> dict[str, Any]:
+def _condition_message(condition: Condition, names: dict[int, str], viewers: int) -> dict[str, Any]:
     return {
         "type": "condition",
         "source": condition.source,

@@ -1,4 +1,4 @@
-"""Serves the page, and a WebSocket for each viewer; nothing that a page sends is ever taken for a path."""
+"""Serves the page, and a WebSocket for each viewer. No request is ever used as a path of a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sampt_ros.web.room import Room
 from sampt_ros.web.viewer import Viewer
 
 _STATIC = Path(__file__).with_name("static")
-_FILES = {  # All that is served beside the WebSocket: file and kind, by address.
+_FILES = {  # All that is served besides the WebSocket: file and content type, by path of the URL.
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
@@ -43,22 +43,22 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-_SPARE = 16  # Connections beside those of the viewers, which load the page.
-_PATIENCE = 10.0  # Seconds after which a connection that is no viewer's is closed.
-_END = 3.0  # Seconds that viewers have to go when the server stops.
+_SPARE = 16  # Number of connections besides those of the viewers, for loading the page.
+_PATIENCE = 10.0  # Seconds after which a connection is closed unless it is a viewer's.
+_END = 3.0  # Seconds that viewers have to close their connections when the server stops.
 
 _log = logging.getLogger(__name__)
-# Whoever sends what is no HTTP is answered so; a trace for each of them would fill the log.
+# Requests that are not valid HTTP are answered with status 400; a trace of each would fill the log.
 _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 
 
 class WebServer:
-    """The page of a backend, on a thread of its own.
+    """Serves the page of a backend on a separate thread.
 
         with WebServer(player, WebConfig()) as server:
             print(server.url)
 
-    url  where to open it, with the token; known once it is started
+    url  address of the page, with the token; empty before the server is started
     """
 
     def __init__(self, backend: Backend, config: WebConfig) -> None:
@@ -72,7 +72,7 @@ class WebServer:
         self._stop = asyncio.Event()
 
     def __enter__(self) -> WebServer:
-        """Listen; raises ServerError where that is not possible."""
+        """Start to listen; raises ServerError if that is not possible."""
         self._thread.start()
         self._ready.wait()
         if self._trouble is not None:
@@ -97,21 +97,22 @@ class WebServer:
         room = Room(self._backend, self._config, pool)
         runner = web.AppRunner(self._application(room), access_log=None, handle_signals=False, logger=_log)
         await runner.setup()
-        door = _Door(cast(web.Server, runner.server), self._config.viewers + _SPARE, room)  # It is set up.
+        server = cast(web.Server, runner.server)  # It is not None after setup().
+        connections = _ConnectionLimit(server, self._config.viewers + _SPARE, room)
         try:
-            listening = await self._loop.create_server(door, self._config.host, self._config.port)
+            listening = await self._loop.create_server(connections, self._config.host, self._config.port)
         except OSError as error:
             self._trouble = error
             self._ready.set()
             await runner.cleanup()
             return
         self.url = self._address(listening.sockets[0].getsockname()[1])
-        looking = asyncio.create_task(room.look())
+        updating = asyncio.create_task(room.keep_updating())
         self._ready.set()
         await self._stop.wait()
         self._backend.watch(None)
         listening.close()
-        looking.cancel()
+        updating.cancel()
         for viewer in list(room.viewers):
             viewer.end()
         with suppress(asyncio.TimeoutError):
@@ -123,10 +124,11 @@ class WebServer:
         async def watch(request: web.Request) -> web.StreamResponse:
             refusal = self._gate.refusal(request.headers, request.host, request.remote or "")
             if refusal is None and len(room.viewers) >= self._config.viewers:
-                refusal = 503, f"expected at most {self._config.viewers} viewers; they are there"
+                refusal = 503, f"expected at most {self._config.viewers} viewers; there are as many already"
             if refusal is not None:
                 return web.Response(status=refusal[0], text=refusal[1])
-            if "Upgrade" not in request.headers:  # a page that asks why it was refused; now it would not be
+            # A page that was refused asks for the reason by a plain request; this one would not be refused any more.
+            if "Upgrade" not in request.headers:
                 return web.Response(status=204)
             return await Viewer(room).serve(request)
 
@@ -140,7 +142,7 @@ class WebServer:
         return application
 
     def _address(self, port: int) -> str:
-        """Where a browser finds the page; the token is in the part that a browser sends to nobody."""
+        """The address of the page for a browser; the token is in the fragment, which browsers do not send."""
         host = self._config.host
         if host in ("0.0.0.0", "::", ""):
             host = _own_address()
@@ -149,8 +151,8 @@ class WebServer:
         return f"http://{host}:{port}/" + (f"#{self._gate.token}" if self._gate.token else "")
 
 
-class _Door:
-    """Makes the handler of each connection: only so many at once, and none for long that is no viewer's."""
+class _ConnectionLimit:
+    """Makes the handler of each connection: `most` at once, and those that are not viewers' are soon closed."""
 
     def __init__(self, server: web.Server, most: int, room: Room) -> None:
         self._server, self._most, self._room = server, most, room
@@ -160,10 +162,10 @@ class _Door:
         if len(self._server.connections) >= self._most:
             return _Closed()
         handler: asyncio.BaseProtocol = self._server()
-        self._loop.call_later(_PATIENCE, self._show_out, handler)
+        self._loop.call_later(_PATIENCE, self._close_unless_viewer, handler)
         return handler
 
-    def _show_out(self, handler: Any) -> None:
+    def _close_unless_viewer(self, handler: Any) -> None:
         watching = {viewer.transport for viewer in self._room.viewers}
         if handler.transport is not None and handler.transport not in watching:
             handler.transport.abort()
@@ -186,7 +188,7 @@ def _file(path: Path, kind: str) -> Any:
 
 
 def _reason(error: OSError) -> str:
-    """Why a server cannot listen; asyncio puts where it tried to around that, which is known."""
+    """The reason why a server cannot listen, without the address that asyncio adds to it."""
     is_of_the_system = error.errno is not None and error.errno in errno.errorcode
     return os.strerror(error.errno or 0) if is_of_the_system else error.strerror or str(error)
 
@@ -194,6 +196,6 @@ def _reason(error: OSError) -> str:
 def _own_address() -> str:
     """This machine's address in its network, or its name."""
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # an address of nobody; nothing is sent, but a route is chosen
+        probe.connect(("192.0.2.1", 9))  # An address for documentation: nothing is sent, only a route is chosen.
         return str(probe.getsockname()[0])
     return socket.gethostname()

@@ -1,4 +1,4 @@
-"""A picture of an object and its mask, as somebody uploads them; both stay in memory."""
+"""Decodes a picture of an object and its mask that a viewer uploaded; neither is written to a file."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from sampt_ros.io.label_images import UNREADABLE, decode_pixels
 from sampt_ros.io.masks import decode_masks
 from sampt_ros.streaming.requests import Reference, fitted_mask
 
-MOST_BYTES = 16 * 2**20  # Of a message.
+MOST_BYTES = 16 * 2**20  # Largest message.
 _MOST_PIXELS = 25_000_000
-_LONGEST_SIDE = 1600  # Pixels; larger pictures are scaled down, since the stream waits while one is looked at.
+_LONGEST_SIDE = 1600  # Pixels; larger pictures are scaled down, since the stream waits while one is learned.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
 def reference_from_upload(header: Mapping[str, Any], content: bytes, object_id: int) -> Reference:
-    """The reference in an upload.
+    """The reference in an upload: an image (H, W, 3) uint8 RGB and a mask (H, W) bool.
 
-    header   `picture`: how many bytes of the content are the picture's
-    content  the file of the picture and then that of the mask, which may be missing if the picture's background is
-             transparent
+    header     its `picture` is the number of bytes of the picture's file
+    content    the picture's file and then the mask's, which may be missing if the picture's background is transparent
+    object_id  id of the object
 
-    Raises QueryError or FrameError, saying what was expected and what came.
+    Raises QueryError or FrameError if the upload cannot be used.
     """
     length = header.get("picture")
     if header.get("type") != "reference" or type(length) is not int or not 0 < length <= len(content):
-        raise QueryError("expected a reference, with how many bytes its picture has; got another header")
+        raise QueryError("expected a reference with the number of bytes of its picture; got another header")
     picture, mask = content[:length], content[length:]
     _check("picture", picture)
     image = decode(picture, cv2.IMREAD_COLOR)
@@ -51,7 +51,7 @@ def reference_from_upload(header: Mapping[str, Any], content: bytes, object_id: 
 
 
 def _mask(mask: bytes, picture: bytes, size: tuple[int, int]) -> np.ndarray:
-    """The mask (H, W) bool in its own file, or else in the picture's transparency; size: the picture's."""
+    """The mask (H, W) bool from its own file, or else from the picture's transparency; size: the picture's (H, W)."""
     if mask:
         _check("mask", mask)
     try:
@@ -73,11 +73,11 @@ def _union(masks: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def _check(what: str, data: bytes) -> None:
-    """Raise FrameError unless an image is of a known kind and of a bearable size, before it is decoded."""
+    """Raise FrameError, before an image is decoded, if its format is unknown or it is too large."""
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             width, height = image.size
-    except Image.DecompressionBombError:  # Pillow names no size where it is far beyond all bounds.
+    except Image.DecompressionBombError:  # Pillow does not tell the size of an image that is far too large.
         width, height = 0, 0
     except UNREADABLE:
         raise FrameError(f"expected a {what} as JPEG, PNG, WebP or BMP; got none of these") from None

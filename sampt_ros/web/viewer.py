@@ -1,4 +1,4 @@
-"""One browser that looks on: it gets the newest pictures that it can take, and its clicks go to the stream."""
+"""One browser that watches: it gets the newest pictures, as many as it can draw, and its clicks go to the stream."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from sampt_ros.web.packets import read_json, split
 from sampt_ros.web.room import Room
 from sampt_ros.web.uploads import MOST_BYTES, reference_from_upload
 
-_MOST_TEXT = 2**14  # Characters of a command, and bytes of an upload's header.
-_MESSAGES = (50.0, 200)  # A second, and at once, besides one for each picture that was drawn.
-_COMMANDS = (5.0, 20)  # Of people: each may take as long as a frame.
+_MOST_TEXT = 2**14  # Most characters of a command, and most bytes of an upload's header.
+# Limits a second, and at once:
+_MESSAGES = (50.0, 200)  # All messages, besides one for each picture that was drawn.
+_COMMANDS = (5.0, 20)  # Commands of people, each of which may take as long as a frame.
 _UPLOADS = (0.5, 3)
-_MOST_ANSWERS = 64  # Kept for a browser that does not take them.
-_IDLE = 1.0  # Seconds.
-_HEARTBEAT = 20.0  # Seconds until it is asked whether it is still there.
+_MOST_ANSWERS = 64  # Largest number of answers that are kept for a browser that does not receive them.
+_IDLE = 1.0  # Longest time in seconds until it is checked again whether there is something to send.
+_HEARTBEAT = 20.0  # Seconds between two pings, which show whether the browser is still there.
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +38,11 @@ Answer = dict[str, Any]
 class Viewer:
     """Serves one WebSocket until it is closed.
 
-    A picture is sent only when the browser has said that it drew one of the last: a slow one gets fewer and smaller
-    pictures, each as new as it can be, and nothing piles up anywhere.
+    A picture is sent only after the browser reported that it drew an earlier one. So a slow browser gets fewer and
+    smaller pictures, each as new as possible, and no pictures are queued.
 
-    wake       to be set when there is something new
-    transport  of its connection
+    wake       event to be set when there is something new to send
+    transport  transport of the connection, or None before `serve`
     """
 
     def __init__(self, room: Room) -> None:
@@ -53,11 +54,11 @@ class Viewer:
         self._messages = RateLimit(messages + room.config.rate, at_once)
         self._commands, self._uploads = RateLimit(*_COMMANDS), RateLimit(*_UPLOADS)
         self._answers: deque[Answer] = deque(maxlen=_MOST_ANSWERS)
-        self._sent = 0  # Number of the last picture.
-        self._told = 0  # Number of the last condition.
-        self._next = 0.0  # When the next picture may be sent.
+        self._sent = 0  # Number of the last picture that was sent.
+        self._condition = 0  # Number of the last condition that was sent.
+        self._next = 0.0  # The time when the next picture may be sent.
         self._line = Line()
-        # Pings are answered here, so that they count as messages do.
+        # Pings are answered by _receive, so that they count as messages.
         self._socket = web.WebSocketResponse(
             protocols=(PROTOCOL,), heartbeat=_HEARTBEAT, max_msg_size=MOST_BYTES, compress=False, autoping=False
         )
@@ -65,12 +66,12 @@ class Viewer:
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve the browser that sent this request."""
         self.transport = request.transport
-        self._room.enter(self)  # at once, so that all who come at the same time are counted
+        self._room.enter(self)  # Before any await, so that viewers that come at the same time are all counted.
         try:
             await self._socket.prepare(request)
             sender = asyncio.create_task(self._send())
             try:
-                with suppress(ConnectionError):  # It has gone while it was answered.
+                with suppress(ConnectionError):  # It disconnected while it was answered.
                     await self._listen()
             finally:
                 sender.cancel()
@@ -81,7 +82,7 @@ class Viewer:
         return self._socket
 
     def end(self) -> None:
-        """Let the browser go: the server stops."""
+        """Close the connection because the server stops."""
         self._loop.create_task(self._socket.close(code=1001, message=b"the server stops"))
 
     # --- to the browser ---
@@ -94,24 +95,27 @@ class Viewer:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), delay)
         except ConnectionError:
-            pass  # it has gone
+            pass  # It disconnected.
         except Exception:
-            _log.exception("a viewer is sent away, because of a fault")
-            await self._socket.close(code=1011, message=b"a fault of the server")
+            _log.exception("a viewer's connection is closed because of a fault")
+            await self._socket.close(code=1011, message=b"a fault in the server")
 
     async def _send_what_is_due(self) -> float:
-        """Send it; returns after how many seconds more may be due, if nothing happens before."""
+        """Send answers, the condition and a picture if they are due.
+
+        Returns the number of seconds after which it is to be called again if nothing happens before.
+        """
         while self._answers:
             await self._socket.send_str(json.dumps(self._answers.popleft()))
-        if self._told != self._room.told_number:
-            self._told = self._room.told_number
-            await self._socket.send_str(self._room.told)
+        if self._condition != self._room.condition_number:
+            self._condition = self._room.condition_number
+            await self._socket.send_str(self._room.condition)
         if self._sent == self._room.number or self._line.is_full:
             return _IDLE
         early = self._next - self._loop.time()
         if early > 0:
             return early
-        # From when it was due, so that the rate is kept though one comes late.
+        # Counted from when this picture was due, so that the rate is kept even if it is sent late.
         self._next = max(self._next, self._loop.time() - 1 / self._room.config.rate) + 1 / self._room.config.rate
         small = self._line.wants_small
         self._sent, packet = await self._room.packet(small)
@@ -126,7 +130,7 @@ class Viewer:
     # --- from the browser ---
 
     async def _listen(self) -> None:
-        """Take what it sends, until it goes or sends too much."""
+        """Receive messages until the browser disconnects or sends too many."""
         async for message in self._socket:
             if not self._messages.take():
                 await self._socket.close(code=1008, message=b"expected fewer messages a second")
@@ -145,7 +149,7 @@ class Viewer:
             self._answer(False, str(error))
 
     def _act(self, command: Mapping[str, Any]) -> None:
-        """Do what a command says; raises QueryError."""
+        """Carry out a command; raises QueryError if it is not a valid one."""
         kind = command.get("type")
         act = self._ACTIONS.get(kind) if isinstance(kind, str) else None
         if act is None:
@@ -157,7 +161,7 @@ class Viewer:
     def _drawn(self, command: Mapping[str, Any]) -> None:
         number = command.get("number")
         if type(number) is not int:
-            raise QueryError("number: expected that of a picture")
+            raise QueryError("number: expected the number of a picture")
         self._line.drawn(number)
         self.wake.set()
 
@@ -173,7 +177,7 @@ class Viewer:
 
     def _pause(self, command: Mapping[str, Any]) -> None:
         self._room.backend.pause(is_paused(command), self._tell)
-        self._room.tell()
+        self._room.update_condition()
 
     async def _take_upload(self, data: bytes) -> None:
         if not self._uploads.take():
@@ -184,11 +188,11 @@ class Viewer:
         self._room.backend.refer(made, self._tell)
 
     def _tell(self, attempt: Attempt) -> None:
-        """Let the browser know what came of something; called from the thread that did it."""
+        """Send the browser the result of a request; called from the thread that carried it out."""
         answer = attempt.answer
         text = attempt.reason or (answer.text if answer else "done")
         item = answer.object.id if answer and answer.object else None
-        with suppress(RuntimeError):  # the server may have ended meanwhile
+        with suppress(RuntimeError):  # The server may have ended meanwhile.
             self._loop.call_soon_threadsafe(self._answer, attempt.error is None, text, item)
 
     _ACTIONS: Mapping[str, Callable[[Viewer, Mapping[str, Any]], None]] = {
@@ -203,7 +207,7 @@ class Viewer:
 
 
 def _command(text: str) -> dict[str, Any]:
-    """A command; raises QueryError for what is none."""
+    """Parse a command; raises QueryError if it is too long or not a JSON object."""
     if len(text) > _MOST_TEXT:
         raise QueryError(f"expected a command of at most {_MOST_TEXT} characters; got {len(text)}")
     return read_json(text)

@@ -204,13 +204,13 @@ def test_a_clicked_can_is_followed_as_it_moves(person, frames, truth):
     person.wait_until(lambda: person.object(1))
     start = center(person.object(1))
     assert person.object(1)["state"] == "TRACKING"
-    person.page.get_by_role("button", name="Go on").click()
+    person.page.get_by_role("button", name="Resume").click()
     person.wait_until(lambda: person.object(1).get("area") and np.abs(center(person.object(1)) - start).max() > 40)
     frame, number = person.frame, number_of(person.picture, frames)
     assert number > 30
     assert region_similarity(frame["objects"][0], truth[number] == 1) > 0.6
     person.page.keyboard.press("Space")
-    person.page.wait_for_selector("text=Go on")
+    person.page.wait_for_selector("text=Resume")
     person.page.wait_for_timeout(1500)  # the frame that was worked on comes
     assert_is_tinted(person)
     assert person.card(1).locator(".state").inner_text() in ("Tracking", "Reacquired")
@@ -254,7 +254,7 @@ def test_a_reference_that_is_uploaded_is_found(person, frames, truth, tmp_path):
     person.page.set_input_files("#mask-file", tmp_path / "mask.png")
     person.page.get_by_role("button", name="Look for it").click()
     person.wait_until(lambda: person.object(1))
-    person.page.get_by_role("button", name="Go on").click()
+    person.page.get_by_role("button", name="Resume").click()
     person.wait_until(lambda: person.object(1).get("area"))
     frame, number = person.frame, number_of(person.picture, frames)
     assert region_similarity(frame["objects"][0], truth[number] == 1) > 0.5

@@ -233,7 +233,7 @@ def test_clicks_that_come_faster_than_they_are_worked_on_are_refused_and_a_reset
             player.ask(request, attempts.append)
         refused = [attempt.reason for attempt in attempts]
         assert 80 - 8 - config.max_objects <= len(refused) <= 80 - 8
-        assert set(refused) == {"expected fewer clicks at a time; 8 wait to be worked on"}
+        assert set(refused) == {"expected fewer clicks at a time; 8 are still waiting"}
         player.reset(attempts.append)
         gate.set()
         wait_until(lambda: player.statistics["frames_tracked"] > 20 and not audience.views[-1].result.objects)

@@ -1,18 +1,18 @@
-// The WebSocket: messages to and from the server, opened again whenever it closes.
+// The WebSocket to the server, which is opened again whenever it closes.
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 5000;
 const TOKEN_KEY = "sampt-token";
 
 export class Connection {
-  // hear: what to call with a frame, a condition, an answer, and the reason why there is no connection.
+  // hear: functions to call with a frame, a condition, an answer, and with the reason why there is no connection.
   constructor(hear) {
     this.hear = hear;
     this.retry = FIRST_RETRY_MS;
     this.socket = null;
     if (location.hash.length > 1) {
       this.setToken(location.hash.slice(1));
-      history.replaceState(null, "", location.pathname); // The token is not to stay in the address bar.
+      history.replaceState(null, "", location.pathname); // Keep the token out of the address bar.
     }
   }
 
@@ -27,7 +27,7 @@ export class Connection {
   open() {
     const address = new URL("/watch", location.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-    const isToken = /^[\w.~-]+$/.test(this.token); // Else the browser would not even try.
+    const isToken = /^[\w.~-]+$/.test(this.token); // With other characters the browser would not even connect.
     this.socket = new WebSocket(address, isToken ? ["sampt", `token.${this.token}`] : ["sampt"]);
     this.socket.binaryType = "arraybuffer";
     this.newest = 0; // Number of the picture that is shown.
@@ -39,13 +39,13 @@ export class Connection {
     return this.socket?.readyState === WebSocket.OPEN;
   }
 
-  // Both kinds of sending tell whether there was a connection to send by.
+  // Sends a command as JSON. Like sendBytes, it returns whether there is a connection.
   send(command) {
     if (this.isOpen) this.socket.send(JSON.stringify(command));
     return this.isOpen;
   }
 
-  // Sends a header and the content that it speaks of as one message: length of the header, header, content.
+  // Sends a header and the contents that it describes as one message: length of the header, header, contents.
   sendBytes(header, ...contents) {
     if (!this.isOpen) return false;
     const text = new TextEncoder().encode(JSON.stringify(header));
@@ -68,7 +68,7 @@ export class Connection {
     const jpeg = new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" });
     frame.bitmap = await createImageBitmap(jpeg).catch(() => null);
     if (!frame.bitmap || frame.number < this.newest) {
-      // A damaged picture, or one that took longer to decode than the next: it is left out.
+      // Skip a damaged picture, and one that took longer to decode than the next.
       frame.bitmap?.close();
       this.send({ type: "drawn", number: frame.number });
       return;
@@ -84,7 +84,7 @@ export class Connection {
     this.retry = Math.min(2 * this.retry, LAST_RETRY_MS);
   }
 
-  // A browser does not tell why a WebSocket was refused; the same question as a plain request is answered in words.
+  // A browser does not say why a WebSocket was refused; a plain request to the same address is answered with the reason.
   async whyRefused() {
     try {
       const answer = await fetch("/watch", { headers: { Authorization: `Bearer ${this.token}` } });

@@ -1,7 +1,7 @@
-// The list of objects: one card for each, kept while it is there, so that a name can be typed while frames come.
+// The list of objects. Each object has one card, which is kept from frame to frame, so that a name can be typed.
 
 export class ObjectList {
-  // act: what to call with an object that is to be selected, renamed, removed.
+  // act: functions to call with the id of an object to select, rename or remove.
   constructor(list, act) {
     this.list = list;
     this.act = act;

@@ -1,4 +1,4 @@
-// Joins the parts of the page: the connection, the picture, the list of objects, the dialogs.
+// Connects the parts of the page: the connection, the picture, the list of objects, the dialogs.
 
 import { Connection } from "/connection.js";
 import { ObjectList } from "/objects.js";
@@ -13,9 +13,9 @@ const NEGATIVE = 0;
 const byId = (id) => document.getElementById(id);
 
 let condition = { paused: false, names: {}, values: {} };
-let selected = 0; // The object that clicks correct; 0: none.
-let lastClicked = 0; // Whom a click that takes away belongs to where it is beside all objects.
-let takesAway = false; // What a plain click does.
+let selected = 0; // Id of the object that clicks correct; 0: none.
+let lastClicked = 0; // Id of the object that a click outside all objects takes away from.
+let takesAway = false; // Whether a plain click takes away from an object.
 
 const connection = new Connection({
   frame: onFrame,
@@ -46,7 +46,7 @@ function onCondition(now) {
   document.title = `sampt: ${now.source}`;
   byId("source").textContent = now.source;
   showMessage(now.message, now.paused ? "wait" : now.well ? "good" : "bad");
-  byId("pause").textContent = now.paused ? "Go on" : "Pause";
+  byId("pause").textContent = now.paused ? "Resume" : "Pause";
   byId("preset").textContent = now.values.preset || "–";
   byId("rate").textContent = perSecond(now.values);
   showLatency(now.values["latency (ms, median / p95)"]);
@@ -59,7 +59,7 @@ function onCondition(now) {
 function onTrouble(text) {
   showMessage(text, "bad");
   if (!stage.shown) return;
-  byId("frame").classList.add("old"); // Nobody is to take it for what the camera sees now.
+  byId("frame").classList.add("old"); // So that nobody mistakes it for what the camera sees now.
   byId("waiting").textContent = "no connection: this picture is old";
   byId("waiting").hidden = false;
 }
@@ -100,7 +100,7 @@ function select(id) {
 }
 
 function rename(id, name) {
-  condition.names[id] = name; // What the server makes of it comes in a moment.
+  condition.names[id] = name; // The server soon sends the name that it accepted.
   ask({ type: "rename", object: id, name });
 }
 

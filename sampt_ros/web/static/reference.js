@@ -22,7 +22,7 @@ export function openReferenceDialog(connection, objects, names) {
     const picture = byId("picture-file").files[0];
     const mask = byId("mask-file").files[0];
     if (picture.size + (mask?.size ?? 0) > MOST_BYTES) {
-      tellWrong("Both files together may have 15 MB at most.");
+      tellWrong("Both files together may be at most 15 MB.");
       return;
     }
     const header = { type: "reference", object: Number(byId("reference-object").value), picture: picture.size };

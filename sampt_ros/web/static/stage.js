@@ -1,13 +1,13 @@
-// The picture: draws frames, masks, points and tags, and tells clicks and boxes in pixels of the camera's image.
+// The picture: draws frames, masks, points and tags, and reports clicks and boxes in pixels of the camera's image.
 
-const DRAG_PX = 7; // On the screen; less is a click.
+const DRAG_PX = 7; // On the screen; a shorter movement is a click.
 const LONG_PRESS_MS = 550;
 const MARK_MS = 700;
 const MOST_PIXEL_RATIO = 2;
-const WIDEST_TAG = 0.45; // Of the picture's width.
+const WIDEST_TAG = 0.45; // As a share of the picture's width.
 
 export class Stage {
-  // hear: what to call with a click (x, y, whether the right button, shift or a long press), and with a box.
+  // hear: functions to call with a click (x, y, whether it was a right click, with shift, or a long press) and a box.
   constructor(canvas, frame, hear) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d", { alpha: false });
@@ -17,7 +17,7 @@ export class Stage {
     this.selected = 0;
     this.shown = null;
     this.shapes = new Map(); // By object id: its mask as a path, in pixels of the image.
-    this.drawn = []; // To be told when the next drawing is done.
+    this.drawn = []; // Functions to call after the next drawing.
     this.marks = []; // Where somebody clicked a moment ago.
     this.press = null; // The button or finger that is down.
     this.isDue = false;
@@ -45,7 +45,7 @@ export class Stage {
   }
 
   objectAt(x, y) {
-    // What is drawn last lies on top.
+    // The mask that was drawn last lies on top.
     for (const [id, path] of [...this.shapes].reverse()) {
       if (this.context.isPointInPath(path, x, y, "evenodd")) return id;
     }
@@ -57,11 +57,11 @@ export class Stage {
     this.redraw();
   }
 
-  // Makes the picture as large as its place allows.
+  // Makes the picture as large as its frame allows.
   fit() {
     if (!this.shown) return;
     const { width, height } = this.shown;
-    // In a column with all else the place is as high as its picture; it takes no more than a part of the window.
+    // In the one-column layout the frame is as high as the picture, which takes at most this share of the window.
     const isColumn = getComputedStyle(this.frame).flexGrow === "0";
     const roomHeight = isColumn ? 0.58 * innerHeight : this.frame.clientHeight;
     const scale = Math.min(this.frame.clientWidth / width, roomHeight / height);
@@ -89,11 +89,11 @@ export class Stage {
   draw() {
     if (!this.shown) return;
     const { context, canvas, shown } = this;
-    const scale = canvas.width / shown.width; // Of an image pixel in those of the canvas.
-    this.unit = canvas.width / canvas.clientWidth / scale; // A pixel of the screen in those of the image.
+    const scale = canvas.width / shown.width; // Size of an image pixel in canvas pixels.
+    this.unit = canvas.width / canvas.clientWidth / scale; // Size of a screen pixel in image pixels.
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(shown.bitmap, 0, 0, canvas.width, canvas.height);
-    // Whole numbers are the centres of pixels.
+    // Integer coordinates are the centres of pixels.
     context.setTransform(scale, 0, 0, scale, 0.5 * scale, 0.5 * scale);
     context.lineJoin = "round";
     for (const object of shown.objects) this.drawMask(object);
@@ -164,7 +164,7 @@ export class Stage {
     context.fillText(text, left + 12 * unit, top + height / 2 + unit);
   }
 
-  // Number, name, and how it is; a long name is cut off.
+  // Id, name, and state or score; a long name is cut off.
   tagText(id, how) {
     const name = [...(this.names[id] || "")];
     const parts = (length) => {
@@ -176,7 +176,7 @@ export class Stage {
     return parts(length);
   }
 
-  // The highest place from `top` on where a tag hides no other one.
+  // The highest position from `top` downwards where a tag covers no other one.
   freeTop(left, top, width, height) {
     const hidden = this.tags.find((tag) => left < tag.left + tag.width && tag.left < left + width
       && top < tag.top + height && tag.top < top + height);
@@ -280,7 +280,7 @@ export class Stage {
     this.redraw();
   }
 
-  // The pixel of the camera's image under a pointer, within the image.
+  // The pixel of the camera's image under a pointer, clipped to the image.
   pixel(event) {
     const place = this.canvas.getBoundingClientRect();
     const x = ((event.clientX - place.left) / place.width) * this.shown.width - 0.5;
@@ -306,7 +306,7 @@ function shape(outlines) {
   return path;
 }
 
-// What a tag belongs to, [x, y, width, height]: the mask, or else the visible points on the object.
+// The box that a tag is placed at, [x, y, width, height]: around the mask, or else around the visible positive points.
 function place({ area, box, points }) {
   if (area) return box;
   const seen = points.filter(([, , label, isVisible]) => label && isVisible);
