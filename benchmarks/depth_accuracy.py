@@ -1,4 +1,7 @@
-"""3D accuracy in the demo scene, whose depth and masks are known: centres of objects, and points beside them.
+"""Measures 3D accuracy in the demo's scene, whose depth and masks are known.
+
+For each object it prints how far its centre is from the true one, and how many of its 3D points lie outside its true
+mask.
 
 python examples/demo/render.py --depth --out DIR     # once; needs MuJoCo, see examples/demo/README.md
 python benchmarks/depth_accuracy.py DIR/tabletop_depth.npz
@@ -23,7 +26,7 @@ DEMO = Path(__file__).resolve().parents[1] / "examples/demo"
 
 
 def tracked(preset: str, clicks: list[list[float]]) -> list[FrameResult]:
-    """The results of all frames; every object is clicked on the first."""
+    """The results of all frames; clicks: (x, y) pixels on each object in the first frame."""
     sam_pt = SamPt(load_preset(preset))
     results: list[FrameResult] = []
     with open_source(str(DEMO / "tabletop.mp4")) as video:

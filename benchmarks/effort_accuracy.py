@@ -1,8 +1,9 @@
-"""What each step of effort costs in accuracy, and what it saves: a folder's sequences at every step, in turn.
+"""Measures how much accuracy each step of reduced effort costs, and how much time it saves.
 
     python benchmarks/effort_accuracy.py DAVIS [--preset NAME] [--sequences NAME,NAME]
 
-DAVIS: a folder in the DAVIS layout. A row a step: J&F over the objects of all sequences, and milliseconds a frame.
+DAVIS is a folder in the DAVIS layout. All of its sequences are tracked at every step. For each step it prints J&F over
+the objects of all sequences, and milliseconds per frame.
 """
 
 from __future__ import annotations

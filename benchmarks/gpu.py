@@ -1,11 +1,12 @@
-"""How fast every preset is on a GPU, stage by stage, and how often the CPU waits for the GPU in a frame.
+"""Measures how fast every preset is on a GPU, stage by stage, and how often the CPU waits for the GPU in a frame.
 
     python benchmarks/gpu.py --write docs/performance.md
     python benchmarks/gpu.py --dry-run
 
-Weights are random, since time does not depend on their values, and the truth of a made-up scene takes the place of what
-the networks answer. The stages are measured in a separate run, in which each waits for the GPU. They add up to more
-than a frame takes otherwise, because the image encoder then runs at the same time as the point tracker.
+Weights are random, because the time does not depend on their values. The networks run, but their results are replaced
+by the ground truth of a synthetic scene. The stages are measured in a separate run, in which each stage waits for the
+GPU. They add up to more than the time of a frame in normal use, where the image encoder and the point tracker run at
+the same time.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from sampt_ros.weights.random_weights import random_weights
 _NAME = "benchmarks/gpu.py"
 _STAGES = ("encoding", "tracking", "decoding")
 
-VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {  # Name in the table -> preset, and changes to it.
+VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {  # Name in the table -> preset, and changes of its parameters.
     "sam_vit_h": ("sam_vit_h", {}),
     "mobile_sam": ("mobile_sam", {}),
     "default": ("default", {}),
@@ -56,7 +57,7 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {  # Name in the table -> p
     "mobile_sam, compiled": ("mobile_sam", {"mobile_sam.compile": True}),
 }
 
-_BRIEFLY: dict[str, Any] = {  # What a dry run changes to be short.
+_BRIEFLY: dict[str, Any] = {  # Changes of parameters that make a dry run short.
     "prompting.refinements": 1,
     "points.negative": 1,
     "pips.iterations": 1,
@@ -67,14 +68,17 @@ _BRIEFLY: dict[str, Any] = {  # What a dry run changes to be short.
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; times in milliseconds a frame.
+    """One row of the table; times in milliseconds per frame.
 
+    name     name of the variant
+    size     (width, height) of the images, pixels
+    objects  number of objects
     rate     frames per second, over all measured frames
     total    median and 95th percentile of the whole step
-    stages   medians, in a run in which each stage waits for the GPU
+    stages   median time of each stage, in a run in which each stage waits for the GPU
     waits    how often the CPU waits for the GPU in a frame
-    memory   peak that torch had allocated on the GPU, MiB
-    tracked  share of objects with a mask: 1 in a fair measurement
+    memory   peak memory that torch allocated on the GPU, MiB
+    tracked  share of objects with a mask; the measurement is valid only if it is 1
     """
 
     name: str
@@ -98,13 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     failed = 0
     for name in parsed.variants:
-        if parsed.dry_run and "compiled" in name:  # Compilation for a CPU takes minutes.
+        if parsed.dry_run and "compiled" in name:  # To compile for a CPU takes minutes.
             continue
         try:
             for row in _measured(name, device, parsed, deadline):
                 rows.append(row)
                 print(_line(row), flush=True)
-        except Exception:  # The other variants are measured all the same.
+        except Exception:  # The other variants are still measured.
             failed += 1
             print(f"{name}: {traceback.format_exc()}", flush=True)
         if parsed.json:
@@ -127,12 +131,12 @@ def _parser() -> argparse.ArgumentParser:
     argument("--variants", type=_names, default=list(VARIANTS), metavar="A;B", help=f"of {'; '.join(VARIANTS)}")
     argument("--sizes", type=_sizes, default=[(640, 480), (1280, 720)], metavar="WxH,WxH", help="image sizes")
     argument("--objects", type=_counts, default=[1, 2, 5, 10], metavar="N,N", help="objects (default: 1,2,5,10)")
-    argument("--frames", type=int, default=40, metavar="N", help="frames measured of each case (default: 40)")
-    argument("--warmup", type=int, default=12, metavar="N", help="frames before that (default: 12)")
-    argument("--minutes", type=float, default=10, metavar="N", help="no case begins after so many (default: 10)")
-    argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    argument("--frames", type=int, default=40, metavar="N", help="measured frames of each case (default: 40)")
+    argument("--warmup", type=int, default=12, metavar="N", help="frames before these (default: 12)")
+    argument("--minutes", type=float, default=10, metavar="N", help="start no new case after this time (default: 10)")
+    argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
     argument("--write", type=Path, metavar="FILE", help="put the table between this file's markers")
-    argument("--dry-run", action="store_true", help="go through all of it on a CPU, with tiny models")
+    argument("--dry-run", action="store_true", help="run everything briefly on a CPU, with tiny models")
     return parser
 
 
@@ -152,7 +156,7 @@ def _measured(name: str, device: str, parsed: argparse.Namespace, deadline: floa
 
 
 def _oracles(config: SamPtConfig, tiny: bool) -> tuple[OracleSegmenter, OracleTracker]:
-    """The networks of a preset with random weights, made on its device: moving large ones takes long."""
+    """The networks of a preset with random weights, made on its device, because moving large ones there takes long."""
     place = torch.device("cpu" if config.device == "cpu" else "cuda")
     with random_weights(), place:
         segmenter = _tiny(config) if tiny else build_segmenter(config)
@@ -160,7 +164,7 @@ def _oracles(config: SamPtConfig, tiny: bool) -> tuple[OracleSegmenter, OracleTr
 
 
 def _tiny(config: SamPtConfig) -> Segmenter[Any, Any]:
-    """The segmenter of a preset, around a tiny model where its own is large."""
+    """The segmenter of a preset, with a tiny model in place of a large one."""
     import tiny_models
 
     from sampt_ros.segmenters.sam.hq import SamHq
@@ -204,7 +208,7 @@ def _case(
 
 
 def _waits(sam_pt: SamPt, case: Case, first: int, frames: int = 4) -> float:
-    """How often the CPU waits for the GPU in a frame; the stream goes on with frame `first` of the scene."""
+    """How often the CPU waits for the GPU in a frame; the stream continues with frame `first` of the scene."""
     scene = Scene(case.size, case.objects)
     if not torch.cuda.is_available():
         sam_pt.step(scene.image(first))
@@ -223,7 +227,7 @@ def _waits(sam_pt: SamPt, case: Case, first: int, frames: int = 4) -> float:
 
 @contextmanager
 def _stages_waited_for() -> Iterator[None]:
-    """Inside, a stage ends when the GPU has done its work."""
+    """A context in which a stage ends only when the GPU has finished its work."""
     if not torch.cuda.is_available():
         yield
         return

@@ -1,14 +1,15 @@
-"""Composes sequences in which an object leaves the picture and comes back, with the truth of every frame.
+"""Composes sequences in which an object leaves the image and comes back, with the true mask of every frame.
 
     python benchmarks/leave_and_return.py TRAIN OUT
     sampt evaluate OUT/development
     sampt evaluate OUT/check
 
-TRAIN has clips/*.mp4 and stills/stills.json: a list of pictures with file, width, height, and objects of polygons. An
-object cut out of one picture, or a rectangle of it, moves over another picture or over a playing clip, turning a
-little, while the camera drifts. It leaves by a side of the picture, slowly or fast, behind something, by shrinking, or
-in a blur; and comes back elsewhere. OUT is written in the DAVIS layout: 10 sequences to choose parameters on, 10 others
-to check them, of 60 frames each. Equal seeds give equal sequences.
+TRAIN contains clips/*.mp4 and stills/stills.json, a list of pictures with file, width, height, and objects given as
+polygons. An object cut out of one picture, or a rectangle of a picture, moves over another picture or over a clip and
+turns a little, while the camera drifts. The object leaves over a side of the image, slowly or fast, or behind
+something, or it shrinks, or leaves with motion blur; then it comes back elsewhere. OUT is written in the DAVIS layout:
+10 sequences for choosing parameters, and 10 others for checking them, of 60 frames each. Equal seeds give equal
+sequences.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from sampt_ros.io.video import open_source
 
 FRAMES = 60
 SIZE = (270, 480)  # height, width of a frame, pixels
-LEAVING = 20  # the frame in which an object begins to leave
-BACK = 40  # the frame in which it begins to come back
+LEAVING = 20  # index of the frame in which an object begins to leave
+BACK = 40  # index of the frame in which it begins to come back
 SETS = ("development", "check")
 WAYS = (
     "left",
@@ -46,15 +47,19 @@ WAYS = (
 )
 COVERED = ("behind", "covered")
 _OUTWARD = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
-_DRIFT = 1.25  # A still background is so many times larger than the frame, so that the camera can drift over it.
-_SOLID = 0.5  # An object is to be seen where it is less transparent than this.
-_COVER = 2.4  # What covers an object is so many times as wide as half the object's diagonal.
-_CANDIDATES = 12  # Backgrounds among which the one most like the object is chosen, where colours shall be similar.
+_DRIFT = 1.25  # A still background is larger than the frame by this factor, so that the camera can drift over it.
+_SOLID = 0.5  # Pixels whose opacity is higher than this belong to the object's mask.
+_COVER = 2.4  # Width of what covers an object, as a multiple of half the object's diagonal.
+_CANDIDATES = 12  # Number of pictures from which the background with the colours most like the object's is chosen.
 
 
 @dataclass(frozen=True, eq=False)
 class CutOut:
-    """A piece of a picture: (h, w, 3) uint8 RGB, and its opacity (h, w) float32 0..1."""
+    """A piece of a picture.
+
+    image  (h, w, 3) uint8 RGB
+    alpha  (h, w) float32 opacity, 0..1
+    """
 
     image: np.ndarray
     alpha: np.ndarray
@@ -65,8 +70,8 @@ class Pose:
     """Where an object is in one frame.
 
     x, y     its centre, pixels
-    scale    1 for its size at first; 0 where there is nothing of it
-    angle    degrees
+    scale    1 for its original size; 0 if there is nothing of it
+    angle    rotation, degrees
     blur     length of its motion blur, pixels
     """
 
@@ -78,7 +83,7 @@ class Pose:
 
 
 class Pictures:
-    """What sequences are composed of: the stills and clips of a folder."""
+    """The stills and clips of a folder, from which sequences are composed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -87,14 +92,14 @@ class Pictures:
         self._clips = sorted((folder / "clips").glob("*.mp4"))
 
     def object(self, rng: np.random.Generator, side: float) -> CutOut:
-        """An object whose outline is known, scaled to `side` pixels: the square root of its area."""
+        """An object whose outline is known, scaled so that the square root of its area is `side` pixels."""
         while True:
             still = self._stills[rng.integers(len(self._stills))]
             polygons = still["objects"][rng.integers(len(still["objects"]))]["polygons"]
             outline = np.array(polygons[0], np.float32).reshape(-1, 2)
             box = np.concatenate([outline.min(0), outline.max(0)])
             is_whole = (box[:2] > 3).all() and box[2] < still["width"] - 4 and box[3] < still["height"] - 4
-            # The outline has to be of one part, large enough in its picture, and no thin line.
+            # The object must consist of one part, be large enough in its picture, and not be a thin line.
             area = cv2.contourArea(outline)
             if len(polygons) == 1 and is_whole and area > 2500 and area > 0.35 * np.prod(box[2:] - box[:2]):
                 break
@@ -115,20 +120,20 @@ class Pictures:
         return read_image(self._folder / "stills" / self._stills[rng.integers(len(self._stills))]["file"])
 
     def still_like(self, rng: np.random.Generator, cut_out: CutOut) -> np.ndarray:
-        """The picture, of some, whose colours are most like the object's."""
+        """The picture (H, W, 3) uint8 RGB, of some random ones, whose colours are most like the object's."""
         colors = _colors(cut_out.image[cut_out.alpha > _SOLID])
         stills = [self.still(rng) for _ in range(_CANDIDATES)]
         return max(stills, key=lambda still: float(np.minimum(_colors(still.reshape(-1, 3)), colors).sum()))
 
     def clip(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """Frames (H, W, 3) uint8 RGB of a clip, FRAMES of them."""
+        """The first FRAMES frames (H, W, 3) uint8 RGB of a clip."""
         with open_source(str(self._clips[rng.integers(len(self._clips))])) as source:
             height, width = SIZE
             return [_filling(image, width, height) for image in islice(source, FRAMES)]
 
 
 def _colors(pixels: np.ndarray) -> np.ndarray:
-    """(512,) float: the share of pixels (n, 3) uint8 RGB of each of 8 x 8 x 8 colours."""
+    """(512,) float: the histogram of pixels (n, 3) uint8 RGB over 8 x 8 x 8 colours, which sums to 1."""
     cells = (pixels // 32).astype(int) @ [64, 8, 1]
     share: np.ndarray = np.bincount(cells, minlength=512) / len(cells)
     return share
@@ -151,18 +156,18 @@ def _filling(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return filled
 
 
-# Ways
+# Ways to leave and come back
 
 
 def _steps(start: Pose, end: Pose, frames: int) -> list[Pose]:
-    """`frames` poses from `start` on, `end` not included."""
+    """`frames` evenly spaced poses from `start` to `end`, without `end` itself."""
     names = list(Pose.__dataclass_fields__)
     before, after = (np.array([getattr(pose, name) for name in names]) for pose in (start, end))
     return [Pose(*(before + (after - before) * step / frames)) for step in range(frames)]
 
 
 def _beyond(pose: Pose, side: str, radius: float) -> Pose:
-    """The pose moved straight out of the picture over a side, wholly beyond it."""
+    """The pose moved straight over a side of the image, until the object is completely outside."""
     height, width = SIZE
     x, y = _OUTWARD[side]
     out_x = pose.x if x == 0 else (-radius if x < 0 else width + radius)
@@ -171,7 +176,7 @@ def _beyond(pose: Pose, side: str, radius: float) -> Pose:
 
 
 def _somewhere(rng: np.random.Generator, radius: float) -> Pose:
-    """A pose wholly inside the picture."""
+    """A random pose with the object completely inside the image."""
     height, width = SIZE
     margin_x, margin_y = min(radius + 4, 0.4 * width), min(radius + 4, 0.4 * height)
     x, y = rng.uniform([margin_x, margin_y], [width - margin_x, height - margin_y])
@@ -179,7 +184,7 @@ def _somewhere(rng: np.random.Generator, radius: float) -> Pose:
 
 
 def way_of(way: str, rng: np.random.Generator, radius: float) -> list[Pose]:
-    """The poses of FRAMES frames of an object that leaves in this way.
+    """The poses in FRAMES frames of an object that leaves in this way, one of WAYS, and comes back.
 
     radius  half the diagonal of the object, pixels: it fits into a circle of this radius
     """
@@ -206,10 +211,10 @@ def way_of(way: str, rng: np.random.Generator, radius: float) -> list[Pose]:
 
 
 def cover_of(way: str, poses: Sequence[Pose], radius: float) -> Callable[[int], float]:
-    """The x of the middle of what covers the object, as a function of the frame."""
+    """The x of the centre of what covers the object, in pixels, as a function of the frame's index."""
     hidden = poses[LEAVING].x
     far = -3 * radius if hidden > SIZE[1] / 2 else SIZE[1] + 3 * radius
-    # It slides over the object and away again: "covered" stays still meanwhile, "behind" goes under it.
+    # In "covered", the cover slides over the resting object and away again; in "behind", the object moves behind it.
     knots = [0, LEAVING, LEAVING + 6, BACK - 4, BACK + 2, FRAMES]
     places = [far, far, hidden, hidden, far, far]
     if way == "behind":
@@ -221,7 +226,7 @@ def cover_of(way: str, poses: Sequence[Pose], radius: float) -> Callable[[int], 
 
 
 def _put(canvas: np.ndarray, cut_out: CutOut, pose: Pose) -> np.ndarray:
-    """Put an object on a canvas (H, W, 3) float32, in place; its opacity there, (H, W) float32."""
+    """Draw an object on a canvas (H, W, 3) float32, in place; returns its opacity on it, (H, W) float32 0..1."""
     height, width = canvas.shape[:2]
     if pose.scale < 0.02:
         return np.zeros((height, width), np.float32)
@@ -244,7 +249,7 @@ def _put(canvas: np.ndarray, cut_out: CutOut, pose: Pose) -> np.ndarray:
 
 
 def _backgrounds(pictures: Pictures, rng: np.random.Generator, cut_out: CutOut) -> Iterator[np.ndarray]:
-    """FRAMES frames (H, W, 3) float32: a clip, or a picture over which the camera drifts."""
+    """FRAMES frames (H, W, 3) float32 of a clip, or of a picture over which the camera drifts."""
     kind = rng.choice(["still", "still", "alike", "clip"])
     if kind == "clip":
         yield from (image.astype(np.float32) for image in pictures.clip(rng))
@@ -264,7 +269,7 @@ def _backgrounds(pictures: Pictures, rng: np.random.Generator, cut_out: CutOut) 
 
 
 def _moving_object(pictures: Pictures, way: str, rng: np.random.Generator) -> tuple[CutOut, float, list[Pose]]:
-    """An object, half its diagonal in pixels, and its poses; its middle is not covered in the first one."""
+    """An object, half its diagonal in pixels, and its poses; its centre is not covered in the first frame."""
     while True:
         side = float(rng.uniform(32, 95))
         if rng.random() < 0.35:
@@ -279,7 +284,7 @@ def _moving_object(pictures: Pictures, way: str, rng: np.random.Generator) -> tu
 
 
 def compose(pictures: Pictures, way: str, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Image (H, W, 3) uint8 RGB and true mask (H, W) bool of every frame of a sequence."""
+    """The image (H, W, 3) uint8 RGB and the true mask (H, W) bool of every frame of a sequence; way: one of WAYS."""
     rng = np.random.default_rng(seed)
     cut_out, radius, poses = _moving_object(pictures, way, rng)
     cover = pictures.rectangle(rng, round(_COVER * radius), 2 * SIZE[0]) if way in COVERED else None
@@ -306,7 +311,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path, metavar="TRAIN", help="folder of stills and clips")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to")
-    parser.add_argument("--seed", type=int, default=0, help="of all random numbers; default: 0")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: 0)")
     options = parser.parse_args()
     pictures = Pictures(options.train)
     for number, kind in enumerate(SETS):

@@ -1,4 +1,4 @@
-"""Tables in Markdown, and the place that a page has for those of a program."""
+"""Makes Markdown tables, and puts text between a program's markers in a page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def between_markers(document: str, program: str, text: str) -> str:
-    """A document with `text` in place of what is between a program's markers; raises ValueError if it has none."""
+    """A document whose text between a program's markers is replaced by `text`; raises ValueError without markers."""
     opening, closing = f"<!-- {program} begins -->", f"<!-- {program} ends -->"
     before, begin, rest = document.partition(opening)
     _, end, after = rest.partition(closing)

@@ -1,11 +1,12 @@
-"""What each point tracker, segmenter and mask propagator costs here: the time of a frame, and whether its memory stays.
+"""Measures what each point tracker, segmenter and mask propagator costs: the time of a frame, and whether memory grows.
 
     python benchmarks/model_costs.py --write docs/models.md    # times, as a column of the page's tables
     python benchmarks/model_costs.py --memory                  # MiB of the process after 100, 200, 300 frames
 
-Weights are random, since neither depends on their values. What a package is missing for is left out, and told. Times on
-a CPU are those that one core computes, so that other programs hardly change them; on a GPU they are those of the clock.
-Memory is that of networks of few layers, as what is kept of frames has to stay the same whatever the network's size.
+Weights are random, because neither depends on their values. A model whose package is missing is left out, with a
+message. On a CPU, times are CPU time on one core, so that other programs hardly change them; on a GPU they are
+wall-clock time. Memory is measured with networks of few layers, because what is kept of earlier frames must not grow,
+whatever the size of the network.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ from sampt_ros.utils.torch_device import torch_device
 
 _NAME = "benchmarks/model_costs.py"
 _POINTS = 8
-_WARM_UP, _MEASURED, _ENOUGH = 8, 5, 20.0  # frames, frames, and seconds after which fewer frames have to do
+_WARM_UP, _MEASURED = 8, 5  # frames
+_ENOUGH = 20.0  # seconds after which no more frames of a model are measured
 _COLUMN = "ms a frame here"
 TABLES: dict[
     str, tuple[Mapping[str, Any], str]
@@ -52,7 +54,7 @@ TABLES: dict[
     "Segmenters": (SEGMENTERS, "segmenter"),
     "Mask propagators": (MASK_PROPAGATORS, "mask_propagator"),
 }
-Step = Callable[[Frame], object]  # What is done with each frame.
+Step = Callable[[Frame], object]  # A function that is called with each frame.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _conditions(parsed: argparse.Namespace) -> str:
-    """How the times were measured."""
+    """How the times were measured, in words for the page."""
     clock = "of the clock" if torch_device(parsed.device).type == "cuda" else "of one core"
     load = f"load average {os.getloadavg()[0]:.0f}" if hasattr(os, "getloadavg") else ""
     circumstances = [machine(), load, parsed.size, f"{_POINTS} points", "the default model of each", "random weights"]
@@ -93,7 +95,7 @@ def _conditions(parsed: argparse.Namespace) -> str:
 
 
 def _stepping(parameter: str, name: str, scene: Scene, device: str) -> Step:
-    """What a model, built as published and with random weights, does with a frame: one object is followed."""
+    """A function that follows one object with a model of the published size and random weights, frame by frame."""
     config = updated(SamPtConfig(), {parameter: name, "device": device, "random_weights": True})
     if parameter == "point_tracker":
         return following_points(build_point_tracker(config), scene)
@@ -103,7 +105,7 @@ def _stepping(parameter: str, name: str, scene: Scene, device: str) -> Step:
 
 
 def following_points(tracker: Any, scene: Scene) -> Step:
-    """Points of one object through a scene."""
+    """A function that tracks points of one object through a scene, frame by frame."""
     first, (mask,) = Frame(0, scene.image(0)), scene.masks(0)
     tracker.update(first)
     y, x = np.nonzero(mask)
@@ -113,7 +115,7 @@ def following_points(tracker: Any, scene: Scene) -> Step:
 
 
 def segmenting(segmenter: Any, scene: Scene) -> Step:
-    """The mask of one object in each frame of a scene, from points and the mask of the frame before."""
+    """A function that segments one object in each frame of a scene, by points and the mask of the frame before."""
     (mask,), first = scene.masks(0), segmenter.encode(Frame(0, scene.image(0)))
     memory = segmenter.remember(first, mask, segmenter.remember(first, mask, None))
 
@@ -131,13 +133,13 @@ def segmenting(segmenter: Any, scene: Scene) -> Step:
 
 
 def propagating(propagator: Any, scene: Scene) -> Step:
-    """The mask of one object through a scene."""
+    """A function that propagates the mask of one object through a scene, frame by frame."""
     propagator.start(1, scene.masks(0)[0], Frame(0, scene.image(0)))
     return propagator.update  # type: ignore[no-any-return]
 
 
 def _seconds(step: Step, scene: Scene, device: str) -> float:
-    """The median time of a frame."""
+    """The median time of a frame in seconds."""
     on_gpu = torch_device(device).type == "cuda"
     now = time.perf_counter if on_gpu else time.process_time
     begun, times = now(), []
@@ -154,7 +156,10 @@ def _seconds(step: Step, scene: Scene, device: str) -> float:
 
 
 def with_column(page: str, heading: str, times: dict[str, float]) -> str:
-    """A page whose first table under a heading has the times (ms) as its last column; others keep what they have."""
+    """A page in which the first table under a heading has the times (ms) in its last column.
+
+    Rows of models that were not measured stay as they are.
+    """
     before, mark, section = page.partition(f"\n## {heading}\n")
     section, next_mark, after = section.partition("\n## ")
     lines = section.split("\n")
@@ -180,7 +185,7 @@ def _shown(milliseconds: float) -> str:
 
 
 def small_models(scene: Scene) -> dict[str, Callable[[], Step]]:
-    """What builds each wrapped model in small, by name."""
+    """Functions that build each wrapped model with few layers, by name."""
     return {
         "point tracker superglue": partial(_matching, "superglue", scene),
         "point tracker lightglue": partial(_matching, "lightglue", scene),
@@ -235,7 +240,7 @@ def _video(network: str, scene: Scene) -> Step:
 
 
 def _print_memory(names: Sequence[str], frames: int) -> None:
-    """The memory of this process while each wrapped model in small goes through frames."""
+    """Print the memory of this process while each small model processes frames."""
     scene = Scene((128, 96), 1)
     points = [frames // 3, 2 * frames // 3, frames]
     rows = []
@@ -259,7 +264,7 @@ def _print_memory(names: Sequence[str], frames: int) -> None:
 
 
 def _held() -> float:
-    """Memory that this process holds, MiB, without what is free; Linux alone."""
+    """Memory that this process uses, MiB, after unused memory was returned to the system; on Linux only."""
     gc.collect()
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):
@@ -272,10 +277,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="models (default: all)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--size", default="640x480", help="of the images (default: 640x480)")
+    parser.add_argument("--size", default="640x480", help="size of the images (default: 640x480)")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the times into the tables of this page")
     parser.add_argument("--memory", action="store_true", help="measure memory, not time")
-    parser.add_argument("--frames", type=int, default=300, help="for --memory (default: 300)")
+    parser.add_argument("--frames", type=int, default=300, help="number of frames for --memory (default: 300)")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""The node's own time, from image callback to published mask: its tracker and segmenter do nothing.
+"""Measures the node's own time from image callback to published mask, with a tracker and a segmenter that do nothing.
 
-A second process is the camera and the subscriber (mask, labels, points). Needs the environment that `make setup` makes.
+A second process is the camera, and subscribes to mask, labels and points. Needs the environment of `make setup`.
 
     python benchmarks/node_overhead.py --sizes 640x480,1280x720
 """
@@ -36,7 +36,7 @@ FRAMES, RATE = 200, 30.0
 
 
 class StandingStill(FrameToFrameTracker):
-    """Says that nothing moved."""
+    """Reports that no point moved."""
 
     def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return xy, np.ones(len(xy), bool), np.ones(len(xy), np.float32)
@@ -44,7 +44,7 @@ class StandingStill(FrameToFrameTracker):
 
 @dataclass(frozen=True, eq=False)
 class AlwaysTheSame(Decoded):
-    """A ready-made mask (1, H, W) bool, rated 1."""
+    """A mask (1, H, W) bool that was made before, with a predicted IoU of 1."""
 
     logits: np.ndarray
 
@@ -62,7 +62,7 @@ class AlwaysTheSame(Decoded):
 
 
 class MiddleOfTheImage(Segmenter[Frame, None]):
-    """Finds the middle ninth of the image, which it has drawn before."""
+    """Always finds the same rectangle in the middle of the image, a ninth of its area."""
 
     def __init__(self, height: int, width: int) -> None:
         mask = np.zeros((1, height, width), bool)
@@ -80,7 +80,7 @@ class MiddleOfTheImage(Segmenter[Frame, None]):
 
 
 def measure(width: int, height: int) -> dict[str, tuple[float, float]]:
-    """Median and 95th percentile in ms, of the whole and by stage, over the last frames of a stream."""
+    """Median and 95th percentile in ms, of the whole step and of each stage, over the last frames of a stream."""
     rclpy.init()
     segmenter = MiddleOfTheImage(height, width)
     node = SamptNode(build=lambda config: SamPt(config, segmenter=segmenter, point_tracker=StandingStill()))
@@ -107,7 +107,7 @@ def spin(executor: SingleThreadedExecutor) -> None:
 
 
 def camera(width: int, height: int) -> None:
-    """Publish images, click once, and listen to what the node makes of them."""
+    """Publish images, click once, and receive the node's outputs."""
     rclpy.init()
     node = rclpy.create_node("overhead_camera")
     images = node.create_publisher(Image, "/image", 5)
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="640x480,1280x720", help="WIDTHxHEIGHT, with commas between them")
     parser.add_argument("--camera", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))  # apart from other robots on this network
+    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))  # Apart from other robots on this network.
     enlarge_shared_memory()
     if options.camera:
         camera(*map(int, options.camera.split("x")))

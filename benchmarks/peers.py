@@ -1,15 +1,16 @@
-"""How fast other trackers of masks are on this machine's processor, and how fast ours is, on the same frames in turn.
+"""Compares the speed of ours and of other video object segmentation methods on this machine's CPU, on the same frames.
 
     python benchmarks/peers.py --write docs/performance.md
     python benchmarks/peers.py --dry-run
 
-EdgeTAM and Cutie are run as their documentation says for a stream of video: EdgeTAM by a streaming session of
-transformers, Cutie by InferenceCore with the package's settings for videos and its small model. Their weights are
-random, since time does not depend on the weights' values. All start from the same masks, get the same RGB images as
-numpy arrays, and give masks of the images' size. All have the same number of threads. They take turns of a few frames,
-so that what else the machine does falls on all of them.
+EdgeTAM and Cutie are run as their documentation describes it for a video stream: EdgeTAM in a streaming session of
+transformers, Cutie by InferenceCore with its package's settings for videos and its small model. Their weights are
+random, because the time does not depend on their values. All methods start from the same masks, get the same RGB images
+as numpy arrays, return masks of the images' size, and use the same number of threads. They take turns of a few frames,
+so that other programs on the machine slow all of them down alike.
 
-A tracker whose packages are missing is left out, and the reason is printed. In a virtual environment of its own:
+A method whose packages are missing is left out, and the reason is printed. Install them in a separate virtual
+environment:
 
     pip install transformers timm torchvision    # EdgeTAM
     pip install rf-cutie hydra-core torchvision  # Cutie
@@ -51,7 +52,7 @@ _INSTALL = {
 
 
 class Peer(ABC):
-    """A tracker of masks in a stream of images."""
+    """A video object segmentation method for a stream of images."""
 
     @abstractmethod
     def start(self, image: np.ndarray, masks: Sequence[np.ndarray]) -> None:
@@ -63,7 +64,7 @@ class Peer(ABC):
 
 
 class Ours(Peer):
-    """SAM-PT with one of our presets, which needs no download."""
+    """SAM-PT with one of our presets that need no download."""
 
     def __init__(self, preset: str, threads: int) -> None:
         self._sam_pt = SamPt(load_preset(preset, {"device": "cpu", "cpu_threads": threads}))
@@ -91,7 +92,7 @@ class EdgeTam(Peer):
             TimmWrapperConfig,
         )
 
-        # The configuration's own default is SAM 2's backbone, not EdgeTAM's.
+        # The default backbone of this configuration is SAM 2's, not EdgeTAM's.
         layers = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
         backbone = TimmWrapperConfig(architecture="repvit_m1", do_pooling=False, model_args=layers)
         cells = [[size // stride] * 2 for stride in (4, 8, 16)]
@@ -104,7 +105,7 @@ class EdgeTam(Peer):
         )
         self._model = EdgeTamVideoModel(config).eval()
         square = {"height": size, "width": size}
-        images = Sam2ImageProcessor(size=square, do_convert_rgb=False)  # They are RGB.
+        images = Sam2ImageProcessor(size=square, do_convert_rgb=False)  # The images are RGB already.
         self._processor = Sam2VideoProcessor(images, Sam2VideoVideoProcessor(size=square), target_size=size)
 
     def start(self, image: np.ndarray, masks: Sequence[np.ndarray]) -> None:
@@ -121,7 +122,7 @@ class EdgeTam(Peer):
 
 
 class Cutie(Peer):
-    """Cutie's small model with the settings that its package has for videos: images of at most 480 pixels' height."""
+    """Cutie's small model with its package's settings for videos: images are scaled to at most 480 pixels in height."""
 
     def __init__(self) -> None:
         import cutie.config
@@ -159,7 +160,7 @@ def _tensor(image: np.ndarray) -> torch.Tensor:
 
 @contextmanager
 def _no_download() -> Iterator[None]:
-    """Inside, Cutie's backbones keep their random weights: its constructor would download others."""
+    """A context in which Cutie's backbones keep their random weights; its constructor would download others."""
     from cutie.model.utils import resnet
 
     def untrained(build: Any) -> Any:
@@ -171,7 +172,7 @@ def _no_download() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one tracker: what a frame took, in ms, and how many frames a second that is on average."""
+    """The measurement of one method: times of a frame in ms, and the mean rate in frames per second."""
 
     name: str
     timing: Timing
@@ -186,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(parsed.threads)
     cv2.setNumThreads(parsed.threads)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # The other packages use old names of torch's and of each other's.
+        warnings.simplefilter("ignore")  # The other packages use deprecated names of torch and of each other.
         peers = dict(_peers([256] if parsed.dry_run else [512, 1024], parsed.presets, parsed.threads))
         rows = measure(peers, parsed)
     command = shlex.join(["python", _NAME, *(sys.argv[1:] if arguments is None else arguments)])
@@ -205,16 +206,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     argument = parser.add_argument
-    argument("--presets", type=lambda text: text.split(","), default=["default"], metavar="A,B", help="of ours")
-    argument("--size", type=_size, default=(640, 480), metavar="WxH", help="of the images (default: 640x480)")
-    argument("--objects", type=int, default=1, metavar="N", help="objects (default: 1)")
-    argument("--frames", type=int, default=48, metavar="N", help="frames measured of each (default: 48)")
+    argument("--presets", type=lambda text: text.split(","), default=["default"], metavar="A,B", help="our presets")
+    argument("--size", type=_size, default=(640, 480), metavar="WxH", help="size of the images (default: 640x480)")
+    argument("--objects", type=int, default=1, metavar="N", help="number of objects (default: 1)")
+    argument("--frames", type=int, default=48, metavar="N", help="measured frames of each method (default: 48)")
     argument("--turn", type=int, default=8, metavar="N", help="frames of a turn (default: 8)")
-    argument("--warmup", type=int, default=8, metavar="N", help="frames before all that (default: 8)")
-    argument("--threads", type=int, default=torch.get_num_threads(), metavar="N", help="of each (default: torch's)")
-    argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    argument("--warmup", type=int, default=8, metavar="N", help="frames before the measured ones (default: 8)")
+    argument("--threads", type=int, default=torch.get_num_threads(), metavar="N", help="threads (default: torch's)")
+    argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
     argument("--write", type=Path, metavar="FILE", help="put the table between this file's markers")
-    argument("--dry-run", action="store_true", help="go through all of it with a few small images")
+    argument("--dry-run", action="store_true", help="run everything with a few small images")
     return parser
 
 
@@ -224,7 +225,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _peers(sizes: Sequence[int], presets: Sequence[str], threads: int) -> Iterator[tuple[str, Peer]]:
-    """All trackers that can be built here, by name, ours first; says why the others cannot."""
+    """All methods that can be built here, by name, ours first; prints why the others cannot."""
     for preset in presets:
         yield f"ours, preset {preset}", Ours(preset, threads)
     builders: dict[str, Any] = {f"EdgeTAM, {size} px": lambda size=size: EdgeTam(size) for size in sizes}
@@ -236,7 +237,7 @@ def _peers(sizes: Sequence[int], presets: Sequence[str], threads: int) -> Iterat
 
 
 def measure(peers: Mapping[str, Peer], parsed: argparse.Namespace) -> list[Row]:
-    """Let the trackers take turns on the same frames, until each has done them all."""
+    """Let the methods take turns on the same frames, until each has processed all of them."""
     scene = Scene(parsed.size, parsed.objects)
     for peer in peers.values():
         peer.start(scene.image(0), scene.masks(0))

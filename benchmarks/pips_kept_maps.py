@@ -1,7 +1,7 @@
-"""What PIPS gains from keeping each frame's map: the stream against the whole window, encoded anew for every frame.
+"""Measures how much time PIPS saves by keeping each frame's feature map instead of encoding the whole window again.
 
-Both follow the same points through the same frames in one process, in turns; the weights are random, for time does not
-depend on them.
+Both variants track the same points through the same frames in one process, in turns. The weights are random, because
+the time does not depend on them.
 
     python benchmarks/pips_kept_maps.py --size 640x480 --points 8
 """

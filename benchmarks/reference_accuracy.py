@@ -1,16 +1,16 @@
-"""Is an object found by a picture alone, and nothing where it is not? Sequences in the DAVIS layout.
+"""Measures whether an object is found from a reference picture alone, and whether nothing is found where it is absent.
 
     python benchmarks/reference_accuracy.py DAVIS
 
-Each sequence's first image is the reference, with the mask of its first object. The stream begins in the middle of the
-sequence, so that the object is seen otherwise by then, and lasts 20 frames without a click. Every other sequence, in
-which the object is not, is a stream too.
+DAVIS is a folder in the DAVIS layout. The first image of each sequence is the reference, with the mask of its first
+object. The stream begins in the middle of the sequence, where the object looks different, and lasts 20 frames without a
+click. Every other sequence, which does not show the object, is used as a stream, too.
 
-An object that is too small to be known by the picture counts as not found.
+An object that is too small to be learned from the picture counts as not found.
 
-found  J with the true mask is 0.5 or more in one of these frames
-wrong  there are masks, and none of J >= 0.5
-false  other sequences with a mask in one of their first 20 frames
+found  number of sequences in which J with the true mask is 0.5 or more in one of these frames
+wrong  number of sequences in which there are masks, but none of J >= 0.5
+false  number of other sequences with a mask in one of their first 20 frames
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ RIGHT = 0.5
 
 
 def overlaps(sam_pt: SamPt, reference: AnnotatedSequence, stream: AnnotatedSequence, first: int) -> list[float]:
-    """J of the masks that an object known from a picture has on 20 frames of a sequence; frames without are left out.
+    """J of the masks on 20 frames of a stream, for an object known from a picture; frames without a mask are left out.
 
-    Where the stream is another sequence, J is with what is annotated there, and of no interest.
+    If the stream is another sequence, J has no meaning, and only the number of masks counts.
     """
     sam_pt.reset()
     picture = Annotation.read(reference.annotations[0])
@@ -52,7 +52,7 @@ def overlaps(sam_pt: SamPt, reference: AnnotatedSequence, stream: AnnotatedSeque
 
 
 def main() -> None:
-    """Print a row a sequence, and the counts."""
+    """Print a row for each sequence, and the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="with JPEGImages/480p and Annotations/480p")
     parser.add_argument("--preset", default="default", help="(default: default)")

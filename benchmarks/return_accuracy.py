@@ -1,11 +1,13 @@
-"""Does the can come back, and never its twin? The demo's scene with an identical can, and a card before the first.
+"""Measures whether a can that was hidden is found again, and never its twin.
+
+The demo's scene has a second, identical can, and a card that hides the first one for a while.
 
 python examples/demo/render.py --twin --full-occlusion 1 --out DIR    # once; needs MuJoCo, see examples/demo/README.md
 python benchmarks/return_accuracy.py DIR [DIR ...]
 
-A row a folder: frames in which the can is hidden, frames with a mask on the twin or while the can is hidden, frames
-from its reappearance to a mask of J >= 0.5, and the mean J of the frames in which the can is to be seen. Status 1 where
-a mask was on the twin, or the can was not regained.
+It prints a row for each folder: the number of frames in which the can is hidden, of frames with a mask on the twin, of
+frames with a mask while the can is hidden, of frames from its reappearance to a mask of J >= 0.5, and the mean J of the
+frames in which the can is visible. The exit status is 1 if a mask was on the twin, or the can was not found again.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ from sampt_ros.io.video import open_source
 from sampt_ros.tracking.sam_pt import SamPt
 
 CAN, TWIN = 1, 8  # labels in the scene
-SEEN = 50  # pixels of the can from which it counts as seen
+SEEN = 50  # If at least this many pixels of the can are visible, it counts as visible.
 
 
 def masks(folder: Path, preset: str) -> np.ndarray:
-    """(frames, H, W) bool: the can's mask, clicked on the first frame."""
+    """(frames, H, W) bool: the masks of the can, which is clicked in the first frame."""
     clicks = yaml.safe_load((folder / "tabletop.yaml").read_text())["clicks"]
     point = next(click["point"] for click in clicks if click["object"] == CAN)
     sam_pt = SamPt(load_preset(preset))

@@ -1,4 +1,4 @@
-"""SAM, its relatives and other networks with few layers and channels, to run all of their code in little time."""
+"""Builds SAM, its variants and other networks with few layers and channels, so that all of their code runs quickly."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def mobile_sam() -> Any:
     return Sam(encoder, PromptEncoder(256, (64, 64), (1024, 1024), 16), decoder)
 
 
-_SAM2_SIZES = [[64, 64], [32, 32], [16, 16]]  # of the maps, for an image of 256 pixels a side
+_SAM2_SIZES = [[64, 64], [32, 32], [16, 16]]  # Sizes of the feature maps of an image of 256 pixels a side.
 
 
 def sam2() -> Any:
@@ -181,7 +181,7 @@ _SUPERPOINT: dict[str, Any] = {"encoder_hidden_sizes": (8, 8, 16, 16), "decoder_
 
 
 def superglue() -> Any:
-    """A SuperGlue of two layers, which matches whatever resembles each other most."""
+    """A SuperGlue of two layers, which matches the keypoints that are most similar."""
     import transformers
 
     detector = transformers.SuperPointConfig(**_SUPERPOINT)
@@ -192,7 +192,7 @@ def superglue() -> Any:
 
 
 def lightglue() -> Any:
-    """A LightGlue of two layers, which matches whatever resembles each other most."""
+    """A LightGlue of two layers, which matches the keypoints that are most similar, however little that is."""
     import transformers
 
     detector = transformers.SuperPointConfig(**_SUPERPOINT)

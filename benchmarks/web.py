@@ -1,10 +1,10 @@
-"""What viewers of the page cost the tracker: frame rate without and with three, one of them on a slow line; and memory.
+"""Measures what viewers of the page cost: the frame rate without and with three viewers, and the memory.
 
     python benchmarks/web.py --minutes 10
 
-Plays the demo's video to the tracker as `sampt web` does, with both objects clicked. The viewers are in a process of
-their own, and draw nothing: a browser would be on another machine. Prints a report as JSON; the exit status is 1 where
-viewers slow tracking down by more than 5 %, or memory grows.
+It plays the demo's video to the tracker as `sampt web` does, with both objects clicked. One of the viewers has a slow
+connection. The viewers are in a separate process and draw nothing, because a browser would run on another machine. It
+prints a report as JSON; the exit status is 1 if viewers slow tracking down by more than 5 %, or if memory grows.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from sampt_ros.web.server import WebServer
 
 VIDEO = Path(__file__).resolve().parents[1] / "examples/demo/tabletop.mp4"
 CLICKS = ((464.0, 282.0), (283.0, 252.0))  # pixels of the first frame
-SLOW = 100_000  # bytes/s of the slow line
-PIECE = 4096  # bytes that it passes on at once
+SLOW = 100_000  # bytes/s of the slow connection
+PIECE = 4096  # bytes that it forwards at once
 WARMUP = 10.0  # seconds
-SAMPLE = 2.0  # seconds between two looks at the memory
-ALLOWED_LOSS = 0.05  # of the frame rate
-ALLOWED_GROWTH = 10.0  # MiB from the first quarter of the time with viewers to its last
+SAMPLE = 2.0  # seconds between two measurements of the memory
+ALLOWED_LOSS = 0.05  # share of the frame rate
+ALLOWED_GROWTH = 10.0  # MiB from the first quarter of the time with viewers to the last quarter
 
 
 # --- the viewers' process ---
 
 
 class SlowLine:
-    """Passes a connection on to the server, and what the server says at 100 kB/s."""
+    """Forwards connections to the server, and the server's data back at 100 kB/s."""
 
     def __init__(self, host: str, port: int) -> None:
         self._server = (host, port)
@@ -72,12 +72,12 @@ class SlowLine:
                 await asyncio.sleep(len(data) / SLOW)
             writer.close()
 
-        await asyncio.gather(forward(), forward_slowly(), return_exceptions=True)  # until both sides have gone
+        await asyncio.gather(forward(), forward_slowly(), return_exceptions=True)  # Until both sides have closed.
         self.ended.set()
 
 
 async def look(url: str, seconds: float, origin: str) -> dict[str, float]:
-    """Look on for a while; returns pictures and bytes a second, and how old pictures are when they come."""
+    """Watch for some seconds; returns pictures and bytes per second, and how old the pictures are when they arrive."""
     ages, size, began = [], 0, time.monotonic()
     async with (
         aiohttp.ClientSession() as session,
@@ -104,7 +104,7 @@ async def look(url: str, seconds: float, origin: str) -> dict[str, float]:
 
 
 async def look_all(url: str, seconds: float) -> list[dict[str, float]]:
-    """Two viewers, and one more on a slow line."""
+    """Watch as two viewers, and as a third one with a slow connection; returns the results of `look` for each."""
     place = urlsplit(url)
     assert place.hostname is not None and place.port is not None
     line = SlowLine(place.hostname, place.port)
@@ -119,7 +119,7 @@ async def look_all(url: str, seconds: float) -> list[dict[str, float]]:
 
 
 def click_both(player: Player) -> None:
-    """Start both objects of the demo on a stopped picture."""
+    """Start both objects of the demo while the video is paused."""
     player.pause(True, print)
     time.sleep(0.5)
     for xy in CLICKS:
@@ -129,7 +129,7 @@ def click_both(player: Player) -> None:
 
 
 def measure(player: Player, seconds: float) -> tuple[float, list[float]]:
-    """Frames tracked a second, and the memory of this process at times, MiB."""
+    """Frames tracked per second, and the memory of this process every SAMPLE seconds, MiB."""
     before, began, memory = player.statistics["frames_tracked"], time.monotonic(), []
     while (left := began + seconds - time.monotonic()) > 0:
         memory.append(resident())
@@ -143,7 +143,7 @@ def resident() -> float:
 
 
 def run(seconds: float, fps: float) -> dict[str, Any]:
-    """Measure without viewers, with them, and without again; returns the report."""
+    """Measure without viewers, with them, and without them again; returns the report."""
     with open_source(str(VIDEO)) as source:
         source.fps = fps or source.fps
         player = Player(source, SamPt(), "tabletop.mp4", "default")
@@ -176,7 +176,7 @@ def run(seconds: float, fps: float) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long the viewers look on (default: 10)")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long the viewers watch (default: 10)")
     parser.add_argument("--fps", type=float, default=0.0, help="frame rate of the video (default: its own)")
     parser.add_argument("--look", metavar="URL", help=argparse.SUPPRESS)
     parsed = parser.parse_args()

@@ -1,6 +1,6 @@
 """Draws where the masks of the best, the median and the worst sequence are right and wrong: docs/accuracy.png.
 
-Only masks are drawn, no photographs: the sequences' terms do not let their images go into this repository.
+Only masks are drawn, not images, because the licences of the sequences do not allow their images in this repository.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from sampt_ros.evaluation.masks import evaluate_sequence
 from sampt_ros.io.image_files import write_image
 from sampt_ros.tracking.sam_pt import SamPt
 
-_FRAMES = 6  # of each sequence, evenly spaced
-_WIDTH = 240  # pixels of a frame
+_FRAMES = 6  # Number of frames drawn of each sequence, evenly spaced.
+_WIDTH = 240  # Width of a frame, pixels.
 _GROUND, _RIGHT, _MISSED, _WRONG, _INK = (28, 28, 28), (90, 190, 110), (70, 120, 220), (220, 80, 70), (235, 235, 235)
-_LINE = 26  # pixels of a title
+_LINE = 26  # Height of a title, pixels.
 
 
 class Maps:
@@ -37,7 +37,7 @@ class Maps:
         self._drawn: list[np.ndarray] = []
 
     def watch(self, image: np.ndarray, result: FrameResult) -> None:
-        """Take in a frame's result."""
+        """Draw the mask of a frame, if it is one of those that are shown."""
         if result.index in self.frames:
             truth = Annotation.read(self._sequence.annotations[result.index])
             self._drawn.append(_agreement(np.any(list(truth.masks.values()), axis=0), result.mask > 0))
@@ -51,7 +51,7 @@ class Maps:
 
 
 def _agreement(truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A picture (h, w, 3) uint8 RGB of two masks (H, W) bool."""
+    """A picture (h, w, 3) uint8 RGB of where a true mask and a found one, (H, W) bool each, agree and differ."""
     picture = np.full((*truth.shape, 3), _GROUND, np.uint8)
     for where, colour in ((truth & mask, _RIGHT), (truth & ~mask, _MISSED), (mask & ~truth, _WRONG)):
         picture[where] = colour
@@ -60,7 +60,7 @@ def _agreement(truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def chosen(scores: Sequence[MaskScore]) -> list[tuple[str, int]]:
-    """(what it is, its place) of the best, the median and the worst by J&F."""
+    """The best, the median and the worst sequence by J&F, each with its index."""
     order = sorted(range(len(scores)), key=lambda place: scores[place].jf)
     return [("best", order[-1]), ("median", order[len(order) // 2]), ("worst", order[0])]
 

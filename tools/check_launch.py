@@ -1,7 +1,7 @@
 """Launches the node with a video as its camera, clicks an object, and waits for its mask; exit status 0 if it comes.
 
-python tools/check_launch.py                     # as a user does: ros2 launch sampt_ros track.launch.py video:=...
-python tools/check_launch.py --without-launch    # the programs that this starts, where ros2 launch is not installed
+python tools/check_launch.py                     # by ros2 launch sampt_ros track.launch.py video:=..., as users do
+python tools/check_launch.py --without-launch    # starts the same programs directly, if ros2 launch is not installed
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ from sampt_ros.msg import QueryPoint, QueryPoints
 from sensor_msgs.msg import Image
 
 VIDEO = Path(__file__).resolve().parents[1] / "examples/demo/tabletop.mp4"
-MUG = (283.0, 252.0)  # a pixel on it in the first frame; it stays near there
-CLICK_AGAIN = 10.0  # seconds without a mask, after which the click is repeated
-STOP_TIMEOUT = 20.0  # seconds that the programs may take to end
+MUG = (283.0, 252.0)  # A pixel on the mug in the first frame; the mug stays near it.
+CLICK_AGAIN = 10.0  # Seconds without a mask after which the click is repeated.
+STOP_TIMEOUT = 20.0  # Seconds that the programs may take to end.
 
 
 class Clicker(Node):
-    """Clicks the mug in an image that was tracked; `pixels` is the size of the newest mask."""
+    """Clicks the mug in an image that was tracked.
+
+    frames  number of masks that arrived
+    pixels  size of the newest mask
+    """
 
     def __init__(self) -> None:
         super().__init__("check_launch")
@@ -60,7 +64,7 @@ def commands(preset: str, without_launch: bool) -> list[list[str]]:
 
 
 def wait_for_mask(clicker: Clicker, programs: list[subprocess.Popen[bytes]], timeout: float) -> None:
-    """Spin until a mask has pixels; exits with what is wrong if none comes in time or a program ends."""
+    """Spin until a mask has pixels; exits with a message if none comes in time or a program ends."""
     deadline = time.monotonic() + timeout
     while not clicker.pixels:
         if time.monotonic() > deadline:
@@ -71,7 +75,7 @@ def wait_for_mask(clicker: Clicker, programs: list[subprocess.Popen[bytes]], tim
 
 
 def stop(program: subprocess.Popen[bytes]) -> None:
-    """Interrupt a program; `ros2 launch` then interrupts what it has started."""
+    """Interrupt a program; `ros2 launch` then interrupts the programs that it started."""
     if program.poll() is None:
         program.send_signal(signal.SIGINT)
     try:
@@ -85,9 +89,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="default", help="preset of the node (default: default)")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds to wait for the mask (default: 120)")
-    parser.add_argument("--without-launch", action="store_true", help="start the nodes themselves")
+    parser.add_argument("--without-launch", action="store_true", help="start the programs directly")
     options = parser.parse_args()
-    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))  # apart from other robots on this network
+    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))  # Apart from other robots on this network.
     started = [
         subprocess.Popen(command, start_new_session=True)
         for command in commands(options.preset, options.without_launch)

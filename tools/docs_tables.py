@@ -1,6 +1,6 @@
-"""Writes what the pages take from the code: tables of packages, topics, messages, parameters; the README's examples.
+"""Writes the parts of the documentation that are made from the code: tables, message definitions and example programs.
 
-`--check` only says whether the pages are current.
+With `--check` it changes nothing, and only says whether the pages are up to date.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sampt_ros.messages.topics import ENDPOINTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sampt_ros"
-# In the order of their imports: each imports only from those after it.
+# In the order of imports: each package imports only from those after it.
 PACKAGES = (
     *("cli", "fleet", "ros", "bags", "web", "messages", "streaming", "evaluation", "tracking"),
     *("segmenters", "point_trackers", "mask_propagators", "descriptors", "io"),
@@ -38,7 +38,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def packages() -> str:
-    """Every package with its docstring and modules; a package that has no place in PACKAGES is an error."""
+    """A table of all packages with their docstrings and modules; exits with a message if PACKAGES lacks one."""
     found = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     if found != set(PACKAGES):
         sys.exit(f"tools/docs_tables.py: PACKAGES and sampt_ros/ differ by {', '.join(sorted(found ^ set(PACKAGES)))}")
@@ -54,14 +54,14 @@ def docstring(package: Path) -> str:
 
 
 def modules(package: Path) -> str:
-    """The names of a package's modules and of the packages in it, with theirs."""
+    """The names of a package's modules, and of the packages in it with their modules."""
     names = [f"`{path.stem}`" for path in sorted(package.glob("*.py")) if path.stem != "__init__"]
     folders = sorted(path.parent for path in package.glob("*/__init__.py"))
     return ", ".join(names + [f"`{folder.name}/` ({modules(folder)})" for folder in folders])
 
 
 def endpoints(direction: str) -> str:
-    """The topics that come in or go out, or the services."""
+    """A table of the inputs, outputs or services; direction: in, out or service."""
     rows = ([f"`{item.name}`", item.type, item.meaning] for item in ENDPOINTS if item.direction == direction)
     return table(["name", "type", "what"], rows)
 
@@ -73,7 +73,7 @@ def messages() -> str:
 
 
 def parameters(options: Iterable[tuple[str, Any, Option]]) -> str:
-    """Parameters as `walk` yields them, with their values as defaults."""
+    """A table of parameters as `walk` yields them, with their values as defaults."""
     rows = []
     for name, value, option in options:
         change = "live" if option.live else "at start" if option.fixed else "when configured"
@@ -115,7 +115,7 @@ def shown(value: Any) -> str:
 
 
 def filled(page: str, tables: dict[str, str]) -> str:
-    """The text of a page with current tables between its markers."""
+    """The text of a page with up-to-date tables between its markers; exits with a message if a marker is missing."""
     text = (ROOT / page).read_text()
     for name, content in tables.items():
         pattern = rf"(<!-- {name}: made by tools/docs_tables.py -->\n)(.*?)(<!-- end -->)"
@@ -128,7 +128,7 @@ def filled(page: str, tables: dict[str, str]) -> str:
 
 
 def with_examples(page: str) -> str:
-    """The text of a page with the current code of the files in examples/ that it names before a block of code."""
+    """The text of a page in which each code block after the name of a file in examples/ holds that file's code."""
 
     def current(block: re.Match[str]) -> str:
         return f"{block[1]}{(ROOT / block[2]).read_text()}```\n"
@@ -138,7 +138,7 @@ def with_examples(page: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """The current text of every page that takes something from the code, by its path in the repository."""
+    """The up-to-date text of every page that contains parts made from the code, by its path in the repository."""
     interface = {
         "inputs": endpoints("in"),
         "outputs": endpoints("out"),

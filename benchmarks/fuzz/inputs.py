@@ -1,4 +1,7 @@
-"""The kinds of inputs that are damaged: what reads each of them, and what has to hold of it."""
+"""The kinds of inputs that are damaged: for each, a function that makes one, lets the package read it, and checks it.
+
+Each takes random numbers and a folder, and returns the reason why the input was refused, or an empty text.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import cv2
 import numpy as np
 import samples
 import torch
-from damage import chance, damaged, damaged_message, odd_array, odd_value, redrawn
+from damage import chance, damage_file, damaged, damaged_message, odd_array, odd_value
 from rosbags.serde import SerdeError
 
 from sampt_ros.bags import types as bag_types
@@ -39,11 +42,11 @@ from sampt_ros.streaming.tracked_frame import TrackedFrame
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.weights.loading import read_safetensors, read_weights
 
-_MOST_FRAMES = 40  # of a video that are read
+_MOST_FRAMES = 40  # Largest number of frames that are read of a video.
 
 
 class Faults(logging.Handler):
-    """Listens to the package's log: what is told as an error, as a fault, or without a reason."""
+    """Collects the messages in the package's log that are errors or faults, or lack a reason."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +66,7 @@ class Faults(logging.Handler):
 
 
 def prepare(folder: Path) -> None:
-    """Make what inputs are damaged from; `folder` is for them, and for the damaged ones."""
+    """Write the whole files to `folder`, where the damaged ones will be too, and build the tracker."""
     folder.mkdir(exist_ok=True)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -74,7 +77,7 @@ def prepare(folder: Path) -> None:
 
 @cache
 def _tracker() -> SamPt:
-    """A fast tracker; whoever takes it resets it."""
+    """A fast tracker, shared by all inputs: each has to reset it first."""
     return SamPt(load_preset("grabcut", {"max_objects": 6}))
 
 
@@ -82,7 +85,7 @@ def _tracker() -> SamPt:
 
 
 class _Entries:
-    """A bag of entries that are there already."""
+    """A bag whose entries are in memory."""
 
     def __init__(self, entries: list[tuple[str, int, bytes]]) -> None:
         self.entries = entries
@@ -92,7 +95,7 @@ class _Entries:
 
 
 def messages(random: Random, folder: Path) -> str:
-    """A stream of whole messages of all kinds with damaged ones in between."""
+    """A stream of whole messages of all kinds, with damaged ones in between."""
     whole = samples.stream()
     stream: list[tuple[str, Any]] = [*whole]
     for _ in range(random.randint(1, 4)):
@@ -115,7 +118,7 @@ def messages(random: Random, folder: Path) -> str:
 
 
 def _follow(tracker: BagTracker, bag: Any, inputs: Inputs) -> None:
-    """Track; everything that would be published has the header of the very image that it is of, and its size."""
+    """Track a bag, and check that every output has the header and the size of the image that it belongs to."""
     headers: dict[int, list[Any]] = {}
     for _topic, recorded_ns, data in bag.messages({inputs.image.name}):
         try:
@@ -145,11 +148,11 @@ def _check_outputs(frame: TrackedFrame, headers: list[Any]) -> None:
 
 
 def bags(random: Random, folder: Path) -> str:
-    """A bag of either storage, its file or its metadata damaged."""
+    """A bag of either storage whose file or metadata is damaged."""
     path = samples.copied(folder, random.choice(samples.BAGS))
     files = sorted(path.iterdir())
     for file in random.sample(files, random.choice([1, 1, 1, 2])):
-        redrawn(random, file)
+        damage_file(random, file)
     with BagReader(path if chance(random, 0.7) else random.choice(files)) as bag:
         inputs = choose_inputs(bag.topics, inspect_topics(bag))
         _tracker().reset()
@@ -161,7 +164,7 @@ def bags(random: Random, folder: Path) -> str:
 def pictures(random: Random, folder: Path) -> str:
     """A picture, a mask or a label image."""
     path = samples.copied(folder, random.choice(samples.PICTURES))
-    redrawn(random, path)
+    damage_file(random, path)
     read = random.choice([read_labels, read_masks, read_mask, read_image])
     found = read(path)
     arrays = list(found.values()) if isinstance(found, dict) else [found]
@@ -173,7 +176,7 @@ def videos(random: Random, folder: Path) -> str:
     """A video, or a folder of pictures."""
     path = samples.copied(folder, random.choice(samples.VIDEOS))
     for file in [path] if path.is_file() else random.sample(sorted(path.iterdir()), 2):
-        redrawn(random, file)
+        damage_file(random, file)
     with open_source(str(path)) as source:
         for number, image in enumerate(source):
             check_image(image)
@@ -183,7 +186,7 @@ def videos(random: Random, folder: Path) -> str:
 
 
 def checkpoints(random: Random, folder: Path) -> str:
-    """Weights, as .pth and as .safetensors; and whatever else may be pickled."""
+    """Weights in .pth and .safetensors files, and pickled values of other types."""
     expected = samples.weights()
     name = random.choice([*samples.CHECKPOINTS, "pickle", "nano"])
     if name == "nano":
@@ -198,7 +201,7 @@ def checkpoints(random: Random, folder: Path) -> str:
         path.write_bytes(pickle.dumps(odd_value(random), protocol=random.choice([0, 2, 4])))
     else:
         path = samples.copied(folder, name)
-        redrawn(random, path)
+        damage_file(random, path)
     found: Mapping[str, Any]
     if path.suffix == ".safetensors":
         arrays = {key: value.numpy() for key, value in expected.items()}
@@ -209,11 +212,11 @@ def checkpoints(random: Random, folder: Path) -> str:
     return ""
 
 
-# --- what people say ---
+# --- parameters and queries ---
 
 
 def parameters(random: Random, folder: Path) -> str:
-    """Values of parameters, presets, and what the command line says of objects."""
+    """Values of parameters, preset files, and prompts on the command line."""
     return random.choice([_values, _values, _preset, _texts])(random, folder)
 
 
@@ -238,7 +241,7 @@ def _values(random: Random, folder: Path) -> str:
 
 
 def _near(random: Random, name: str) -> Any:
-    """A value within the bounds of a parameter, or a bit beside them."""
+    """A value within the bounds of a parameter, or just outside them."""
     option = next(
         option for config in (Settings().node, Settings().core) for key, _, option in walk(config) if key == name
     )
@@ -278,7 +281,7 @@ def _texts(random: Random, folder: Path) -> str:
 
 
 def queries(random: Random, folder: Path) -> str:
-    """What a program asks of SamPt: arrays of any kind."""
+    """Calls of SamPt's methods with arrays of any type and shape."""
     sam_pt = _tracker()
     sam_pt.reset()
     refused = ""

@@ -1,4 +1,4 @@
-"""Small whole inputs of every kind, which are then damaged."""
+"""Makes small whole inputs of every kind, which are then damaged."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def pixels(number: int) -> np.ndarray:
 
 
 def inputs(compressed: bool = False) -> Inputs:
-    """The topics of `stream`."""
+    """The topics of `stream`; compressed: whether its images are the compressed ones."""
     topics = {name: Topic(name, kind, None) for name, kind in _TOPICS.items()}
     return Inputs(
         topics["/camera/image/compressed" if compressed else "/camera/image"],
@@ -85,17 +85,17 @@ def inputs(compressed: bool = False) -> Inputs:
 
 
 def serialized(message: Any) -> bytes:
-    """A message as a recorder writes it."""
+    """A message as the bytes that a recorder writes."""
     return bytes(bag_types.types().serialize_cdr(message, message.__msgtype__))
 
 
 def stream() -> list[tuple[str, Any]]:
-    """Topics and messages of a camera with depth, and of people who ask for all kinds of things."""
+    """Topics and messages of a camera with depth, and of queries, references and clicks of all kinds."""
     found: list[tuple[str, Any]] = []
     for number in range(FRAMES):
         found += _camera(number)
         if number == 1:
-            found += _people(number)
+            found += _requests(number)
     return found
 
 
@@ -141,7 +141,7 @@ def _camera(number: int) -> list[tuple[str, Any]]:
     ]
 
 
-def _people(number: int) -> list[tuple[str, Any]]:
+def _requests(number: int) -> list[tuple[str, Any]]:
     mask = np.zeros(SIZE, np.uint8)
     mask[6:20, 12:30] = 255
     picture = _make(
@@ -182,13 +182,13 @@ def _query(number: int, xy: list[tuple[float, float]], box: tuple[int, ...], mas
 
 @cache
 def weights() -> dict[str, torch.Tensor]:
-    """The state dict that checkpoints are of."""
+    """The state dict that the checkpoints hold."""
     generator = torch.Generator().manual_seed(1)
     return {name: torch.randn(shape, generator=generator) for name, shape in (("a.weight", (4, 3)), ("a.bias", (4,)))}
 
 
 def write(folder: Path) -> None:
-    """All the files, below `folder`."""
+    """Write all files below `folder`."""
     for name in BAGS:
         _write_bag(folder / name, *name.partition("_")[::2])
     labels = np.zeros(SIZE, np.uint8)
@@ -232,7 +232,7 @@ def _write_bag(path: Path, storage: str, compression: str) -> None:
         writer.set_compression(mode, CompressionFormat.ZSTD)
     with writer:
         connections = {}
-        left_out = ("/camera/image/compressed",)  # which would be a second topic of images
+        left_out = ("/camera/image/compressed",)  # It would be a second topic of images.
         for row, (topic, message) in enumerate(pair for pair in stream() if pair[0] not in left_out):
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, message.__msgtype__, typestore=bag_types.types())
@@ -240,7 +240,7 @@ def _write_bag(path: Path, storage: str, compression: str) -> None:
 
 
 def copied(folder: Path, name: str) -> Path:
-    """A copy of a file or folder, to be damaged; in the place of the last one."""
+    """Copy a file or folder, so that the copy can be damaged; the copy before is deleted."""
     whole = folder / name
     copy = folder / "damaged" / name
     shutil.rmtree(copy.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What happens to a camera and to a node besides, by chance."""
+"""Random mishaps of a camera, and random interventions in the node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sampt_ros.ros.conversions import image_from_array
 
 
 class Mishaps:
-    """They come over the robot, its camera and the node."""
+    """Makes something go wrong with the robot's camera or with the node; each method is one mishap."""
 
     def __init__(self, robot: Robot, people: People) -> None:
         self.robot = robot
@@ -36,7 +36,7 @@ class Mishaps:
 
     @property
     def actions(self) -> dict[Callable[[], None], float]:
-        """All of them, and how often they come."""
+        """All mishaps, and their relative frequencies."""
         return {
             self.damaged_image: 3,
             self.image_of_another_size: 1,
@@ -44,11 +44,11 @@ class Mishaps:
             self.camera_pauses: 1,
             self.camera_restarts: 1,
             self.time_loops: 0.5,
-            self.pause_and_go_on: 1,
+            self.pause_and_resume: 1,
             self.reset_all: 1,
             self.set_parameter: 1,
-            self.deactivate_and_go_on: 0.5,
-            self.pictures_before_the_node: 0.1,
+            self.deactivate_and_activate: 0.5,
+            self.latched_references: 0.1,
         }
 
     # --- images ---
@@ -73,12 +73,12 @@ class Mishaps:
         self.robot.publish(image, is_usable=False)
 
     def image_of_another_size(self) -> None:
-        """A single one says nothing; the node believes five in a row."""
+        """Send a single image of another size, which the node drops; it would follow five in a row."""
         self.robot.stamp_ns += int(1e9 / FPS)
         self.robot.publish(self.blank(shrunk=3), is_odd=True)
 
     def wild_stamp(self) -> None:
-        """One image an hour ahead, without a stamp, or with a stamp that is no time."""
+        """Send an image that is an hour ahead, has no stamp, or has an invalid one."""
         seconds = self.robot.stamp_ns // 1_000_000_000
         stamp, is_odd = self.random.choice(
             [((seconds + 3600, 0), True), ((0, 0), True), ((-5, 0), False), ((seconds, 1_500_000_000), False)]
@@ -91,7 +91,7 @@ class Mishaps:
         self.robot.silent_until = time.monotonic() + self.random.uniform(0.5, 3)
 
     def camera_restarts(self) -> None:
-        """Off for a moment; then perhaps with another size, or with older stamps."""
+        """Switch the camera off for a moment; then it may have another size, or older stamps."""
         self.camera_pauses()
         self.robot.frame, self.robot.loop = 0, None
         self.robot.scale = self.random.choice([1.0, 1.0, 0.5])
@@ -101,20 +101,20 @@ class Mishaps:
         self.robot.change()
 
     def time_loops(self) -> None:
-        """As a recording of a few seconds that is played in a loop: the same images with the same stamps."""
+        """Repeat the same images with the same stamps, like a recording of a few seconds that is played in a loop."""
         if self.robot.loop is None:
             length, times = self.random.randrange(40, 90), self.random.randrange(2, 5)
             self.robot.loop = Loop(self.robot.stamp_ns, self.robot.frame, length, times)
 
     # --- the node ---
 
-    def pause_and_go_on(self) -> None:
+    def pause_and_resume(self) -> None:
         self.pause.call_async(SetBool.Request(data=True))
         self.robot.play(self.random.uniform(0.2, 2), sends=False)
         self.pause.call_async(SetBool.Request(data=False))
 
     def reset_all(self) -> None:
-        """Everything begins anew in the node, so what it sees first is what it believes."""
+        """Reset the node, which then follows whatever images it gets first."""
         self.robot.loop = None
         self.robot.change()
         done = self.reset.call_async(Trigger.Request())
@@ -122,8 +122,8 @@ class Mishaps:
             self.robot.found.wrong.append("a call of ~/reset had no answer")
         self.robot.change()
 
-    def deactivate_and_go_on(self) -> None:
-        """Queries that were asked just before have an answer too."""
+    def deactivate_and_activate(self) -> None:
+        """Deactivate and activate the node; queries sent just before must be answered, too."""
         query = self.people.message([(*self.people.place(), QueryPoint.POSITIVE)], (0, 0))
         calls = [self.people.service.call_async(Query.Request(query=query)) for _ in range(3)]
         self.transit(Transition.TRANSITION_DEACTIVATE)
@@ -134,7 +134,8 @@ class Mishaps:
         for call in calls:
             self.people.expect_response(call, query)
 
-    def pictures_before_the_node(self) -> None:
+    def latched_references(self) -> None:
+        """Publish latched references while the node is not active; it must receive all of them later."""
         self.transit(Transition.TRANSITION_DEACTIVATE)
         self.configure_anew()
         self.people.latch_pictures(lambda: self.transit(Transition.TRANSITION_ACTIVATE))

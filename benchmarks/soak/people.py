@@ -1,4 +1,4 @@
-"""What people ask of a node, sensible or not, by chance."""
+"""Random queries to the node, sensible or not, as people and programs send them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from sampt_ros.ros.conversions import image_from_array
 
 BURST = 200  # queries
 PICTURES = 50  # latched references
-PATIENCE = 180.0  # seconds that the node may take to answer all of a burst, or a transition
+PATIENCE = 180.0  # seconds that the node may take to answer all queries of a burst, or for a transition
 _ANSWERS = ("started object", "corrected object", "the query is refused")
 
 
 class People:
-    """They see the robot's images, and know where the things are in them."""
+    """Sends queries about the robot's images, in which the positions of all things are known."""
 
     def __init__(self, robot: Robot, seed: int) -> None:
         self.robot = robot
@@ -36,7 +36,7 @@ class People:
 
     @property
     def actions(self) -> dict[Callable[[], None], float]:
-        """All that they do, and how often."""
+        """All kinds of queries, and their relative frequencies."""
         return {
             self.click: 8,
             self.correct: 5,
@@ -50,12 +50,12 @@ class People:
             self.burst: 0.5,
         }
 
-    # --- by the topic ---
+    # --- queries on the topic ---
 
     def message(
         self, points: Sequence[tuple[float, float, int]] = (), stamp: Stamp | None = None, **fields: Any
     ) -> QueryPoints:
-        """A query on the newest image, or on that of a stamp."""
+        """A query on the newest image, or on the image with a stamp; points: (x, y, label), pixels."""
         clicks = [QueryPoint(x=float(x), y=float(y), label=label) for x, y, label in points]
         header = Header(frame_id=fields.pop("frame_id", CAMERA))
         newest = divmod(self.robot.stamp_ns, 1_000_000_000)
@@ -66,14 +66,14 @@ class People:
         self.robot.query.publish(self.message(points, stamp, **fields))
 
     def place(self) -> tuple[float, float]:
-        """A pixel somewhere on one of the things on the table."""
+        """A random pixel (x, y) on one of the things on the table."""
         labels = self.robot.truth[self.robot.frame]
         thing = self.random.choice([name for name in np.unique(labels) if name])
         y, x = np.argwhere(labels == thing)[self.random.randrange(int((labels == thing).sum()))]
         return x * self.robot.scale, y * self.robot.scale
 
     def some_box(self) -> RegionOfInterest:
-        """The box of one of the things; of nothing where that is not in the picture."""
+        """The box of one of the things; an empty one if the thing is not in the image."""
         ys, xs = np.nonzero(self.robot.truth[self.robot.frame] == self.random.choice([1, 2, 3]))
         if not len(xs):
             return RegionOfInterest()
@@ -125,7 +125,7 @@ class People:
     # --- many at once ---
 
     def burst(self) -> None:
-        """As a detector does: many queries at once. Each of them has to be answered or refused."""
+        """Send many queries at once, as a detector does. Each of them must be answered or refused."""
         self.finish()
         since = len(self.robot.log)
         for _ in range(BURST):
@@ -139,14 +139,14 @@ class People:
         self.expect_answers(since, BURST, lambda line: line.startswith(_ANSWERS))
 
     def finish(self) -> None:
-        """Wait until all that was asked before is answered, and what was said of it has come in."""
+        """Wait until all earlier queries are answered, and the log messages about them have arrived."""
         self.robot.play(1.0)
         query = self.message(action=QueryPoints.REMOVE, object_id=60000)
         self.expect_response(self.service.call_async(Query.Request(query=query)), query)
         self.robot.play(1.0)
 
     def expect_answers(self, since: int, count: int, is_answer: Callable[[str], bool]) -> None:
-        """Wait for so many answers in the node's log; else it is noted as wrong."""
+        """Wait for `count` answers in the node's log after line `since`; note it as wrong if they do not come."""
 
         def answers() -> int:
             return sum(map(is_answer, self.robot.log[since:]))
@@ -154,10 +154,10 @@ class People:
         if not self.robot.play(PATIENCE, lambda: answers() >= count):
             self.robot.found.wrong.append(f"{answers()} answers to {count} queries")
 
-    # --- by the service ---
+    # --- queries by the service ---
 
     def call(self) -> None:
-        """A query that is answered: with the object, or with the reason."""
+        """Call the service, which must answer with the object, or with the reason for the refusal."""
         kind = self.random.random()
         if kind < 0.5:
             query = self.message([(*self.place(), QueryPoint.POSITIVE)], (0, 0))
@@ -169,7 +169,7 @@ class People:
         self.expect_response(self.service.call_async(Query.Request(query=query)), query)
 
     def expect_response(self, future: Any, query: QueryPoints) -> None:
-        """Wait for a service's answer, and look at it."""
+        """Wait for the service's answer to a query, and check it."""
         if not self.robot.play(PATIENCE, future.done):
             self.robot.found.wrong.append("a call of ~/query had no answer")
             return
@@ -179,10 +179,10 @@ class People:
             self.robot.found.wrong.append(f"a strange answer of ~/query: {response}")
         self.robot.found.counts["calls carried out" if response.success else "calls refused"] += 1
 
-    # --- in space ---
+    # --- clicks in 3D ---
 
     def click_in_space(self) -> None:
-        """A click of RViz in a frame that the camera moves in; it has to find the thing that was clicked."""
+        """Click a thing in 3D, in a frame that the camera moves in; the click must start the thing that was clicked."""
         robot = self.robot
         if robot.transforms is None or robot.loop is not None:
             return
@@ -210,7 +210,7 @@ class People:
         self._follow_click(since, int(truth[y, x]))
 
     def _follow_click(self, since: int, thing: int) -> None:
-        """Wait for what comes of a click in space, and look whether the object that it starts is on its thing."""
+        """Wait for the answer to a 3D click, and check whether the object that it starts lies on the clicked thing."""
         robot = self.robot
 
         def answers() -> list[str]:
@@ -242,14 +242,14 @@ class People:
             else:
                 robot.found.counts["clicks in space on something else"] += 1
 
-    # --- by pictures ---
+    # --- references ---
 
     def refer(self) -> None:
-        """A picture of a thing, which it is looked for by; now and then without the thing in it, or without a name."""
+        """Publish a picture of a thing to search for; sometimes the thing is missing in it, or the object has no id."""
         self.robot.reference.publish(self.picture(self.random.choice([0, *range(1, 30)]), [1, 2, 3, 9]))
 
     def picture(self, object_id: int, things: Sequence[int]) -> Reference:
-        """One of the video's frames with one of these things, at half its size."""
+        """A reference: one of the video's frames at half its size, with the mask of one of these things."""
         frame = self.random.randrange(len(self.robot.images))
         thing = (self.robot.truth[frame] == self.random.choice(things)).astype(np.uint8)[::2, ::2] * 255
         return Reference(
@@ -259,9 +259,9 @@ class People:
         )
 
     def latch_pictures(self, activate: Callable[[], None]) -> None:
-        """Many latched pictures before the node listens: each of them has to arrive. They are taken back after it.
+        """Publish many latched references before the node listens: all must arrive. The objects are removed then.
 
-        activate: brings an inactive node to life
+        activate: activates the inactive node
         """
         robot = self.robot
         latched = QoSProfile(depth=PICTURES, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -31,10 +31,10 @@ CAMERA, WORLD = "camera_optical_frame", "map"
 FPS = 15.0
 FOCAL = 600.0  # pixels
 TABLE, THING = 1.0, 0.8  # metres: depth of the table, and of the things on it
-SHIFT = 12  # frames; masks fit the true frame better than one so far off
+SHIFT = 12  # Masks must fit the true masks of their own frame better than those of so many frames earlier or later.
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-_KEPT = 400  # sent images whose masks may still come
-_AWAKE = 2.0  # seconds: the node tracks if a mask came so lately
+_KEPT = 400  # number of the latest images that are remembered, because their masks may still come
+_AWAKE = 2.0  # The node is tracking if a mask came within so many seconds.
 
 Stamp = tuple[int, int]  # seconds and nanoseconds, which need not be below a second
 
@@ -46,8 +46,8 @@ class Sent:
     frame      its number in the video
     size       (height, width)
     is_usable  whether the node may track it
-    is_odd     whether it is whole, but not like those before: the node may take it for a change in the stream
-    at         when it was sent, by time.monotonic()
+    is_odd     whether it is valid, but unlike those before, so that the node may take it for a change of the stream
+    at         when it was sent, time.monotonic() seconds
     """
 
     frame: int
@@ -59,28 +59,35 @@ class Sent:
 
 @dataclass
 class Findings:
-    """What came back."""
+    """What was observed.
+
+    counts    number of events of each kind
+    wrong     everything that must not happen
+    overlap   J of masks with the true masks of their own frame, and of SHIFT frames earlier and later
+    memory    (seconds, MiB) of the node's process
+    refusals  number of refusals by reason, without the numbers in it
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     overlap: dict[int, list[float]] = field(default_factory=lambda: {0: [], -SHIFT: [], SHIFT: []})
-    memory: list[tuple[float, float]] = field(default_factory=list)  # seconds, MiB
-    refusals: Counter[str] = field(default_factory=Counter)  # by reason, without its numbers
+    memory: list[tuple[float, float]] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Loop:
-    """Time that begins again and again, as of a recording that is played in a loop."""
+    """The state of stamps that start again and again, like those of a recording that is played in a loop."""
 
     start_ns: int
     frame: int
-    length: int  # frames
-    left: int  # times
-    played: int = 0
+    length: int  # frames of one round
+    left: int  # rounds still to be played
+    played: int = 0  # frames of this round
 
 
 class Robot(Node):
-    """The camera and the consumer around a node that runs in another process."""
+    """The camera and the subscriber around a node that runs in another process."""
 
     def __init__(self) -> None:
         super().__init__("robot")
@@ -90,14 +97,14 @@ class Robot(Node):
         self.truth = np.load(DEMO / "tabletop_labels.npz")["labels"]
         self.sent: OrderedDict[Stamp, Sent] = OrderedDict()
         self.ids: list[int] = []
-        self.log: list[str] = []  # what the node said, oldest first
-        self.labels: tuple[Stamp, np.ndarray] | None = None  # the newest
+        self.log: list[str] = []  # log messages of the node, oldest first
+        self.labels: tuple[Stamp, np.ndarray] | None = None  # the newest label image
         self.frame, self.stamp_ns, self.scale = 0, time.time_ns(), 1.0
         self.silent_until = self.next_image = 0.0
         self.loop: Loop | None = None
         self.every_frame: Callable[[], None] = lambda: None
-        self._changed_at: float | None = None  # when the stream was last changed, and the node is about to notice
-        self._masks_since = 0  # of good images that were sent after that
+        self._changed_at: float | None = None  # when the stream changed, if the node may not have noticed it yet
+        self._masks_since = 0  # number of masks of good images that were sent after that
         self._masked_at = -np.inf
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.camera = self.create_publisher(Image, "/camera/image_raw", best_effort)
@@ -116,10 +123,13 @@ class Robot(Node):
         self.create_subscription(PoseArray, "/sampt/object_poses", lambda poses: self.matching(poses, "poses"), 10)
         self.create_subscription(Log, "/rosout", self.on_log, 2000)
 
-    # --- time goes on ---
+    # --- main loop ---
 
     def play(self, seconds: float, until: Callable[[], bool] = lambda: False, sends: bool = True) -> bool:
-        """Send images and listen for so many seconds, or until something is true; returns whether it is."""
+        """Send images and receive messages for so many seconds, or until `until` is true; returns whether it is.
+
+        sends: whether to send images
+        """
         end = time.monotonic() + seconds
         while not (over := until()) and time.monotonic() < end:
             now = time.monotonic()
@@ -134,7 +144,7 @@ class Robot(Node):
     # --- the camera ---
 
     def send_image(self) -> None:
-        """The next frame of the video, unless the camera is silent."""
+        """Send the next frame of the video, unless the camera is silent."""
         if time.monotonic() < self.silent_until:
             return
         self.frame = (self.frame + 1) % len(self.images)
@@ -148,14 +158,15 @@ class Robot(Node):
         self.publish(image_from_array(picture, "rgb8", Header()))
 
     def publish(self, image: Image, is_usable: bool = True, is_odd: bool = False, stamp: Stamp | None = None) -> None:
-        """Send an image under the stamp that is due, or under another one.
+        """Send an image with the stamp that is due, or with another one.
 
-        is_usable: False if nothing may come of it; is_odd: nothing may come of it unless the stream changes just now
+        is_usable  False if the node must not publish anything for it
+        is_odd     True if the node must not publish anything for it, unless the stream is changing just now
         """
         stamp = stamp or divmod(self.stamp_ns, 1_000_000_000)
         if is_odd:
             is_usable = self.is_changing
-            self.change()  # if the next one is odd too, the node may believe both
+            self.change()  # If the next one is odd, too, the node may take both for a change.
         image.header = Header(frame_id=CAMERA)
         image.header.stamp.sec, image.header.stamp.nanosec = stamp
         self.sent[stamp] = Sent(self.frame, (image.height, image.width), is_usable, is_odd, time.monotonic())
@@ -166,12 +177,12 @@ class Robot(Node):
         self.found.counts["odd images" if is_odd else "images" if is_usable else "damaged images"] += 1
 
     def change(self) -> None:
-        """The stream is changed, by a jump or a reset: until the node has followed, it may take anything for true."""
+        """Note that the stream changes, by a jump or a reset: until the node has noticed, odd images may be tracked."""
         self._changed_at, self._masks_since = time.monotonic(), 0
 
     @property
     def is_changing(self) -> bool:
-        """Whether the node may not have noticed yet how the stream goes on now."""
+        """Whether the node may not have noticed the latest change of the stream yet."""
         return self._changed_at is not None or self.silence > _AWAKE
 
     @property
@@ -180,14 +191,14 @@ class Robot(Node):
         return time.monotonic() - self._masked_at
 
     def pose(self, stamp: Stamp) -> tuple[np.ndarray, np.ndarray]:
-        """Where the camera is in the world at a time: the rotation's quaternion (4,) x y z w, and metres (3,)."""
+        """The camera's pose in the world at a time: quaternion (4,) x y z w, and position (3,) in metres."""
         seconds = stamp[0] % 10_000 + stamp[1] / 1e9
         half_turn = 0.1 * np.sin(seconds)
         axis = np.array([0.0, 0.0, np.sin(half_turn), np.cos(half_turn)])
         return axis, np.array([0.4 * np.sin(seconds / 2), 0.2 * np.cos(seconds / 3), 0.1])
 
     def _send_surroundings(self) -> None:
-        """What comes with an image: depth, CameraInfo, and where the camera is."""
+        """Send what belongs to an image: depth, CameraInfo, and the camera's transform."""
         stamp = divmod(self.stamp_ns, 1_000_000_000)
         header = Header(stamp=time_from_ns(self.stamp_ns), frame_id=CAMERA)
         labels = self.truth[self.frame]
@@ -221,7 +232,7 @@ class Robot(Node):
     # --- what comes back ---
 
     def matching(self, message: Any, what: str) -> Sent | None:
-        """The image that a message belongs to; else it is noted as wrong."""
+        """The sent image with a message's header, or None; a header of no usable image is noted as wrong."""
         self.found.counts[what] += 1
         sent = self.sent.get((message.header.stamp.sec, message.header.stamp.nanosec))
         if sent is None or not sent.is_usable or message.header.frame_id != CAMERA:
@@ -237,7 +248,7 @@ class Robot(Node):
             self.found.wrong.append(f"mask of {message.height}x{message.width} for an image of {sent.size}")
         if self._changed_at is not None and sent.at > self._changed_at and not sent.is_odd:
             self._masks_since += 1
-            if self._masks_since == 2:  # the first may be of before a reset that is carried out after it
+            if self._masks_since == 2:  # The first one may have been tracked before a reset was carried out.
                 self._changed_at = None
 
     def on_labels(self, message: Image) -> None:
@@ -251,14 +262,14 @@ class Robot(Node):
             mask = labels == name
             thing, share = self.thing_under(mask, now)
             if share < 0.5:
-                continue  # a click on the table, or a drifted object: it says nothing of time
+                continue  # The click was on the table, or the object has drifted: its fit cannot be measured.
             for shift, overlaps in self.found.overlap.items():
                 other = self.truth[(sent.frame + shift) % len(self.truth)] == thing
                 overlaps.append(region_similarity(other, mask))
 
     @staticmethod
     def thing_under(mask: np.ndarray, truth: np.ndarray) -> tuple[int, float]:
-        """The thing that a mask (H, W) bool covers most of, and that thing's share of the mask."""
+        """The thing under most pixels of a mask (H, W) bool, and its share of the mask."""
         counts = np.bincount(truth[mask], minlength=2)[1:]
         return 1 + int(counts.argmax()), int(counts.max()) / max(1, int(np.count_nonzero(mask)))
 
@@ -267,7 +278,7 @@ class Robot(Node):
         self.ids = [item.id for item in message.objects]
 
     def on_log(self, message: Log) -> None:
-        """Whatever the node says; a fault, an error, and a refusal without a reason are noted as wrong."""
+        """Keep the node's log messages; a fault, an error, and a refusal without a reason are noted as wrong."""
         if message.name != "sampt":
             return
         self.log.append(message.msg)

@@ -1,16 +1,16 @@
-"""Everything that goes wrong around a robot, for as long as you like: does the node live, stay right, and stay small?
+"""A soak test of the node: does it stay alive and correct, and its memory flat, whatever goes wrong around it?
 
-The demo's video is played in a loop, with depth where message_filters is installed, by a camera that moves in the
-world where tf2_ros is. Meanwhile objects are clicked, boxed, shown in pictures, corrected and removed at random, by the
-topic, by the service ~/query, by clicks in the world's frame, and by 200 queries at once; nonsense is asked for.
-Damaged images, images of another size and wild stamps come in between, the camera stops, starts again with older stamps
-or another size, time loops, and the node is paused, reset, deactivated and reconfigured, now and then with 50 latched
-pictures waiting for it. Needs the environment of `make setup`.
+The demo's video is played in a loop, with depth if message_filters is installed, and with a moving camera if tf2_ros
+is. Meanwhile random queries start, correct and remove objects: by the topic, by the service ~/query, by 3D clicks in
+the world's frame, by reference pictures, and in bursts of 200 queries; some of them make no sense. There are damaged
+images, images of another size, and wrong stamps. The camera stops, and starts again with older stamps or another size;
+time jumps back, as in a looped recording. The node is paused, reset, deactivated and configured again, sometimes with
+50 latched references waiting for it. Needs the environment of `make setup`.
 
     python benchmarks/soak/soak.py --minutes 30
 
-Prints what happened as JSON. The status is 0 if the node never ended, every mask carried the header and had the size of
-an image that was sent, masks fitted the image of their own stamp better than those before and after, all queries were
+It prints a report as JSON. The exit status is 0 if the node never ended, every mask had the header and the size of an
+image that was sent, masks fitted the image of their own stamp better than earlier and later ones, all queries were
 answered or refused with a reason, no fault was logged, and memory stayed flat.
 """
 
@@ -38,26 +38,26 @@ from robot import DEMO, SHIFT, Findings, Robot
 from sampt_ros.ros.fastdds import enlarge_shared_memory
 
 START_TIMEOUT = 90.0  # seconds
-FLAT = 1.05, 30.0  # memory may grow by this factor and so many MiB
-SILENT = 240.0  # seconds without a mask, after which the node hangs
-# In less than so many seconds by so many MiB: the last of 16 objects may begin late, and fill their buffers then.
+FLAT = 1.05, 30.0  # Memory may grow by this factor, and by so many MiB more.
+SILENT = 240.0  # After so many seconds without a mask, the node counts as hung.
+# In runs shorter than so many seconds, memory may grow by so many MiB: late objects still fill their buffers.
 SHORT, FILLING = 600.0, 160.0
 
 
 def resident(pid: int) -> float:
-    """Memory that a process holds, MiB."""
+    """Memory that a process uses, MiB."""
     fields = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()
     return int(fields[0]) / 1024
 
 
 def run(robot: Robot, people: People, node: subprocess.Popen[bytes], seconds: float) -> None:
-    """Play, act and listen until the time is over or the node ends."""
+    """Play the video, send random queries and cause mishaps until the time is over or the node ends."""
     start = next_look = time.monotonic()
 
     def look() -> None:
         nonlocal next_look
         now = time.monotonic()
-        if now < next_look or not robot.found.counts["masks"]:  # before the first one the models are not all there
+        if now < next_look or not robot.found.counts["masks"]:  # Before the first mask, not all models are loaded.
             return
         next_look = now + 2
         if node.poll() is None:
@@ -80,7 +80,7 @@ def run(robot: Robot, people: People, node: subprocess.Popen[bytes], seconds: fl
 
 
 def judged(found: Findings) -> dict[str, Any]:
-    """The report; what is wrong is listed in it."""
+    """The report, which lists everything that went wrong."""
     wrong = list(found.wrong)
     memory = np.array([held for _, held in found.memory or [(0.0, 0.0)] * 4])
     quarters = [float(np.median(part)) if len(part) else 0.0 for part in np.array_split(memory, 4)]
@@ -105,7 +105,7 @@ def judged(found: Findings) -> dict[str, Any]:
 
 
 def stop(node: subprocess.Popen[bytes], found: Findings) -> None:
-    """Ctrl-C must end the node, and well."""
+    """Interrupt the node, as Ctrl-C does; it must end in time and with status 0."""
     node.send_signal(signal.SIGINT)
     try:
         if node.wait(timeout=30):
@@ -116,7 +116,7 @@ def stop(node: subprocess.Popen[bytes], found: Findings) -> None:
 
 
 def node_command(preset: str) -> list[str]:
-    """What starts the node, with depth if that can be paired with images here."""
+    """The command that starts the node, with depth if message_filters is installed."""
     topics = {"image": "/camera/image_raw", "camera_info": "/camera/camera_info", "depth": "/camera/depth"}
     parameters = {"preset": preset}
     if importlib.util.find_spec("message_filters") is not None:
@@ -131,13 +131,13 @@ def main() -> None:
     """Run, report, and end with status 1 if anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
-    parser.add_argument("--preset", default="default", help="of the node (default: default)")
-    parser.add_argument("--seed", type=int, default=0, help="of what happens by chance (default: 0)")
+    parser.add_argument("--preset", default="default", help="preset of the node (default: default)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: 0)")
     options = parser.parse_args()
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))  # apart from other robots on this network
+    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))  # Apart from other robots on this network.
     node = subprocess.Popen(node_command(options.preset), start_new_session=True, cwd=DEMO)
-    # As a camera's driver has to be started: its images would drown transforms in the network, seconds of them.
+    # Needed as for any camera's driver: otherwise images fill the network buffers, and seconds of transforms are lost.
     enlarge_shared_memory()
     rclpy.init()
     robot = Robot()
