@@ -1,6 +1,6 @@
-"""Makes the weights of the nano segmenter from nothing: data, training, export, measurements, model card.
+"""Makes the weights of the nano segmenter from scratch: data, training, export, measurements, model card.
 
-Every stage skips what is done, so the command may be stopped and given again.
+Every stage skips what is already done, so the command can be stopped and run again.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ CARD = Path(__file__).resolve().parents[2] / "docs/nano.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the stages; exits with a message where one needs what is not given, or training is not at its end."""
+    """Run the stages; exits with a message if a stage lacks a folder that it needs, or if training is not finished."""
     parser = _parser()
     parsed = parser.parse_args(arguments)
     stages = [parsed.only] if parsed.only else list(STAGES)
     if "data" in stages and not parsed.train:
-        parser.error("the data are made from --train")
+        parser.error("the stage data needs --train")
     for stage in stages:
         print(f"== {stage}", flush=True)
         STAGES[stage](parsed)
@@ -46,9 +46,9 @@ def _data(parsed: argparse.Namespace) -> None:
     fetch(parsed.work)
     make_cutouts(parsed.work)
     make_backgrounds(parsed.work)
-    write_json(parsed.work / DATA, _facts(parsed.train))
+    write_json(parsed.work / DATA, _data_summary(parsed.train))
     make_animated(parsed.work, parsed.train / "stills", parsed.animated, Recipe().seed, parsed.workers)
-    # Where the data are there already, neither onnxruntime nor MuJoCo with its OpenGL is needed.
+    # Imported here, because the other stages need neither onnxruntime nor MuJoCo with its OpenGL.
     from training.nano.pictures.teacher import label_clips
     from training.nano.scenes.render import render_scenes
 
@@ -56,8 +56,8 @@ def _data(parsed: argparse.Namespace) -> None:
     render_scenes(parsed.work, parsed.train / "objects/ycb", parsed.scenes, Recipe().seed)
 
 
-def _facts(train: Path) -> dict[str, Any]:
-    """What is trained on, and how much is held out for validation."""
+def _data_summary(train: Path) -> dict[str, Any]:
+    """The photographs, clips and objects that are used for training, and those held out for validation."""
     stills = read_stills(train / "stills")
     names = {
         "clips": sorted(path.stem for path in (train / "clips").glob("*.mp4")),
@@ -81,19 +81,19 @@ def _train(parsed: argparse.Namespace) -> None:
         print(library.counts)
         training.run(library, max(2, parsed.workers), time.time() + 60 * parsed.minutes)
     if training.step < parsed.steps:
-        sys.exit(f"stopped at step {training.step} of {parsed.steps}; give the command again to go on")
+        sys.exit(f"stopped at step {training.step} of {parsed.steps}; run the command again to continue")
 
 
 def _export(parsed: argparse.Namespace) -> None:
     state = training_state(parsed.work)
     if state["step"] < state["recipe"]["steps"]:
-        sys.exit(f"expected a training at its end, got step {state['step']} of {state['recipe']['steps']}")
+        sys.exit(f"expected a finished training; got step {state['step']} of {state['recipe']['steps']}")
     export_weights(parsed.work, parsed.output)
     print(f"{parsed.output}: {parsed.output.stat().st_size} bytes")
 
 
 def _graphs(parsed: argparse.Namespace) -> None:
-    # Neither onnx nor onnxscript is needed for training.
+    # Imported here, because the other stages need neither onnx nor onnxscript.
     from training.nano.graphs import export_graphs
     from training.nano.quantized_graphs import export_quantized_graphs, training_looks
 
@@ -127,28 +127,28 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m training.nano", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--work", type=Path, default=Path("nano_work"), metavar="FOLDER", help="everything made (default: nano_work)")
+    add("--work", type=Path, default=Path("nano_work"), metavar="FOLDER", help="for all files (default: nano_work)")
     add("--train", type=_folder, metavar="FOLDER", help="pictures, clips and scanned objects: see the README")
-    add("--validation", type=_folder, metavar="FOLDER", help="measure on what `training.nano.validation` made")
+    add("--validation", type=_folder, metavar="FOLDER", help="measure on the sequences of `training.nano.validation`")
     add("--davis", type=_folder, metavar="FOLDER", help="measure on these sequences, in the DAVIS layout")
     add(
         "--stills",
         type=_folder,
         metavar="FOLDER",
-        help="measure on these: OBJECT/NN.jpg, OBJECT/NN_mask.png",
+        help="measure on these pictures: OBJECT/NN.jpg, OBJECT/NN_mask.png",
     )
-    add("--animated", type=_count, default=4000, metavar="N", help="photographs animated (default: 4000)")
-    add("--scenes", type=_count, default=500, metavar="N", help="scenes rendered (default: 500)")
+    add("--animated", type=_count, default=4000, metavar="N", help="animated photographs (default: 4000)")
+    add("--scenes", type=_count, default=500, metavar="N", help="rendered scenes (default: 500)")
     steps = Recipe().steps
     add("--steps", type=_count, default=steps, metavar="N", help=f"training steps in all (default: {steps})")
     workers = max(1, min(8, (os.cpu_count() or 2) // 2))
-    told = f"processes that make data, threads that prepare samples ({workers} here)"
-    add("--workers", type=_count, default=workers, metavar="N", help=told)
+    workers_help = f"processes that make data, and threads that prepare samples (default: {workers} here)"
+    add("--workers", type=_count, default=workers, metavar="N", help=workers_help)
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the network runs (default: auto)")
-    add("--minutes", type=float, default=math.inf, metavar="M", help="stop training after so long (default: never)")
+    add("--minutes", type=float, default=math.inf, metavar="M", help="stop training after this time (default: never)")
     add("--output", type=Path, default=WEIGHTS, metavar="FILE", help="weights (default: those in the package)")
     add("--card", type=Path, default=CARD, metavar="FILE", help="model card (default: docs/nano.md)")
-    add("--only", choices=STAGES, help="this stage alone; without it, all in this order")
+    add("--only", choices=STAGES, help="run only this stage (default: all, in this order)")
     return parser
 
 

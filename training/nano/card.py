@@ -1,4 +1,4 @@
-"""The model card: every number in it comes from the file that `measure` writes."""
+"""Writes the model card; every number in it comes from the file that `measure` writes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, PROMPT_STRIDE
 from training.nano.pictures.sources import Source, used_for
 
-# Of the folders that are given: what they hold, and on what terms. The other pictures are in sources.SOURCES.
+# Contents and licences of the given folders; those of all other sources are in sources.SOURCES.
 VIDEOS = ("example videos of EdgeTAM", "Apache-2.0")
 OBJECTS = ("scanned objects of the YCB object set", "CC BY 4.0")
-OUTLINES = "CC BY 4.0"  # of the outlines of COCO's pictures, whatever the pictures' own licence is
+OUTLINES = "CC BY 4.0"  # Licence of the outlines in COCO, whatever the licence of the pictures.
 
 _HEAD = """# Model card: nano
 
@@ -23,36 +23,36 @@ _HEAD = """# Model card: nano
 The promptable segmenter whose weights come with the package (`segmenter: nano`): points, a box or a mask in, a mask
 and its predicted IoU out. It sees a square window around each object, and remembers each object's looks from frame to
 frame. The encoder is EfficientNet-Lite0 up to stride 32; a memory is read at stride 16; a decoder takes the prompts at
-every level. The network is `sampt_ros/segmenters/nano/network.py`; `segmenter.py` beside it is what is around it. On a
-CPU, ONNX Runtime computes it from the graphs `encode.onnx`, `memorize.onnx` and `decode.onnx`, which refer to the file
-of the weights; on a GPU, torch does. `encode_int8.onnx` and `decode_int8.onnx` take the places of two of them on a CPU
-with instructions for 8-bit numbers (`nano.precision`); they have weights of their own, those of the file rounded."""
+every level. The network is in `sampt_ros/segmenters/nano/network.py`, and `segmenter.py` beside it uses it. On a
+CPU, ONNX Runtime runs it from the graphs `encode.onnx`, `memorize.onnx` and `decode.onnx`, which refer to the file
+of the weights; on a GPU, torch does. `encode_int8.onnx` and `decode_int8.onnx` replace two of them on a CPU
+with instructions for 8-bit numbers (`nano.precision`); they contain their weights, rounded from those of the file."""
 
 _LIMITS = """## Limits
 
-- It has seen few real videos ({videos}), labelled by the teacher; nobody corrected its masks. What else moves in its
-  training are photographs brought to life by a program, and rendered scenes, which is not what a camera gives.
-- A click stands for the whole thing rather than for a part of it: the true masks in training are of whole things. For a
-  part, give a box, or more clicks, on it and off it.
-- Thin structures (cables, stems, spokes): masks are made with at most {cells} x {cells} pixels a window, so what is
-  thinner than one of these is easily lost. The smaller windows that many objects at once are given see less.
+- It has seen few real videos ({videos}), labelled by the teacher; nobody corrected its masks. All other
+  motion in its training is that of animated photographs and of rendered scenes, which differ from a camera's images.
+- A click selects a whole object rather than a part of it, because the true masks in training are of whole objects. For
+  a part, give a box, or more clicks, on it and off it.
+- Thin structures (cables, stems, spokes): masks have at most {cells} x {cells} pixels per window, so what is
+  thinner than one of these is easily lost. With many objects at once, windows are smaller and show less detail.
 - Frames of videos that the teacher was unsure of were left out, and with them much of the fastest motion.
-- Nothing was gathered for pictures other than ordinary colour ones (thermal, depth, X-ray, microscopes, from the air).
+- There are only ordinary colour pictures in the data (no thermal, depth, X-ray, microscope or aerial images).
   Translucent cut-outs were left out, so glass, smoke and liquids are rare in the data.
 - The predicted IoU was learned on these data; on others it may be too high or too low.
 """
 
 
 def write_card(measured: Path, card: Path) -> None:
-    """Write the model card from what was measured; raises FileNotFoundError where nothing was."""
+    """Write the model card from the file of measurements; raises FileNotFoundError if there is none."""
     if not measured.is_file():
-        raise FileNotFoundError(f"expected {measured}, which the stage evaluate writes; found none")
+        raise FileNotFoundError(f"expected {measured}, which the stage evaluate writes; there is none")
     card.parent.mkdir(parents=True, exist_ok=True)
     card.write_text(model_card(json.loads(measured.read_text())))
 
 
 def model_card(measured: Mapping[str, Any]) -> str:
-    """The card of what `measure` found, as Markdown."""
+    """The model card as Markdown; measured: what `measure` wrote."""
     training, data, masks = measured["training"], measured["data"], measured["masks"]
     sizes = [size for size, _ in training["recipe"]["sizes"]]
     sections = [
@@ -96,7 +96,7 @@ def _interface(sizes: Sequence[int]) -> str:
         ("mask, out", "S / 2 x S / 2", "logits; above 0 is the object"),
         ("predicted IoU, out", "1", "a logit; its sigmoid is the `score`"),
     ]
-    text = "An object without a mask yet is looked for in windows of several sizes about the click; the best counts."
+    text = "An object without a mask yet is searched for in windows of several sizes around the click; the best counts."
     return f"## Interface\n\n{table(('', 'shape', 'what'), rows)}\n\n{text}"
 
 
@@ -126,14 +126,14 @@ def _data(data: Mapping[str, Any]) -> str:
 
 
 _KINDS = {
-    "animated": "photographs whose camera and objects move, with things from other pictures that come by",
-    "rendered": "tables, shelves and floors with scanned and made-up objects, grippers, pushes, drops (MuJoCo)",
+    "animated": "photographs whose camera and objects move, with moving objects from other pictures",
+    "rendered": "tables, shelves and floors with scanned and procedural objects, grippers, pushes, drops (MuJoCo)",
     "teacher": "runs of the videos",
 }
 
 
 def _photographs(entry: Mapping[str, Any]) -> tuple[str, str, str]:
-    """The row of the photographs of one source and licence."""
+    """The row of the photographs that have the same source and licence."""
     licence = entry["licence"]
     if entry["source"].startswith("COCO"):
         licence = f"images {licence}, outlines {OUTLINES}"
@@ -152,7 +152,7 @@ def _teacher() -> str:
         f"\n  It is a teacher only. {_package(teacher)}: {teacher.licence}.\n"
         "- The encoder starts from EfficientNet-Lite0 (Tan and Le, ICML 2019), trained on ImageNet; up to stride 8 it\n"
         f"  stays so. {_package(encoder)}: {encoder.licence}.\n"
-        "- All else starts from random numbers."
+        "- All other weights start from random numbers."
     )
 
 
@@ -204,12 +204,12 @@ def _quality(masks: Mapping[str, Any]) -> str:
     text = "## How good the masks are\n\n"
     if not sections:
         return text + "Not measured."
-    # Both starts are in one section.
+    # The measurements from a mask and from a click share one section.
     return text + "\n\n".join(dict.fromkeys(section(masks) for section in sections))
 
 
 def _videos(masks: Mapping[str, Any], name: str) -> str:
-    """Both starts side by side, or the one that was measured."""
+    """The scores from a mask and from a click side by side, or those that were measured."""
     title, text = _TITLES[name]
     parts = {f"{name}, mask": "mask", f"{name}, click": "one click"}
     starts = {start: masks[part] for part, start in parts.items() if part in masks}
@@ -260,7 +260,7 @@ def _still(name: str, score: Mapping[str, Any]) -> list[str]:
 
 
 def _setting(found: Mapping[str, Any]) -> str:
-    """How it was measured."""
+    """The machine and the parameters of a measurement, in words."""
     preset = ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in found["preset"].items()).replace('"', "")
     return f"Measured on {found['machine']}, with {preset}; all other parameters as in `SamPtConfig`."
 

@@ -1,7 +1,7 @@
-"""The parts of the network as ONNX graphs, which ONNX Runtime computes on a CPU.
+"""Exports the parts of the network as ONNX graphs, which ONNX Runtime runs on a CPU.
 
-A graph holds no weights: it refers to the .safetensors file beside it, so that these are in the package once, and other
-weights can be given to it.
+A graph contains no weights, but refers to the .safetensors file beside it. So the package contains the weights only
+once, and the graphs can be used with other weights.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ GRAPHS = ("encode", "memorize", "decode")
 _OPSET = 18  # The oldest that the exporter writes.
 _STRIDES = (2, 4, 8, 16, 32)
 _MAPS = tuple(f"features{stride}" for stride in _STRIDES)
-_BATCH, _SIDE = 2, 160  # of the example that is traced; another one of both gives the same graphs
+_BATCH, _SIDE = 2, 160  # Batch size and window side of the example for tracing; the graphs do not depend on them.
 
 
 def export_graphs(weights: Path, names: Collection[str] = GRAPHS) -> list[Path]:
-    """Write encode.onnx, memorize.onnx and decode.onnx beside a .safetensors file of the network's weights.
+    """Write the graphs of these names beside a .safetensors file of the network's weights; returns their paths.
 
-    They take any number of windows of any side that is a multiple of 32 pixels, from 96 on, and any memory.
+    They accept any number of windows whose side is any multiple of 32 pixels, from 96 on, and a memory of any length.
     """
     parts = _parts(NanoNetwork().eval().requires_grad_(False))
-    stored = _stored(weights)
+    stored = _byte_ranges(weights)
     written = []
     for name in names:
         part, arguments, shapes, inputs, outputs = parts[name]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names that sizes get
+            warnings.simplefilter("ignore")  # The exporter warns of the names that it gives to sizes.
             program = torch.onnx.export(
                 part,
                 arguments,
@@ -49,13 +49,13 @@ def export_graphs(weights: Path, names: Collection[str] = GRAPHS) -> list[Path]:
                 input_names=inputs,
                 output_names=outputs,
                 opset_version=_OPSET,
-                optimize=False,  # which would fold weights into constants of other names
+                optimize=False,  # Optimization would merge weights into constants with other names.
                 verbose=False,
             )
         assert program is not None
         graph = program.model_proto
-        _settle_types(graph)
-        _refer(graph, stored, weights.name)
+        _replace_cast_like(graph)
+        _refer_to_weights(graph, stored, weights.name)
         path = weights.with_name(f"{name}.onnx")
         path.write_bytes(graph.SerializeToString())
         written.append(path)
@@ -92,7 +92,7 @@ class _Decode(nn.Module):
 
 
 def _parts(network: NanoNetwork) -> dict[str, tuple[nn.Module, tuple[Any, ...], Any, list[str], list[str]]]:
-    """Of each part by its name: the module, an example, which sizes are free, the inputs' and the outputs' names."""
+    """For each part by name: the module, an example of its inputs, the free sizes, the names of inputs and outputs."""
     images = torch.zeros(_BATCH, _SIDE, _SIDE + 32, 3, dtype=torch.uint8)
     windows = torch.rand(_BATCH, 3, _SIDE, _SIDE)
     masks = torch.rand(_BATCH, 1, _SIDE, _SIDE)
@@ -101,7 +101,7 @@ def _parts(network: NanoNetwork) -> dict[str, tuple[nn.Module, tuple[Any, ...], 
     remembered = (memory.keys, memory.values, memory.inside, memory.valid)
     prompts = torch.rand(_BATCH, PROMPT_CHANNELS, _SIDE // PROMPT_STRIDE, _SIDE // PROMPT_STRIDE)
 
-    batch, cells = torch.export.Dim("batch"), torch.export.Dim("cells", min=3)  # Cells of the coarsest stride a side.
+    batch, cells = torch.export.Dim("batch"), torch.export.Dim("cells", min=3)  # Cells per side at stride 32.
     high, wide = torch.export.Dim("high", min=3), torch.export.Dim("wide", min=3)
     positions = torch.export.Dim("positions", min=TOP)
 
@@ -129,8 +129,8 @@ def _parts(network: NanoNetwork) -> dict[str, tuple[nn.Module, tuple[Any, ...], 
     }
 
 
-def _stored(weights: Path) -> dict[str, tuple[int, int]]:
-    """Of each tensor in a .safetensors file: where it begins in the file, and how long it is, bytes."""
+def _byte_ranges(weights: Path) -> dict[str, tuple[int, int]]:
+    """For each tensor in a .safetensors file by name: its offset in the file, and its length, bytes."""
     with weights.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header: Mapping[str, Any] = json.loads(file.read(length))
@@ -138,20 +138,23 @@ def _stored(weights: Path) -> dict[str, tuple[int, int]]:
     return {name: (8 + length + start, end - start) for name, (start, end) in offsets.items()}
 
 
-def _settle_types(model: onnx.ModelProto) -> None:
-    """Say that constants are float32 where a graph says that they are of another tensor's type.
+def _replace_cast_like(model: onnx.ModelProto) -> None:
+    """Replace CastLike nodes, which convert a constant to the type of another tensor, by casts to float32.
 
-    All tensors that it means are. ONNX Runtime then knows the limits of a ReLU6 before it runs, and computes it within
-    the convolution; else it would bring the convolution's result into another layout for it, and back.
+    All these tensors are float32. With plain casts, ONNX Runtime knows the limits of a ReLU6 before it runs, and can
+    compute it within the convolution; otherwise it converts the convolution's result to another layout and back.
     """
     for node in model.graph.node:
         if node.op_type == "CastLike":
-            settled = helper.make_node("Cast", node.input[:1], node.output, node.name, to=TensorProto.FLOAT)
-            node.CopyFrom(settled)
+            cast = helper.make_node("Cast", node.input[:1], node.output, node.name, to=TensorProto.FLOAT)
+            node.CopyFrom(cast)
 
 
-def _refer(model: onnx.ModelProto, stored: Mapping[str, tuple[int, int]], file: str) -> None:
-    """Put references to the half-precision weights in `file` in place of a graph's own weights."""
+def _refer_to_weights(model: onnx.ModelProto, stored: Mapping[str, tuple[int, int]], file: str) -> None:
+    """Replace a graph's own weights by references to the half-precision weights in `file`.
+
+    stored: byte ranges of the weights in the file, by name
+    """
     graph = model.graph
     constants = [tensor for tensor in graph.initializer if not tensor.name.startswith("network.")]
     weights = [tensor for tensor in graph.initializer if tensor.name.startswith("network.")]

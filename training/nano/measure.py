@@ -1,4 +1,4 @@
-"""What the model card says in numbers: of the weights, the data, the training, and how good the masks are."""
+"""Measures all numbers of the model card: of the weights, the data, the training, and the quality of the masks."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ from training.nano.learning.library import MIXTURE, Library
 from training.nano.learning.training import AVERAGE, LAST_PART, LAST_RATE, QUANTIZED, RATES, WARM_UP
 
 PRESET = "default"
-MEASURED, DATA = "measured.json", "data.json"  # in the work folder
-NOTE = "note.txt"  # there too, if there is something to say of a training that the recipe does not
+MEASURED, DATA = "measured.json", "data.json"  # Files in the work folder.
+NOTE = "note.txt"  # Optional file in the work folder, with a remark on the training for the card.
 
 
 def measure(
     work: Path, weights: Path, validation: Path | None, davis: Path | None, stills: Path | None, device: str
 ) -> None:
-    """Write `work`/measured.json. Of the same weights nothing is measured twice; without a folder it is left out.
+    """Write `work`/measured.json. What was measured before with the same weights is kept.
 
-    validation  what training.nano.validation made: likewise
-    davis   a folder in the DAVIS layout; from the first frame's mask, and from one click
-    stills  a folder of stills: see sampt_ros.evaluation.stills
+    validation  sequences of training.nano.validation, tracked from the first frame's mask and from one click; or None
+    davis       a folder in the DAVIS layout, tracked likewise; or None
+    stills      a folder of single pictures, see sampt_ros.evaluation.stills; or None
+    device      device of the network: auto, cpu or cuda
     """
     file = work / MEASURED
     facts = _weights(weights)
@@ -50,8 +51,8 @@ def measure(
     masks = before["masks"] if before.get("weights") == facts else {}
     measured = {"weights": facts, "training": _training(work), "data": _data(work), "masks": masks}
     write_json(file, measured)
-    cv2.setNumThreads(-1)  # the library wants one only
-    # Only the package's own weights are computed with in 8 bits.
+    cv2.setNumThreads(-1)  # The training may have limited OpenCV to one thread in this process.
+    # nano runs in 8 bits only with the package's own weights, that is, without a checkpoint.
     checkpoint = "" if weights.resolve() == WEIGHTS else str(weights)
     changes = {"segmenter": "nano", "nano.checkpoint": checkpoint, "device": device}
     config = load_preset(PRESET, changes)
@@ -70,12 +71,12 @@ def measure(
 
 
 def read_json(path: Path, missing: Any) -> Any:
-    """What a JSON file holds, or `missing` where there is none."""
+    """The content of a JSON file, or `missing` if there is no such file."""
     return json.loads(path.read_text()) if path.is_file() else missing
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file that appears only when complete."""
+    """Write a JSON file, which appears only when it is complete."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(content, indent=2) + "\n")
     partial.replace(path)
@@ -111,7 +112,7 @@ def _training(work: Path) -> dict[str, Any]:
 
 
 def _data(work: Path) -> dict[str, Any]:
-    """What is trained on: see __main__._facts; with the sequences of each kind and the pictures of each package."""
+    """What the stage data wrote, with the number of sequences of each kind and of pictures of each package."""
     pictures = Counter(path.parent.name for kind in ("cutouts", "backgrounds") for path in work.glob(f"{kind}/*/*.*"))
     frames = sum(int(path.read_text().split()[0]) for path in work.glob("sequences/teacher/*.txt"))
     return {
@@ -124,13 +125,13 @@ def _data(work: Path) -> dict[str, Any]:
 
 
 def _preset(config: SamPtConfig) -> dict[str, Any]:
-    """The parameters in which it differs from the code's defaults, but for where the weights are."""
+    """The parameters whose values differ from the defaults, except the path of the weights."""
     defaults = {name: value for name, value, _ in walk(SamPtConfig())}
     return {name: value for name, value, _ in walk(config) if defaults[name] != value and name != "nano.checkpoint"}
 
 
 def _videos(sam_pt: SamPt, folder: Path, clicks: int) -> dict[str, Any]:
-    """Scores of a folder in the DAVIS layout, from the first frame's mask, or from so many clicks on it."""
+    """Scores on a folder in the DAVIS layout; clicks: number of clicks on the first frame, 0 for its true mask."""
     sequences = tqdm(davis_sequences(folder), f"{folder.name}, {clicks} clicks", unit="sequence")
     scores = {sequence.name: evaluate_sequence(sam_pt, sequence, clicks) for sequence in sequences}
     mean = MaskScore.mean(list(scores.values()))

@@ -1,4 +1,4 @@
-"""ONNX graphs that compute blocks of convolutions in 8 bits, in less time where the CPU can do that."""
+"""Exports ONNX graphs that compute most convolutions in 8 bits, which is faster on CPUs with such instructions."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from sampt_ros.segmenters.nano.network import DEEP, NanoNetwork
 from training.nano.learning.follower import Look
 from training.nano.learning.library import Library
 
-# In the names of weights: the encoder's blocks from stride 8 on, and the 3x3 blocks of the decoder. What comes before
-# is little, and would lose much. Training rounded them, too (learning/quantized.py).
+# Matches the names of the weights of the encoder's blocks from stride 8 on, and of the decoder's 3x3 blocks. The
+# encoder's earlier blocks would save little time and lose accuracy. Training rounds the same blocks
+# (learning/quantized.py).
 _IN_8_BITS = re.compile(
     rf"encoder\.blocks\.({'|'.join(map(str, range(DEEP, 15)))})\.|decoder\.(prompt(8|16|32)|fuse\d+\.blocks)\."
 )
-_ACTIVATIONS = ("Clip", "Relu")  # ReLU6 and ReLU
-_LOOKS, _SIDE = 64, 256  # Ranges of values are measured on so many looks of the training, in windows of these pixels.
+_ACTIVATIONS = ("Clip", "Relu")  # The ONNX operators of ReLU6 and ReLU.
+_LOOKS, _SIDE = 64, 256  # Number of training samples for calibration, and the side of their windows in pixels.
 
 Feed = dict[str, np.ndarray]
 
 
 def training_looks(sequences: Path) -> list[Look]:
-    """Looks in windows of 256 pixels as training begins with them, always the same.
+    """Training samples for calibration, always the same: first looks of followers, in windows of 256 pixels a side.
 
     Raises FileNotFoundError if there are no training sequences in that folder.
     """
@@ -40,9 +41,10 @@ def training_looks(sequences: Path) -> list[Look]:
 
 
 def export_quantized_graphs(weights: Path, looks: Sequence[Look]) -> list[Path]:
-    """Write encode_int8.onnx and decode_int8.onnx, with their weights in them, beside the other graphs and the weights.
+    """Write encode_int8.onnx and decode_int8.onnx, which contain their weights, beside the other graphs.
 
-    looks: on which the ranges of values are measured
+    weights  the .safetensors file of the network's weights, with encode.onnx and decode.onnx beside it
+    looks    training samples on which the ranges of activations are measured (calibration)
     """
     return [
         _export(weights.with_name("encode.onnx"), ({"images": look.window[None]} for look in looks)),
@@ -54,7 +56,7 @@ def _export(graph: Path, feeds: Iterable[Feed]) -> Path:
     path = graph.with_name(f"{graph.stem}_int8.onnx")
     with tempfile.TemporaryDirectory() as folder:
         complete, folded = (str(Path(folder) / name) for name in ("complete.onnx", "folded.onnx"))
-        onnx.save(onnx.load(graph), complete)  # with the weights
+        onnx.save(onnx.load(graph), complete)  # Loading has read the weights, so this file contains them.
         options = SessionOptions()
         options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = folded
@@ -74,7 +76,7 @@ def _export(graph: Path, feeds: Iterable[Feed]) -> Path:
 
 
 def _decoder_feeds(weights: Path, looks: Iterable[Look]) -> Iterator[Feed]:
-    """What the decoder gets in these looks; in every second one it remembers the object from the same window."""
+    """Inputs of the decoder for these samples; in every second one, the memory holds the object of the same window."""
     network = NanoNetwork().eval().requires_grad_(False)
     network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
     for number, look in enumerate(looks):
@@ -88,7 +90,7 @@ def _decoder_feeds(weights: Path, looks: Iterable[Look]) -> Iterator[Feed]:
 
 
 def _nodes_in_8_bits(model: ModelProto) -> list[str]:
-    """The names of the convolutions that are to be computed in 8 bits, and of the activations that follow them."""
+    """The names of the convolutions to be computed in 8 bits, and of the activations that follow them."""
     names, outputs = [], set()
     for node in model.graph.node:
         is_convolution = node.op_type == "Conv" and _IN_8_BITS.search(node.input[1])
@@ -98,7 +100,7 @@ def _nodes_in_8_bits(model: ModelProto) -> list[str]:
     return names
 
 
-class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime says nothing of its types
+class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no type annotations
     def __init__(self, feeds: Iterable[Feed]) -> None:
         self._feeds = iter(feeds)
 

@@ -1,4 +1,4 @@
-"""What all sources of training pictures give: short sequences of frames with labels, and their files."""
+"""The common format of all training data: short sequences of frames with labels, and their files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-VOID = 255  # The label of a pixel of which nobody knows what it shows.
-_QUALITY = 92  # of the JPEG images, so that a file stays small
+VOID = 255  # The label of pixels whose content is unknown.
+_QUALITY = 92  # JPEG quality of the images.
 
 
 class Sequence(NamedTuple):
@@ -18,8 +18,8 @@ class Sequence(NamedTuple):
 
     images    T of (H, W, 3) uint8 RGB
     labels    T of (H, W) uint8: 0 background, ids of objects, VOID
-    complete  whether an object whose id is not in a frame is not to be seen there, rather than not labelled
-    twins     sets of ids of objects that look exactly alike
+    complete  whether all objects are labelled, so that an object whose id is missing in a frame is not visible there
+    twins     groups of ids of objects that look exactly alike
     """
 
     images: list[np.ndarray]
@@ -29,7 +29,7 @@ class Sequence(NamedTuple):
 
 
 def write_sequence(path: Path, sequence: Sequence) -> None:
-    """Write a sequence to one file, which appears only when complete."""
+    """Write a sequence to one file, which appears only when it is complete."""
     arrays: dict[str, Any] = {"complete": np.array(sequence.complete), "twins": np.zeros((0, 2), np.int64)}
     pairs = [(twins[0], other) for twins in sequence.twins for other in twins[1:]]
     if pairs:
@@ -46,7 +46,7 @@ def write_sequence(path: Path, sequence: Sequence) -> None:
 
 
 def read_sequence(path: Path, frames: list[int] | None = None) -> Sequence:
-    """Read a sequence, or only these frames of it, in this order."""
+    """Read a sequence, or only the frames with these indices, in this order."""
     with np.load(path) as arrays:
         count = sum(name.startswith("image") for name in arrays.files)
         images, labels = [], []
@@ -59,5 +59,5 @@ def read_sequence(path: Path, frames: list[int] | None = None) -> Sequence:
 
 
 def is_held_out(name: str) -> bool:
-    """Whether a picture, object or clip of this name is for validation: about one in ten, always the same ones."""
+    """Whether the picture, object or clip of this name is held out for validation: about one in ten, by a hash."""
     return hashlib.sha256(name.encode()).digest()[0] < 26

@@ -1,18 +1,18 @@
-"""Makes the sequences on which every parameter of nano is chosen, from what is held out of its training.
+"""Makes the validation sequences, on which all parameters of nano are chosen, from data that are held out of training.
 
     python -m training.nano.validation TRAIN OUT
     sampt evaluate OUT
     sampt evaluate OUT --clicks 1
 
-TRAIN is the folder that the training takes too: about a tenth of its pictures, objects and clips are held out. OUT is
-written in the DAVIS layout, 48 frames a sequence, each with the truth of one object; what is there already is kept.
-Equal seeds give equal sequences. Their kinds:
+TRAIN is the same folder as for training: about a tenth of its pictures, objects and clips are held out. OUT is written
+in the DAVIS layout, with 48 frames per sequence and the true masks of one object; sequences that exist already are
+kept. Equal seeds give equal sequences. There are these kinds:
 
-    moves   photographs come to life: the object wanders, crosses the picture, bends, or rests before a moving camera
-    leaves  likewise, but it leaves the picture or is hidden for a while, and comes back
-    clip    an object of a photograph moves before a video
+    moves   an animated photograph: the object wanders, crosses the picture, bends, or rests while the camera moves
+    leaves  the same, but the object leaves the picture or is hidden for a while, and comes back
+    clip    an object of a photograph moves in front of a video
     scene   rendered objects on tables, shelves and floors are pushed, carried, grasped and dropped
-    chair   a recording in which people pass before a chair
+    chair   a recording in which people pass in front of a chair
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from training.nano.sequence import Sequence, is_held_out
 
 FRAMES = 48
 COUNTS = {"moves": 14, "leaves": 9, "clip": 4, "scene": 12}
-_PACE = 0.3  # How much happens from one frame to the next, as a share of what does in training's sequences.
-# Of the picture, the area of the object in the first frame.
+_PACE = 0.3  # Motion from one frame to the next, as a share of that in training sequences.
+# Smallest and largest area of the object in the first frame, as a share of the image.
 _LEAST_AREA = {"moves": 0.012, "leaves": 0.008, "clip": 0.01, "scene": 0.006}
 _LARGEST_AREA = 0.4
 _ATTEMPTS = 300
-_LONGEST = 640  # pixels, of a recording's longer side
+_LONGEST = 640  # Longer side of a recording's images, pixels.
 _KINDS = {"moves": ("wanders", "wanders", "rests", "crosses"), "leaves": ("leaves",), "clip": ("wanders", "leaves")}
 
 
@@ -52,8 +52,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path, metavar="TRAIN", help="folder of stills, clips, scanned objects")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to")
-    parser.add_argument("--seed", type=int, default=1, help="of all random numbers; default: 1")
-    parser.add_argument("--only", choices=[*COUNTS, "chair"], help="this kind alone")
+    parser.add_argument("--seed", type=int, default=1, help="seed of all random numbers (default: 1)")
+    parser.add_argument("--only", choices=[*COUNTS, "chair"], help="make only this kind")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     makers = {"moves": _composed, "leaves": _composed, "clip": _composed, "scene": _rendered}
@@ -72,7 +72,7 @@ Maker = Callable[[np.random.Generator, list[int]], tuple[Sequence, int]]
 
 
 def _composed(train: Path, kind: str) -> Maker:
-    """What makes animated photographs, of which any object may be the one that is followed."""
+    """A function that makes animated photographs, of which any object may be the one that is tracked."""
     animate: Animator = animator(train, train / "stills", held_out=True)
     clips = [path for path in sorted((train / "clips").glob("*.mp4")) if is_held_out(path.stem)]
 
@@ -89,7 +89,7 @@ def _composed(train: Path, kind: str) -> Maker:
 
 
 def _rendered(train: Path, kind: str) -> Maker:
-    """What makes rendered scenes, in which the object that a gripper holds is the one that is followed."""
+    """A function that makes rendered scenes, in which the object that a gripper holds is tracked if it is suitable."""
     from training.nano.scenes.render import Studio, render_scene
     from training.nano.scenes.scanned import Scans
     from training.nano.scenes.tabletop import Pace
@@ -104,15 +104,15 @@ def _rendered(train: Path, kind: str) -> Maker:
 
 
 def _first_suitable(make: Maker, kind: str, seed: list[int]) -> tuple[Sequence, int]:
-    """A sequence, and the id of an object that does in it what the kind of sequence is for.
+    """A sequence, and the id of an object in it that is suitable for this kind of sequence.
 
-    Raises RuntimeError where there is none in many.
+    Raises RuntimeError if none of many sequences has a suitable object.
     """
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng([*seed, attempt])
         sequence, held = make(rng, [*seed, attempt])
         names = [name for name in np.unique(sequence.labels).tolist() if name > 0]
-        if held:  # The gripper has the highest id: it is not what is clicked.
+        if held:  # The gripper, which has the highest id, is never the tracked object.
             names = names[:-1]
         suitable = [name for name in names if is_suitable(sequence, name, kind)]
         if held in suitable:
@@ -124,7 +124,7 @@ def _first_suitable(make: Maker, kind: str, seed: list[int]) -> tuple[Sequence, 
 
 
 def is_suitable(sequence: Sequence, name: int, kind: str) -> bool:
-    """Whether an object is large enough at first, and then, as the kind says, away for a while or mostly to be seen."""
+    """Whether an object is large enough at first, and then absent for a while or mostly visible, as the kind needs."""
     areas = np.array([np.count_nonzero(labels == name) for labels in sequence.labels])
     if not _LEAST_AREA[kind] <= areas[0] / sequence.labels[0].size <= _LARGEST_AREA:
         return False
@@ -136,20 +136,20 @@ def is_suitable(sequence: Sequence, name: int, kind: str) -> bool:
 
 
 def _interest(sequence: Sequence, name: int) -> float:
-    """How often an object is chosen: the more, the larger it is at first, and the further it moves in all."""
+    """The weight with which an object is chosen: higher if it is larger at first, and moves further in total."""
     centres = [np.argwhere(labels == name).mean(0) for labels in sequence.labels if (labels == name).any()]
     size = np.sqrt(np.count_nonzero(sequence.labels[0] == name))
     return float(size * (0.3 + min(np.linalg.norm(np.diff(centres, axis=0), axis=1).sum() / size, 2.0)))
 
 
 def _clip(path: Path) -> list[np.ndarray]:
-    """The first FRAMES pictures of a video, as large as photographs."""
+    """The first FRAMES images (H, W, 3) uint8 RGB of a video, scaled to the size of photographs."""
     with open_source(str(path)) as source:
         return [_at_most(image, 560) for image in islice(source, FRAMES)]
 
 
 def _copy_recording(folder: Path, out: Path) -> None:
-    """Take a recording with masks: *.jpg, and *.png of the same names."""
+    """Copy a recording with masks: *.jpg, and *.png of the same names."""
     name = folder.name
     if not _annotations(out, name).is_dir():
         images, masks = zip(*_recorded(folder))
@@ -174,7 +174,7 @@ def _annotations(out: Path, name: str) -> Path:
 
 
 def _write(out: Path, name: str, sequence: Sequence, label: int) -> None:
-    """Write a sequence with one object's masks; its annotations appear only when complete."""
+    """Write a sequence with the masks of one object; its annotations appear only when they are complete."""
     images, annotations = out / "JPEGImages/480p" / name, _annotations(out, name)
     partial = annotations.with_name(f"{name}.partial")
     for folder in (images, partial):

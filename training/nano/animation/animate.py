@@ -1,4 +1,4 @@
-"""Videos made of photographs: the camera moves, the photograph's own objects move in it, and others come by."""
+"""Makes videos from photographs: the camera, the photograph's own objects, and objects from other pictures move."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from training.nano.pictures.stills import Still
 from training.nano.pictures.warping import warp_maps
 from training.nano.sequence import VOID, Sequence
 
-_SIZES = ((304, 400), (288, 448), (400, 320))  # height, width of a view, pixels
-_SOLID = 0.45  # A pixel shows what is opaque by more than this.
-_SCALES = (0.95, 1.5)  # pixels of the view for one of the photograph
+_SIZES = ((304, 400), (288, 448), (400, 320))  # Height and width of the view, pixels.
+_SOLID = 0.45  # A pixel gets the label of a layer whose opacity there is higher than this.
+_SCALES = (0.95, 1.5)  # Scale from the photograph to the view.
 
 
 @dataclass(eq=False)
 class _Actor:
-    """A layer and how it moves; `absent`: frames in which it is not there; shadow: how dark, and where to."""
+    """A layer and its motion.
+
+    absent  indices of the frames in which it is not there
+    shadow  darkness of its shadow, 0..1
+    """
 
     layer: Layer
     motion: Motion
@@ -30,10 +34,10 @@ class _Actor:
 
 
 class Animator:
-    """Animates photographs; props come from others."""
+    """Animates photographs, with objects from other photographs (props) added."""
 
     def __init__(self, stills: list[Still], props: Props, backgrounds: list[np.ndarray] | None = None) -> None:
-        """backgrounds: pictures (H, W, 3) uint8 RGB without labels, before which only props move"""
+        """backgrounds: pictures (H, W, 3) uint8 RGB without labels, in front of which only props move."""
         self._stills, self._props, self._backgrounds = stills, props, backgrounds or []
 
     def __call__(
@@ -43,10 +47,11 @@ class Animator:
         kind: str | None = None,
         clip: list[np.ndarray] | None = None,
     ) -> Sequence:
-        """A video of some size.
+        """A random video, whose size is one of _SIZES.
 
-        kind  how its objects move: one of motion.KINDS; None: any
-        clip  as many pictures (H, W, 3) uint8 RGB: a video before which things from elsewhere move
+        span  number of frames and pace; default: 8 frames
+        kind  how its objects move, one of motion.KINDS; None: any
+        clip  a video of as many images (H, W, 3) uint8 RGB, in front of which only props move
         """
         span = span or Span()
         size = _SIZES[int(rng.choice(len(_SIZES), p=[0.5, 0.35, 0.15]))]
@@ -59,7 +64,7 @@ class Animator:
         remaining = np.where(np.isin(labels, own), 0, labels).astype(np.uint8)
         actors, twins = self._with_others(actors, int(labels.max()), rng, span, view, kind)
         camera = camera_motion(rng, span, view)
-        if clip:  # has a camera's motion already
+        if clip:  # The clip already shows the motion of a camera.
             camera = camera_motion(rng, replace(span, pace=0.0), view)
         shots = _Shots(size, camera, rng)
         sequence = Sequence([], [], True, twins)
@@ -94,7 +99,7 @@ class Animator:
         view: np.ndarray,
         kind: str | None,
     ) -> list[_Actor]:
-        """The photograph's own objects, where they are in it."""
+        """Actors made of the photograph's own objects with the labels `own`, at their original places."""
         actors = []
         for name in own:
             pixels, corner = cut_out(photograph, labels == name)
@@ -117,7 +122,10 @@ class Animator:
         view: np.ndarray,
         kind: str | None,
     ) -> tuple[list[_Actor], tuple[tuple[int, ...], ...]]:
-        """More actors: twins, things from elsewhere, and what passes in front; and which are exactly alike."""
+        """Add twins, objects from other pictures, and occluders; returns all actors, and pairs of labels of twins.
+
+        last: the highest label that is in use
+        """
         twins = []
         names = iter(range(last + 1, VOID))
         if actors and rng.random() < 0.25:
@@ -138,11 +146,11 @@ class Animator:
                 self._visitor(next(names), rng, span, view, kind if not actors else None),
             )
         if actors and rng.random() < 0.3:
-            actors.append(self._passer_by(actors, next(names), rng, span, view))
+            actors.append(self._occluder(actors, next(names), rng, span, view))
         return actors, tuple(twins)
 
     def _visitor(self, name: int, rng: np.random.Generator, span: Span, view: np.ndarray, kind: str | None) -> _Actor:
-        """A thing from another picture, anywhere."""
+        """An object from another picture at a random place."""
         pixels = lit(self._props.thing(rng), rng, 1.0)
         side = np.exp(rng.uniform(np.log(28), np.log(0.55 * view.min())))
         layer = _placed(pixels, name, rng.uniform(0.1, 0.9, 2) * view, side, rng)
@@ -150,10 +158,10 @@ class Animator:
         shadow = rng.uniform(0.15, 0.5) if rng.random() < 0.4 else 0.0
         return _Actor(layer, object_motion(rng, span, side, layer.centre(), view, kind), absent, shadow)
 
-    def _passer_by(
+    def _occluder(
         self, actors: list[_Actor], name: int, rng: np.random.Generator, span: Span, view: np.ndarray
     ) -> _Actor:
-        """A thing that passes in front of an actor, hiding some of it or all."""
+        """An object that passes in front of an actor and hides a part of it, or all of it."""
         hidden = actors[int(rng.integers(len(actors)))]
         pixels = self._props.piece(rng) if rng.random() < 0.4 else lit(self._props.thing(rng), rng, 0.7)
         size = hidden.layer.size * float(np.sqrt(abs(np.linalg.det(hidden.layer.place[:2, :2]))))
@@ -164,13 +172,13 @@ class Animator:
         step = direction / np.linalg.norm(direction) * rng.uniform(0.2, 1.0) * span.pace * max(side, size)
         motion = object_motion(rng, span, side, layer.centre(), view, "rests")
         offset = (np.arange(span.frames) - when)[:, None]
-        # Some stay in front for a while, others go straight on.
+        # Some stay in front for a while, others pass without a stop.
         waits = np.sign(offset) * np.maximum(np.abs(offset) - rng.uniform(0, 2) / span.pace, 0)
         return _Actor(layer, replace(motion, shift=waits * step))
 
 
 def _framing(size: tuple[int, int], view: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(3, 3): from a photograph's pixels to the view's, so that it fills the view, around one of its objects."""
+    """(3, 3) matrix from a photograph's pixels to the view's: it fills the view, which is near one of its objects."""
     fills = float(np.max(view / size[::-1]))
     scale = max(fills * 1.02, fills * rng.uniform(1.02, 1.35), rng.uniform(*_SCALES) * 0.8)
     room = np.array(size[::-1]) * scale - view
@@ -185,7 +193,7 @@ def _framing(size: tuple[int, int], view: np.ndarray, labels: np.ndarray, rng: n
 
 
 def _placed(pixels: np.ndarray, name: int, centre: np.ndarray, side: float, rng: np.random.Generator) -> Layer:
-    """A layer whose area is about side * side pixels of the scene, around a point of it."""
+    """A layer around a point (x, y) of the scene, with an area of about side * side pixels."""
     height, width = pixels.shape[:2]
     scale = side / float(np.sqrt(height * width))
     flip = float(rng.choice([-1, 1]))
@@ -195,19 +203,23 @@ def _placed(pixels: np.ndarray, name: int, centre: np.ndarray, side: float, rng:
 
 
 class _Shots:
-    """The camera: takes the frames of one scene."""
+    """The camera that takes the frames of one scene."""
 
     def __init__(self, size: tuple[int, int], camera: Motion, rng: np.random.Generator) -> None:
         self._size, self._camera, self._rng = size, camera, rng
-        self._shutter = float(rng.choice([0.0, 0.35, 0.8], p=[0.35, 0.35, 0.3]))  # share of a frame's time it is open
-        self._readout = rng.uniform(0, 0.7) * (rng.random() < 0.4)  # share of a frame's time to read all rows
+        self._shutter = float(rng.choice([0.0, 0.35, 0.8], p=[0.35, 0.35, 0.3]))  # Exposure, share of a frame's time.
+        self._readout = rng.uniform(0, 0.7) * (rng.random() < 0.4)  # Time to read all rows (rolling shutter), likewise.
         self._shadow_shift = rng.uniform(-12, 12, 2)
-        self._focus = rng.uniform(0.6, 2.5) if rng.random() < 0.15 else 0.0  # blur of what is behind
+        self._focus = rng.uniform(0.6, 2.5) if rng.random() < 0.15 else 0.0  # Blur of the background.
 
     def take(
         self, frame: int, backdrop: np.ndarray, labels: np.ndarray, place: np.ndarray, actors: list[_Actor]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The image (H, W, 3) uint8 and labels (H, W) uint8 of a frame."""
+        """The image (H, W, 3) uint8 RGB and the labels (H, W) uint8 of a frame.
+
+        backdrop, labels  the photograph without its moving objects, and the labels of the others
+        place             (3, 3) matrix from the photograph's pixels to the scene's
+        """
         motion, middle = self._camera, np.array(self._size[::-1]) / 2
         seen = affine(motion.shift[frame], motion.angle[frame], motion.stretch[frame], middle)
         panned = self._shutter * motion.speed[frame]
@@ -236,7 +248,7 @@ class _Shots:
     def _background(
         self, to_view: np.ndarray, backdrop: np.ndarray, labels: np.ndarray, panned: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What is behind the actors: image (H, W, 3) float32 and labels (H, W) uint8."""
+        """The background of the actors: image (H, W, 3) float32 and labels (H, W) uint8."""
         back = np.linalg.inv(to_view)
         maps = warp_maps(self._size, back[:2, :2], back[:2, 2])
         image = cv2.remap(backdrop, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Animated photographs as files, made by several processes."""
+"""Makes the files of animated photographs, in several processes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from training.nano.animation.stage import Props
 from training.nano.pictures.stills import read_stills
 from training.nano.sequence import write_sequence
 
-_animator: Animator | None = None  # of a process that makes sequences
+_animator: Animator | None = None  # The animator of a worker process.
 
 
 def make_animated(work: Path, stills: Path, count: int, seed: int, workers: int) -> None:
-    """Write work/sequences/animated/NNNNN.npz for every number below `count`; those that are there are kept."""
+    """Write work/sequences/animated/NNNNN.npz for every number below `count`; existing files are kept."""
     folder = work / "sequences/animated"
     missing = [number for number in range(count) if not _file(folder, number).exists()]
     if not missing:
         return
-    # Forked processes would hang where OpenCV's threads had been running.
+    # Forked processes could hang, because OpenCV's threads have been running.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare, (work, stills))
     with pool:
         jobs = [(folder, seed, numbers) for numbers in np.array_split(missing, max(1, len(missing) // 10))]
@@ -35,7 +35,7 @@ def make_animated(work: Path, stills: Path, count: int, seed: int, workers: int)
 
 
 def animator(work: Path, stills: Path, held_out: bool) -> Animator:
-    """What animates the photographs for training, or those that are held out for validation."""
+    """The animator of the photographs for training, or of those that are held out for validation."""
     chosen = [still for still in read_stills(stills) if still.is_held_out == held_out]
     collections = [
         [_rgba(path) for path in sorted(source.glob("*.png"))]
@@ -54,7 +54,7 @@ def _prepare(work: Path, stills: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it was killed, which would leave it waiting for work for ever."""
+    """End this process if the one that started it was killed; otherwise it would wait for work forever."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -78,5 +78,5 @@ def _rgba(path: Path) -> np.ndarray:
 
 def _rgb(path: Path) -> np.ndarray:
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-    scale = 448 / max(image.shape[:2])  # as large as the photographs
+    scale = 448 / max(image.shape[:2])  # The photographs are this large.
     return image if scale >= 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

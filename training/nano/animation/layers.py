@@ -1,4 +1,4 @@
-"""Pictures with opacity that move, bend and fold: what animated photographs are made of."""
+"""Layers, of which animated photographs are made: pictures with opacity that move, bend and fold."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from training.nano.pictures.warping import smooth_noise, warp_maps
 
-_CELLS = 4  # Bends change over this share of a layer.
-_SHARPEST = 0.5  # A layer that is drawn smaller than this is scaled down first, since remap would skip pixels.
+_CELLS = 4  # A layer bends differently in each of so many cells per side.
+_SHARPEST = 0.5  # A layer drawn at a smaller scale is scaled down first, because remap would skip pixels.
 
 
 def line_kernel(step: np.ndarray) -> np.ndarray | None:
-    """A kernel that blurs along `step` (x, y) pixels, or None where that is too short to see."""
+    """A float32 kernel of motion blur along `step` (x, y) pixels, or None if that is too short to be visible."""
     length = float(np.hypot(*step))
     if length < 1.5:
         return None
@@ -27,7 +27,7 @@ def line_kernel(step: np.ndarray) -> np.ndarray | None:
 
 
 def affine(shift: np.ndarray, angle: float, stretch: np.ndarray, about: np.ndarray) -> np.ndarray:
-    """(3, 3): stretched and turned about a point (x, y), then shifted."""
+    """(3, 3) matrix that stretches and rotates about a point (x, y), then shifts."""
     turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * np.asarray(stretch)
     matrix = np.eye(3)
     matrix[:2, :2] = turned
@@ -37,13 +37,14 @@ def affine(shift: np.ndarray, angle: float, stretch: np.ndarray, about: np.ndarr
 
 @dataclass(eq=False)
 class Layer:
-    """A thing cut out of a picture.
+    """An object cut out of a picture.
 
     pixels   (h, w, 4) float32: RGB 0..255 times opacity, and opacity 0..1
-    place    (3, 3): from its pixels to those of the scene, in the first frame
-    name     the label that it gets
-    fields   (h, w, 2) float32 each: two ways to bend, of size 1
-    pivot, across  the point (x, y) about which a part turns, and the direction (x, y) to that part
+    place    (3, 3) matrix from its pixels to those of the scene, in the first frame
+    name     its label
+    fields   (h, w, 2) float32 each: two displacement fields by which it bends, of standard deviation about 1
+    pivot    the point (x, y) about which a part turns when the layer folds
+    across   the direction (x, y) from the pivot to that part
     """
 
     pixels: np.ndarray
@@ -77,10 +78,10 @@ class Layer:
     ) -> tuple[np.ndarray, tuple[int, int]]:
         """How a view of (height, width) shows it: (h, w, 4) float32, and the (x, y) of its corner.
 
-        to_view  (3, 3): from its pixels to those of the view
-        bend     (2,) amplitudes of its fields, shares of its size
-        fold     radians that the part is turned
-        blur     (2,) pixels that it moves while the shutter is open
+        to_view  (3, 3) matrix from its pixels to those of the view
+        bend     (2,) amplitudes of its fields, as shares of its size
+        fold     angle by which the part is turned, radians
+        blur     (2,) pixels (x, y) that it moves while the shutter is open
         """
         height, width = self.pixels.shape[:2]
         corners = to_view[:2] @ np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]])
@@ -105,7 +106,7 @@ class Layer:
         return drawn, (int(low[0]), int(low[1]))
 
     def _bent(self, maps: np.ndarray, bend: np.ndarray, fold: float) -> np.ndarray:
-        """Maps (h, w, 2) into its pixels, as they are where it is bent and folded."""
+        """Maps (h, w, 2) into its pixels, changed so that it is drawn bent and folded."""
         if abs(fold) > 0.01:
             from_pivot = maps - self.pivot.astype(np.float32)
             along = from_pivot @ self.across.astype(np.float32)
@@ -121,13 +122,13 @@ class Layer:
 
 
 def blend(region: np.ndarray, drawn: np.ndarray) -> None:
-    """Draw (h, w, 4) over a part of an image (h, w, 3) float32, in place."""
+    """Draw a layer (h, w, 4) over a part of an image (h, w, 3) float32, in place."""
     region *= 1 - drawn[..., 3:]
     region += drawn[..., :3]
 
 
 def cast_shadow(region: np.ndarray, opacity: np.ndarray, strength: float, shift: np.ndarray) -> None:
-    """Darken a part of an image (h, w, 3) float32 beside something of this opacity (h, w), in place."""
+    """Darken a part of an image (h, w, 3) float32 by the shifted shadow of an opacity (h, w), in place."""
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
     moved = cv2.warpAffine(opacity, matrix, opacity.shape[1::-1])
     region *= 1 - strength * cv2.GaussianBlur(moved, (0, 0), 3)[..., None]

@@ -1,4 +1,4 @@
-"""How things move in an animated photograph: random paths, smooth in time."""
+"""Random smooth motions of the objects and the camera of an animated photograph."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# How an object moves against its surroundings, and how often.
+# Kinds of motion of an object relative to its surroundings, with their probabilities.
 KINDS = {"rests": 0.22, "wanders": 0.46, "crosses": 0.12, "leaves": 0.2}
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Where something is in each of T frames, against where it is at first.
+    """The motion of an object or the camera in T frames, relative to its initial position.
 
-    shift    (T, 2) pixels
-    angle    (T,) radians
+    shift    (T, 2) x and y, pixels
+    angle    (T,) rotation, radians
     stretch  (T, 2) factors along x and y
-    bend     (T, 2) amplitudes of two ways to bend, as shares of its size
-    fold     (T,) radians that one part is turned against the other
+    bend     (T, 2) amplitudes of two ways to bend, as shares of the object's size
+    fold     (T,) angle between two parts of the object, radians
     """
 
     shift: np.ndarray
@@ -29,13 +29,13 @@ class Motion:
 
     @property
     def speed(self) -> np.ndarray:
-        """(T, 2) pixels that it moves from the frame before to the next, halved."""
+        """(T, 2) velocity in pixels per frame, from the frames before and after."""
         speed: np.ndarray = np.gradient(self.shift, axis=0)
         return speed
 
 
 def smooth_path(rng: np.random.Generator, frames: int, channels: int, step: float) -> np.ndarray:
-    """(frames, channels) float: a path from 0, about `step` a frame, that keeps its direction for some frames."""
+    """(frames, channels) float: a random path from 0 with steps of about `step`, which changes direction slowly."""
     velocity = rng.normal(0, 1, channels)
     path = np.zeros((frames, channels))
     for frame in range(1, frames):
@@ -46,7 +46,7 @@ def smooth_path(rng: np.random.Generator, frames: int, channels: int, step: floa
 
 @dataclass(frozen=True)
 class Span:
-    """How long a scene is: its frames, and how much happens from one to the next, 1 for a scene of 8 frames."""
+    """The length of a scene: the number of frames, and the amount of motion per frame, 1 for a scene of 8 frames."""
 
     frames: int = 8
     pace: float = 1.0
@@ -59,9 +59,12 @@ class Span:
 def object_motion(
     rng: np.random.Generator, span: Span, size: float, centre: np.ndarray, view: np.ndarray, kind: str | None = None
 ) -> Motion:
-    """The motion of an object of some size in pixels, at `centre` (x, y) of a view of (width, height) pixels at first.
+    """A random motion of an object.
 
-    kind: one of KINDS; None: any
+    size    of the object, pixels
+    centre  (x, y) of the object in the first frame, pixels
+    view    (width, height) of the view, pixels
+    kind    one of KINDS; None: any
     """
     kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
     step = 0.0 if kind == "rests" else float(np.exp(rng.uniform(np.log(0.01), np.log(0.25))))
@@ -84,7 +87,7 @@ def object_motion(
 
 
 def camera_motion(rng: np.random.Generator, span: Span, view: np.ndarray) -> Motion:
-    """How the whole picture moves: from a camera on a stand to one carried at a run. The view: (width, height)."""
+    """A random motion of the camera, from one on a tripod to one carried by a runner; view: (width, height), pixels."""
     step = float(rng.choice([0.0, 0.004, 0.012, 0.035], p=[0.15, 0.35, 0.3, 0.2]))
     shake = rng.normal(0, 0.4 * step * span.pace, (span.frames, 2)) * (rng.random() < 0.5)
     shift = (span.path(rng, 2, step) + shake) * view
@@ -97,7 +100,7 @@ def camera_motion(rng: np.random.Generator, span: Span, view: np.ndarray) -> Mot
 def _leaving(
     rng: np.random.Generator, wander: np.ndarray, size: float, centre: np.ndarray, view: np.ndarray
 ) -> np.ndarray:
-    """(T, 2): a path out of the view over its nearest side or any, and mostly back into it at another place."""
+    """(T, 2): a path out of the view over the nearest side or any other, and mostly back in at another place."""
     frames = len(wander)
     side = int(rng.integers(4))
     if rng.random() < 0.6:
@@ -114,7 +117,7 @@ def _leaving(
     knots, places = [0.0, goes, gone], [np.zeros(2), np.zeros(2), beyond]
     if back < frames and rng.random() < 0.85:
         returns = beyond
-        if rng.random() < 0.5:  # While it is out of sight it goes round to the other side.
+        if rng.random() < 0.5:  # It comes back over the opposite side.
             returns = np.where(np.arange(2) == axis, -beyond + sign * (view - 2 * centre), inside)
         knots = [*knots, gone + 1e-3, back, back + rng.uniform(0.7, 2) * eighth]
         places = [*places, returns, returns, inside]

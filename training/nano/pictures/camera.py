@@ -1,4 +1,4 @@
-"""What a camera does to the pictures of one video: exposure, colours, blur, noise and compression."""
+"""Simulates what a camera does to the images of a video: exposure, colours, blur, noise and compression."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Camera:
-    """A camera's character; its exposure changes from frame to frame, mostly little."""
+    """A camera with random properties. Its exposure changes from frame to frame, mostly only a little."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._gamma, self._gain = rng.normal(0, 0.22), rng.normal(1, 0.05, 3) * rng.uniform(0.8, 1.1)
@@ -18,7 +18,7 @@ class Camera:
         self._quality = int(rng.integers(25, 92)) if rng.random() < 0.5 else 0
 
     def shoot(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A picture (h, w, 3) uint8 RGB as this camera gives it in one frame."""
+        """An image (h, w, 3) uint8 RGB as this camera takes it, the same size and type."""
         ramp = np.linspace(0, 1, 256)[:, None] ** np.exp(self._gamma + rng.normal(0, self._unsteady))
         gain = self._gain * np.exp(rng.normal(0, self._unsteady)) * rng.normal(1, 0.3 * self._unsteady, 3)
         table = np.clip(255 * ramp * gain + rng.normal(0, 60 * self._unsteady), 0, 255)

@@ -1,6 +1,6 @@
-"""Pictures of collections that sequences are composed from: cutouts with alpha, and backgrounds.
+"""Makes cut-outs with opacity, and backgrounds, from collections of pictures; sequences are composed of them.
 
-`sources.fetch` comes first. Each function here leaves a marker beside what it made, and does nothing where it finds it.
+Run `sources.fetch` first. Each function leaves a marker file beside its results, and does nothing if there is one.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from tqdm import tqdm
 
 from training.nano.pictures.sources import used_for
 
-CUTOUT_SIDE = 320  # px, longest
-CUTOUT_SHORT_SIDE = 40  # px, at least
-CUTOUT_COVER = (0.10, 0.97)  # of the box: below it is a wisp or a line drawing, above it a full rectangle
-CUTOUT_ONE_PIECE = 0.6  # of the area in the largest connected part: below it is a sheet of several things
-CUTOUT_OPAQUE = 0.85  # of the area with alpha > 0.9, at least: below it is glass, a shadow or a "not found" placeholder
+CUTOUT_SIDE = 320  # Longest side, pixels.
+CUTOUT_SHORT_SIDE = 40  # Smallest length of the shorter side, pixels.
+CUTOUT_COVER = (0.10, 0.97)  # Share of the box; with less it is a line drawing, with more a full rectangle.
+CUTOUT_ONE_PIECE = 0.6  # Smallest share of the largest connected part; with less it is a sheet of several things.
+CUTOUT_OPAQUE = 0.85  # Smallest share with alpha > 0.9; with less it is glass, a shadow or a placeholder.
 CLIPART_COUNT = 1200
-BACKGROUND_SIDE = 960  # px, longest
-GRADIENT_ENTROPY = 2.8  # bits, at least: see gradient_entropy
+BACKGROUND_SIDE = 960  # Longest side, pixels.
+GRADIENT_ENTROPY = 2.8  # Smallest entropy of a photograph, bits; see gradient_entropy.
 
-# Folder names, at any depth: not photographs of things, as far as the name tells.
+# Names of folders, at any depth, that do not contain photographs of objects.
 STAMP_FOLDERS_LEFT_OUT = {"symbols", "cartoon", "flags", "roadsigns", "naturalforces"}
-# Folder names, at any depth: glyphs and flat shapes, which teach no object.
+# Names of folders, at any depth, that contain glyphs and flat shapes, which are unlike real objects.
 CLIPART_FOLDERS_LEFT_OUT = {
     *("buttons", "cards", "flags", "geography", "icons", "logos", "office", "shapes", "signs_and_symbols", "special"),
 }
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".jxl"}
-# Drawn or rendered wallpapers with as much gradient as a photograph, found by eye: no measure that we tried tells them.
+# Drawn or rendered wallpapers with as much gradient as a photograph, found by eye because no measure recognizes them.
 DRAWINGS = {
     *("Autumn", "Canopee", "Cascade", "Elephants", "Float-into-MATE", "Gulp", "Honeywave", "Kay", "Opal", "Patak"),
     *("SafeLanding", "Shell", "Stripes", "analogpattern_by_Peter_Nerlich", "Infinite-Sea_by_Aury88"),
@@ -40,9 +40,9 @@ DRAWINGS = {
 
 
 def make_cutouts(work: Path) -> None:
-    """Write work/cutouts/SOURCE/NAME.png: uint8 RGBA things, cropped to alpha > 0.5, from the stamps and the clip art.
+    """Write work/cutouts/SOURCE/NAME.png, uint8 RGBA objects cropped to alpha > 0.5, from the stamps and the clip art.
 
-    Raises FileNotFoundError where a source is not unpacked.
+    Raises FileNotFoundError if a source is not unpacked.
     """
     target = work / "cutouts"
     if _made(target):
@@ -58,9 +58,9 @@ def make_cutouts(work: Path) -> None:
 
 
 def make_backgrounds(work: Path) -> None:
-    """Write work/backgrounds/SOURCE/NAME.jpg: the photographs among the wallpapers, longest side `BACKGROUND_SIDE`.
+    """Write work/backgrounds/SOURCE/NAME.jpg, the photographs among the wallpapers, scaled to `BACKGROUND_SIDE`.
 
-    What OpenCV cannot read is skipped. Raises FileNotFoundError where a source is not unpacked.
+    Files that OpenCV cannot read are skipped. Raises FileNotFoundError if a source is not unpacked.
     """
     target = work / "backgrounds"
     if _made(target):
@@ -82,9 +82,9 @@ def make_backgrounds(work: Path) -> None:
 
 
 def gradient_entropy(image: np.ndarray) -> float:
-    """Return the entropy, in bits, of the gradient's size in a uint8 (H, W, 3) BGR image shrunk to 512 px.
+    """Return the entropy, in bits, of the gradient's magnitude in a uint8 (H, W, 3) BGR image scaled to 512 pixels.
 
-    Photographs have texture at every strength; gradients and flat areas fall into a few bins.
+    Photographs have gradients of every magnitude; those of drawings fall into a few bins of the histogram.
     """
     grey = cv2.cvtColor(_at_most(image, 512), cv2.COLOR_BGR2GRAY).astype(np.float32)
     size = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)) / 4
@@ -94,9 +94,9 @@ def gradient_entropy(image: np.ndarray) -> float:
 
 
 def cut_out(image: np.ndarray) -> np.ndarray | None:
-    """Return a uint8 (H, W, 4) picture cropped to alpha > 0.5 and shrunk to `CUTOUT_SIDE`, or None if it is no cutout.
+    """Return a uint8 (H, W, 4) picture cropped to alpha > 0.5 and scaled to `CUTOUT_SIDE`, or None if it is unsuitable.
 
-    None for an alpha that is a full rectangle or nearly nothing, for the thin, the translucent, and several at once.
+    That is, if its opaque part is a full rectangle, nearly empty, thin, translucent, or shows several things.
     """
     solid = (image[..., 3] > 127).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(solid)
@@ -114,7 +114,7 @@ def cut_out(image: np.ndarray) -> np.ndarray | None:
 
 
 def _shrunk_with_alpha(image: np.ndarray) -> np.ndarray:
-    """Shrink a uint8 (H, W, 4) picture with its colours weighed by alpha, so that what is hidden does not bleed in."""
+    """Shrink a uint8 (H, W, 4) picture with its colours weighted by alpha, so that hidden colours do not bleed in."""
     if max(image.shape[:2]) <= CUTOUT_SIDE:
         return image
     weighed = image.astype(np.float32)
@@ -125,7 +125,7 @@ def _shrunk_with_alpha(image: np.ndarray) -> np.ndarray:
 
 
 def _write_cutouts(paths: list[Path], folder: Path, limit: int | None) -> int:
-    """Write the first `limit` that are cutouts, each content once, and return how many there were."""
+    """Write the first `limit` suitable cut-outs, without duplicates; returns their number."""
     folder.mkdir(parents=True)
     seen: set[str] = set()
     for path in tqdm(paths, desc=folder.name):
@@ -146,7 +146,7 @@ def _write_cutouts(paths: list[Path], folder: Path, limit: int | None) -> int:
 
 
 def _pictures(work: Path, name: str, left_out: set[str]) -> list[Path]:
-    """Return an unpacked package's pictures, sorted, but links and what lies in a folder of a name in `left_out`."""
+    """Return the pictures of an unpacked package, sorted, without links and folders whose names are in `left_out`."""
     root = work / "downloads" / name / "usr" / "share"
     found = [
         path
@@ -159,14 +159,15 @@ def _pictures(work: Path, name: str, left_out: set[str]) -> list[Path]:
 
 
 def _shuffled(paths: list[Path]) -> list[Path]:
-    """Return the paths in an order that looks random and is always the same, whatever else there is."""
+    """Return the paths in an order that looks random, but depends only on their names."""
     return sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())
 
 
 def _largest_of_each(paths: list[Path]) -> dict[str, Path]:
-    """Return, by the picture's name, the largest file of the sizes it comes in; previews are left out.
+    """Return, by the picture's name, the largest of the files of each picture; previews are left out.
 
-    Sizes are told by name (NAME_1920x1080.jpg) or, as in Plasma, by folder (wallpapers/NAME/contents/...).
+    The files of a picture differ in their names (NAME_1920x1080.jpg), or are in one folder, as in Plasma
+    (wallpapers/NAME/contents/...).
     """
     largest: dict[str, Path] = {}
     for path in paths:
@@ -182,7 +183,7 @@ def _largest_of_each(paths: list[Path]) -> dict[str, Path]:
 
 
 def _at_most(image: np.ndarray, side: int) -> np.ndarray:
-    """Return the image shrunk so that its longer side is at most `side` px."""
+    """Return the image scaled down so that its longer side is at most `side` pixels."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
@@ -192,7 +193,7 @@ def _at_most(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _made(target: Path) -> bool:
-    """Say whether `target` is complete, and tell so; empty it if not, for a half-made one is of no use."""
+    """Return whether `target` is complete, and print its marker; an incomplete one is deleted and made again, empty."""
     marker = target / "made.txt"
     if marker.is_file():
         print(marker.read_text().strip())
@@ -203,7 +204,7 @@ def _made(target: Path) -> bool:
 
 
 def _finish(target: Path, what: str, counts: dict[str, int]) -> None:
-    """Print and mark how many of each source there are."""
+    """Print the number of results of each source, and write it to the marker."""
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
     line = f"{sum(counts.values())} {what} in {target}: {listed}"
     (target / "made.txt").write_text(f"{line}\n")

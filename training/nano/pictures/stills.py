@@ -1,4 +1,4 @@
-"""Photographs in which objects were outlined: stills.json beside the pictures says where each object is."""
+"""Reads photographs with outlined objects; stills.json beside the pictures contains the outlines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from training.nano.sequence import VOID, is_held_out
 
-LEAST_AREA = 150  # pixels in sight, of a labelled object
+LEAST_AREA = 150  # Smallest number of visible pixels of a labelled object.
 COCO_LICENCES = {
     1: "CC BY-NC-SA 2.0",
     2: "CC BY-NC 2.0",
@@ -28,12 +28,13 @@ COCO_LICENCES = {
 
 @dataclass(frozen=True, eq=False)
 class Still:
-    """A photograph of which at least one object is outlined.
+    """A photograph with outlined objects.
 
-    path      of the picture
-    outlines  an object each: its parts, (n, 2) float32 pixel xy
-    complete  whether all of its objects are outlined
-    source, licence  where it is from
+    path      path of the picture
+    outlines  for each object the polygons of its parts, (n, 2) float32 pixel xy
+    complete  whether all objects in it are outlined
+    source    the collection that it comes from
+    licence   its licence
     """
 
     path: Path
@@ -44,20 +45,20 @@ class Still:
 
     @cached_property
     def is_held_out(self) -> bool:
-        """Whether it is for validation, not for training."""
+        """Whether it is held out for validation."""
         return is_held_out(self.path.stem)
 
     def image(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB. Raises FileNotFoundError if it cannot be read."""
+        """The picture, (H, W, 3) uint8 RGB; raises FileNotFoundError if it cannot be read."""
         image = cv2.imread(str(self.path))
         if image is None:
             raise FileNotFoundError(f"expected a readable picture; got {self.path}")
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     def labels(self, height: int, width: int) -> np.ndarray:
-        """(height, width) uint8: 0 background, 1..n the objects, the large ones below the small ones.
+        """(height, width) uint8: 0 background, 1..n the objects; smaller objects cover larger ones.
 
-        An object with less than LEAST_AREA pixels in sight is left out.
+        Objects with less than LEAST_AREA visible pixels are left out.
         """
         outlines = sorted(self.outlines, key=lambda parts: -sum(cv2.contourArea(part) for part in parts))
         labels = np.zeros((height, width), np.uint8)
@@ -71,9 +72,9 @@ class Still:
 
 
 def read_stills(folder: Path) -> list[Still]:
-    """All photographs of a folder with stills.json: see training/nano/README.md for its layout.
+    """All photographs of a folder with stills.json; see training/nano/README.md for its layout.
 
-    Raises FileNotFoundError where there is none, ValueError where an outline is no polygon.
+    Raises FileNotFoundError if there is no such file, and ValueError if an outline has less than 3 points.
     """
     file = folder / "stills.json"
     if not file.is_file():
@@ -82,7 +83,7 @@ def read_stills(folder: Path) -> list[Still]:
 
 
 def counted(stills: list[Still]) -> list[dict[str, Any]]:
-    """How many pictures and objects there are of every source and licence."""
+    """The number of pictures and objects of every source and licence."""
     pictures, objects = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for still in stills:
         pictures[still.source, still.licence] += 1

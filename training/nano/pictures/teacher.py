@@ -1,7 +1,7 @@
-"""Masks for clips that have none: ISNet finds what stands out, optical flow says which part is which object.
+"""Labels clips without masks: ISNet segments salient objects, and optical flow links them from frame to frame.
 
-ISNet (Qin et al., "Highly Accurate Dichotomous Image Segmentation", ECCV 2022) runs in onnxruntime. A frame it is
-unsure of is left out, and pixels it is unsure of are void.
+ISNet (Qin et al., "Highly Accurate Dichotomous Image Segmentation", ECCV 2022) runs in onnxruntime. Frames in which it
+is unsure are left out, and pixels of which it is unsure get the label VOID.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from tqdm import tqdm
 from training.nano.pictures.sources import TEACHER
 from training.nano.sequence import VOID, Sequence, is_held_out, write_sequence
 
-RUNS, FRAMES, GAP = 4, 5, 3  # of each clip so many runs of so many frames, every third one
-WIDTH = 448
-_SIDE = 1024  # ISNet's input
-_UNSURE = (0.15, 0.85)  # probabilities between these, away from a contour, are void
-_CONTOUR = 4  # pixels around a contour where doubt is natural
-_MOST_UNSURE = 0.25  # of the mask's area; more and the frame is left out
-_LEAST_AREA = 0.002  # of the image, for an object
-_SAME = 0.4  # IoU of a moved object with one of the next frame, to be the same
+RUNS, FRAMES, GAP = 4, 5, 3  # Runs of each clip, frames of each run, and the step from one to the next in the clip.
+WIDTH = 448  # Width of the labelled images, pixels.
+_SIDE = 1024  # Side of ISNet's input, pixels.
+_UNSURE = (0.15, 0.85)  # Pixels with probabilities between these are void, except near a contour.
+_CONTOUR = 4  # Distance in pixels from a contour within which such probabilities are normal.
+_MOST_UNSURE = 0.25  # If the void area is a larger share of the mask's, the frame is left out.
+_LEAST_AREA = 0.002  # Smallest area of an object, as a share of the image.
+_SAME = 0.4  # Smallest IoU of an object moved by the flow with one in the next frame, to be the same object.
 
 
 def label_clips(work: Path, clips: Path) -> None:
-    """Write work/sequences/teacher/CLIP_N.npz for the runs of every video in `clips` that is not held out."""
+    """Write work/sequences/teacher/CLIP_N.npz for the runs of every video in `clips` that is not held out.
+
+    Videos that were labelled before are skipped. Raises FileNotFoundError if there are no videos.
+    """
     videos = [video for video in sorted(clips.glob("*.mp4")) if not is_held_out(video.stem)]
     if not videos:
         raise FileNotFoundError(f"expected .mp4 files in {clips}; got none")
@@ -47,17 +50,17 @@ def label_clips(work: Path, clips: Path) -> None:
 
 
 class Teacher:
-    """ISNet: an image to the probability of every pixel to belong to what stands out."""
+    """ISNet, which predicts for every pixel the probability that it belongs to a salient object."""
 
     def __init__(self, model: Path) -> None:
         options = onnxruntime.SessionOptions()
-        # Threads that wait busily take the time of whatever else the machine does.
+        # Threads that wait in busy loops would slow down all other programs on the machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = onnxruntime.get_available_providers()
         self._session = onnxruntime.InferenceSession(str(model), options, providers=providers)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """(H, W) float32 0..1 of an image (H, W, 3) uint8 RGB."""
+        """The probabilities (H, W) float32 0..1 of an image (H, W, 3) uint8 RGB."""
         scaled = cv2.resize(image, (_SIDE, _SIDE)).astype(np.float32)
         batch = ((scaled - 128) / 256).transpose(2, 0, 1)[None]
         probability = self._session.run(["output"], {"input": batch})[0][0, 0]
@@ -65,7 +68,7 @@ class Teacher:
 
 
 def _labelled(teacher: Teacher, run: list[np.ndarray]) -> Sequence:
-    """The frames of a run that the teacher is sure of, up to one of which it is not."""
+    """The frames of a run with labels: from the first frame of which the teacher is sure, to the next unsure one."""
     sequence = Sequence([], [], complete=False)
     last_id = 0
     previous: tuple[np.ndarray, np.ndarray] | None = None
@@ -112,7 +115,10 @@ def _runs(video: Path) -> Iterator[list[np.ndarray]]:
 
 
 def _objects(probability: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """The separate objects (H, W) bool of a frame, and where nobody knows (H, W) bool; no objects: leave it out."""
+    """The separate objects (H, W) bool of a frame, and its void pixels (H, W) bool.
+
+    There are no objects if the frame is to be left out.
+    """
     mask = (probability > 0.5).astype(np.uint8)
     kernel = np.ones((2 * _CONTOUR + 1,) * 2, np.uint8)
     contour = cv2.dilate(mask, kernel) != cv2.erode(mask, kernel)
@@ -128,7 +134,12 @@ def _objects(probability: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
 def _linked(
     parts: list[np.ndarray], gray: np.ndarray, previous: tuple[np.ndarray, np.ndarray] | None, last_id: int
 ) -> list[int]:
-    """The ids of objects (H, W) bool: that of the object of the previous frame that moved there, else a new one."""
+    """The id of each object (H, W) bool: that of the previous frame's object that moved there, or else a new one.
+
+    gray      (H, W) uint8, the frame in grey
+    previous  the frame before in grey, and its labels (H, W) uint8; None for the first frame
+    last_id   the highest id that is in use
+    """
     ids: list[int] = []
     moved = np.zeros(gray.shape, np.uint8)
     if previous is not None:

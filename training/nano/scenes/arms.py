@@ -1,4 +1,4 @@
-"""Robot arms with grippers as solids for render.py, from MuJoCo models of real ones."""
+"""Makes solids of robot arms with grippers for render.py, from MuJoCo models of real arms."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from training.nano.scenes.solids import Solid
 
 _ROBOTS = ("panda", "ur5e")
 _GRIPPER = "panda_gripper"
-_HAND, _TIP, _FINGERS = "right_hand", "grip_site", ("leftfinger", "rightfinger")  # names in these models
-_COARSE = 0  # The group of geoms that has few faces, made for contacts.
+_HAND, _TIP, _FINGERS = "right_hand", "grip_site", ("leftfinger", "rightfinger")  # Names in these models.
+_COARSE = 0  # The group of geoms for contacts, which have few faces.
 _COLORS = (
     (0.9, 0.9, 0.9),
     (0.75, 0.76, 0.78),
@@ -26,21 +26,21 @@ _COLORS = (
 
 
 class Arms:
-    """The arms of a folder `models`; each is read when it is first drawn."""
+    """The robot arms in a folder of models; each model is read when it is first used."""
 
     def __init__(self, models: Path) -> None:
         self._models = models
         self._known: dict[Path, mujoco.MjModel] = {}
 
     def draw(self, p: Painter, gap: float) -> Solid:
-        """A random arm in a random pose: its finger tips are at the origin, `gap` apart in x, the arm leads to +z."""
+        """A random arm in a random pose: its finger tips are at the origin, `gap` metres apart in x, the arm above."""
         rng = p.rng
         robot = self._model(self._models / "robots" / _ROBOTS[int(rng.integers(len(_ROBOTS)))] / "robot.xml")
         gripper = self._model(self._models / f"grippers/{_GRIPPER}.xml")
         hand = _posed(robot, np.clip(robot.jnt_range.mean(1), -1.8, 1.8) + rng.normal(0, 0.4, robot.nq))
         grip = _posed(gripper, np.clip(np.sign(gripper.jnt_range.sum(1)) * gap / 2, *gripper.jnt_range.T))
         to_tips = _upright(gripper, grip)
-        # The gripper's own frame is the hand's, in which the arm's parts are found.
+        # The gripper's frame equals the frame of the hand; the arm's parts are converted into it.
         at = hand.body(_HAND)
         into_hand = _Placing(at.xmat.reshape(3, 3).T, -at.xmat.reshape(3, 3).T @ at.xpos)
         shell, dark = (_paint(rng) for _ in range(2))
@@ -57,7 +57,7 @@ class Arms:
 
 @dataclass(frozen=True, eq=False)
 class _Placing:
-    """A rotation (3, 3), then a shift (3,)."""
+    """A rigid transform: a rotation (3, 3), then a shift (3,) in metres."""
 
     rotation: np.ndarray
     shift: np.ndarray
@@ -74,7 +74,7 @@ def _posed(model: mujoco.MjModel, joints: np.ndarray) -> mujoco.MjData:
 
 
 def _upright(model: mujoco.MjModel, data: mujoco.MjData) -> _Placing:
-    """What brings a gripper's tips to the origin, its fingers apart in x, its hand above."""
+    """The transform after which a gripper's tips are at the origin, its fingers apart in x, and its hand above."""
     tip = data.site(_TIP)
     up = -tip.xmat.reshape(3, 3)[:, 2]
     middles = [
@@ -89,7 +89,7 @@ def _upright(model: mujoco.MjModel, data: mujoco.MjData) -> _Placing:
 
 
 def _middle(model: mujoco.MjModel, body: str) -> np.ndarray:
-    """(3,): the mean place of a body's geoms, in its own frame."""
+    """(3,) the mean position of a body's geoms, in the body's frame."""
     geoms = np.flatnonzero(model.geom_bodyid == model.body(body).id)
     middle: np.ndarray = model.geom_pos[geoms].mean(0)
     return middle

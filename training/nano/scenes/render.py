@@ -1,4 +1,4 @@
-"""Render random tabletop, shelf and floor scenes with object labels: training clips for the nano segmenter."""
+"""Renders random tabletop, shelf and floor scenes with labels, as training sequences of the nano segmenter."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from training.nano.scenes.tabletop import (
 from training.nano.sequence import Sequence, write_sequence
 
 WIDTH, HEIGHT, ATTEMPTS = 416, 312, 10
-LEAST_PIXELS = 80  # an object smaller than this in the first frame is no use as a prompt
+LEAST_PIXELS = 80  # An object with less pixels in the first frame is too small to be clicked.
 
 
 class Builder:
-    """Collects meshes and materials, each once, into a MuJoCo model."""
+    """Builds a MuJoCo model from solids, in which each mesh and each material is contained once."""
 
     def __init__(self) -> None:
         self.spec = mujoco.MjSpec()
         self._names: dict[int, str] = {}
-        self._keep: list[object] = []  # ids of dead objects could be used again
+        self._keep: list[object] = []  # Keeps the objects alive, because ids of deleted objects are used again.
 
     def add(self, name: str, solid: Solid) -> None:
-        """Add a body at the world's origin."""
+        """Add a body with these meshes at the world's origin."""
         body = self.spec.worldbody.add_body(name=name)
         for mesh, paint in solid:
             geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, contype=0, conaffinity=0)
@@ -78,7 +78,7 @@ class Builder:
 
 
 class Studio:
-    """Renders models off screen; the OpenGL context serves all of them."""
+    """Renders models off screen, all with the same OpenGL context."""
 
     def __init__(self) -> None:
         self._gl = mujoco.GLContext(WIDTH, HEIGHT)
@@ -87,7 +87,7 @@ class Studio:
         self._view = mujoco.MjrRect(0, 0, WIDTH, HEIGHT)
 
     def load(self, model: mujoco.MjModel, labels: np.ndarray) -> None:
-        """Take a model, and the (ngeom,) uint8 label of each of its geoms."""
+        """Use this model; labels: (ngeom,) uint8, the label of each of its geoms."""
         self._model, self._data, self._labels = model, mujoco.MjData(model), labels
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
@@ -96,11 +96,11 @@ class Studio:
         self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, 0
 
     def unload(self) -> None:
-        """Free what the model holds on the graphics side."""
+        """Free the model's resources in OpenGL."""
         self._context.free()
 
     def pose(self, items: list[Item], camera: tuple[np.ndarray, np.ndarray], frame: int) -> None:
-        """Put the items, bodies 1 and on after the fixed one, and the camera where they are in this frame."""
+        """Set the poses of the items and of the camera in this frame; body 1 is the fixed one, items follow."""
         for k, item in enumerate(items):
             rotation, self._model.body_pos[k + 2] = item.poses[frame]
             mujoco.mju_mat2Quat(self._model.body_quat[k + 2], rotation.ravel())
@@ -123,7 +123,7 @@ class Studio:
     def labels(self) -> np.ndarray:
         """Return the (HEIGHT, WIDTH) uint8 label image of the posed scene."""
         picture = self._draw(segment=True).astype(np.int32)
-        # Colours are 1 + the place of the geom in the scene's list, 0 where there is nothing.
+        # The colour of a pixel is 1 + the index of its geom in the scene's list, or 0 if there is nothing.
         table = np.zeros(self._scene.ngeom + 1, np.uint8)
         for geom in self._scene.geoms[: self._scene.ngeom]:
             if geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
@@ -131,7 +131,11 @@ class Studio:
         return table[picture[..., 0] + (picture[..., 1] << 8) + (picture[..., 2] << 16)]
 
     def color(self, rng: np.random.Generator, softness: float, passes: int) -> np.ndarray:
-        """Return (HEIGHT, WIDTH, 3) float32 RGB, 0 to 255: several passes with shaken lamps have softer shadows."""
+        """Return the image (HEIGHT, WIDTH, 3) float32 RGB, 0 to 255.
+
+        softness  standard deviation of the lamps' positions over the passes, metres
+        passes    number of renderings that are averaged, which makes shadows softer
+        """
         total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
         lights = [light for light in self._scene.lights[: self._scene.nlight] if not light.headlight]
         middle = [(light.pos.copy(), light.dir.copy()) for light in lights]
@@ -145,7 +149,7 @@ class Studio:
 
 
 class Lens:
-    """A camera's character: exposure, white balance, vignette, blur, noise; one a clip."""
+    """The random properties of a clip's camera: exposure, white balance, vignette, blur, noise."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng, u = rng, rng.uniform
@@ -157,10 +161,10 @@ class Lens:
         self._motion = u(2, 9) if u() < 0.35 else 0.0
 
     def shoot(self, picture: np.ndarray) -> np.ndarray:
-        """Return the (H, W, 3) float32 picture, 0 to 255, as uint8 as such a camera gives it."""
+        """Return the rendered image (HEIGHT, WIDTH, 3) float32, 0 to 255, as this camera takes it, as uint8."""
         rng, value = self._rng, np.clip(picture / 255, 0, 1)
         if not self._gain:
-            # The first frame sets the exposure, between the scene's own light and a mean that suits the sensor.
+            # The first frame sets the exposure, which corrects the scene's brightness mostly, but not fully.
             self._gain = float((self._target / max(value.mean(), 0.02)) ** rng.uniform(0.6, 1.0))
         if self._motion and rng.random() < 0.6:
             length, angle = self._motion * rng.uniform(0.5, 1), rng.uniform(0, np.pi)
@@ -174,14 +178,17 @@ class Lens:
         value = value * (self._gain * np.exp(rng.normal(0, 0.03)) * self._balance).astype(np.float32)
         value = value * (1 - self._vignette * (x * x + y * y) / 2)[..., None]
         value = np.clip(value + self._lift, 0, 1.2) ** self._gamma
-        # Highlights roll off.
+        # Highlights are compressed, as in a real sensor's response.
         value = np.where(value > 0.8, 0.8 + 0.2 * np.tanh((value - 0.8) / 0.2), value)
         noise = rng.standard_normal(value.shape, np.float32) * self._noise * (0.5 + 0.8 * np.sqrt(value))
         return np.clip(255 * value + noise, 0, 255).astype(np.uint8)
 
 
 def build(place: Place, items: list[Item], p: Painter, fov: float) -> mujoco.MjModel:
-    """Return the model: body 1 the fixed things, then one body an item; one camera."""
+    """Return the model with one camera; body 1 is what is fixed, followed by one body for each item.
+
+    fov: vertical field of view, degrees
+    """
     builder = Builder()
     spec = builder.spec
     builder.add("fixed", place.fixed)
@@ -197,7 +204,10 @@ def build(place: Place, items: list[Item], p: Painter, fov: float) -> mujoco.MjM
 
 
 def usable(labels: np.ndarray, count: int, arm: int) -> bool:
-    """Tell whether (frames, H, W) labels show enough: two objects of `count`, little hidden, some background."""
+    """Return whether labels (frames, H, W) show enough: two of `count` objects in the first frame, and background.
+
+    arm: label of the gripper, which must not cover too much; 0 without one
+    """
     sizes = np.stack([np.bincount(image.ravel(), minlength=256) for image in labels]) / labels[0].size
     seen = (sizes[0, 1 : count + 1] * labels[0].size >= LEAST_PIXELS).sum()
     arm_most = sizes[:, arm].max() if arm else 0.0
@@ -212,12 +222,13 @@ def render_scene(
     seed: list[int],
     time: Pace | None = None,
 ) -> tuple[Sequence, int]:
-    """Return a scene, and the id of the object that a gripper holds or points at, 0 without a gripper.
+    """Return a random scene, and the id of the object that a gripper holds or points at, 0 without a gripper.
 
-    Equal seeds give equal scenes.
+    Equal seeds give equal scenes. Raises RuntimeError if no attempt gave a usable scene.
 
-    Raises:
-        RuntimeError: no attempt gave a usable scene.
+    photos  pictures for textures
+    scans   scanned objects, or None for procedural ones only
+    arms    models of real arms, or None for procedural grippers only
     """
     time = time or Pace()
     for attempt in range(ATTEMPTS):
@@ -254,10 +265,9 @@ def render_scene(
 
 
 def render_scenes(work: Path, objects: Path, count: int, seed: int) -> None:
-    """Write work/sequences/rendered/NNNNN.npz for every number below `count`; those that are there are kept.
+    """Write work/sequences/rendered/NNNNN.npz for every number below `count`; existing files are kept.
 
-    A scene depends on seed, its number, the scanned objects, and the photographs under work/cutouts and
-    work/backgrounds.
+    A scene depends on the seed, its number, the scanned objects, and the pictures in work/cutouts and work/backgrounds.
     """
     files = {index: work / "sequences/rendered" / f"{index:05d}.npz" for index in range(count)}
     missing = [index for index, file in files.items() if not file.exists()]

@@ -1,4 +1,4 @@
-"""Scanned household objects as solids for render.py: NAME.npz with the mesh, NAME.jpg with its texture."""
+"""Makes solids of scanned household objects for render.py, from NAME.npz with a mesh and NAME.jpg with its texture."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from training.nano.scenes.shapes import Mesh, Paint
 from training.nano.scenes.solids import Solid
 from training.nano.sequence import is_held_out
 
-_TEXTURE = 512  # pixels a side, at most: more would only cost time
+_TEXTURE = 512  # Largest side of a texture, pixels; larger ones would only cost time.
 
 
 class Scans:
-    """The objects of a folder; each is read when it is first drawn."""
+    """The scanned objects in a folder; each is read when it is first used."""
 
     def __init__(self, folder: Path, held_out: bool = False) -> None:
-        """Those for training, or those that are held out for validation; FileNotFoundError if there are none."""
+        """held_out: whether to use those for validation. Raises FileNotFoundError if there are none."""
         self.names = [path.stem for path in sorted(folder.glob("*.npz")) if is_held_out(path.stem) == held_out]
         if not self.names:
             raise FileNotFoundError(f"expected scanned objects (*.npz) in {folder}; got none")
@@ -26,7 +26,7 @@ class Scans:
         self._known: dict[str, tuple[Mesh, np.ndarray]] = {}
 
     def draw(self, rng: np.random.Generator) -> Solid:
-        """A random object, standing as it was scanned, its middle above the origin, its lowest point at z = 0."""
+        """A random object, upright as it was scanned, its centre above the origin, its lowest point at z = 0."""
         name = self.names[int(rng.integers(len(self.names)))]
         if name not in self._known:
             self._known[name] = _read(self._folder, name)
@@ -40,13 +40,13 @@ def _read(folder: Path, name: str) -> tuple[Mesh, np.ndarray]:
     with np.load(folder / f"{name}.npz") as arrays:
         vertices, uv = arrays["vertices"].astype(float), arrays["texcoords"].astype(float)
         faces, uv_faces = arrays["faces"].astype(np.int64), arrays["face_texcoords"].astype(np.int64)
-    # A vertex at a seam of the texture becomes several, one for each place in the texture.
+    # A vertex at a seam of the texture becomes several vertices, one for each of its texture coordinates.
     pairs, corners = np.unique(np.stack([faces.ravel(), uv_faces.ravel()], 1), axis=0, return_inverse=True)
     low, high = vertices.min(0), vertices.max(0)
     middle = np.array([*(low + high)[:2] / 2, low[2]])
     texture = cv2.cvtColor(cv2.imread(str(folder / f"{name}.jpg")), cv2.COLOR_BGR2RGB)
     scale = min(1.0, _TEXTURE / max(texture.shape))
     texture = cv2.resize(texture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    # In these files v goes up, in textures down.
+    # In these files v points up; here it points down.
     mesh = Mesh(vertices[pairs[:, 0]] - middle, uv[pairs[:, 1]] * [1, -1] + [0, 1], corners.reshape(-1, 3))
     return mesh, texture

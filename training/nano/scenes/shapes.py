@@ -1,4 +1,4 @@
-"""Low-poly meshes with texture coordinates and random surfaces, for solids.py and render.py. Lengths are metres."""
+"""Low-poly meshes with texture coordinates, and random surfaces, for solids.py and render.py. Lengths are in metres."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COM
 
 @dataclass(frozen=True)
 class Mesh:
-    """A closed triangle mesh: vertices (N, 3), uv (N, 2), both float64; faces (M, 3) int64, outwards."""
+    """A closed triangle mesh.
+
+    vertices  (N, 3) float64, metres
+    uv        (N, 2) float64 texture coordinates
+    faces     (M, 3) int64 indices of vertices, counter-clockwise seen from outside
+    """
 
     vertices: np.ndarray
     uv: np.ndarray
@@ -31,7 +36,13 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Paint:
-    """A surface: rgb (3,) in [0, 1] where texture, (H, W, 3) uint8 RGB, is None; highlights and mirror in [0, 1]."""
+    """The appearance of a surface.
+
+    rgb          (3,) in [0, 1], used without a texture
+    texture      (H, W, 3) uint8 RGB, or None
+    specular     strength of highlights, [0, 1]; shininess: their sharpness, [0, 1]
+    reflectance  how much it mirrors, [0, 1]
+    """
 
     rgb: np.ndarray
     texture: np.ndarray | None = None
@@ -41,7 +52,7 @@ class Paint:
 
 
 def turn(axis: int, angle: float) -> np.ndarray:
-    """Return the (3, 3) rotation by angle, radians, about axis 0, 1 or 2."""
+    """Return the (3, 3) rotation by an angle in radians about axis 0, 1 or 2."""
     c, s, i, j = np.cos(angle), np.sin(angle), (axis + 1) % 3, (axis + 2) % 3
     rotation = np.eye(3)
     rotation[[i, j, i, j], [i, j, j, i]] = c, c, -s, s
@@ -49,7 +60,7 @@ def turn(axis: int, angle: float) -> np.ndarray:
 
 
 def _grid(points: np.ndarray) -> Mesh:
-    """Join a (rows, columns, 3) grid of points, columns counter-clockwise about the direction of the rows."""
+    """Make a mesh of a (rows, columns, 3) grid of points; columns go counter-clockwise about the direction of rows."""
     rows, columns = points.shape[:2]
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]
@@ -61,7 +72,7 @@ def _grid(points: np.ndarray) -> Mesh:
 
 
 def lathe(profile: np.ndarray | list[tuple[float, float]], segments: int = 28) -> Mesh:
-    """Turn a (N, 2) profile of (radius, height), bottom to top on the outside, about the z axis."""
+    """Rotate an (N, 2) profile of (radius, height), from bottom to top on the outside, about the z axis."""
     line = np.maximum(np.asarray(profile, float), [1e-4, -np.inf])
     angle = np.linspace(0, 2 * np.pi, segments + 1)
     ring = np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -70,7 +81,7 @@ def lathe(profile: np.ndarray | list[tuple[float, float]], segments: int = 28) -
 
 
 def tube(path: np.ndarray, radii: np.ndarray, segments: int = 12) -> Mesh:
-    """Sweep a circle of radii (N,) along path (N, 3); the ends are closed."""
+    """Sweep a circle of radii (N,) along a path (N, 3); the ends are closed."""
     path = np.concatenate([path[:1], path, path[-1:]])
     radii = np.concatenate([[1e-4], radii, [1e-4]])
     tangent = np.gradient(path, axis=0)
@@ -85,7 +96,7 @@ def tube(path: np.ndarray, radii: np.ndarray, segments: int = 12) -> Mesh:
 
 
 def prism(outline: np.ndarray, height: float, bevel: float = 0.0) -> Mesh:
-    """Raise a (N, 2) outline, counter-clockwise and star-shaped about the origin, from z=0; edges stay sharp."""
+    """Extrude an (N, 2) outline, counter-clockwise and star-shaped about the origin, from z=0 up, with sharp edges."""
     count, radius = len(outline), np.linalg.norm(outline, axis=-1, keepdims=True)
     inset = outline * (1 - np.minimum(bevel, 0.5 * radius) / radius)
     rings = [(outline, 0.0), (outline, height)]
@@ -93,7 +104,7 @@ def prism(outline: np.ndarray, height: float, bevel: float = 0.0) -> Mesh:
         rings = [(inset, 0.0), (outline, bevel), (outline, height - bevel), (inset, height)]
     points = np.stack([np.c_[ring, np.full(count, z)] for ring, z in rings])
     after = np.roll(points, -1, 1)
-    # Each quad has vertices of its own, so that MuJoCo does not round its shading.
+    # Quads share no vertices, so that MuJoCo does not smooth the shading across edges.
     quads = np.stack([points[:-1], after[:-1], after[1:], points[1:]], 2).reshape(-1, 3)
     edge = np.arange(count) / max(1, count if count > 6 else 1) % 1
     width = 1 / count if count > 6 else 1.0
@@ -114,28 +125,28 @@ def prism(outline: np.ndarray, height: float, bevel: float = 0.0) -> Mesh:
 
 
 def box(x: float, y: float, z: float, bevel: float = 0.0) -> Mesh:
-    """Return a box of full sizes, metres, standing on z=0."""
+    """Return a box with these side lengths, standing on z=0."""
     return prism(np.array([[-x, -y], [x, -y], [x, y], [-x, y]]) / 2, z, min(bevel, 0.3 * min(x, y, z)))
 
 
 def rod(radius: float, height: float, top: float = 1.0, bevel: float = 0.0) -> Mesh:
-    """Return a cylinder, or a cone with top times the radius above, standing on z=0."""
+    """Return a cylinder, or a cone whose upper radius is `top` times the lower one, standing on z=0."""
     upper, b = top * radius, min(bevel, 0.4 * radius, 0.4 * height)
     return lathe([(0, 0), (radius - b, 0), (radius, b), (upper, height - b), (max(upper - b, 0), height), (0, height)])
 
 
 def ball(radius: float, squash: float = 1.0) -> Mesh:
-    """Return a sphere, or an ellipsoid squash times as high, standing on z=0."""
+    """Return a sphere, or an ellipsoid that is `squash` times as high, standing on z=0."""
     arc = np.linspace(-np.pi / 2, np.pi / 2, 15)
     return lathe(np.stack([radius * np.cos(arc), radius * squash * (1 + np.sin(arc))], -1))
 
 
 class Painter:
-    """Draws random surfaces, with photographs where there are any."""
+    """Makes random surfaces, textured with photographs if there are any."""
 
     def __init__(self, rng: np.random.Generator, photos: list[Path], table: np.ndarray | None = None) -> None:
         self.rng, self.photos, self.table = rng, photos, table
-        # A cutout shows a thing, which is no texture for a wall.
+        # Cut-outs (.png) show single objects, which are unsuitable as textures of walls.
         self.backdrops = [path for path in photos if path.suffix == ".jpg"]
 
     def color(self) -> np.ndarray:
@@ -149,7 +160,7 @@ class Painter:
         return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].astype(float)
 
     def noise(self, size: int, stretch: tuple[int, int] = (1, 1)) -> np.ndarray:
-        """Return (size, size) float64 smooth noise in about [0, 1]; stretch divides the detail in y and x."""
+        """Return (size, size) float64 smooth noise in [0, 1]; stretch: factors by which it is stretched in y and x."""
         total, weight = np.zeros((size, size)), 0.0
         first = int(self.rng.integers(2, 7))
         for level in range(4):
@@ -205,7 +216,7 @@ class Painter:
         return np.clip(255 * picture, 0, 255).astype(np.uint8)
 
     def _label(self, size: int) -> np.ndarray:
-        """Return a package-like picture: bands, blocks, discs, text, a bar code, perhaps a photograph."""
+        """Return a picture like a package's label: bands, blocks, discs, text, a bar code, perhaps a photograph."""
         rng = self.rng
         colors = [tuple(int(v) for v in 255 * self.color()) for _ in range(4)]
         picture = np.full((size, size, 3), colors[0], np.uint8)
@@ -231,7 +242,7 @@ class Painter:
         return picture
 
     def paint(self, textured: float = 0.55) -> Paint:
-        """Return a random surface, with a texture at the given probability."""
+        """Return a random surface; textured: the probability of a texture."""
         rng, texture = self.rng, None
         if rng.random() < textured:
             kinds = ["photo", "label", "noise", "stripes", "checks", "speckle", "wood"]

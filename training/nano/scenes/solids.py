@@ -1,4 +1,4 @@
-"""Random household-like objects, made of one to five meshes each, for render.py. Lengths are metres."""
+"""Random objects like household objects, made of one to five meshes each, for render.py. Lengths are in metres."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _bowl(p: Painter) -> Solid:
 
 
 def _polygon(p: Painter) -> Solid:
-    """A random star-shaped outline, raised: cookie, gear, star, leaf, tile."""
+    """An extruded random star-shaped outline: a cookie, gear, star, leaf or tile."""
     u, count = p.rng.uniform, int(p.rng.choice([3, 4, 5, 6, 8, 12, 24, 32]))
     a = np.linspace(0, 2 * np.pi, count, endpoint=False)
     r = 1 + u(0, 0.35) * np.sin(p.rng.integers(1, 6) * a + u(0, 6)) + p.rng.uniform(-0.12, 0.12, count)
@@ -109,7 +109,7 @@ def _tool(p: Painter) -> Solid:
 
 
 def _bolt(p: Painter) -> Solid:
-    """A bolt: a head with corners, a shank, perhaps a nut or washer; standing on its head."""
+    """A bolt with a polygonal head, a shank, and perhaps a nut or washer, standing on its head."""
     u, paint = p.rng.uniform, p.paint(0.15)
     r, h, sides = u(0.008, 0.03), u(0.006, 0.025), int(p.rng.choice([4, 6, 6, 8]))
     a = np.linspace(0, 2 * np.pi, sides, endpoint=False)
@@ -147,7 +147,7 @@ def _toy(p: Painter) -> Solid:
 
 
 def _bent(p: Painter) -> Solid:
-    """A bent tube with varying radius, lying: banana, pepper, hose, pipe."""
+    """A lying bent tube of varying radius: a banana, pepper, hose or pipe."""
     u, t = p.rng.uniform, np.linspace(0, 1, 12)
     length, angle = u(0.06, 0.2), u(0.3, 4) * (t - 0.5)
     path = length * np.stack([t - 0.5, u(0.1, 0.4) * np.cos(angle), 0 * t], -1)
@@ -155,7 +155,7 @@ def _bent(p: Painter) -> Solid:
     return [(tube(path, radii), p.paint(0.35))]
 
 
-# Each kind with how often it is drawn, and whether it may also lie on its side or upside down.
+# For each kind of object its probability, and whether it may also lie on its side or upside down.
 KINDS: tuple[tuple[Callable[[Painter], Solid], float, bool], ...] = (
     (_boxes, 0.17, True),
     (_round, 0.18, True),
@@ -170,7 +170,7 @@ KINDS: tuple[tuple[Callable[[Painter], Solid], float, bool], ...] = (
 
 
 def random_solid(painter: Painter) -> tuple[Solid, bool]:
-    """Return a random object, its rest near z=0, and whether it may lie on a side."""
+    """Return a random object, whose lowest point is near z=0, and whether it may lie on a side."""
     odds = np.array([kind[1] for kind in KINDS])
     make, _, rolls = KINDS[painter.rng.choice(len(KINDS), p=odds / odds.sum())]
     scale = float(painter.rng.lognormal(0, 0.25))
@@ -178,7 +178,10 @@ def random_solid(painter: Painter) -> tuple[Solid, bool]:
 
 
 def gripper(p: Painter, gap: float, reach: float) -> Solid:
-    """A two-finger gripper and its arm; the finger tips are at the origin, gap apart in x, the arm leads to +z."""
+    """A two-finger gripper and its arm; the finger tips are at the origin, `gap` apart in x, and the arm is above.
+
+    reach: factor of the length of the arm's links
+    """
     u, shell = p.rng.uniform, p.paint(0.15)
     dark = p.paint(0.1) if u() < 0.4 else Paint(np.full(3, u(0.03, 0.3)))
     long, thick, deep = u(0.05, 0.09), u(0.006, 0.014), u(0.012, 0.028)

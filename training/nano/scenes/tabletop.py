@@ -1,4 +1,4 @@
-"""Random tabletop, shelf and floor scenes: what stands where and how it moves, for render.py. Metres and radians."""
+"""Random tabletop, shelf and floor scenes for render.py: the objects, their places and motions. Metres and radians."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from training.nano.scenes.scanned import Scans
 from training.nano.scenes.shapes import Mesh, Paint, Painter, box, turn
 from training.nano.scenes.solids import Solid, gripper, random_solid
 
-_WIDEST = 0.08  # metres that the fingers of a real gripper open
-_SCANNED = 0.65  # of the objects, where there are scanned ones
+_WIDEST = 0.08  # Largest distance of the fingers of a real gripper.
+_SCANNED = 0.65  # Share of scanned objects, if there are any.
 
 
 @dataclass
 class Item:
     """An object of the scene.
 
-    Attributes:
-        solid: its meshes, in its own frame.
-        rest: (3, 3), how it lies before it is turned about the vertical.
-        poses: one (rotation (3, 3), position (3,)) a frame; a single one until it moves.
+    solid  its meshes, in its own frame
+    rest   (3, 3) rotation in which it rests, before it is turned about the vertical axis
+    poses  for each frame a rotation (3, 3) and a position (3,); a single one before `move_items`
     """
 
     solid: Solid
@@ -37,14 +36,20 @@ class Item:
         return np.concatenate([mesh.vertices for mesh, _ in self.solid]) @ rotation.T
 
     def outline(self, frame: int = 0) -> np.ndarray:
-        """Return the convex (N, 1, 2) float32 outline from above."""
+        """Return the convex outline seen from above, (N, 1, 2) float32 xy."""
         rotation, position = self.poses[frame]
         return cv2.convexHull((self.points(rotation) + position)[:, :2].astype(np.float32))
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the objects stand: fixed meshes, levels (height, half width, half depth), the wall's distance."""
+    """The place where the objects stand.
+
+    kind    table, shelf or floor
+    fixed   its meshes, which do not move
+    levels  (height, half width, half depth) of each surface for objects
+    wall    distance of the wall behind
+    """
 
     kind: str
     fixed: Solid
@@ -53,7 +58,7 @@ class Place:
 
 
 def overlaps(one: np.ndarray, other: np.ndarray) -> bool:
-    """Tell whether two convex outlines share more than a sliver."""
+    """Return whether two convex outlines overlap by more than 2 % of the smaller one."""
     area = cv2.intersectConvexConvex(one, other)[0]
     return bool(area > 0.02 * min(cv2.contourArea(one), cv2.contourArea(other)))
 
@@ -71,7 +76,7 @@ def make_place(p: Painter) -> Place:
         texture = None if style == "plain" else p.texture("backdrop" if style == "photo" else style, 384)
         color = p.color()
         if u() < 0.75:
-            # Furniture and walls are mostly muted, and mostly lighter than not.
+            # Most furniture and walls have muted, light colours.
             keep, bright = u(0.1, 0.6), u(0.9, 1.3)
             color = np.clip(bright * (keep * color + (1 - keep) * color.mean() ** 0.7), 0.03, 1)
             if texture is not None and style != "photo":
@@ -98,7 +103,7 @@ def make_place(p: Painter) -> Place:
         return Place(kind, fixed, levels[: p.rng.integers(1, 4)], wall)
     half, deep = (u(0.35, 0.8), u(0.25, 0.5)) if kind == "table" else (3.0, 3.0)
     slab = box(2 * half, 2 * deep, 0.03)
-    # A floor's texture repeats, or it would be a blur.
+    # The texture of a floor is repeated, because it would be blurred otherwise.
     slab = Mesh(slab.vertices, slab.uv * (1 if kind == "table" else p.rng.integers(3, 8)), slab.faces)
     fixed = [(slab.moved((0, 0, -0.03)), top)]
     if kind == "table":
@@ -114,14 +119,14 @@ def make_place(p: Painter) -> Place:
 
 
 def settle(item: Item, height: float, x: float, y: float, yaw: float) -> None:
-    """Put the item at rest on a surface."""
+    """Place the item at rest on a surface of this height."""
     rotation = turn(2, yaw) @ item.rest
     position = np.array([x, y, height - item.points(rotation)[:, 2].min()])
     item.poses = [(rotation, position)]
 
 
 def _beside(item: Item, other: Item, height: float, rng: np.random.Generator) -> None:
-    """Slide the item along a random direction until it touches the other."""
+    """Place the item beside the other one in a random direction, so that they touch."""
     angle, yaw, start = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi), other.poses[0][1][:2]
     low, high = 0.0, 0.5
     for _ in range(9):
@@ -139,7 +144,7 @@ def _drawn(p: Painter, scans: Scans | None) -> tuple[Solid, bool]:
 
 
 def make_items(p: Painter, place: Place, scans: Scans | None = None) -> list[Item]:
-    """Return 2 to 9 objects at rest: free, touching another (a twin often), or on top of one."""
+    """Return up to 9 objects at rest: alone, touching another one (often its twin), or on top of one."""
     rng = p.rng
     items: list[Item] = []
     larger = rng.uniform(1, 2.2) if place.kind == "floor" else 1.0
@@ -159,7 +164,7 @@ def make_items(p: Painter, place: Place, scans: Scans | None = None) -> list[Ite
         if items and rng.random() < 0.5:
             height, old = where[near], items[near]
             if twins and rng.random() < 0.75:
-                # A twin has the other's shape, and mostly its surfaces.
+                # A twin has the same shape, and mostly the same surfaces.
                 again = [(mesh, p.paint()) for mesh, _ in old.solid] if rng.random() < 0.2 else old.solid
                 item = Item(again, old.rest if rng.random() < 0.8 else rest)
             _beside(item, old, height, rng)
@@ -193,32 +198,32 @@ def _stack(p: Painter, items: list[Item], larger: float) -> None:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long a scene is: its frames, and how much happens from one to the next, 1 for a scene of 8 frames."""
+    """The length of a scene: the number of frames, and the amount of motion per frame, 1 for a scene of 8 frames."""
 
     frames: int = 8
     pace: float = 1.0
 
     def path(self, rng: np.random.Generator, step: float) -> np.ndarray:
-        """Return a smooth (frames, 3) path from 0, about `step` long a frame."""
+        """Return a smooth (frames, 3) path from 0, with steps of about `step`."""
         return smooth_path(rng, self.frames, 3, step * self.pace)
 
     def turns(self, rng: np.random.Generator, spin: float, tilt: float) -> list[np.ndarray]:
-        """Return a rotation (3, 3) a frame, turning smoothly by about so many radians a frame."""
+        """Return for each frame a rotation (3, 3); spin, tilt: radians per frame about the vertical and other axes."""
         angles = self.path(rng, 1.0) * [tilt, tilt, spin]
         return [turn(2, c) @ turn(0, a) @ turn(1, b) for a, b, c in angles]
 
     def when(self, rng: np.random.Generator, earliest: float, latest: float) -> int:
-        """Return a frame between two moments, which are given as eighths of the scene."""
+        """Return the index of a random frame between two times, which are given in eighths of the scene."""
         return int(rng.uniform(earliest, latest) * self.frames / 8)
 
 
 def _shifted(item: Item, shifts: np.ndarray, rotations: list[np.ndarray]) -> None:
-    """Move the item by a (frames, 3) path and turn it about its own origin."""
+    """Shift the item along a (frames, 3) path, and rotate it about its own origin."""
     item.poses = [(turned @ r, t + s) for (r, t), s, turned in zip(item.poses, shifts, rotations)]
 
 
 def move_items(p: Painter, items: list[Item], place: Place, time: Pace) -> None:
-    """Let some objects slide, fly or fall over the frames; one that would slide into another stays."""
+    """Let some objects slide, fly or fall during the frames; one that would slide into another stays."""
     rng = p.rng
     for item in items:
         item.poses = item.poses * time.frames
@@ -232,7 +237,7 @@ def move_items(p: Painter, items: list[Item], place: Place, time: Pace) -> None:
             others = [other for other in items if other is not item]
             if any(overlaps(item.outline(k), other.outline(k)) for other in others for k in range(1, time.frames)):
                 item.poses = before
-        elif kind < 0.88:  # carried by something out of sight, perhaps before the others
+        elif kind < 0.88:  # carried by something invisible, perhaps in front of the others
             high, lifted = rng.uniform(0.01, 0.1), max(1, time.when(rng, 1, 4))
             lift = np.minimum(np.arange(time.frames) / lifted, 1)[:, None] * [0, 0, high]
             path = time.path(rng, rng.choice([0.01, 0.03, 0.07]))
@@ -243,7 +248,7 @@ def move_items(p: Painter, items: list[Item], place: Place, time: Pace) -> None:
 
 
 def _drop(rng: np.random.Generator, item: Item, time: Pace) -> None:
-    """Let an object fall to where it rests, tumbling; some are out of sight at first."""
+    """Let an object fall to its place while it tumbles; it may be above the image at first."""
     lands = time.when(rng, 2, 8)
     left = (np.maximum(lands - np.arange(time.frames), 0) * time.pace)[:, None]
     drop = left**2 * [0, 0, rng.uniform(0.006, 0.03)] + left * np.append(rng.normal(0, 0.01, 2), 0)
@@ -252,7 +257,7 @@ def _drop(rng: np.random.Generator, item: Item, time: Pace) -> None:
 
 
 def make_gripper(p: Painter, items: list[Item], time: Pace, arms: Arms | None = None) -> tuple[Item, int]:
-    """Return a gripper that hovers over, reaches before, or grasps and carries an object, and that object's number."""
+    """Return a gripper that hovers over an object, or grasps and carries it, and the index of that object."""
     rng = p.rng
     number = int(rng.integers(len(items)))
     held = items[number]
@@ -281,7 +286,10 @@ def make_gripper(p: Painter, items: list[Item], time: Pace, arms: Arms | None = 
 def _grasp(
     rng: np.random.Generator, held: Item, arm: Item, path: np.ndarray, tips: np.ndarray, yaw: float, time: Pace
 ) -> None:
-    """Let the arm come, take the object along a (frames, 3) path, turn it, and perhaps let it go again."""
+    """Let the arm approach, carry the object along a (frames, 3) path while turning it, and perhaps release it.
+
+    tips, yaw: position (3,) and rotation about the vertical axis of the finger tips when they grasp
+    """
     grasps, steps = time.when(rng, -4, 5), np.arange(time.frames)
     leaves = max(grasps, 0) + max(1, time.when(rng, 2, 10))
     along = np.clip(steps, max(grasps, 0), min(leaves, time.frames - 1))
@@ -299,7 +307,7 @@ def _grasp(
 def make_cameras(
     p: Painter, items: list[Item], place: Place, fov: float, time: Pace
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return one (position (3,), rotation (3, 3) camera to world, looking along -z) a frame."""
+    """Return for each frame the camera's position (3,) and rotation (3, 3) to the world; it looks along -z."""
     rng, u = p.rng, p.rng.uniform
     centers = np.array([item.poses[0][1] for item in items])
     single = rng.random() < 0.3
@@ -317,7 +325,7 @@ def make_cameras(
     for k in range(time.frames):
         a, h = azimuth + drift[k, 0], np.clip(height + drift[k, 1], -0.1, 1.52)
         back = np.array([np.sin(a) * np.cos(h), -np.cos(a) * np.cos(h), np.sin(h)])
-        # The camera's own axes: x to the right, y up, z backwards.
+        # The camera's axes: x to the right, y up, z backwards.
         right = np.cross([0, 0, 1], back)
         right /= np.linalg.norm(right)
         axes = np.stack([right, np.cross(back, right), back], -1) @ turn(2, roll + drift[k, 3])
@@ -327,7 +335,7 @@ def make_cameras(
 
 
 def add_lights(p: Painter, spec: mujoco.MjSpec, place: Place) -> None:
-    """Add 1 to 3 lamps of varied direction, colour and strength; the first always casts shadows."""
+    """Add 1 to 3 lamps of random direction, colour and strength; the first one always casts shadows."""
     rng, u = p.rng, p.rng.uniform
     count = int(rng.integers(1, 4))
     ambient = u(0.15, 0.5)
