@@ -54,9 +54,9 @@ def main() -> None:
         with torch.inference_mode():
             network(torch.from_numpy(images), torch.from_numpy(xy), iterations=iterations)
         times["window"].append(time.perf_counter() - start)
-    kept, anew = (1000 * statistics.median(times[name]) for name in ("stream", "window"))
+    kept, again = (1000 * statistics.median(times[name]) for name in ("stream", "window"))
     print(f"{machine()}; {parsed.size}, {parsed.points} points, median of {parsed.frames} frames")
-    print(f"kept maps {kept:.0f} ms, window encoded anew {anew:.0f} ms: {anew / kept:.1f} times as long")
+    print(f"kept maps {kept:.0f} ms, window encoded again {again:.0f} ms: {again / kept:.1f} times as long")
 
 
 if __name__ == "__main__":

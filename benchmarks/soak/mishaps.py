@@ -128,7 +128,7 @@ class Mishaps:
         calls = [self.people.service.call_async(Query.Request(query=query)) for _ in range(3)]
         self.transit(Transition.TRANSITION_DEACTIVATE)
         if self.random.random() < 0.5:
-            self.configure_anew()
+            self.reconfigure()
         self.transit(Transition.TRANSITION_ACTIVATE)
         self.robot.change()
         for call in calls:
@@ -137,11 +137,11 @@ class Mishaps:
     def latched_references(self) -> None:
         """Publish latched references while the node is not active; it must receive all of them later."""
         self.transit(Transition.TRANSITION_DEACTIVATE)
-        self.configure_anew()
+        self.reconfigure()
         self.people.latch_pictures(lambda: self.transit(Transition.TRANSITION_ACTIVATE))
         self.robot.change()
 
-    def configure_anew(self) -> None:
+    def reconfigure(self) -> None:
         self.transit(Transition.TRANSITION_CLEANUP)
         self.transit(Transition.TRANSITION_CONFIGURE)
         self.robot.change()

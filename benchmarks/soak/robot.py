@@ -1,4 +1,4 @@
-"""A camera that plays the demo's video, and a consumer that checks what comes back."""
+"""A camera that plays the demo's video, and a subscriber that checks the node's outputs."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ CAMERA, WORLD = "camera_optical_frame", "map"
 FPS = 15.0
 FOCAL = 600.0  # pixels
 TABLE, THING = 1.0, 0.8  # metres: depth of the table, and of the things on it
-SHIFT = 12  # Masks must fit the true masks of their own frame better than those of so many frames earlier or later.
+SHIFT = 12  # Masks must fit the true masks of their own frame better than those of this many frames earlier or later.
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _KEPT = 400  # number of the latest images that are remembered, because their masks may still come
-_AWAKE = 2.0  # The node is tracking if a mask came within so many seconds.
+_AWAKE = 2.0  # The node is tracking if a mask came within the last two seconds.
 
 Stamp = tuple[int, int]  # seconds and nanoseconds, which need not be below a second
 
@@ -126,7 +126,7 @@ class Robot(Node):
     # --- main loop ---
 
     def play(self, seconds: float, until: Callable[[], bool] = lambda: False, sends: bool = True) -> bool:
-        """Send images and receive messages for so many seconds, or until `until` is true; returns whether it is.
+        """Send images and receive messages for some seconds, or until `until` is true; returns whether it is.
 
         sends: whether to send images
         """
@@ -229,7 +229,7 @@ class Robot(Node):
         if loop.left == 0:
             self.loop = None
 
-    # --- what comes back ---
+    # --- the node's outputs ---
 
     def matching(self, message: Any, what: str) -> Sent | None:
         """The sent image with a message's header, or None; a header of no usable image is noted as wrong."""

@@ -38,9 +38,9 @@ from robot import DEMO, SHIFT, Findings, Robot
 from sampt_ros.ros.fastdds import enlarge_shared_memory
 
 START_TIMEOUT = 90.0  # seconds
-FLAT = 1.05, 30.0  # Memory may grow by this factor, and by so many MiB more.
-SILENT = 240.0  # After so many seconds without a mask, the node counts as hung.
-# In runs shorter than so many seconds, memory may grow by so many MiB: late objects still fill their buffers.
+FLAT = 1.05, 30.0  # Memory may grow by this factor, and by 30 MiB more.
+SILENT = 240.0  # Seconds without a mask after which the node counts as hung.
+# In runs of less than 600 s, memory may grow by 160 MiB instead, because objects that started late fill their buffers.
 SHORT, FILLING = 600.0, 160.0
 
 

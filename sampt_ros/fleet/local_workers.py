@@ -89,7 +89,7 @@ class _Process:
     def interrupt(self) -> None:
         """End its task; the process can still delete its temporary files."""
         if self._pid is not None:
-            with suppress(BrokenProcessPool, ProcessLookupError):  # It has ended by itself.
+            with suppress(BrokenProcessPool, ProcessLookupError):  # The process has already ended.
                 os.kill(self._pid.result(), signal.SIGTERM)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ _FARTHEST = 1e6  # Largest coordinate in pixels, beyond all images.
 def request_from_page(command: Mapping[str, Any]) -> Request:
     """The request in a command of type `points`, `box` or `remove`; raises QueryError if a value is wrong.
 
-    object  id of the object, 0 for a new one. Points correct a tracked object, and a box starts it anew
+    object  id of the object, 0 for a new one. Points correct a tracked object, and a box restarts it
     points  rows of x, y and label; x to the right, y down, in pixels of the camera's image
     box     x, y, x, y of two opposite corners, pixels
     stamp   stamp of the image that was clicked, nanoseconds, as text

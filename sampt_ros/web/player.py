@@ -120,7 +120,7 @@ class Player:
                     due = self._wait_for_turn(due)
                     if self._stopped.is_set():
                         return
-                    if self._running.is_set():  # A camera goes on during a pause; its frames are not used.
+                    if self._running.is_set():  # A camera also gives frames during a pause, which are not used.
                         self._hand_in(image)
                     goes_on = self._loop and not self._source.is_live
         self._end = attempt.reason or "the video has ended"

@@ -157,7 +157,7 @@ class ObjectSearch:
         return self._segmenter.describes_beside and is_sure and tracked.result.state.has_mask
 
     def is_sought(self, tracked: TrackedObject) -> bool:
-        """Whether an object is to be looked for in the whole image."""
+        """Whether an object should be searched for in the whole image."""
         return tracked.reacquisition is not None and tracked.reacquisition.is_sought(tracked.result.state)
 
     def find(self, tracked: TrackedObject, frame: Frame, occupied: np.ndarray) -> SearchResult:

@@ -152,7 +152,7 @@ function showHint() {
   const isTouch = matchMedia("(pointer: coarse)").matches;
   const takes = isTouch ? "a long press takes away" : "right click or shift takes away";
   byId("hint").textContent = selected
-    ? `Correcting ${name}: ${isTouch ? "a tap" : "a click"} adds to it, ${takes}, dragging a box starts it anew.`
+    ? `Correcting ${name}: ${isTouch ? "a tap" : "a click"} adds to it, ${takes}, dragging a box restarts it.`
     : `${isTouch ? "Tap" : "Click"} an object to track it, or drag a box around it; ${takes}.`;
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.nano.pictures.warping import smooth_noise, warp_maps
 
-_CELLS = 4  # A layer bends differently in each of so many cells per side.
+_CELLS = 4  # Cells per side of the random displacement fields by which a layer bends.
 _SHARPEST = 0.5  # A layer drawn at a smaller scale is scaled down first, because remap would skip pixels.
 
 
@@ -65,18 +65,18 @@ class Layer:
 
     @property
     def size(self) -> float:
-        """Square root of the area of its box, its own pixels."""
+        """Square root of the area of its box, in its own pixels."""
         return float(np.sqrt(self.pixels.shape[0] * self.pixels.shape[1]))
 
     def centre(self) -> np.ndarray:
-        """(x, y) in the first frame."""
+        """(2,) the centre (x, y) of its box in the first frame, in pixels of the scene."""
         x, y, _ = self.place @ [self.pixels.shape[1] / 2, self.pixels.shape[0] / 2, 1]
         return np.array([x, y])
 
     def drawn(
         self, to_view: np.ndarray, bend: np.ndarray, fold: float, blur: np.ndarray, view: tuple[int, int]
     ) -> tuple[np.ndarray, tuple[int, int]]:
-        """How a view of (height, width) shows it: (h, w, 4) float32, and the (x, y) of its corner.
+        """Draw it for a view of (height, width) pixels: (h, w, 4) float32, and the (x, y) of its corner in the view.
 
         to_view  (3, 3) matrix from its pixels to those of the view
         bend     (2,) amplitudes of its fields, as shares of its size
