@@ -9,7 +9,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -57,6 +57,15 @@ class Sent:
     at: float
 
 
+class Look(NamedTuple):
+    """The node's memory at one time: seconds since the start, MiB, and what it held then: objects, and image size."""
+
+    seconds: float
+    mib: float
+    objects: int
+    scale: float  # of the images' sides
+
+
 @dataclass
 class Findings:
     """What was observed.
@@ -64,14 +73,14 @@ class Findings:
     counts    number of events of each kind
     wrong     everything that must not happen
     overlap   J of masks with the true masks of their own frame, and of SHIFT frames earlier and later
-    memory    (seconds, MiB) of the node's process
+    memory    of the node's process, every two seconds
     refusals  number of refusals by reason, without the numbers in it
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     overlap: dict[int, list[float]] = field(default_factory=lambda: {0: [], -SHIFT: [], SHIFT: []})
-    memory: list[tuple[float, float]] = field(default_factory=list)
+    memory: list[Look] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
 
 

@@ -11,7 +11,8 @@ time jumps back, as in a looped recording. The node is paused, reset, deactivate
 
 It prints a report as JSON. The exit status is 0 if the node never ended, every mask had the header and the size of an
 image that was sent, masks fitted the image of their own stamp better than earlier and later ones, all queries were
-answered or refused with a reason, no fault was logged, and memory stayed flat.
+answered or refused with a reason, no fault was logged, and memory stayed flat: it must not grow with time at an equal
+number of objects and an equal image size, on which it depends.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,13 @@ from ament_index_python.packages import get_package_prefix
 from mishaps import Mishaps
 from people import People
 from rclpy.executors import ExternalShutdownException
-from robot import DEMO, SHIFT, Findings, Robot
+from robot import DEMO, SHIFT, Findings, Look, Robot
 
 from sampt_ros.ros.fastdds import enlarge_shared_memory
 
 START_TIMEOUT = 90.0  # seconds
-FLAT = 1.05, 30.0  # Memory may grow by this factor, and by 30 MiB more.
+# From the second to the last quarter memory may grow by this factor, and by 30 MiB more.
+FLAT = 1.05, 30.0
 SILENT = 240.0  # Seconds without a mask after which the node counts as hung.
 # In runs of less than 600 s, memory may grow by 160 MiB instead, because objects that started late fill their buffers.
 SHORT, FILLING = 600.0, 160.0
@@ -54,20 +57,21 @@ def run(robot: Robot, people: People, node: subprocess.Popen[bytes], seconds: fl
     """Play the video, send random queries and cause mishaps until the time is over or the node ends."""
     start = next_look = time.monotonic()
 
-    def look() -> None:
+    def watch() -> None:
         nonlocal next_look
         now = time.monotonic()
         if now < next_look or not robot.found.counts["masks"]:  # Before the first mask, not all models are loaded.
             return
         next_look = now + 2
         if node.poll() is None:
-            robot.found.memory.append((now - start, resident(node.pid)))
-            print(f"soak: {now - start:.0f} s, {robot.found.memory[-1][1]:.0f} MiB", file=sys.stderr)
+            look = Look(now - start, resident(node.pid), len(robot.ids), robot.scale)
+            robot.found.memory.append(look)
+            print(f"soak: {look.seconds:.0f} s, {look.mib:.0f} MiB, {look.objects} objects", file=sys.stderr)
         if robot.silence > SILENT:
             robot.found.wrong.append(f"no mask for {robot.silence:.0f} s")
 
     robot.play(START_TIMEOUT, lambda: robot.query.get_subscription_count() > 0 or node.poll() is not None, sends=False)
-    robot.every_frame = look
+    robot.every_frame = watch
     actions = people.actions | Mishaps(robot, people).actions
     start = time.monotonic()
     while time.monotonic() < start + seconds and node.poll() is None:
@@ -82,12 +86,12 @@ def run(robot: Robot, people: People, node: subprocess.Popen[bytes], seconds: fl
 def judged(found: Findings) -> dict[str, Any]:
     """The report, which lists everything that went wrong."""
     wrong = list(found.wrong)
-    memory = np.array([held for _, held in found.memory or [(0.0, 0.0)] * 4])
+    memory = np.array([look.mib for look in found.memory] or [0.0] * 4)
     quarters = [float(np.median(part)) if len(part) else 0.0 for part in np.array_split(memory, 4)]
-    early, late = quarters[1], quarters[3]
-    is_short = not found.memory or found.memory[-1][0] < SHORT
-    if late > FLAT[0] * early + (FILLING if is_short else FLAT[1]):
-        wrong.append(f"memory grew from {early:.0f} to {late:.0f} MiB")
+    is_short = not found.memory or found.memory[-1].seconds < SHORT
+    grown, factor, more = growth(found.memory), *FLAT
+    if grown > (factor - 1) * quarters[1] + (FILLING if is_short else more):
+        wrong.append(f"memory grew by {grown:.0f} MiB in half of the time")
     fit = {shift: float(np.mean(overlaps)) if overlaps else 0.0 for shift, overlaps in found.overlap.items()}
     if fit[0] <= max(fit[-SHIFT], fit[SHIFT]):
         wrong.append(f"masks fit other images better than their own: mean J {fit}")
@@ -99,9 +103,26 @@ def judged(found: Findings) -> dict[str, Any]:
         "wrong": wrong,
         "counts": dict(sorted(found.counts.items())),
         "refusals": dict(found.refusals.most_common()),
-        "memory_mib": {"by quarter": [round(held) for held in quarters], "most": round(float(memory.max()))},
+        "memory_mib": {
+            "by quarter": [round(held) for held in quarters],
+            "most": round(float(memory.max())),
+            "growth from the second to the last quarter, objects and image size being equal": round(grown),
+        },
         "mean_j_by_shift": {f"{shift:+d} frames": round(value, 3) for shift, value in fit.items()},
     }
+
+
+def growth(memory: Sequence[Look]) -> float:
+    """MiB by which memory grows in half of the time, at an equal number of objects and an equal image size.
+
+    Least squares: memory = base + a * time + b * objects + c * pixels.
+    """
+    if not memory:
+        return 0.0
+    seconds, mib, objects, scale = np.array(memory).T
+    factors = np.stack([np.ones(len(memory)), seconds, objects, scale**2], 1)
+    per_second = float(np.linalg.lstsq(factors, mib, rcond=None)[0][1])
+    return per_second * (seconds[-1] - seconds[0]) / 2
 
 
 def stop(node: subprocess.Popen[bytes], found: Findings) -> None:
