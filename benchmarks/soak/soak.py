@@ -122,7 +122,7 @@ def growth(memory: Sequence[Look]) -> float:
     seconds, mib, objects, scale = np.array(memory).T
     factors = np.stack([np.ones(len(memory)), seconds, objects, scale**2], 1)
     per_second = float(np.linalg.lstsq(factors, mib, rcond=None)[0][1])
-    return per_second * (seconds[-1] - seconds[0]) / 2
+    return per_second * float(seconds[-1] - seconds[0]) / 2
 
 
 def stop(node: subprocess.Popen[bytes], found: Findings) -> None:
