@@ -179,11 +179,7 @@ def _training(training: Mapping[str, Any]) -> str:
             f"from step {training['quantized']} on, the encoder computes from stride 8 on as its 8-bit form does; in "
             "the last part, the decoder's 3x3 blocks do so, too",
         ),
-        (
-            "weights kept",
-            f"exponential average over the steps, {training['average']}; of that at the beginning of the last part "
-            f"{training['first share']:.0%}, of that at its end the rest",
-        ),
+        ("weights kept", f"exponential average over the steps, {training['average']}"),
         *(("time", f"{seconds / 3600:.1f} h on {where}") for where, seconds in training["seconds"].items()),
     ]
     text = f"## Training\n\n{table(('', ''), rows)}\n\n{_followed(training)}"

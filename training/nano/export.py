@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from training.nano.learning.training import FIRST_SHARE
-
 
 def training_state(work: Path) -> dict[str, Any]:
     """The content of the checkpoint `work`/training.pt; see Training."""
@@ -17,9 +15,7 @@ def training_state(work: Path) -> dict[str, Any]:
 
 
 def export_weights(work: Path, path: Path) -> int:
-    """Write the weights that are kept of `work`/training.pt in half precision; returns the number of training steps."""
+    """Write the averaged weights of `work`/training.pt in half precision; returns the number of training steps."""
     state = training_state(work)
-    first = state["first"] or state["average"]
-    kept = {name: torch.lerp(value, first[name], FIRST_SHARE) for name, value in state["average"].items()}
-    save_file({name: value.half().contiguous() for name, value in kept.items()}, path)
+    save_file({name: value.half().contiguous() for name, value in state["average"].items()}, path)
     return int(state["step"])

@@ -28,7 +28,7 @@ from sampt_ros.utils.machine import machine
 from training.nano.export import training_state
 from training.nano.learning.habits import CLICKING, FOLLOWING
 from training.nano.learning.library import MIXTURE, Library
-from training.nano.learning.training import AVERAGE, FIRST_SHARE, LAST_PART, LAST_RATE, QUANTIZED, RATES, WARM_UP
+from training.nano.learning.training import AVERAGE, LAST_PART, LAST_RATE, QUANTIZED, RATES, WARM_UP
 
 PRESET = "default"
 MEASURED, DATA = "measured.json", "data.json"  # Files in the work folder.
@@ -104,7 +104,6 @@ def _training(work: Path) -> dict[str, Any]:
         "quantized": round(QUANTIZED * state["recipe"]["steps"]),
         "last part": round(LAST_PART * state["recipe"]["steps"]),
         "last rate": LAST_RATE,
-        "first share": FIRST_SHARE,
         "seconds": state["seconds"],
         "habits": asdict(FOLLOWING),
         "last habits": asdict(CLICKING),

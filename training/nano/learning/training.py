@@ -36,9 +36,6 @@ QUANTIZED = 17 / 24  # of the steps: from then on the encoder's deep blocks comp
 # Of the steps: from then on the decoder's blocks do so too, more looks are at clicks, and the rates begin anew ...
 LAST_PART = 20 / 24
 LAST_RATE = 0.4  # ... at this share of what they were.
-# Of the weights that are kept, the share of those at the end of the part before. Both ends together do better on other
-# data (Wortsman et al., "Robust Fine-Tuning of Zero-Shot Models", CVPR 2022).
-FIRST_SHARE = 0.3
 CHECKPOINT = "training.pt"  # in the work folder
 _TOGETHER = 8  # Memories are written so many together.
 _MEMORY_MAP = 3  # Of the features, the one that is remembered: stride 16.
@@ -61,7 +58,6 @@ class Training:
     """A run: the network, the average of its weights, the optimiser, and how far it has come.
 
     average  of the weights over the last steps
-    first    that average when the last part began
     seconds  what it has taken until now, by device and machine
     """
 
@@ -79,7 +75,6 @@ class Training:
         self.optimiser = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._pace)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self.first: dict[str, Tensor] = {}
         self.seconds: dict[str, float] = {}
         self._file = work / CHECKPOINT
         if self._file.exists():
@@ -111,8 +106,6 @@ class Training:
         """Some steps with new followers. Returns the means of what `Tally` counts."""
         recipe, first = self.recipe, self.step
         rng = np.random.default_rng([recipe.seed, first, 0])
-        if self._is_last_part() and not self.first:
-            self.first = {name: value.clone() for name, value in self.average.items()}
         habits = CLICKING if self._is_last_part() else FOLLOWING
         crew = Crew(library, recipe, first, self._guided(), habits, pool)
         tally = Tally()
@@ -217,7 +210,6 @@ class Training:
             "seconds": self.seconds,
             "network": self.network.state_dict(),
             "average": self.average,
-            "first": self.first,
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
@@ -229,8 +221,7 @@ class Training:
         state = torch.load(self._file, map_location=self.device, weights_only=True)
         if state["recipe"] != asdict(self.recipe):
             raise ValueError(f"{self._file} is of another recipe: {state['recipe']}; expected {asdict(self.recipe)}")
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.average, self.first = state["average"], state["first"]
+        self.step, self.seconds, self.average = state["step"], state["seconds"], state["average"]
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
