@@ -300,6 +300,7 @@ class SamPt:
                 visible.append(tracked)
             else:
                 tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
+                tracked.looks = tracked.looks.absent()
         if not visible:
             return
         others = [self._objects.positive_points_of_others(tracked) for tracked in visible]

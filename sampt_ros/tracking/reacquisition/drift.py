@@ -96,7 +96,7 @@ CERTAIN = Likeness(1.0, 1.0)
 # Thresholds whose margin is a share of the margin of the object's first masks:
 _LEAST = Likeness(0.6, 0.15)  # A suspicious mask has to reach one of these.
 _LEAST_OF_ALARMING = Likeness(0.75, 0.25)  # An alarming mask has to reach one of these.
-_LEAST_OF_BOTH = Likeness(0.1, 0.2)  # A mask that lost most of its area, or follows a doubted one, has to reach both.
+_LEAST_OF_BOTH = Likeness(0.35, 0.3)  # A mask that lost most of its area, or follows a doubted one, has to reach both.
 _LEAST_OF_RETURNED = Likeness(0.5, 0.3)  # A mask that appears after nothing was found has to reach both.
 # Thresholds whose margin is absolute:
 _LEAST_AFTER_CUT = Likeness(0.5, 0.0)  # A mask that was found by the search after a cut has to reach both.
