@@ -97,7 +97,7 @@ def test_where_most_of_the_area_is_gone_both_measures_have_to_be_high():
     looks = known().observed(4, square(5, 5, side=3), 0.9)
     assert looks.doubts(half_alike, 4, 9)
     assert not looks.doubts(half_alike, 4, 30)
-    assert not looks.doubts(Likeness(resemblance=0.3, margin=0.5), 4, 9)
+    assert not looks.doubts(Likeness(resemblance=0.4, margin=0.5), 4, 9)
 
 
 def test_after_a_doubted_mask_both_measures_have_to_be_high():

@@ -105,6 +105,18 @@ def test_points_near_the_border_do_not_count():
     assert [fixed.state(), fixed.state()] == [ObjectState.TRACKING, ObjectState.LOST]
 
 
+def test_an_object_without_visible_points_counts_as_away():
+    fixed = Fixed(visibility__patch_similarity=True, reinit__policy="never")
+    fixed.add()
+    for _ in range(4):
+        assert fixed.state() == ObjectState.TRACKING
+    (tracked,) = fixed.sam_pt._objects
+    assert not tracked.looks.is_absent
+    (item,) = fixed.sam_pt.step(blank() + np.uint8(200)).objects
+    assert item.state == ObjectState.LOST
+    assert tracked.looks.is_absent  # What appears now has to look like it.
+
+
 def test_points_on_other_colours_do_not_count_if_the_patch_filter_is_on():
     fixed = Fixed(visibility__patch_similarity=True, reinit__policy="never", reacquire__enabled=False)
     fixed.add()
