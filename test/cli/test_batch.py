@@ -136,7 +136,7 @@ def test_addresses_are_fetched_and_results_sent_there(folder, done, tmp_path):
         (["--prompts", "nowhere.yaml"], "cannot read the prompt file nowhere.yaml"),
         (["--prompts", "WRONG"], "a: sampt: unrecognized arguments: --pint=1,2"),
         (["--prompts", "SHORT"], "a: sampt: unrecognized arguments: --poin=1,2"),
-        (["--prompts", "OUT"], ": *: expected options but out, as results go where --out says"),
+        (["--prompts", "OUT"], ": *: expected options except out: --out says where results go"),
         (
             ["--point", "1,2", "--out", "memory://out"],
             "--out: expected a place that all workers reach; got memory://out",

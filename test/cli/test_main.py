@@ -161,7 +161,7 @@ def test_evaluate_prints_a_table_and_writes_json(fakes, davis, tmp_path, capsys)
     assert set(scores) == {"sequences", "mean"}
     assert set(scores["sequences"]) == {"one", "two"}
     for row in (*scores["sequences"].values(), scores["mean"]):
-        assert set(row) == {"j", "f", "jf", "false", "r", "fps", "objects"}
+        assert set(row) == {"j", "f", "jf", "false", "r", "regained", "fps", "objects"}
         assert (row["j"], row["f"], row["jf"], row["false"]) == (1, 1, 1, 0)
         assert row["r"] is None  # every mask is perfect
         assert row["fps"] > 0

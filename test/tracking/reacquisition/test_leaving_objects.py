@@ -44,7 +44,7 @@ def check(results: list[ObjectResult], away: range, last: int, middle: tuple[flo
     assert ObjectState.REACQUIRED in states[away.stop - 1 : last]
     assert results[-1].state == ObjectState.TRACKING
     y, x = np.nonzero(results[-1].mask)
-    assert (x.mean(), y.mean()) == pytest.approx(middle, abs=8)
+    assert (x.mean(), y.mean()) == pytest.approx(middle, abs=12)  # A click may have meant a part of it.
 
 
 def test_what_left_is_not_taken_for_the_background_and_is_found_when_it_is_back():
