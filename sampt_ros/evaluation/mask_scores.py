@@ -78,7 +78,7 @@ def found_returns(records: Sequence[ObjectRecord]) -> tuple[bool, ...]:
             found.append(False)
             seen = 0
         away = 0
-        if found and seen < IN_TIME:
+        if seen < IN_TIME:
             found[-1] |= record.has_mask and record.j >= ON_OBJECT
         seen += 1
     return tuple(found)

@@ -50,8 +50,7 @@ class Window:
 
         image_size, limit: as in `centred`
         """
-        longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
-        return cls.centred((box[:2] + box[2:]) / 2, margin * longest, image_size, size, limit)
+        return cls.centred((box[:2] + box[2:]) / 2, margin * longest_side(box), image_size, size, limit)
 
     @property
     def visible(self) -> tuple[slice, slice]:
@@ -204,6 +203,11 @@ def box_of(mask: np.ndarray) -> np.ndarray:
     """(x_min, y_min, x_max, y_max) float64 of a mask (H, W) bool with at least one pixel; all four are inside it."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return np.array([x, y, x + width - 1, y + height - 1], float)
+
+
+def longest_side(box: np.ndarray) -> float:
+    """The longer side in pixels of a box (x_min, y_min, x_max, y_max) around pixels, both ends included."""
+    return float(max(box[2] - box[0], box[3] - box[1]) + 1)
 
 
 def _start(centre: float, side: int, length: int) -> int:

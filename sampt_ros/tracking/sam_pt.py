@@ -66,7 +66,7 @@ class SamPt:
         Raises ConfigError, or CheckpointError if weights cannot be loaded.
         """
         self._config = config or load_preset()
-        if (segmenter, point_tracker, mask_propagator, descriptor) == (None,) * 4:
+        if all(part is None for part in (segmenter, point_tracker, mask_propagator, descriptor)):
             require_all(self._config)
         self._segmenter = FrameSegmenter.build(self._config, segmenter, descriptor)
         self._points = TrackedPoints(self._config, point_tracker)

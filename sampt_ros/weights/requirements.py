@@ -64,9 +64,8 @@ def missing(config: SamPtConfig) -> Missing:
         advice.append(install_extras(*offered))
     unset: list[str] = []
     fetchable: list[registry.Model] = []
-    for parameter, value, architecture in _missing_weights(config):
+    for parameter, value, published in _missing_weights(config):
         unset.append(parameter)
-        published = None if value else registry.for_option(parameter, architecture)
         if published:
             fetchable.append(published)
             problems.append(f"needs weights {published.name}")
@@ -113,8 +112,8 @@ def is_installed(name: str) -> bool:
         return False
 
 
-def _missing_weights(config: SamPtConfig) -> list[tuple[str, str, str]]:
-    """Those of `_checkpoints` whose file is not there."""
+def _missing_weights(config: SamPtConfig) -> list[tuple[str, str, registry.Model | None]]:
+    """(parameter, value, published weights if it is empty) of the weights whose file is not there."""
     if config.random_weights or are_random():
         return []
     absent = []
@@ -122,7 +121,7 @@ def _missing_weights(config: SamPtConfig) -> list[tuple[str, str, str]]:
         published = None if value else registry.for_option(parameter, architecture)
         path = registry.path(published) if published else Path(value).expanduser()
         if not path.is_file():
-            absent.append((parameter, value, architecture))
+            absent.append((parameter, value, published))
     return absent
 
 

@@ -22,9 +22,7 @@ from training.nano.learning.library import Library
 # Matches the names of the weights of the encoder's blocks from stride 8 on, and of the decoder's 3x3 blocks. The
 # encoder's earlier blocks would save little time and lose accuracy. Training rounds the same blocks
 # (learning/quantized.py).
-_IN_8_BITS = re.compile(
-    rf"encoder\.blocks\.({'|'.join(map(str, range(DEEP, 15)))})\.|decoder\.(prompt(8|16|32)|fuse\d+\.blocks)\."
-)
+_IN_8_BITS = re.compile(rf"encoder\.blocks\.(?![0-{DEEP - 1}]\.)\d+\.|decoder\.(prompt(8|16|32)|fuse\d+\.blocks)\.")
 _ACTIVATIONS = ("Clip", "Relu")  # The ONNX operators of ReLU6 and ReLU.
 _LOOKS, _SIDE = 64, 256  # Number of training samples for calibration, and the side of their windows in pixels.
 

@@ -44,7 +44,7 @@ def test_an_interrupt_during_inference_ends_the_process_cleanly(listener, tmp_pa
     def show() -> None:
         index = next(shown)
         header = Header(stamp=time_from_ns(START_NS + index * FRAME_NS), frame_id=CAMERA)
-        images.publish(image_from_array(two_disks(0)[0], "rgb8", header))
+        images.publish(image_from_array(two_disks(index)[0], "rgb8", header))
         if index % 50 == 0 and not tracking():  # Twice a second: each query starts an object of its own.
             queries.publish(QueryPoints(points=[QueryPoint(x=36.0, y=48.0, label=QueryPoint.POSITIVE)]))
 
@@ -60,20 +60,21 @@ def test_an_interrupt_during_inference_ends_the_process_cleanly(listener, tmp_pa
     assert "Traceback" not in log
 
 
-def test_without_autostart_the_node_waits_for_its_transitions(listener, tmp_path):
-    with process(tmp_path, "autostart:=false") as node:
+def log_of_unconfigured(listener, folder, parameter: str, end: signal.Signals) -> str:
+    """The log of a node that stays unconfigured with this parameter, and ends well when it gets a signal."""
+    with process(folder, parameter) as node:
         answer = call(listener.node, GetState, "/sampt/get_state")
-        node.send_signal(signal.SIGTERM)
+        node.send_signal(end)
         _, log = node.communicate(timeout=PATIENCE)
     assert answer.current_state.label == "unconfigured"
     assert (node.returncode, "Traceback" in log) == (0, False), log
+    return log
+
+
+def test_without_autostart_the_node_waits_for_its_transitions(listener, tmp_path):
+    log_of_unconfigured(listener, tmp_path, "autostart:=false", signal.SIGTERM)
 
 
 def test_a_failed_start_is_told_and_the_process_lives(listener, tmp_path):
-    with process(tmp_path, "preset:=magic") as node:
-        answer = call(listener.node, GetState, "/sampt/get_state")
-        node.send_signal(signal.SIGINT)
-        _, log = node.communicate(timeout=PATIENCE)
-    assert answer.current_state.label == "unconfigured"
+    log = log_of_unconfigured(listener, tmp_path, "preset:=magic", signal.SIGINT)
     assert "cannot configure: unknown preset 'magic'" in log
-    assert (node.returncode, "Traceback" in log) == (0, False), log

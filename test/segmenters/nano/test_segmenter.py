@@ -256,7 +256,7 @@ def test_windows_are_smaller_where_there_are_many(nano, objects, side):
     embedding = nano.encode(Frame(0, disks.image(0)))
     decoded = nano.decode(embedding, prompts)
     assert {window.size for window in embedding.features} == {side}
-    assert min(map(region_similarity, masks, decoded.masks())) > 0.75
+    assert min(map(region_similarity, masks, decoded.masks())) > 0.79
 
 
 @pytest.mark.parametrize(("objects", "side"), [(1, 192), (3, 160), (8, 128)], ids=str)
@@ -267,7 +267,7 @@ def test_with_less_detail_windows_are_smaller_down_to_the_smallest(nano, objects
     embedding = nano.encode(Frame(0, disks.image(0)))
     decoded = nano.decode(embedding, prompts)
     assert {window.size for window in embedding.features} == {side}
-    assert min(map(region_similarity, masks, decoded.masks())) > 0.75
+    assert min(map(region_similarity, masks, decoded.masks())) > 0.85
 
 
 def test_windows_stay_as_large_as_the_budget_allows():

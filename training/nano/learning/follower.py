@@ -12,7 +12,7 @@ from torch import Tensor
 from sampt_ros.config.presets import load_preset
 from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.data_types import Frame
-from sampt_ros.geometry.crops import Window, box_of
+from sampt_ros.geometry.crops import Window, box_of, longest_side
 from sampt_ros.point_trackers.dis_flow import DisFlow
 from sampt_ros.segmenters.nano.interface import MASK
 from training.nano.learning import prompts
@@ -131,7 +131,7 @@ class Follower:
         rng, labels, cells = self._rng, self._labels[0], size // 4
         mask = prompts.largest_part(self._target)
         box = box_of(mask)
-        longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
+        longest = longest_side(box)
         count = 1 if rng.random() < 0.8 else int(rng.integers(2, 4))
         self._click = np.array([prompts.click_on(mask, rng) for _ in range(count)])
         self._off = negative = prompts.off(labels, self._names, rng, 1) if rng.random() < 0.12 else np.zeros((0, 2))
@@ -141,7 +141,7 @@ class Follower:
         if rng.random() < self._habits.part:
             box, self._target = prompts.part_in_a_box(mask, rng)
             self._is_part = True
-        longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
+        longest = longest_side(box)
         box = box + rng.normal(0, 0.03 * longest, 4)
         window = Window.around(box, rng.uniform(1.3, 2.0), mask.shape, size)
         on = self._click if rng.random() < 0.3 and not self._is_part else np.zeros((0, 2))
@@ -151,8 +151,7 @@ class Follower:
     def _looked_again(self, again: Again, size: int) -> tuple[Window, np.ndarray]:
         """The window around what was found, with what was found and the clicks, or another search with all clicks."""
         if again.searches:
-            box = box_of(self._target)
-            longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
+            longest = longest_side(box_of(self._target))
             window = prompts.search_window(self._click.mean(0), longest, self._target.shape, size, self._rng)
             return window, prompts.clicked(window, self._click, self._off, None, size // 4)
         found = again.logits > 0
@@ -196,7 +195,7 @@ class Follower:
             place = place if place.any() else np.ones_like(place)
         part = prompts.largest_part(place)
         box = box_of(part)
-        longest = min(float(max(box[2] - box[0], box[3] - box[1]) + 1), 0.5 * max(labels.shape))
+        longest = min(longest_side(box), 0.5 * max(labels.shape))
         self._click = prompts.click_on(part, rng)[None]
         window = prompts.search_window(self._click[0], longest, labels.shape, size, rng)
         return window, prompts.clicked(window, self._click, np.zeros((0, 2)), None, size // 4)
@@ -209,7 +208,7 @@ class Follower:
     def _around(self, mask: np.ndarray, size: int) -> Window:
         """A window around a mask (H, W) bool, not always quite as the segmenter's."""
         rng, box = self._rng, box_of(mask)
-        longest = float(max(box[2] - box[0], box[3] - box[1]) + 1)
+        longest = longest_side(box)
         centre = (box[:2] + box[2:]) / 2 + rng.normal(0, 0.03, 2) * longest
         return Window.centred(centre, longest * rng.uniform(1.35, 2.0), mask.shape, size)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +9,7 @@ from torch.nn import functional
 
 from sampt_ros.geometry.crops import draw_points
 from sampt_ros.segmenters.nano.interface import HAS_MASK, MASK, NEGATIVE, POSITIVE
+from training.nano.learning.prompts import largest_part, middle
 
 _EDGE = 4.0  # Contours count more, by this factor: they are few pixels and all that is seen of a mask's quality.
 
@@ -46,12 +46,9 @@ def corrected(prompts: Tensor, logits: Tensor, truth: Tensor, known: Tensor) -> 
     found = better[:, MASK].cpu().numpy() > 0
     for row in range(len(prompts)):
         wrong = (found[row] != right[row]) & ~unknown[row]
-        _, parts, statistics, _ = cv2.connectedComponentsWithStats(wrong.astype(np.uint8))
-        if len(statistics) < 2:
+        if not wrong.any():
             continue
-        largest = parts == 1 + statistics[1:, cv2.CC_STAT_AREA].argmax()
-        depth = cv2.distanceTransform(np.pad(largest.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
+        x, y = middle(largest_part(wrong)).astype(int)
         spot = torch.from_numpy(draw_points(np.array([[x, y]]), cells)).to(better)
         channel = POSITIVE if right[row, y, x] else NEGATIVE
         better[row, channel] = torch.maximum(better[row, channel], spot)

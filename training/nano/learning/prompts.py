@@ -22,11 +22,10 @@ def areas(labels: np.ndarray) -> dict[int, int]:
 
 def click_on(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(x, y) on a mask (H, W) bool where a person might click: in its middle, anywhere, near its border, at an end."""
-    depth = cv2.distanceTransform(np.pad(mask.view(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    depth = _depth(mask)
     kind, deepest = rng.random(), float(depth.max())
     if kind < 0.3:
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
-        return np.array([x, y], float)
+        return _deepest(depth)
     if kind < 0.75:  # anywhere that is not at its very edge
         places = np.argwhere(depth >= min(0.25 * deepest, 4.0))
     elif kind < 0.9:  # near its border
@@ -45,11 +44,23 @@ def correction(found: np.ndarray, truth: np.ndarray, void: np.ndarray, rng: np.r
     if not wrong.any():
         return None
     region = largest_part(wrong)
-    if rng.random() < 0.5:
-        depth = cv2.distanceTransform(np.pad(region.view(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
-        return np.array([x, y], float)
-    return click_on(region, rng)
+    return middle(region) if rng.random() < 0.5 else click_on(region, rng)
+
+
+def middle(mask: np.ndarray) -> np.ndarray:
+    """(x, y) of the pixel of a mask (H, W) bool that is farthest from its border."""
+    return _deepest(_depth(mask))
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """(H, W) float32: the distance in pixels from the border of a mask (H, W) bool, 0 outside it."""
+    depth: np.ndarray = cv2.distanceTransform(np.pad(mask.view(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    return depth
+
+
+def _deepest(depth: np.ndarray) -> np.ndarray:
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    return np.array([x, y], float)
 
 
 def spread(mask: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
