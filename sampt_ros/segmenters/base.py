@@ -38,6 +38,7 @@ class Prompts(Generic[Memory]):
               is remembered of any
     detail    share of the usual pixels, over 0 and at most 1, that objects with a mask prompt are looked at with; a
               segmenter that does not adapt it looks at all
+    things    (B,) what each object is on: those with the same number are on the same thing; empty: all differ
     """
 
     xy: np.ndarray
@@ -46,6 +47,7 @@ class Prompts(Generic[Memory]):
     logits: Array | None = None
     memories: Sequence[Memory | None] = ()
     detail: float = 1.0
+    things: Sequence[int] = ()
 
     @classmethod
     def pack(
@@ -56,6 +58,7 @@ class Prompts(Generic[Memory]):
         logits: Array | None = None,
         memories: Sequence[Memory | None] = (),
         detail: float = 1.0,
+        things: Sequence[int] = (),
     ) -> Prompts[Memory]:
         """Prompts from B arrays (n, 2) of positive points and B arrays of negative ones, pixels."""
         points = [np.concatenate(pair) for pair in zip(positive, negative)]
@@ -66,10 +69,15 @@ class Prompts(Generic[Memory]):
             xy[row, : len(own)] = own
             labels[row, : len(on_object)] = POSITIVE
             labels[row, len(on_object) : len(own)] = NEGATIVE
-        return cls(xy, labels, boxes, logits, memories, detail)
+        return cls(xy, labels, boxes, logits, memories, detail, things)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def rivals(self, row: int) -> list[int]:
+        """The rows of the objects whose pixels cannot be this one's: all others, except those on the same thing."""
+        others = [other for other in range(len(self)) if other != row]
+        return [other for other in others if self.things[other] != self.things[row]] if self.things else others
 
 
 @dataclass(frozen=True, eq=False)

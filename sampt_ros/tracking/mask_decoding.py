@@ -23,10 +23,11 @@ class ObjectPrompt(Generic[Memory]):
     """What is known of one object in one frame, pixel xy.
 
     positive  (n, 2) float32: visible points on it; own_negative (m, 2): visible points off it
-    others    (k, 2) float32: the other objects' visible positive points
+    others    (k, 2) float32: visible positive points of objects on other things
     mask      (H, W) float32 0..1: the last accepted mask moved to this frame, or None
     box       (x_min, y_min, x_max, y_max) as the user drew it, or None
     memory    what the segmenter remembers of it, or None
+    thing     what it is on, which objects may share: see Prompts.things; None: something that no other object is on
     """
 
     positive: np.ndarray
@@ -35,6 +36,7 @@ class ObjectPrompt(Generic[Memory]):
     mask: np.ndarray | None = None
     box: tuple[float, float, float, float] | None = None
     memory: Memory | None = None
+    thing: int | None = None
 
 
 def segment(
@@ -96,4 +98,5 @@ def _pack(
         logits,
         [prompt.memory for prompt in objects],
         detail,
+        [-row if prompt.thing is None else prompt.thing for row, prompt in enumerate(objects, 1)],
     )

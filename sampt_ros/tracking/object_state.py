@@ -19,6 +19,7 @@ from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
 
 _MAX_ID = 65535  # The label image is uint16.
+_SAME = 0.7  # Masks of a higher IoU are of the same thing.
 
 
 @dataclass(eq=False)
@@ -35,6 +36,7 @@ class TrackedObject:
     memory           the segmenter's memory of it, or None
     looks            its recent appearance, by which drifted masks are detected
     reacquisition    what is needed to find it again, or None until its first mask has been learned
+    thing            what it is on; objects that are started on the same thing have the same number
     """
 
     id: int
@@ -47,6 +49,7 @@ class TrackedObject:
     memory: Any = None
     looks: ObjectLooks = field(default_factory=ObjectLooks)
     reacquisition: Reacquisition | None = None
+    thing: int = 0
 
     @classmethod
     def new(cls, object_id: int, points: Points, frame: Frame, lookback: int, started_area: int = 0) -> TrackedObject:
@@ -92,13 +95,13 @@ class TrackedObject:
     ) -> ObjectPrompt[Any]:
         """The segmenter's prompt for it on the newest frame.
 
-        other_points  (k, 2) float32 pixel xy: the other objects' visible positive points
+        other_points  (k, 2) float32 pixel xy: visible positive points of objects on other things
         mask_prompt   (H, W) float32 0..1, or None
         clicks_only   leave out the points that were sampled from a mask
         """
         points = self.clicks if clicks_only else self.points
         positive, negative = points.visible_xy(POSITIVE), points.visible_xy(NEGATIVE)
-        return ObjectPrompt(positive, negative, other_points, mask_prompt, memory=self.memory)
+        return ObjectPrompt(positive, negative, other_points, mask_prompt, memory=self.memory, thing=self.thing)
 
     def take_propagated_mask(self) -> bool:
         """Use the propagated mask as the object's mask on the newest frame; returns False if that is not possible.
@@ -136,7 +139,7 @@ class ObjectTable:
 
     def __init__(self) -> None:
         self._objects: dict[int, TrackedObject] = {}
-        self._last_id = 0
+        self._last_id = self._last_thing = 0
 
     def reset(self) -> None:
         """Forget all objects; ids start from 1 again."""
@@ -182,12 +185,40 @@ class ObjectTable:
 
     def put(self, tracked: TrackedObject) -> TrackedObject | None:
         """Add an object; returns the object of the same id that it replaces, if there is one."""
+        self.settle_thing(tracked)
         self._last_id = max(self._last_id, tracked.id)
         replaced = self._objects.get(tracked.id)
         self._objects[tracked.id] = tracked
         return replaced
 
+    def settle_thing(self, tracked: TrackedObject) -> None:
+        """Decide by its mask on the newest frame what an object is on: what another is on, or something else.
+
+        This is done where a person has said what it is. Masks that coincide later may be wrong.
+        """
+        self._last_thing += 1
+        others = (other for other in self if other.id != tracked.id)
+        same = (other.thing for other in others if _iou(other.result.mask, tracked.result.mask) > _SAME)
+        tracked.thing = next(same, self._last_thing)
+
+    def others(self, tracked: TrackedObject) -> list[TrackedObject]:
+        """The objects that are on other things than this one."""
+        return [other for other in self if other.id != tracked.id and other.thing != tracked.thing]
+
     def positive_points_of_others(self, tracked: TrackedObject) -> np.ndarray:
-        """(k, 2) float32 pixel xy: the visible positive points of all objects but this one."""
-        others = [other.points.visible_xy(POSITIVE) for other in self if other.id != tracked.id]
+        """(k, 2) float32 pixel xy: the visible positive points of the objects that are on other things."""
+        others = [other.points.visible_xy(POSITIVE) for other in self.others(tracked)]
         return np.concatenate(others) if others else np.zeros((0, 2), np.float32)
+
+    def masks_of_others(self, tracked: TrackedObject) -> np.ndarray:
+        """(H, W) bool: the masks, on the newest frame, of the objects that are on other things."""
+        occupied = np.zeros_like(tracked.result.mask)
+        for other in self.others(tracked):
+            occupied |= other.result.mask
+        return occupied
+
+
+def _iou(mask: np.ndarray, other: np.ndarray) -> float:
+    """IoU of two masks (H, W) bool; 0 if both are empty."""
+    union = int(np.count_nonzero(mask | other))
+    return int(np.count_nonzero(mask & other)) / union if union else 0.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -273,6 +272,7 @@ class SamPt:
             tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
             self._correct(tracked, frames[-1])
             if tracked.result.state.has_mask:
+                self._objects.settle_thing(tracked)
                 self._carrier.restart(tracked, frames[-1])
                 self._redraw_points(tracked, tracked.result.mask, frames[-1:], keep=tracked.clicks)
                 tracked.result = replace(tracked.result, points=tracked.points)
@@ -358,8 +358,7 @@ class SamPt:
             self._lose(tracked)
         self._search.learn(objects, frame)
         for tracked in filter(self._search.is_sought, objects):
-            occupied = reduce(np.logical_or, [other.result.mask for other in objects])
-            found = self._search.find(tracked, frame, occupied)
+            found = self._search.find(tracked, frame, self._objects.masks_of_others(tracked))
             tracked.reacquisition = found.reacquisition
             if found.mask is not None:
                 self._restart(tracked, found.mask, found.score, frame)

@@ -20,3 +20,10 @@ def test_boxes_are_those_of_the_masks_and_nan_where_one_is_empty():
     boxes = MaskDecoded(logits, np.ones(2, np.float32)).boxes()
     assert boxes[0].tolist() == [3, 2, 8, 4]
     assert np.isnan(boxes[1]).all()
+
+
+def test_objects_on_the_same_thing_are_no_rivals():
+    nothing = [np.zeros((0, 2))] * 3
+    assert [Prompts.pack(nothing, nothing).rivals(row) for row in range(3)] == [[1, 2], [0, 2], [0, 1]]
+    prompts = Prompts.pack(nothing, nothing, things=[5, 6, 5])
+    assert [prompts.rivals(row) for row in range(3)] == [[1], [0, 2], [1]]

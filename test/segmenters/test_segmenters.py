@@ -118,6 +118,15 @@ def test_a_batch_gives_each_object_what_it_gets_alone(segmenter, embedding):
         assert_same(together, alone, rows=np.s_[row : row + 1])
 
 
+def test_objects_on_the_same_thing_get_what_each_gets_alone(segmenter, embedding):
+    masks = segmenter.mask_prompt(embedding, [RED.astype(np.float32)] * 2)
+    one = segmenter.mask_prompt(embedding, [RED.astype(np.float32)])
+    together = Prompts.pack([ON_RED] * 2, [NO_POINTS] * 2, None, masks, things=[1, 1])
+    alone = segmenter.decode(embedding, Prompts.pack([ON_RED], [NO_POINTS], None, one))
+    for row in range(2):
+        assert_same(segmenter.decode(embedding, together), alone, rows=np.s_[row : row + 1])
+
+
 def test_padding_changes_nothing(segmenter, embedding):
     prompts = Prompts.pack([ON_RED], [ON_BLUE])
     xy = np.concatenate([prompts.xy, np.full((1, 3, 2), 33, np.float32)], axis=1)

@@ -118,3 +118,42 @@ def test_the_points_of_others_are_their_visible_positive_ones():
     objects.put(second)
     assert objects.positive_points_of_others(first).tolist() == [[8, 8]]
     assert objects.positive_points_of_others(second).tolist() == [[5, 5]]
+
+
+# Objects on the same thing
+
+
+def masked(object_id, width):
+    """An object with a point on its mask, which covers so many columns of the picture."""
+    item = tracked(object_id, (1, 1, POSITIVE))
+    mask = np.zeros(SIZE, bool)
+    mask[:, :width] = True
+    item.result = ObjectResult(object_id, ObjectState.TRACKING, 1.0, mask, item.points)
+    return item
+
+
+def test_objects_whose_masks_coincide_at_their_start_are_on_the_same_thing():
+    objects, items = ObjectTable(), [masked(1, 10), masked(2, 9), masked(3, 20)]
+    for item in items:
+        objects.put(item)
+    first, second, third = items
+    assert first.thing == second.thing != third.thing
+    assert [[other.id for other in objects.others(item)] for item in items] == [[3], [3], [1, 2]]
+    assert len(objects.positive_points_of_others(first)) == 1
+    np.testing.assert_array_equal(objects.masks_of_others(first), third.result.mask)
+    np.testing.assert_array_equal(objects.masks_of_others(third), first.result.mask)
+
+
+def test_masks_that_coincide_later_are_not_of_the_same_thing():
+    objects, first, second = ObjectTable(), masked(1, 10), masked(2, 20)
+    objects.put(first)
+    objects.put(second)
+    second.result = masked(2, 10).result  # It has drifted onto the first one.
+    assert objects.others(first) == [second]
+    objects.settle_thing(second)  # A person says that it is meant.
+    assert objects.others(first) == []
+
+
+def test_objects_without_a_mask_are_on_things_of_their_own():
+    objects = table(1, 2)
+    assert [[other.id for other in objects.others(item)] for item in objects] == [[2], [1]]

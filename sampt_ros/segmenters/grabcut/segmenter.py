@@ -69,7 +69,8 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
         mask_prompt = prompts.logits[row]
         if np.count_nonzero(mask_prompt > 0) < _MIN_AREA:
             return np.full(frame.size, -1, np.float32), 0.0
-        rivals = [other for i, other in enumerate(prompts.logits) if i != row and not np.isnan(other[0, 0])]
+        others = [prompts.logits[other] for other in prompts.rivals(row)]
+        rivals = [other for other in others if not np.isnan(other[0, 0])]
         memory = prompts.memories[row] if prompts.memories else None
         crop = Crop.around(
             mask_prompt > 0, self._config.margin, max(1, round(self._config.work_size * prompts.detail**0.5))
@@ -91,7 +92,7 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
         crop                where it is looked for
         mask_prompt         (H, W) float32 -1..1, nearer to 0 where it is less sure
         positive, negative  (n, 2) and (m, 2) pixel xy: points on and off the object
-        rivals              the other objects' mask prompts: what they cover is less likely this object's
+        rivals              other objects' mask prompts: what they cover is less likely this object's
         """
         lab, shape = self._lab(frame, crop), crop.cut(mask_prompt)
         inside: np.ndarray = shape > 0

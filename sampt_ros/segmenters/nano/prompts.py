@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -55,6 +55,7 @@ class ObjectPrompts:
     box       (4,) x_min, y_min, x_max, y_max, or None
     mask      the mask prompt, or None
     memory    what is remembered of the object, or None
+    own       mask prompts that are no rivals: its own, and those of objects on the same thing
     """
 
     positive: np.ndarray
@@ -62,10 +63,20 @@ class ObjectPrompts:
     box: np.ndarray | None
     mask: MaskPrompt | None
     memory: ObjectMemory | None
+    own: tuple[MaskPrompt, ...] = ()
 
     @classmethod
-    def of(cls, prompts: Prompts[ObjectMemory], row: int) -> ObjectPrompts:
-        """Those of one object of a batch, whose mask prompts are MaskPrompts, or logits as `Decoded` has them."""
+    def of_all(cls, prompts: Prompts[ObjectMemory]) -> list[ObjectPrompts]:
+        """Those of a batch of objects, whose mask prompts are MaskPrompts, or logits as `Decoded` has them."""
+        objects = [cls._of(prompts, row) for row in range(len(prompts))]
+        for row, each in enumerate(objects):
+            rivals = prompts.rivals(row)
+            own = (other.mask for index, other in enumerate(objects) if index not in rivals and other.mask is not None)
+            objects[row] = replace(each, own=tuple(own))
+        return objects
+
+    @classmethod
+    def _of(cls, prompts: Prompts[ObjectMemory], row: int) -> ObjectPrompts:
         positive, negative = (prompts.xy[row][prompts.labels[row] == label] for label in (POSITIVE, NEGATIVE))
         box = None if prompts.boxes is None or np.isnan(prompts.boxes[row]).any() else prompts.boxes[row]
         mask = None if prompts.logits is None else prompts.logits[row]
@@ -87,7 +98,7 @@ class ObjectPrompts:
             maps[interface.MASK] = self.mask.shown(window, cells)
             maps[interface.HAS_MASK] = 1
         if rivals is not None:
-            others = rivals[window.visible] > (0 if self.mask is None else self.mask.on_object[window.visible])
+            others = rivals[window.visible] > sum(mask.on_object[window.visible].view(np.uint8) for mask in self.own)
             if others.any():
                 maps[interface.RIVALS] = window.scaled(others, cells)
         return maps

@@ -136,7 +136,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         self, embedding: NanoEmbedding, prompts: Prompts[ObjectMemory], ambiguous: bool = False
     ) -> WindowsDecoded:
         size = embedding.frame.size
-        objects = [ObjectPrompts.of(prompts, row) for row in range(len(prompts))]
+        objects = ObjectPrompts.of_all(prompts)
         scaled_side = self._scaled_side(len(objects), prompts.detail)
         rivals = count_rivals(objects, size)
         windows: dict[int, Window] = {}

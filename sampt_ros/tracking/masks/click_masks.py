@@ -51,7 +51,7 @@ def corrected_mask(
 ) -> CorrectedMask:
     """The mask of an object with new clicks on `frame`, from the clicks and its previous mask.
 
-    other_points  (k, 2) float32 pixel xy: the other objects' visible positive points
+    other_points  (k, 2) float32 pixel xy: visible positive points of objects on other things
     mask_prompt   (H, W) float32 0..1: its previous mask, moved to this frame
     """
     # The segmenter's memory, and the points sampled from masks, may stem from the wrong mask.

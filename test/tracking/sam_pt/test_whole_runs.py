@@ -13,6 +13,7 @@ from sampt_ros.config.options import updated
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import FrameResult, ObjectState
 from sampt_ros.evaluation.metrics import region_similarity
+from sampt_ros.evaluation.simulated_clicks import most_interior_point
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -39,6 +40,22 @@ def test_a_run_repeats_exactly_and_so_does_one_after_a_reset(tracker, policy):
     for results in (second, track_two_disks(sam_pt, 8)):
         for found, expected in zip(results, first, strict=True):
             assert_same(found, expected)
+
+
+@pytest.mark.parametrize("segmenter", ["grabcut", "nano"])
+def test_two_objects_on_the_same_thing_are_both_followed(segmenter):
+    if segmenter == "nano":
+        pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the network runs on")
+    sam_pt = real(segmenter=segmenter, prompting__carry_mask=True)
+    image, red, _ = two_disks(0)
+    sam_pt.step(image)
+    for _ in range(2):  # a double click
+        sam_pt.add_object(points=[most_interior_point(red)])
+    for index in range(1, 12):
+        result = sam_pt.step(two_disks(index)[0])
+        assert [item.state for item in result.objects] == [ObjectState.TRACKING] * 2
+    truth = two_disks(11)[1]
+    assert min(region_similarity(truth, item.mask) for item in result.objects) > 0.8
 
 
 def test_two_moving_disks_are_followed():

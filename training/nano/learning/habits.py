@@ -35,6 +35,5 @@ class Habits:
 
 
 FOLLOWING = Habits()
-# Most looks at an object follow it. So that clicks are not learned from few of them, they get more of the training's
-# last part.
 CLICKING = Habits(starts=(0.7, 0.06, 0.24), brief=0.7, corrected=0.6, later=0.05)
+VIDEO = Habits(starts=(0.5, 0.06, 0.44), brief=0.3, corrected=0.6, later=0.05)

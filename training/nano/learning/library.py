@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from training.nano.learning.follower import Follower, chosen_object, drawn_frames, mirrored
-from training.nano.learning.habits import FOLLOWING, Habits
+from training.nano.learning.parts import KINDS, PARTS, Part
 from training.nano.sequence import read_sequence
-
-# How often a follower is started on a sequence of each kind; a kind without sequences is left out.
-MIXTURE = {"animated": 0.66, "rendered": 0.22, "teacher": 0.12}
 
 
 class Library:
@@ -23,24 +20,25 @@ class Library:
 
     def __init__(self, folder: Path) -> None:
         """Raises FileNotFoundError if there are no sequences in any folder/KIND."""
-        self._files = {kind: sorted((folder / kind).glob("*.npz")) for kind in MIXTURE}
+        self._files = {kind: sorted((folder / kind).glob("*.npz")) for kind in KINDS}
         self._files = {kind: files for kind, files in self._files.items() if files}
         if not self._files:
-            raise FileNotFoundError(f"expected sequences (*.npz) in folders {list(MIXTURE)} of {folder}; got none")
+            raise FileNotFoundError(f"expected sequences (*.npz) in folders {list(KINDS)} of {folder}; got none")
 
     @property
     def counts(self) -> Mapping[str, int]:
         return {kind: len(files) for kind, files in self._files.items()}
 
-    def follower(self, seed: list[int], guided: float, habits: Habits = FOLLOWING) -> Follower:
+    def follower(self, seed: list[int], guided: float, part: Part = PARTS[0]) -> Follower:
         """A follower of some object in some sequence: always the same one for equal seeds.
 
-        guided: share of followers that get masks made from the true ones; habits.guided if that is more
+        guided: share of followers that get masks made from the true ones; part.habits.guided if that is more
         """
+        habits = part.habits
         rng = np.random.default_rng(seed)
         is_brief = habits.brief > 0 and rng.random() < habits.brief
         kinds = list(self._files)
-        shares = np.array([MIXTURE[kind] for kind in kinds])
+        shares = np.array([part.mixture[kind] for kind in kinds])
         while True:
             files = self._files[kinds[rng.choice(len(kinds), p=shares / shares.sum())]]
             path = files[int(rng.integers(len(files)))]

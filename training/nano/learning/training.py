@@ -21,21 +21,17 @@ from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
 from sampt_ros.segmenters.nano.network import DEEP, NanoNetwork, normalised
 from sampt_ros.utils.machine import machine
 from training.nano.learning.follower import Follower, Look
-from training.nano.learning.habits import CLICKING, FOLLOWING, Habits
 from training.nano.learning.library import Library
 from training.nano.learning.losses import corrected, losses
+from training.nano.learning.parts import Part, Place
 from training.nano.learning.pretrained import load_encoder
 from training.nano.learning.quantized import quantized_block
 from training.nano.pictures.sources import ENCODER
 
 AVERAGE = 0.998  # of the weights over the steps
-WARM_UP = 300  # steps
 RATES = {"encoder": 1.5e-4, "rest": 6e-4}
-ALONE = 3 / 24  # of the steps: until then, ever more of the carried masks are the network's own
-QUANTIZED = 17 / 24  # of the steps: from then on the encoder's deep blocks compute as their 8-bit form does
-# Of the steps: from then on the decoder's blocks do so too, more looks are at clicks, and the rates begin anew ...
-LAST_PART = 20 / 24
-LAST_RATE = 0.4  # ... at this share of what they were.
+ALONE = 3 / 28  # of the steps: until then, ever more of the carried masks are the network's own
+QUANTIZED = 17 / 28  # of the steps: from then on the encoder's deep blocks compute as their 8-bit form does
 CHECKPOINT = "training.pt"  # in the work folder
 _TOGETHER = 8  # Memories are written so many together.
 _MEMORY_MAP = 3  # Of the features, the one that is remembered: stride 16.
@@ -45,7 +41,7 @@ _MEMORY_MAP = 3  # Of the features, the one that is remembered: stride 16.
 class Recipe:
     """Everything that the weights depend on besides the data."""
 
-    steps: int = 24_000
+    steps: int = 28_000
     batch: int = 8
     # Windows shrink where there are many objects, so every size is seen: (pixels, how often).
     sizes: tuple[tuple[int, float], ...] = ((128, 0.1), (160, 0.2), (192, 0.25), (224, 0.15), (256, 0.3))
@@ -106,8 +102,7 @@ class Training:
         """Some steps with new followers. Returns the means of what `Tally` counts."""
         recipe, first = self.recipe, self.step
         rng = np.random.default_rng([recipe.seed, first, 0])
-        habits = CLICKING if self._is_last_part() else FOLLOWING
-        crew = Crew(library, recipe, first, self._guided(), habits, pool)
+        crew = Crew(library, recipe, first, self._guided(), self._part, pool)
         tally = Tally()
         sizes, shares = zip(*recipe.sizes)
         while self.step < min(first + recipe.round, recipe.steps):
@@ -125,15 +120,12 @@ class Training:
         """The share of followers that do not depend on the network's own masks: all at first, then ever fewer."""
         return max(0.0, 1 - self.step / (ALONE * self.recipe.steps))
 
-    def _is_last_part(self) -> bool:
-        return self.step >= LAST_PART * self.recipe.steps
+    @property
+    def _part(self) -> Part:
+        return Place.of(self.step, self.recipe.steps).part
 
     def _pace(self, step: int) -> float:
-        """The learning rate, as a share of its highest; begins anew once (Loshchilov and Hutter, "SGDR", ICLR 2017)."""
-        last = math.ceil(LAST_PART * self.recipe.steps)
-        first, end, highest = (0, last, 1.0) if step < last else (last, self.recipe.steps, LAST_RATE)
-        progress = min((step - first) / max(end - first, 1), 1.0)
-        return highest * min(1.0, (step - first + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
+        return Place.of(step, self.recipe.steps).pace(step)
 
     def _learn(
         self, looks: list[Look], followers: list[Follower]
@@ -147,7 +139,7 @@ class Training:
         features = self._encode(window)
         with self._fast():
             memory = self._memory(followers)
-            compute = quantized_block if self._is_last_part() else nn.Module.__call__
+            compute = quantized_block if self._part.rounds_decoder else nn.Module.__call__
             logits, rating = self.network.decode(features, prompts, memory, compute)
             loss, iou_loss, iou = losses(logits, rating, truth, known, beyond)
             total = (loss + iou_loss).mean()
@@ -232,10 +224,10 @@ class Crew:
     """A batch of followers; who is done is relieved by a new one, which was made ready meanwhile."""
 
     def __init__(
-        self, library: Library, recipe: Recipe, first_step: int, guided: float, habits: Habits, pool: ThreadPoolExecutor
+        self, library: Library, recipe: Recipe, first_step: int, guided: float, part: Part, pool: ThreadPoolExecutor
     ) -> None:
         self._library, self._seed, self._pool = library, [recipe.seed, first_step], pool
-        self._guided, self._habits = guided, habits
+        self._guided, self._part = guided, part
         self._hired = 0
         self._waiting: deque[Future[Follower]] = deque()
         for _ in range(2 * recipe.batch):
@@ -254,7 +246,7 @@ class Crew:
         self._waiting.append(self._pool.submit(self._make, [*self._seed, self._hired]))
 
     def _make(self, seed: list[int]) -> Follower:
-        return self._library.follower(seed, self._guided, self._habits)
+        return self._library.follower(seed, self._guided, self._part)
 
 
 class Tally:

@@ -1,0 +1,64 @@
+"""The parts of the training: what is practised when, and how fast the weights change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from training.nano.learning.habits import CLICKING, FOLLOWING, VIDEO, Habits
+
+WARM_UP = 300  # steps
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the training.
+
+    until          the share of all steps at its end
+    rate           its highest learning rates, as a share of RATES
+    habits         what happens to its followers
+    mixture        how often a follower is started on a sequence of each kind; a kind without sequences is left out
+    rounds_decoder the decoder's blocks compute as their 8-bit form does
+    """
+
+    until: float
+    rate: float = 1.0
+    habits: Habits = FOLLOWING
+    mixture: Mapping[str, float] = field(default_factory=lambda: {"animated": 0.66, "rendered": 0.22, "teacher": 0.12})
+    rounds_decoder: bool = True
+
+
+# First objects are followed. Then clicks get more of the training, so that they are not learned from few looks. The last
+# part has less of them again, and more of real videos, whose edges and blur no animated photograph has.
+PARTS = (
+    Part(until=20 / 28, rounds_decoder=False),
+    Part(until=24 / 28, rate=0.4, habits=CLICKING),
+    Part(until=1, rate=0.4, habits=VIDEO, mixture={"animated": 0.46, "rendered": 0.22, "teacher": 0.32}),
+)
+KINDS = tuple(PARTS[0].mixture)  # of sequences
+
+
+class Place(NamedTuple):
+    """Where in the training a step is: its part, and the part's first step and the step after its last one."""
+
+    part: Part
+    first: int
+    end: int
+
+    @classmethod
+    def of(cls, step: int, steps: int) -> Place:
+        """The place of step 0 <= step < steps; of later ones, the end."""
+        first = 0
+        for part in PARTS:
+            end = math.ceil(round(part.until * steps, 6))
+            if step < end:
+                return cls(part, first, end)
+            first = end
+        return cls(PARTS[-1], first, steps)
+
+    def pace(self, step: int) -> float:
+        """The learning rate, as a share of RATES; begins anew in each part (Loshchilov and Hutter, "SGDR", ICLR 2017)."""
+        progress = min((step - self.first) / max(self.end - self.first, 1), 1.0)
+        return self.part.rate * min(1.0, (step - self.first + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
