@@ -170,14 +170,8 @@ def _training(training: Mapping[str, Any]) -> str:
         ("seed", f"{recipe['seed']}"),
         ("rates", f"AdamW, {rates}; {training['warm_up']} steps of warm-up, then a cosine to 0"),
         (
-            "last part",
-            f"from step {training['last part']} on, at {training['last rate']:.0%} of these rates, warmed up again, "
-            "with more clicks",
-        ),
-        (
             "8 bits",
-            f"from step {training['quantized']} on, the encoder computes from stride 8 on as its 8-bit form does; in "
-            "the last part, the decoder's 3x3 blocks do so, too",
+            f"from step {training['quantized']} on, the encoder computes from stride 8 on as its 8-bit form does",
         ),
         ("weights kept", f"exponential average over the steps, {training['average']}"),
         *(("time", f"{seconds / 3600:.1f} h on {where}") for where, seconds in training["seconds"].items()),

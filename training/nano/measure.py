@@ -26,9 +26,9 @@ from sampt_ros.segmenters.nano.weights import WEIGHTS
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 from training.nano.export import training_state
-from training.nano.learning.habits import CLICKING, FOLLOWING
-from training.nano.learning.library import MIXTURE, Library
-from training.nano.learning.training import AVERAGE, LAST_PART, LAST_RATE, QUANTIZED, RATES, WARM_UP
+from training.nano.learning.library import Library
+from training.nano.learning.parts import PARTS, WARM_UP
+from training.nano.learning.training import AVERAGE, QUANTIZED, RATES
 
 PRESET = "default"
 MEASURED, DATA = "measured.json", "data.json"  # Files in the work folder.
@@ -102,11 +102,8 @@ def _training(work: Path) -> dict[str, Any]:
         "warm_up": WARM_UP,
         "average": AVERAGE,
         "quantized": round(QUANTIZED * state["recipe"]["steps"]),
-        "last part": round(LAST_PART * state["recipe"]["steps"]),
-        "last rate": LAST_RATE,
+        "parts": [asdict(part) for part in PARTS],
         "seconds": state["seconds"],
-        "habits": asdict(FOLLOWING),
-        "last habits": asdict(CLICKING),
         "note": note.read_text().strip() if note.is_file() else "",
     }
 
@@ -120,7 +117,6 @@ def _data(work: Path) -> dict[str, Any]:
         "packages": dict(pictures),
         "sequences": dict(Library(work / "sequences").counts),
         "teacher frames": frames,
-        "mixture": MIXTURE,
     }
 
 

@@ -30,8 +30,8 @@ class Part:
     rounds_decoder: bool = True
 
 
-# First objects are followed. Then clicks get more of the training, so that they are not learned from few looks. The last
-# part has less of them again, and more of real videos, whose edges and blur no animated photograph has.
+# First objects are followed. Then clicks get more of the training, so that they are not learned from few looks. The
+# last part has less of them again, and more of real videos, whose edges and blur no animated photograph has.
 PARTS = (
     Part(until=20 / 28, rounds_decoder=False),
     Part(until=24 / 28, rate=0.4, habits=CLICKING),
@@ -59,6 +59,6 @@ class Place(NamedTuple):
         return cls(PARTS[-1], first, steps)
 
     def pace(self, step: int) -> float:
-        """The learning rate, as a share of RATES; begins anew in each part (Loshchilov and Hutter, "SGDR", ICLR 2017)."""
+        """The learning rate, as a share of RATES; it begins anew (Loshchilov and Hutter, "SGDR", ICLR 2017)."""
         progress = min((step - self.first) / max(self.end - self.first, 1), 1.0)
         return self.part.rate * min(1.0, (step - self.first + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
