@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,7 @@ def _data(data: Mapping[str, Any]) -> str:
             count = data["packages"].get(source.name, 0)
             rows.append((_package(source), f"{count} {noun if count != 1 else noun[:-1]}", source.licence))
     rows += [(_package(source), "models of arms and grippers", source.licence) for source in used_for("arms")]
-    sequences = [
-        (kind, what, str(data["sequences"].get(kind, 0)), f"{data['mixture'][kind]:.0%}")
-        for kind, what in _KINDS.items()
-    ]
+    sequences = [(kind, what, str(data["sequences"].get(kind, 0))) for kind, what in _KINDS.items()]
     out = data["held out"]
     return (
         f"## Data\n\n{table(('what', 'how much', 'licence'), rows)}\n\n"
@@ -121,7 +119,7 @@ def _data(data: Mapping[str, Any]) -> str:
         f"{_listed(out['clips'])} and {_listed(out['objects'])}\nare held out: the validation sequences below are made "
         "of them.\n"
         f"The videos are {_listed(data['clips'])}.\n\nTraining draws from sequences of frames:\n\n"
-        + table(("kind", "what", "sequences", "share of samples"), sequences)
+        + table(("kind", "what", "sequences"), sequences)
     )
 
 
@@ -176,21 +174,33 @@ def _training(training: Mapping[str, Any]) -> str:
         ("weights kept", f"exponential average over the steps, {training['average']}"),
         *(("time", f"{seconds / 3600:.1f} h on {where}") for where, seconds in training["seconds"].items()),
     ]
-    text = f"## Training\n\n{table(('', ''), rows)}\n\n{_followed(training)}"
+    text = f"## Training\n\n{table(('', ''), rows)}\n\n{_FOLLOWED}\n\n{_practice(training)}"
     return f"{text}\n\n{training['note']}" if training["note"] else text
 
 
 _FOLLOWED = """Objects are followed from frame to frame as the stream does it: by the network's own masks, moved by
-optical flow, with what it remembers of its own masks. {guided:.0%} of the objects, and all at first, are led by true
-masks that were damaged. In {accident:.0%} of the frames the mask lands on something else, or little of it is left.
-In the last part, {brief:.0%} of them are seen in one frame only, {click:.0%} begin with a click, and {corrected:.0%} of
-the masks at clicks that are not good yet get one more, on what is wrong."""
+optical flow, with what it remembers of its own masks. Some, and all at first, are led by true masks that were damaged.
+Now and then the mask lands on something else, or little of it is left. What is practised changes from part to part; in
+each, the rates are warmed up and fall to 0 again:"""
 
 
-def _followed(training: Mapping[str, Any]) -> str:
-    last = training["last habits"]
-    shares = {"brief": last["brief"], "click": last["starts"][0], "corrected": last["corrected"]}
-    return _FOLLOWED.format(**{**training["habits"], **shares})
+def _practice(training: Mapping[str, Any]) -> str:
+    """The table of the training's parts: from which step to which, and what is practised."""
+    parts, steps = training["parts"], training["recipe"]["steps"]
+    ends = [0, *(round(part["until"] * steps) for part in parts)]
+    habits = [part["habits"] for part in parts]
+    rows = {
+        "rates": [part["rate"] for part in parts],
+        **{f"samples that are {kind}": [part["mixture"][kind] for part in parts] for kind in _KINDS},
+        "objects that begin with a click": [each["starts"][0] for each in habits],
+        "objects that are seen in one frame only": [each["brief"] for each in habits],
+        "objects that are led by true masks": [each["guided"] for each in habits],
+        "masks at clicks that get another click, if they are not good": [each["corrected"] for each in habits],
+        "frames whose mask lands on something else": [each["accident"] for each in habits],
+        "decoder's 3x3 blocks compute as their 8-bit form does": [float(part["rounds_decoder"]) for part in parts],
+    }
+    header = ["", *(f"steps {first} to {end}" for first, end in pairwise(ends))]
+    return table(header, [[name, *(f"{share:.0%}" for share in shares)] for name, shares in rows.items()])
 
 
 def _quality(masks: Mapping[str, Any]) -> str:

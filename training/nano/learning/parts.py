@@ -49,14 +49,12 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, step: int, steps: int) -> Place:
-        """The place of step 0 <= step < steps; of later ones, the end."""
-        first = 0
-        for part in PARTS:
-            end = math.ceil(round(part.until * steps, 6))
-            if step < end:
-                return cls(part, first, end)
-            first = end
-        return cls(PARTS[-1], first, steps)
+        """The place of step 0 <= step < steps; a later one is in the last part."""
+        ends = [
+            math.ceil(round(part.until * steps, 6)) for part in PARTS
+        ]  # Rounded, for floating point
+        index = sum(step >= end for end in ends[:-1])
+        return cls(PARTS[index], ends[index - 1] if index else 0, ends[index])
 
     def pace(self, step: int) -> float:
         """The learning rate, as a share of RATES; it begins anew (Loshchilov and Hutter, "SGDR", ICLR 2017)."""
