@@ -14,6 +14,8 @@ import numpy as np
 
 from sampt_ros.errors import FrameError
 
+_PART = 0.7  # An object with a smaller share of the area of the one that covers it is a part of that one.
+
 NEGATIVE = 0
 POSITIVE = 1
 
@@ -153,6 +155,25 @@ class ObjectResult:
         x, y, width, height = cv2.boundingRect(self.mask.view(np.uint8))
         return int(x), int(y), int(width), int(height)
 
+    @property
+    def _window(self) -> tuple[slice, slice]:
+        """The smallest part of the image that shows all of the mask."""
+        x, y, width, height = self.box
+        return slice(y, y + height), slice(x, x + width)
+
+    def paint(self, labels: np.ndarray) -> None:
+        """Write the id into a label image (H, W) uint16 where the mask is."""
+        labels[self._window][self.mask[self._window]] = self.id
+
+    def mostly_covered_by(self, labels: np.ndarray) -> int | None:
+        """The id that a label image (H, W) uint16 has in most of the mask, if it is another one than its own."""
+        shown = labels[self._window][self.mask[self._window]]
+        if 2 * np.count_nonzero(shown == self.id) >= shown.size:
+            return None
+        ids, counts = np.unique(shown[shown > 0], return_counts=True)
+        most = int(counts.argmax())
+        return int(ids[most]) if 2 * counts[most] > shown.size else None
+
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
@@ -171,12 +192,19 @@ class FrameResult:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """(H, W) uint16: object id per pixel, 0 for background; where masks overlap, the higher score wins."""
+        """(H, W) uint16: object id per pixel, 0 for background.
+
+        Where masks overlap, the higher score wins, except that a part of an object stays in sight.
+        """
         labels = np.zeros(self.size, np.uint16)
         for result in sorted(self.objects, key=lambda result: result.score):
-            x, y, width, height = result.box
-            window = np.s_[y : y + height, x : x + width]
-            labels[window][result.mask[window]] = result.id
+            result.paint(labels)
+        if len(self.objects) > 1:
+            areas = {result.id: result.area for result in self.objects}
+            for result in sorted(self.objects, key=lambda result: -result.area):
+                covering = result.mostly_covered_by(labels)
+                if covering is not None and result.area < _PART * areas[covering]:
+                    result.paint(labels)
         return labels
 
     @cached_property

@@ -85,3 +85,14 @@ def test_mask_is_the_union_in_0_and_255():
 
 def test_a_frame_without_objects_is_all_background():
     assert not FrameResult(0, (6, 8)).mask.any()
+
+
+@pytest.mark.parametrize("scores", [(0.9, 0.8), (0.8, 0.9)])
+def test_a_part_of_an_object_stays_in_sight(scores):
+    whole, part = np.zeros((10, 10), bool), np.zeros((10, 10), bool)
+    whole[1:9], part[2:5] = True, True
+    objects = [
+        ObjectResult(object_id, ObjectState.TRACKING, score, mask, Points.none())
+        for object_id, score, mask in zip((1, 2), scores, (whole, part))
+    ]
+    np.testing.assert_array_equal(FrameResult(0, (10, 10), tuple(objects)).labels, whole.astype(int) + part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -38,7 +38,8 @@ class Prompts(Generic[Memory]):
               is remembered of any
     detail    share of the usual pixels, over 0 and at most 1, that objects with a mask prompt are looked at with; a
               segmenter that does not adapt it looks at all
-    things    (B,) what each object is on: those with the same number are on the same thing; empty: all differ
+    wholes    for each object, the rows of those of which it is a part; empty: of none. Two objects that are each a part
+              of the other are on the same thing
     """
 
     xy: np.ndarray
@@ -47,7 +48,7 @@ class Prompts(Generic[Memory]):
     logits: Array | None = None
     memories: Sequence[Memory | None] = ()
     detail: float = 1.0
-    things: Sequence[int] = ()
+    wholes: Sequence[Collection[int]] = ()
 
     @classmethod
     def pack(
@@ -58,7 +59,7 @@ class Prompts(Generic[Memory]):
         logits: Array | None = None,
         memories: Sequence[Memory | None] = (),
         detail: float = 1.0,
-        things: Sequence[int] = (),
+        wholes: Sequence[Collection[int]] = (),
     ) -> Prompts[Memory]:
         """Prompts from B arrays (n, 2) of positive points and B arrays of negative ones, pixels."""
         points = [np.concatenate(pair) for pair in zip(positive, negative)]
@@ -69,15 +70,18 @@ class Prompts(Generic[Memory]):
             xy[row, : len(own)] = own
             labels[row, : len(on_object)] = POSITIVE
             labels[row, len(on_object) : len(own)] = NEGATIVE
-        return cls(xy, labels, boxes, logits, memories, detail, things)
+        return cls(xy, labels, boxes, logits, memories, detail, wholes)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def rivals(self, row: int) -> list[int]:
-        """The rows of the objects whose pixels cannot be this one's: all others, except those on the same thing."""
-        others = [other for other in range(len(self)) if other != row]
-        return [other for other in others if self.things[other] != self.things[row]] if self.things else others
+    def parts(self, row: int) -> list[int]:
+        """The rows of an object itself, of its parts, and of objects on the same thing: their pixels may be its own."""
+        return [row, *(other for other, wholes in enumerate(self.wholes) if row in wholes)]
+
+    def wholes_only(self, row: int) -> list[int]:
+        """The rows of the objects of which it is a smaller part: their pixels are its own only inside its mask."""
+        return [whole for whole in self.wholes[row] if row not in self.wholes[whole]] if self.wholes else []
 
 
 @dataclass(frozen=True, eq=False)

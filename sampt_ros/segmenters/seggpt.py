@@ -162,5 +162,6 @@ def _some(prompts: Prompts[Examples], rows: list[int]) -> Prompts[Any]:
     """The prompts of the objects in some rows, without what is remembered of them."""
     boxes = None if prompts.boxes is None else prompts.boxes[rows]
     logits = None if prompts.logits is None else prompts.logits[rows]
-    things = [prompts.things[row] for row in rows] if prompts.things else ()
-    return Prompts(prompts.xy[rows], prompts.labels[rows], boxes, logits, detail=prompts.detail, things=things)
+    places = {row: place for place, row in enumerate(rows)}
+    wholes = [[places[whole] for whole in prompts.wholes[row] if whole in places] for row in rows if prompts.wholes]
+    return Prompts(prompts.xy[rows], prompts.labels[rows], boxes, logits, detail=prompts.detail, wholes=wholes)

@@ -23,11 +23,11 @@ class ObjectPrompt(Generic[Memory]):
     """What is known of one object in one frame, pixel xy.
 
     positive  (n, 2) float32: visible points on it; own_negative (m, 2): visible points off it
-    others    (k, 2) float32: visible positive points of objects on other things
+    others    (k, 2) float32: the visible positive points of its rivals, with which it shares no pixel
     mask      (H, W) float32 0..1: the last accepted mask moved to this frame, or None
     box       (x_min, y_min, x_max, y_max) as the user drew it, or None
     memory    what the segmenter remembers of it, or None
-    thing     what it is on, which objects may share: see Prompts.things; None: something that no other object is on
+    id        its id; wholes: ids of the objects of which it is a part, see Prompts.wholes
     """
 
     positive: np.ndarray
@@ -36,7 +36,8 @@ class ObjectPrompt(Generic[Memory]):
     mask: np.ndarray | None = None
     box: tuple[float, float, float, float] | None = None
     memory: Memory | None = None
-    thing: int | None = None
+    id: int = 0
+    wholes: frozenset[int] = frozenset()
 
 
 def segment(
@@ -98,5 +99,5 @@ def _pack(
         logits,
         [prompt.memory for prompt in objects],
         detail,
-        [-row if prompt.thing is None else prompt.thing for row, prompt in enumerate(objects, 1)],
+        [[row for row, other in enumerate(objects) if other.id in prompt.wholes] for prompt in objects],
     )

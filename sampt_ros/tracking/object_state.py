@@ -19,7 +19,7 @@ from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
 
 _MAX_ID = 65535  # The label image is uint16.
-_SAME = 0.7  # Masks of a higher IoU are of the same thing.
+_PART = 0.7  # An object of whose mask another one covers a larger share is a part of that one.
 
 
 @dataclass(eq=False)
@@ -36,7 +36,7 @@ class TrackedObject:
     memory           the segmenter's memory of it, or None
     looks            its recent appearance, by which drifted masks are detected
     reacquisition    what is needed to find it again, or None until its first mask has been learned
-    thing            what it is on; objects that are started on the same thing have the same number
+    wholes           ids of the objects of which it is a part; two that are parts of each other are on the same thing
     """
 
     id: int
@@ -49,7 +49,7 @@ class TrackedObject:
     memory: Any = None
     looks: ObjectLooks = field(default_factory=ObjectLooks)
     reacquisition: Reacquisition | None = None
-    thing: int = 0
+    wholes: frozenset[int] = frozenset()
 
     @classmethod
     def new(cls, object_id: int, points: Points, frame: Frame, lookback: int, started_area: int = 0) -> TrackedObject:
@@ -91,17 +91,19 @@ class TrackedObject:
         return self.points.at(np.isin(self.points.id, list(self.clicked_ids)))
 
     def prompt(
-        self, other_points: np.ndarray, mask_prompt: np.ndarray | None, clicks_only: bool = False
+        self, rival_points: np.ndarray, mask_prompt: np.ndarray | None, clicks_only: bool = False
     ) -> ObjectPrompt[Any]:
         """The segmenter's prompt for it on the newest frame.
 
-        other_points  (k, 2) float32 pixel xy: visible positive points of objects on other things
+        rival_points  (k, 2) float32 pixel xy: the visible positive points of its rivals
         mask_prompt   (H, W) float32 0..1, or None
         clicks_only   leave out the points that were sampled from a mask
         """
         points = self.clicks if clicks_only else self.points
         positive, negative = points.visible_xy(POSITIVE), points.visible_xy(NEGATIVE)
-        return ObjectPrompt(positive, negative, other_points, mask_prompt, memory=self.memory, thing=self.thing)
+        return ObjectPrompt(
+            positive, negative, rival_points, mask_prompt, memory=self.memory, id=self.id, wholes=self.wholes
+        )
 
     def take_propagated_mask(self) -> bool:
         """Use the propagated mask as the object's mask on the newest frame; returns False if that is not possible.
@@ -139,7 +141,7 @@ class ObjectTable:
 
     def __init__(self) -> None:
         self._objects: dict[int, TrackedObject] = {}
-        self._last_id = self._last_thing = 0
+        self._last_id = 0
 
     def reset(self) -> None:
         """Forget all objects; ids start from 1 again."""
@@ -185,40 +187,45 @@ class ObjectTable:
 
     def put(self, tracked: TrackedObject) -> TrackedObject | None:
         """Add an object; returns the object of the same id that it replaces, if there is one."""
-        self.settle_thing(tracked)
+        self.compare(tracked)
         self._last_id = max(self._last_id, tracked.id)
         replaced = self._objects.get(tracked.id)
         self._objects[tracked.id] = tracked
         return replaced
 
-    def settle_thing(self, tracked: TrackedObject) -> None:
-        """Decide by its mask on the newest frame what an object is on: what another is on, or something else.
+    def compare(self, tracked: TrackedObject) -> None:
+        """Decide by the masks on the newest frame whether an object is a part of another one, or the reverse.
 
-        This is done where a person has said what it is. Masks that coincide later may be wrong.
+        Call this where a person has said what it is: masks that overlap later may be wrong.
         """
-        self._last_thing += 1
-        others = (other for other in self if other.id != tracked.id)
-        same = (other.thing for other in others if _iou(other.result.mask, tracked.result.mask) > _SAME)
-        tracked.thing = next(same, self._last_thing)
+        wholes = set()
+        for other in self:
+            if other.id == tracked.id:
+                continue
+            common = int(np.count_nonzero(other.result.mask & tracked.result.mask))
+            if common > _PART * tracked.result.area:
+                wholes.add(other.id)
+            other.wholes -= {tracked.id}
+            if common > _PART * other.result.area:
+                other.wholes |= {tracked.id}
+        tracked.wholes = frozenset(wholes)
 
-    def others(self, tracked: TrackedObject) -> list[TrackedObject]:
-        """The objects that are on other things than this one."""
-        return [other for other in self if other.id != tracked.id and other.thing != tracked.thing]
+    def rivals(self, tracked: TrackedObject) -> list[TrackedObject]:
+        """The objects of which none is a part of the other: a pixel cannot be of both."""
+        return [
+            other
+            for other in self
+            if other.id != tracked.id and other.id not in tracked.wholes and tracked.id not in other.wholes
+        ]
 
-    def positive_points_of_others(self, tracked: TrackedObject) -> np.ndarray:
-        """(k, 2) float32 pixel xy: the visible positive points of the objects that are on other things."""
-        others = [other.points.visible_xy(POSITIVE) for other in self.others(tracked)]
-        return np.concatenate(others) if others else np.zeros((0, 2), np.float32)
+    def positive_points_of_rivals(self, tracked: TrackedObject) -> np.ndarray:
+        """(k, 2) float32 pixel xy: the visible positive points of an object's rivals."""
+        rivals = [rival.points.visible_xy(POSITIVE) for rival in self.rivals(tracked)]
+        return np.concatenate(rivals) if rivals else np.zeros((0, 2), np.float32)
 
-    def masks_of_others(self, tracked: TrackedObject) -> np.ndarray:
-        """(H, W) bool: the masks, on the newest frame, of the objects that are on other things."""
+    def masks_of_rivals(self, tracked: TrackedObject) -> np.ndarray:
+        """(H, W) bool: the masks of an object's rivals on the newest frame."""
         occupied = np.zeros_like(tracked.result.mask)
-        for other in self.others(tracked):
-            occupied |= other.result.mask
+        for rival in self.rivals(tracked):
+            occupied |= rival.result.mask
         return occupied
-
-
-def _iou(mask: np.ndarray, other: np.ndarray) -> float:
-    """IoU of two masks (H, W) bool; 0 if both are empty."""
-    union = int(np.count_nonzero(mask | other))
-    return int(np.count_nonzero(mask & other)) / union if union else 0.0

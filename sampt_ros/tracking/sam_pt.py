@@ -272,7 +272,7 @@ class SamPt:
             tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
             self._correct(tracked, frames[-1])
             if tracked.result.state.has_mask:
-                self._objects.settle_thing(tracked)
+                self._objects.compare(tracked)
                 self._carrier.restart(tracked, frames[-1])
                 self._redraw_points(tracked, tracked.result.mask, frames[-1:], keep=tracked.clicks)
                 tracked.result = replace(tracked.result, points=tracked.points)
@@ -303,7 +303,7 @@ class SamPt:
                 tracked.looks = tracked.looks.absent()
         if not visible:
             return
-        others = [self._objects.positive_points_of_others(tracked) for tracked in visible]
+        others = [self._objects.positive_points_of_rivals(tracked) for tracked in visible]
         prompts = [tracked.prompt(points, self._carrier.prompt(tracked)) for tracked, points in zip(visible, others)]
         passes = self.effort.passes(self._config.prompting.refinements)
         masks = self._segmenter.masks(frame, prompts, passes, detail=self.effort.detail)
@@ -329,7 +329,7 @@ class SamPt:
         if mask_prompt is None or not tracked.has_visible_point:
             self._segment([tracked], frame)
             return
-        others, passes = self._objects.positive_points_of_others(tracked), self._config.prompting.refinements
+        others, passes = self._objects.positive_points_of_rivals(tracked), self._config.prompting.refinements
         corrected = corrected_mask(self._segmenter, tracked, others, mask_prompt, frame, passes)
         if corrected.starts_anew:
             tracked.memory = None
@@ -358,7 +358,7 @@ class SamPt:
             self._lose(tracked)
         self._search.learn(objects, frame)
         for tracked in filter(self._search.is_sought, objects):
-            found = self._search.find(tracked, frame, self._objects.masks_of_others(tracked))
+            found = self._search.find(tracked, frame, self._objects.masks_of_rivals(tracked))
             tracked.reacquisition = found.reacquisition
             if found.mask is not None:
                 self._restart(tracked, found.mask, found.score, frame)

@@ -22,8 +22,11 @@ def test_boxes_are_those_of_the_masks_and_nan_where_one_is_empty():
     assert np.isnan(boxes[1]).all()
 
 
-def test_objects_on_the_same_thing_are_no_rivals():
-    nothing = [np.zeros((0, 2))] * 3
-    assert [Prompts.pack(nothing, nothing).rivals(row) for row in range(3)] == [[1, 2], [0, 2], [0, 1]]
-    prompts = Prompts.pack(nothing, nothing, things=[5, 6, 5])
-    assert [prompts.rivals(row) for row in range(3)] == [[1], [0, 2], [1]]
+def test_wholes_have_parts_and_objects_on_the_same_thing_are_parts_of_each_other():
+    nothing = [np.zeros((0, 2))] * 4
+    alone = Prompts.pack(nothing, nothing)
+    assert [alone.parts(row) for row in range(4)] == [[0], [1], [2], [3]]
+    assert [alone.wholes_only(row) for row in range(4)] == [[]] * 4
+    prompts = Prompts.pack(nothing, nothing, wholes=[[], [0], [3], [2]])
+    assert [prompts.parts(row) for row in range(4)] == [[0, 1], [1], [2, 3], [3, 2]]
+    assert [prompts.wholes_only(row) for row in range(4)] == [[], [0], [], []]

@@ -111,49 +111,64 @@ def test_an_unknown_id_is_refused_with_the_known_ones():
         table(1, 2)[3]
 
 
-def test_the_points_of_others_are_their_visible_positive_ones():
+def test_the_points_of_rivals_are_their_visible_positive_ones():
     objects = ObjectTable()
     first, second = tracked(1, (5, 5, POSITIVE)), tracked(2, (8, 8, POSITIVE), (9, 9, NEGATIVE))
     objects.put(first)
     objects.put(second)
-    assert objects.positive_points_of_others(first).tolist() == [[8, 8]]
-    assert objects.positive_points_of_others(second).tolist() == [[5, 5]]
+    assert objects.positive_points_of_rivals(first).tolist() == [[8, 8]]
+    assert objects.positive_points_of_rivals(second).tolist() == [[5, 5]]
 
 
-# Objects on the same thing
+# Wholes and parts
 
 
-def masked(object_id, width):
-    """An object with a point on its mask, which covers so many columns of the picture."""
-    item = tracked(object_id, (1, 1, POSITIVE))
+def masked(object_id, first, last):
+    """An object with a point on its mask, which covers these columns of the picture."""
+    item = tracked(object_id, (first, 1, POSITIVE))
     mask = np.zeros(SIZE, bool)
-    mask[:, :width] = True
+    mask[:, first:last] = True
     item.result = ObjectResult(object_id, ObjectState.TRACKING, 1.0, mask, item.points)
     return item
 
 
-def test_objects_whose_masks_coincide_at_their_start_are_on_the_same_thing():
-    objects, items = ObjectTable(), [masked(1, 10), masked(2, 9), masked(3, 20)]
+def compared(*items):
+    """A table of these objects."""
+    objects = ObjectTable()
     for item in items:
         objects.put(item)
-    first, second, third = items
-    assert first.thing == second.thing != third.thing
-    assert [[other.id for other in objects.others(item)] for item in items] == [[3], [3], [1, 2]]
-    assert len(objects.positive_points_of_others(first)) == 1
-    np.testing.assert_array_equal(objects.masks_of_others(first), third.result.mask)
-    np.testing.assert_array_equal(objects.masks_of_others(third), first.result.mask)
+    return objects
 
 
-def test_masks_that_coincide_later_are_not_of_the_same_thing():
-    objects, first, second = ObjectTable(), masked(1, 10), masked(2, 20)
-    objects.put(first)
-    objects.put(second)
-    second.result = masked(2, 10).result  # It has drifted onto the first one.
-    assert objects.others(first) == [second]
-    objects.settle_thing(second)  # A person says that it is meant.
-    assert objects.others(first) == []
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_an_object_that_another_one_covers_at_its_start_is_a_part_of_it(order):
+    whole, part, beside = items = [masked(1, 0, 20), masked(2, 3, 8), masked(3, 18, 30)]
+    objects = compared(*(items[index] for index in order))
+    assert [set(item.wholes) for item in items] == [set(), {1}, set()]
+    assert objects.rivals(whole) == objects.rivals(part) == [beside]
+    assert objects.positive_points_of_rivals(part).tolist() == [[18, 1]]
+    np.testing.assert_array_equal(objects.masks_of_rivals(part), beside.result.mask)
+    np.testing.assert_array_equal(objects.masks_of_rivals(beside), whole.result.mask)
 
 
-def test_objects_without_a_mask_are_on_things_of_their_own():
+def test_objects_whose_masks_coincide_are_parts_of_each_other():
+    first, second = masked(1, 0, 10), masked(2, 0, 9)
+    compared(first, second)
+    assert (set(first.wholes), set(second.wholes)) == ({2}, {1})
+
+
+def test_masks_that_coincide_later_do_not_make_an_object_a_part():
+    first, second = masked(1, 0, 10), masked(2, 10, 20)
+    objects = compared(first, second)
+    second.result = masked(2, 0, 10).result  # It has drifted onto the first one.
+    assert objects.rivals(first) == [second]
+    objects.compare(second)  # A person says that it is meant.
+    assert objects.rivals(first) == []
+    second.result = masked(2, 10, 20).result
+    objects.compare(second)  # It was corrected.
+    assert objects.rivals(first) == [second]
+
+
+def test_objects_without_a_mask_are_rivals():
     objects = table(1, 2)
-    assert [[other.id for other in objects.others(item)] for item in objects] == [[2], [1]]
+    assert [[rival.id for rival in objects.rivals(item)] for item in objects] == [[2], [1]]

@@ -69,8 +69,7 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
         mask_prompt = prompts.logits[row]
         if np.count_nonzero(mask_prompt > 0) < _MIN_AREA:
             return np.full(frame.size, -1, np.float32), 0.0
-        others = [prompts.logits[other] for other in prompts.rivals(row)]
-        rivals = [other for other in others if not np.isnan(other[0, 0])]
+        rivals = _rivals(prompts, row)
         memory = prompts.memories[row] if prompts.memories else None
         crop = Crop.around(
             mask_prompt > 0, self._config.margin, max(1, round(self._config.work_size * prompts.detail**0.5))
@@ -126,6 +125,15 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
         """(h, w, 3) uint8 CIE Lab of a crop."""
         lab: np.ndarray = cv2.cvtColor(crop.cut(frame.image), cv2.COLOR_RGB2LAB)
         return lab
+
+
+def _rivals(prompts: Prompts[ColorMemory], row: int) -> list[np.ndarray]:
+    """The mask prompts (H, W) float32 of an object's rivals; those of which it is a part, only outside its own."""
+    assert prompts.logits is not None
+    masks, own, wholes = prompts.logits, prompts.logits[row] > 0, prompts.wholes_only(row)
+    others = [other for other in range(len(prompts)) if other not in prompts.parts(row)]
+    known = [other for other in others if not np.isnan(masks[other, 0, 0])]
+    return [np.where(own, -1, masks[other]) if other in wholes else masks[other] for other in known]
 
 
 def _large_parts(mask: np.ndarray, smallest: float) -> np.ndarray:

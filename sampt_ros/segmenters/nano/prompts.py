@@ -55,7 +55,8 @@ class ObjectPrompts:
     box       (4,) x_min, y_min, x_max, y_max, or None
     mask      the mask prompt, or None
     memory    what is remembered of the object, or None
-    own       mask prompts that are no rivals: its own, and those of objects on the same thing
+    parts     mask prompts of itself, of its parts, and of objects on the same thing: they are no rivals
+    wholes    mask prompts of the objects of which it is a part: rivals outside its own
     """
 
     positive: np.ndarray
@@ -63,17 +64,19 @@ class ObjectPrompts:
     box: np.ndarray | None
     mask: MaskPrompt | None
     memory: ObjectMemory | None
-    own: tuple[MaskPrompt, ...] = ()
+    parts: tuple[MaskPrompt, ...] = ()
+    wholes: tuple[MaskPrompt, ...] = ()
 
     @classmethod
     def of_all(cls, prompts: Prompts[ObjectMemory]) -> list[ObjectPrompts]:
         """Those of a batch of objects, whose mask prompts are MaskPrompts, or logits as `Decoded` has them."""
         objects = [cls._of(prompts, row) for row in range(len(prompts))]
-        for row, each in enumerate(objects):
-            rivals = prompts.rivals(row)
-            own = (other.mask for index, other in enumerate(objects) if index not in rivals and other.mask is not None)
-            objects[row] = replace(each, own=tuple(own))
-        return objects
+        masks = [each.mask for each in objects]
+        parts, wholes = (
+            [tuple(mask for row in rows_of(own) if (mask := masks[row]) is not None) for own in range(len(objects))]
+            for rows_of in (prompts.parts, prompts.wholes_only)
+        )
+        return [replace(each, parts=own, wholes=whole) for each, own, whole in zip(objects, parts, wholes)]
 
     @classmethod
     def _of(cls, prompts: Prompts[ObjectMemory], row: int) -> ObjectPrompts:
@@ -98,7 +101,11 @@ class ObjectPrompts:
             maps[interface.MASK] = self.mask.shown(window, cells)
             maps[interface.HAS_MASK] = 1
         if rivals is not None:
-            others = rivals[window.visible] > sum(mask.on_object[window.visible].view(np.uint8) for mask in self.own)
+            allowed = sum(mask.on_object[window.visible].view(np.uint8) for mask in self.parts)
+            for whole in self.wholes:
+                shown = whole.on_object[window.visible]
+                allowed = allowed + (shown if self.mask is None else shown & self.mask.on_object[window.visible])
+            others = rivals[window.visible] > allowed
             if others.any():
                 maps[interface.RIVALS] = window.scaled(others, cells)
         return maps

@@ -44,18 +44,18 @@ def first_mask(
 def corrected_mask(
     segmenter: FrameSegmenter[Any, Any],
     tracked: TrackedObject,
-    other_points: np.ndarray,
+    rival_points: np.ndarray,
     mask_prompt: np.ndarray,
     frame: Frame,
     refinements: int,
 ) -> CorrectedMask:
     """The mask of an object with new clicks on `frame`, from the clicks and its previous mask.
 
-    other_points  (k, 2) float32 pixel xy: visible positive points of objects on other things
+    rival_points  (k, 2) float32 pixel xy: the visible positive points of its rivals
     mask_prompt   (H, W) float32 0..1: its previous mask, moved to this frame
     """
     # The segmenter's memory, and the points sampled from masks, may stem from the wrong mask.
-    prompt = replace(tracked.prompt(other_points, mask_prompt, clicks_only=True), memory=None)
+    prompt = replace(tracked.prompt(rival_points, mask_prompt, clicks_only=True), memory=None)
     # Refined at least once: the corrected mask is a better prompt than the wrong one was.
     mask, score = segmenter.masks(frame, [prompt], max(1, refinements))[0]
     corrected = CorrectedMask(mask, score, starts_anew=False)

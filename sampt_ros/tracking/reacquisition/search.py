@@ -163,7 +163,7 @@ class ObjectSearch:
     def find(self, tracked: TrackedObject, frame: Frame, occupied: np.ndarray) -> SearchResult:
         """Search for a lost object in the place of the frame that looks most like it.
 
-        occupied: (H, W) bool, the masks of objects on other things
+        occupied: (H, W) bool, the masks of the objects of which it cannot be a part
         """
         known = tracked.reacquisition
         if known is None or not known.appearance.is_known:

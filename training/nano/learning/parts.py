@@ -50,9 +50,7 @@ class Place(NamedTuple):
     @classmethod
     def of(cls, step: int, steps: int) -> Place:
         """The place of step 0 <= step < steps; a later one is in the last part."""
-        ends = [
-            math.ceil(round(part.until * steps, 6)) for part in PARTS
-        ]  # Rounded, for floating point
+        ends = [math.ceil(round(part.until * steps, 6)) for part in PARTS]  # Rounded, for floating point
         index = sum(step >= end for end in ends[:-1])
         return cls(PARTS[index], ends[index - 1] if index else 0, ends[index])
 
