@@ -15,6 +15,12 @@ from sampt_ros.bags import types as bag_types
 from sampt_ros.errors import SourceError
 
 
+def test_the_types_are_those_of_the_msg_files():
+    fields = bag_types.types().fielddefs
+    assert [name for name, _ in fields[bag_types.TRACKED_OBJECTS][1]] == ["header", "objects"]
+    assert bag_types.types().types["sampt_ros/msg/TrackedObject"].LOST == 3
+
+
 def test_the_types_are_those_that_ros_has_built():
     msg = pytest.importorskip("sampt_ros.msg", reason="needs the built messages of sampt_ros")
     for name in ("TrackedObjects", "TrackedObject", "TrackedPoint", "QueryPoints", "QueryPoint"):
