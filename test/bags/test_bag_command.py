@@ -1,3 +1,5 @@
+"""`sampt bag`."""
+
 from __future__ import annotations
 
 import json
@@ -7,33 +9,20 @@ import sys
 import bags
 import numpy as np
 import pytest
-from bags import DELAY, PERIOD, START
+from bags import DELAY, PERIOD, START, STORAGES
+from command_line import run
 from fakes import DriftingTracker, SquareSegmenter, blank
 from mcap.reader import make_reader
 from rosbags.rosbag2 import Writer
 
-from sampt_ros.bags import types as bag_types
 from sampt_ros.cli import bag as command
-from sampt_ros.cli import main as cli
 from sampt_ros.io.label_images import read_labels, write_labels
 from sampt_ros.tracking.sam_pt import SamPt
-
-STORAGES = ("mcap", "sqlite3")
-
-
-@pytest.fixture
-def fakes(monkeypatch):
-    """Let `sampt bag` track squares, whatever the images show."""
-    monkeypatch.setattr(command, "SamPt", lambda config: SamPt(config, SquareSegmenter(), DriftingTracker()))
 
 
 @pytest.fixture
 def source(tmp_path):
     return bags.write(tmp_path / "in", [bags.image(index, blank()) for index in range(5)])
-
-
-def run(*arguments):
-    return cli.main([str(argument) for argument in arguments])
 
 
 def test_bag_writes_a_bag_and_says_what_is_in_it(fakes, source, tmp_path, capsys):
@@ -228,12 +217,6 @@ def test_a_real_recording_gets_the_masks_of_sampt_track(shared_folder, tmp_path)
     np.testing.assert_array_equal([bags.pixels(message) for _, message in written["/sampt/labels"]], labels)
     masks = [bags.pixels(message) == 255 for _, message in written["/sampt/mask"]]
     np.testing.assert_array_equal(masks, np.array(labels) > 0)
-
-
-def test_the_types_are_those_of_the_msg_files():
-    fields = bag_types.types().fielddefs
-    assert [name for name, _ in fields[bag_types.TRACKED_OBJECTS][1]] == ["header", "objects"]
-    assert bag_types.types().types["sampt_ros/msg/TrackedObject"].LOST == 3
 
 
 def test_a_dataset_is_exported_and_masks_are_scored_by_the_numbers_of_the_images(fakes, source, tmp_path, capsys):

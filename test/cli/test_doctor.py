@@ -1,9 +1,12 @@
+"""`sampt doctor`."""
+
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
 import pytest
+from command_line import run
 
 from sampt_ros.cli import doctor
 from sampt_ros.cli.doctor import Check, examine, is_healthy, report
@@ -118,3 +121,10 @@ def test_a_folder_is_no_module(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     assert not requirements.is_installed("just_a_folder")
     assert not requirements.is_installed("no_such_package.module")
+
+
+def test_doctor_reports_and_tells_by_its_status(capsys, monkeypatch):
+    assert run("doctor") == 0
+    assert "Python" in capsys.readouterr().out
+    monkeypatch.setattr(doctor, "is_healthy", lambda checks: False)
+    assert run("doctor") == 1

@@ -60,7 +60,7 @@ def test_fetch_knows_all_names_before_it_begins(list_model, model_server, capsys
     assert model_server.requests == 0
 
 
-# ---- who uses them
+# Who uses them
 
 
 def test_doctor_advises_the_command(list_model, model_cache, tmp_path, monkeypatch):

@@ -9,22 +9,16 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from fakes import DriftingTracker, SquareSegmenter, blank
+from fakes import blank
 
 from sampt_ros.cli import main as cli
-from sampt_ros.cli import track
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import read_labels, write_labels
 from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import VideoFile
 from sampt_ros.io.video_writer import video_writer
-from sampt_ros.tracking.sam_pt import SamPt
 
-
-@pytest.fixture(autouse=True)
-def fakes(monkeypatch):
-    """Let `sampt track` track squares, whatever the images show."""
-    monkeypatch.setattr(track, "SamPt", lambda config: SamPt(config, SquareSegmenter(), DriftingTracker()))
+pytestmark = pytest.mark.usefixtures("fakes")
 
 
 @pytest.fixture

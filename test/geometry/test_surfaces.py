@@ -47,7 +47,7 @@ def box_mask(grown: int = 0) -> np.ndarray:
     return mask
 
 
-# --- depth as it comes ---
+# Depth as it comes
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_other_depth_is_refused(raw, error):
         in_metres(raw, (2, 3))
 
 
-# --- tracked points ---
+# Tracked points
 
 
 def test_a_visible_point_is_where_its_pixel_and_depth_say():
@@ -129,7 +129,7 @@ def test_distortion_is_undone():
     np.testing.assert_allclose(bent.rays[40, 6] * FAR, found, atol=1e-5)
 
 
-# --- surfaces ---
+# Surfaces
 
 
 def test_a_masks_spill_over_its_object_is_left_out():
@@ -202,7 +202,7 @@ def test_without_objects_the_cloud_is_empty():
     assert cloud(result, {}, np.zeros((HEIGHT, WIDTH, 3), np.uint8)).shape == (0,)
 
 
-# --- poses ---
+# Poses
 
 
 def rotation(quaternion: np.ndarray) -> np.ndarray:
@@ -241,7 +241,7 @@ def test_a_few_wild_points_do_not_move_the_centre():
     np.testing.assert_allclose(pose(xyz)[0], [0, 0, 1], atol=0.003)
 
 
-# --- what hides what ---
+# What hides what
 
 
 @pytest.mark.parametrize("z", [NEAR, NEAR + 0.04, NEAR - 0.3], ids=["on it", "within the tolerance", "before it"])

@@ -61,7 +61,7 @@ def need_onnxruntime() -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the default preset needs")
 
 
-# --- the names ---
+# The names
 
 
 @pytest.mark.parametrize("name", sampt_ros.__all__)
@@ -91,7 +91,7 @@ def test_type_checkers_see_the_names_that_are_imported_lazily():
     assert sorted(name for names in checked.values() for name in names) == sorted(sampt_ros.__all__)
 
 
-# --- what is loaded, and when ---
+# What is loaded, and when
 
 
 @pytest.mark.parametrize("module", ["sampt_ros", "sampt_ros.errors"])
@@ -150,7 +150,7 @@ def test_the_default_preset_does_not_load_torch_on_a_cpu(tmp_path):
     assert "torch" not in run(f"{program}\nprint(*sys.modules)", tmp_path, ROOT).split()
 
 
-# --- where it is installed ---
+# Where it is installed
 
 
 def test_it_tracks_from_the_sources(tmp_path):

@@ -56,7 +56,7 @@ def queue(request):
     return request.getfixturevalue(request.param)
 
 
-# --- live ---
+# Live
 
 
 def test_before_the_first_depth_nothing_waits(live):
@@ -95,7 +95,7 @@ def test_without_depth_for_a_while_nothing_waits(live):
     assert live.collect() == [(100, False)]
 
 
-# --- recorded ---
+# Recorded
 
 
 def test_the_nearest_depth_is_waited_for_and_then_taken(recorded):
@@ -131,7 +131,7 @@ def test_at_the_end_all_that_are_left_are_handed_on(recorded):
     assert not recorded.is_waiting
 
 
-# --- both ---
+# Both
 
 
 def test_where_no_depth_is_expected_nothing_waits(queue):
@@ -182,7 +182,7 @@ def test_a_fault_in_the_depth_is_told_as_one(queue):
     assert "ZeroDivisionError" in queue.log.told["error"][0]
 
 
-# --- clicks ---
+# Clicks
 
 POINT, PIXEL = np.array([0.0, 0.0, 2.0]), (3.5, 2.5)
 
@@ -218,7 +218,7 @@ def test_depth_that_cannot_be_used_hides_nothing(queue):
     queue.require_in_sight(POINT, PIXEL, 1000 * MS, SIZE)
 
 
-# --- depth that comes and does not pair ---
+# Depth that comes and does not pair
 
 
 def test_how_far_images_and_depth_are_apart_is_known_once_several_did_not_pair(live):

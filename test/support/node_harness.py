@@ -126,7 +126,7 @@ class Harness:
         with suppress(ExternalShutdownException):
             self._executor.spin()
 
-    # --- the camera ---
+    # The camera
 
     def send(self, image: np.ndarray | Image | None = None, stamp: int | None = None, frame_id: str = CAMERA) -> int:
         """Publish a frame (default: a black one) and return its stamp (default: one frame after the last)."""
@@ -159,7 +159,7 @@ class Harness:
         self.publish(CAMERA_INFO, CameraInfo(header=Header(frame_id=CAMERA), width=width, height=height, k=k))
         wait_for(lambda: self.node._stream.depth_queue.camera is not None, "the node does not see the CameraInfo")
 
-    # --- people ---
+    # People
 
     def query(
         self,
@@ -200,7 +200,7 @@ class Harness:
         """A click in rqt_image_view, which shows the topic `view`."""
         self.publish(f"{view}_mouse_left", Point(x=float(x), y=float(y)))
 
-    # --- whoever listens ---
+    # Whoever listens
 
     def diagnostics(self) -> dict[str, str]:
         """The values of /diagnostics now, with its level and message, not those of up to a second ago."""
@@ -265,7 +265,7 @@ class Harness:
             wait_for(lambda: have_met(publisher, subscription), f"nobody hears {topic}")
         self._publishers[topic].publish(message)
 
-    # --- transitions, parameters, services ---
+    # Transitions, parameters, services
 
     def in_node(self, act: Callable[[], Any]) -> Any:
         """What `act` returns, called in the node's own thread between two callbacks."""

@@ -16,7 +16,7 @@ from web_helpers import PATIENCE, get, looking, raw, refusal, served, view
 from sampt_ros.errors import ServerError
 from sampt_ros.streaming.requests import Action
 
-# --- the page ---
+# The page
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_an_address_that_is_taken_is_an_error_with_a_reason(server):
         pass
 
 
-# --- who may come in ---
+# Who may come in
 
 
 def test_a_program_on_this_machine_may_look_on(server):
@@ -161,7 +161,7 @@ def test_more_viewers_than_allowed_are_turned_away():
         assert refusal(server) == 0  # they have gone
 
 
-# --- what is shown ---
+# What is shown
 
 
 def test_a_viewer_gets_the_picture_and_what_is_drawn_over_it(server, backend):
@@ -242,7 +242,7 @@ def test_a_large_image_is_sent_smaller_and_its_pixels_count_as_before(backend):
     assert frame["objects"][0]["box"] == [5, 20, 10, 10]
 
 
-# --- what is asked for ---
+# What is asked for
 
 
 def test_clicks_and_boxes_reach_the_stream_as_requests(server, backend):

@@ -17,7 +17,7 @@ from sampt_ros.errors import CheckpointError
 from sampt_ros.weights import registry as models
 from sampt_ros.weights.registry import MODELS
 
-# ---- the table
+# The table
 
 
 def test_every_model_has_name_address_licence_and_a_well_formed_hash():
@@ -81,7 +81,7 @@ def test_the_folder_is_named_by_the_environment(monkeypatch):
     assert models.cache_folder().name == "sampt_ros"
 
 
-# ---- fetching
+# Fetching
 
 
 def test_a_fetched_file_is_whole_verified_and_readable_by_all(list_model, model_cache):
@@ -183,7 +183,7 @@ def test_without_pooch_it_says_what_to_install(list_model, monkeypatch):
         models.fetch(published)
 
 
-# ---- pins
+# Pins
 
 
 @pytest.mark.parametrize("sha256", [DIGEST[:8], ""])

@@ -45,7 +45,7 @@ def test_a_window_gives_the_reference_numbers(pips_network, golden):
     np.testing.assert_allclose(feature, golden["feature"], rtol=0, atol=1e-3)
 
 
-# ---- the stream
+# The stream
 
 
 FEW = PipsConfig(iterations=2)  # enough where only equal numbers count
@@ -195,7 +195,7 @@ def test_a_window_begins_where_the_point_was_last_well_visible(visibility, expec
     assert restart(np.array(visibility, np.float32)[:, None]).tolist() == [expected]
 
 
-# ---- the checkpoint
+# The checkpoint
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def assert_same(found, expected, points=IDS, atol: float = 1e-4):
     np.testing.assert_allclose(found.confidence[rows], expected.confidence[wanted], rtol=0, atol=1e-5)
 
 
-# ---- the network
+# The network
 
 
 def test_tensors_have_the_names_and_shapes_of_the_published_checkpoint(shared_folder):
@@ -72,7 +72,7 @@ def test_a_stream_gives_the_reference_numbers(published_size, golden):
         np.testing.assert_allclose(distance, golden["expected_distance_logits"][index], rtol=0, atol=1e-3)
 
 
-# ---- the tracker
+# The tracker
 
 
 def test_the_tracker_gives_the_reference_numbers(published_size, golden):
@@ -164,7 +164,7 @@ def test_maps_and_memory_are_bounded(tapir_network):
     assert tracker._points.hidden.shape == (6, 4, 12, 2, 2048)
 
 
-# ---- the checkpoint
+# The checkpoint
 
 
 def test_the_published_file_brings_its_weights(tmp_path, published_size):

@@ -72,7 +72,7 @@ def reference(name: int) -> Reference:
     )
 
 
-# --- many at once ---
+# Many at once
 
 
 def test_of_a_burst_of_queries_each_is_answered(start_node):
@@ -102,7 +102,7 @@ def test_fifty_references_that_were_latched_before_the_node_was_there_all_arrive
         sampt.close()
 
 
-# --- the service ---
+# The service
 
 
 def test_a_query_is_answered_with_the_object_when_it_is_carried_out(sampt):
@@ -153,7 +153,7 @@ def test_a_node_that_is_not_active_says_so(sampt):
     assert answer.message == "expected an active node; it stopped before this was done"
 
 
-# --- latched references ---
+# Latched references
 
 
 def test_a_latched_reference_does_not_restart_its_object_when_the_node_is_reactivated(sampt):

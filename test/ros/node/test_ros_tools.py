@@ -47,7 +47,7 @@ def sampt(start_node) -> Harness:
     return start_node()
 
 
-# --- clicks and queries ---
+# Clicks and queries
 
 
 @pytest.mark.parametrize("view", [IMAGE, f"{IMAGE}/compressed", "/sampt/overlay", "/sampt/overlay/compressed"])
@@ -79,7 +79,7 @@ def test_a_seed_mask_of_another_size_is_scaled_and_that_is_said(sampt):
     assert middle(sampt.track().mask) == pytest.approx((2 * 22 + 1.5, 2 * 7 + 0.5), abs=1)
 
 
-# --- compressed outputs ---
+# Compressed outputs
 
 
 def test_compressed_outputs_show_the_same_and_are_made_only_while_somebody_subscribes(sampt, monkeypatch):
@@ -107,7 +107,7 @@ def test_compressed_outputs_show_the_same_and_are_made_only_while_somebody_subsc
     assert sorted(made) == [".jpg", ".jpg", ".png"]
 
 
-# --- QoS ---
+# QoS
 
 
 def test_durability_can_be_overridden(start_node):
@@ -128,7 +128,7 @@ def test_diagnostics_can_be_overridden(start_node):
     assert profile.reliability == ReliabilityPolicy.BEST_EFFORT
 
 
-# --- a simulated clock ---
+# A simulated clock
 
 
 def test_a_node_that_waits_for_a_clock_says_so_and_tracks(ros_domain, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_node_that_waits_for_a_clock_says_so_and_tracks(ros_domain, monkeypatc
         sampt.close()
 
 
-# --- pause ---
+# Pause
 
 
 def test_a_pause_ends_with_the_activation_it_was_asked_in(sampt):

@@ -128,7 +128,7 @@ def test_a_plain_image_is_no_trouble(small_sam):
     assert np.isfinite(persam.attention(embedding, plain).numpy()).all()
 
 
-# ---- by the parameter
+# By the parameter
 
 
 def test_the_configuration_offers_every_method():

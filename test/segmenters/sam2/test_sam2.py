@@ -186,7 +186,7 @@ def test_padding_points_change_nothing(segmenter):
     np.testing.assert_allclose(together.logits[0], alone.logits[0], atol=1e-4)
 
 
-# ---- weights and the whole stream
+# Weights and the whole stream
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def test_the_stream_runs_with_persam_on_every_relative_of_sam(request, name):
     assert item.state in set(ObjectState)
 
 
-# ---- descriptors
+# Descriptors
 
 
 class Colors(Descriptor):

@@ -230,7 +230,7 @@ def test_a_query_before_the_first_frame_is_refused():
         sam_pt.add_object(points=[(5, 5)])
 
 
-# --- what is undone when a computation fails ---
+# What is undone when a computation fails
 
 
 class FailingOnce(SquareSegmenter):

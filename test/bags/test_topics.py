@@ -1,0 +1,148 @@
+"""Which topics of a bag are read."""
+
+from __future__ import annotations
+
+import pytest
+from bags import FRAME
+
+from sampt_ros.bags import types as bag_types
+from sampt_ros.bags.reader import Topic
+from sampt_ros.bags.topics import TopicInfo, choose_inputs
+from sampt_ros.errors import SourceError
+
+RAW, PACKED, INFO, ASKED = bag_types.IMAGE, bag_types.COMPRESSED_IMAGE, bag_types.CAMERA_INFO, bag_types.QUERY_POINTS
+
+
+def topics(**types):
+    """By name; an underscore is a slash."""
+    names = {f"/{name.replace('_', '/')}": kind for name, kind in types.items()}
+    return {name: Topic(name, kind, 3) for name, kind in names.items()}
+
+
+@pytest.mark.parametrize(
+    ("there", "names", "chosen"),
+    [
+        # the only one of its type, raw or compressed
+        (topics(a=RAW), {}, ("/a", None, None)),
+        (topics(a_compressed=PACKED, q=ASKED, i=INFO), {}, ("/a/compressed", "/q", "/i")),
+        # one of several by its name; the CameraInfo beside it
+        (topics(a_rgb=RAW, b_rgb=RAW, a_camera=INFO), {"image": "/a/rgb"}, ("/a/rgb", None, "/a/camera")),
+        (
+            {**topics(b_i=RAW, a_i=INFO), "/b/camera_info": Topic("/b/camera_info", INFO, 3)},
+            {"image": "/b/i"},
+            ("/b/i", None, "/b/camera_info"),
+        ),
+        # of several CameraInfos none is beside it
+        (topics(a=RAW, b_i=INFO, c_i=INFO), {}, ("/a", None, None)),
+        (topics(a=RAW, b_i=INFO, c_i=INFO), {"camera_info": "/c/i"}, ("/a", None, "/c/i")),
+        (topics(a=RAW, p=ASKED, q=ASKED), {"queries": "/q"}, ("/a", "/q", None)),
+        # what an earlier run of the node published is no camera
+        (topics(a=RAW, sampt_mask=RAW, sampt_overlay=RAW), {}, ("/a", None, None)),
+    ],
+)
+def test_topics_are_chosen_by_name_or_type(there, names, chosen):
+    inputs = choose_inputs(there, **names)
+    assert tuple(topic and topic.name for topic in (inputs.image, inputs.queries, inputs.camera_info)) == chosen
+    assert inputs.names == {name for name in chosen if name}
+
+
+COLOUR, DEPTH = TopicInfo("rgb8", FRAME), TopicInfo("16UC1", FRAME)
+
+
+@pytest.mark.parametrize(
+    ("there", "infos", "names", "chosen"),
+    [
+        # told apart by what they show
+        (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH}, {}, ("/a", "/d")),
+        (
+            topics(a=PACKED, d=RAW, i=INFO),
+            {"/a": TopicInfo("jpeg", FRAME), "/d": TopicInfo("32FC1", FRAME)},
+            {},
+            ("/a", "/d"),
+        ),
+        (
+            topics(a=PACKED, d=PACKED, i=INFO),
+            {"/a": TopicInfo("jpeg", FRAME), "/d": TopicInfo("16UC1; compressedDepth png", FRAME)},
+            {},
+            ("/a", "/d"),
+        ),
+        # depth in another frame is not registered to the images, unless it is said to be
+        (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": TopicInfo("16UC1", "depth")}, {}, ("/a", None)),
+        (
+            topics(a=RAW, d=RAW, i=INFO),
+            {"/a": COLOUR, "/d": TopicInfo("16UC1", "depth")},
+            {"depth": "/d"},
+            ("/a", "/d"),
+        ),
+        # without their CameraInfo it is of no use
+        (topics(a=RAW, d=RAW), {"/a": COLOUR, "/d": DEPTH}, {}, ("/a", None)),
+        # where nobody says so, neither
+        (topics(a=RAW, d=RAW, i=INFO), {"/a": TopicInfo("rgb8", ""), "/d": TopicInfo("16UC1", "")}, {}, ("/a", None)),
+        # one of several by its name, or none
+        (topics(a=RAW, d=RAW, e=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH, "/e": DEPTH}, {"depth": "/e"}, ("/a", "/e")),
+        (topics(a=RAW, d=RAW, e=RAW, i=INFO), {"/a": COLOUR, "/d": DEPTH, "/e": DEPTH}, {}, ("/a", None)),
+        # the CameraInfo of another frame is another camera's
+        (
+            topics(a=RAW, d=RAW, i=INFO),
+            {"/a": COLOUR, "/d": DEPTH, "/i": TopicInfo("", "other")},
+            {},
+            ("/a", None),
+        ),
+    ],
+)
+def test_depth_is_told_from_colour(there, infos, names, chosen):
+    inputs = choose_inputs(there, infos, **names)
+    assert tuple(topic and topic.name for topic in (inputs.image, inputs.depth)) == chosen
+    assert inputs.names >= {name for name in chosen if name}
+
+
+@pytest.mark.parametrize(
+    ("there", "infos", "names", "complaint"),
+    [
+        (topics(depth=RAW), {"/depth": DEPTH}, {}, "expected images in colour or grey, .*; the bag has /depth"),
+        (
+            topics(a=RAW, d=RAW),
+            {"/a": COLOUR, "/d": DEPTH},
+            {"depth": "/d"},
+            "--depth: expected the images' CameraInfo",
+        ),
+        (
+            topics(a=RAW, i=INFO),
+            {"/a": COLOUR},
+            {"depth": "/a"},
+            "--depth: expected another topic than that of the images",
+        ),
+        (topics(a=RAW, i=INFO), {"/a": COLOUR}, {"depth": "/d"}, "--depth: expected .*; got no /d; the bag has /a"),
+    ],
+)
+def test_depth_that_cannot_be_had_is_refused_with_what_there_is(there, infos, names, complaint):
+    with pytest.raises(SourceError, match=complaint):
+        choose_inputs(there, infos, **names)
+
+
+def test_the_only_images_are_taken_for_grey_where_they_are_16uc1_and_not_called_depth(caplog):
+    assert choose_inputs(topics(thermal=RAW, i=INFO), {"/thermal": DEPTH}).image.name == "/thermal"
+    assert "/thermal is 16UC1 and the only topic of images: it is taken for grey" in caplog.text
+    assert choose_inputs(topics(depth=RAW), {"/depth": DEPTH}, image="/depth").image.name == "/depth"
+
+
+@pytest.mark.parametrize(
+    ("there", "names", "complaint"),
+    [
+        (
+            {},
+            {},
+            "expected images in colour or grey, sensor_msgs/msg/Image or .*; the bag has no topics",
+        ),
+        (topics(i=INFO), {}, r"the bag has /i \(sensor_msgs/msg/CameraInfo, 3 messages\)"),
+        (topics(b=RAW, a=PACKED), {}, r"expected one topic .* or --image TOPIC; the bag has /a \(.*\), /b \("),
+        (topics(a=RAW), {"image": "/c"}, "--image: expected a topic of type .*; got no /c; the bag has /a"),
+        (topics(a=RAW, i=INFO), {"image": "/i"}, "got /i of type sensor_msgs/msg/CameraInfo; the bag has /a"),
+        (topics(a=RAW), {"queries": "/a"}, "--queries: expected a topic of type sampt_ros/msg/QueryPoints; got /a of"),
+        (topics(a=RAW, p=ASKED, q=ASKED), {}, "or --queries TOPIC"),
+        (topics(a=RAW), {"camera_info": "/b"}, "--camera-info: expected .*; got no /b"),
+    ],
+)
+def test_a_topic_that_is_missing_or_of_another_type_is_refused_with_what_there_is(there, names, complaint):
+    with pytest.raises(SourceError, match=complaint):
+        choose_inputs(there, **names)

@@ -1,0 +1,61 @@
+"""Clicks: which object they are about."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sampt_ros.data_types import NEGATIVE, POSITIVE
+from sampt_ros.errors import QueryError
+from sampt_ros.streaming.requests import Action, Request
+
+
+def test_a_click_beside_all_masks_starts_an_object(stream):
+    stream.session.click((20, 20), POSITIVE)
+    stream.step()
+    stream.session.click((50, 40), POSITIVE)
+    assert stream.ids == [1, 2]
+
+
+def test_a_click_beside_all_masks_may_extend_the_last_clicked_object(stream):
+    stream.session.click((20, 20), POSITIVE, extend=True)
+    stream.step()
+    assert stream.session.click((50, 40), POSITIVE, extend=True).text.startswith("corrected object 1")
+    assert stream.ids == [1]
+
+
+@pytest.mark.parametrize("frames", [0, 1], ids=["at once", "a frame later"])
+def test_a_click_on_a_mask_corrects_that_object(stream, frames):
+    stream.session.click((20, 20), POSITIVE)
+    stream.session.click((50, 40), POSITIVE)
+    for _ in range(frames):
+        stream.step()
+    for label in (POSITIVE, NEGATIVE):
+        assert stream.session.click((21, 21), label).text.startswith("corrected object 1")
+    assert stream.ids == [1, 2]
+
+
+def test_a_background_click_belongs_to_the_object_clicked_last(stream):
+    with pytest.raises(QueryError, match="after a click on an object"):
+        stream.session.click((5, 5), NEGATIVE)
+    stream.session.click((20, 20), POSITIVE)
+    stream.session.click((50, 40), POSITIVE)
+    assert stream.session.click((5, 5), NEGATIVE).text.startswith("corrected object 2")
+    stream.session.answer(Request(Action.REMOVE, 2))
+    with pytest.raises(QueryError, match="after a click on an object"):
+        stream.session.click((5, 5), NEGATIVE)
+
+
+def test_the_mask_of_a_removed_object_is_background(stream):
+    stream.session.click((20, 20), POSITIVE)
+    stream.step()
+    stream.session.answer(Request(Action.REMOVE, 1))
+    assert stream.session.click((21, 20), POSITIVE).text.startswith("started object 2")
+
+
+@pytest.mark.parametrize("xy", [(np.nan, 20), (20, np.inf), (-1, 20), (64, 20), (20, 48)])
+def test_a_click_outside_the_image_is_refused(stream, xy):
+    stream.session.click((20, 20), POSITIVE)
+    with pytest.raises(QueryError):
+        stream.session.click(xy, POSITIVE)
+    assert stream.ids == [1]
