@@ -33,8 +33,8 @@ class Part:
 # First objects are followed. Then clicks get more of the training, so that they are not learned from few looks. The
 # last part has less of them again, and more of real videos, whose edges and blur no animated photograph has.
 PARTS = (
-    Part(until=20 / 28, rounds_decoder=False),
-    Part(until=24 / 28, rate=0.4, habits=CLICKING),
+    Part(until=20 / 27, rounds_decoder=False),
+    Part(until=24 / 27, rate=0.4, habits=CLICKING),
     Part(until=1, rate=0.4, habits=VIDEO, mixture={"animated": 0.46, "rendered": 0.22, "teacher": 0.32}),
 )
 KINDS = tuple(PARTS[0].mixture)  # of sequences
