@@ -42,7 +42,7 @@ ALLOWED_LOSS = 0.05  # share of the frame rate
 ALLOWED_GROWTH = 10.0  # MiB from the first quarter of the time with viewers to the last quarter
 
 
-# --- the viewers' process ---
+# The viewers' process
 
 
 class SlowLine:
@@ -115,7 +115,7 @@ async def look_all(url: str, seconds: float) -> list[dict[str, float]]:
     return seen
 
 
-# --- the tracker's process ---
+# The tracker's process
 
 
 def click_both(player: Player) -> None:

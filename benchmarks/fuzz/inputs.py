@@ -81,7 +81,7 @@ def _tracker() -> SamPt:
     return SamPt(load_preset("grabcut", {"max_objects": 6}))
 
 
-# --- messages ---
+# Messages
 
 
 class _Entries:
@@ -144,7 +144,7 @@ def _check_outputs(frame: TrackedFrame, headers: list[Any]) -> None:
         bag_types.types().serialize_cdr(message, output.type)
 
 
-# --- files ---
+# Files
 
 
 def bags(random: Random, folder: Path) -> str:
@@ -212,7 +212,7 @@ def checkpoints(random: Random, folder: Path) -> str:
     return ""
 
 
-# --- parameters and queries ---
+# Parameters and queries
 
 
 def parameters(random: Random, folder: Path) -> str:

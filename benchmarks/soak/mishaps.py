@@ -51,7 +51,7 @@ class Mishaps:
             self.latched_references: 0.1,
         }
 
-    # --- images ---
+    # Images
 
     def blank(self, shrunk: int = 1) -> Image:
         """A black image of the present size, or smaller."""
@@ -85,7 +85,7 @@ class Mishaps:
         )
         self.robot.publish(self.blank(), is_usable=False, is_odd=is_odd, stamp=stamp)
 
-    # --- the camera ---
+    # The camera
 
     def camera_pauses(self) -> None:
         self.robot.silent_until = time.monotonic() + self.random.uniform(0.5, 3)
@@ -106,7 +106,7 @@ class Mishaps:
             length, times = self.random.randrange(40, 90), self.random.randrange(2, 5)
             self.robot.loop = Loop(self.robot.stamp_ns, self.robot.frame, length, times)
 
-    # --- the node ---
+    # The node
 
     def pause_and_resume(self) -> None:
         self.pause.call_async(SetBool.Request(data=True))

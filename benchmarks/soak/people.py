@@ -50,7 +50,7 @@ class People:
             self.burst: 0.5,
         }
 
-    # --- queries on the topic ---
+    # Queries on the topic
 
     def message(
         self, points: Sequence[tuple[float, float, int]] = (), stamp: Stamp | None = None, **fields: Any
@@ -122,7 +122,7 @@ class People:
             ]
         )()
 
-    # --- many at once ---
+    # Many at once
 
     def burst(self) -> None:
         """Send many queries at once, as a detector does. Each of them must be answered or refused."""
@@ -154,7 +154,7 @@ class People:
         if not self.robot.play(PATIENCE, lambda: answers() >= count):
             self.robot.found.wrong.append(f"{answers()} answers to {count} queries")
 
-    # --- queries by the service ---
+    # Queries by the service
 
     def call(self) -> None:
         """Call the service, which must answer with the object, or with the reason for the refusal."""
@@ -179,7 +179,7 @@ class People:
             self.robot.found.wrong.append(f"a strange answer of ~/query: {response}")
         self.robot.found.counts["calls carried out" if response.success else "calls refused"] += 1
 
-    # --- clicks in 3D ---
+    # Clicks in 3D
 
     def click_in_space(self) -> None:
         """Click a thing in 3D, in a frame that the camera moves in; the click must start the thing that was clicked."""
@@ -242,7 +242,7 @@ class People:
             else:
                 robot.found.counts["clicks in space on something else"] += 1
 
-    # --- references ---
+    # References
 
     def refer(self) -> None:
         """Publish a picture of a thing to search for; sometimes the thing is missing in it, or the object has no id."""

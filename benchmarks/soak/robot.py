@@ -132,7 +132,7 @@ class Robot(Node):
         self.create_subscription(PoseArray, "/sampt/object_poses", lambda poses: self.matching(poses, "poses"), 10)
         self.create_subscription(Log, "/rosout", self.on_log, 2000)
 
-    # --- main loop ---
+    # Main loop
 
     def play(self, seconds: float, until: Callable[[], bool] = lambda: False, sends: bool = True) -> bool:
         """Send images and receive messages for some seconds, or until `until` is true; returns whether it is.
@@ -150,7 +150,7 @@ class Robot(Node):
             rclpy.spin_once(self, timeout_sec=max(0.0, min(wait, end - now)))
         return over
 
-    # --- the camera ---
+    # The camera
 
     def send_image(self) -> None:
         """Send the next frame of the video, unless the camera is silent."""
@@ -238,7 +238,7 @@ class Robot(Node):
         if loop.left == 0:
             self.loop = None
 
-    # --- the node's outputs ---
+    # The node's outputs
 
     def matching(self, message: Any, what: str) -> Sent | None:
         """The sent image with a message's header, or None; a header of no usable image is noted as wrong."""

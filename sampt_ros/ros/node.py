@@ -87,7 +87,7 @@ class SamptNode(LifecycleNode):
         # On a steady clock, because the node's clock may be simulated, and stand still.
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    # --- parameters ---
+    # Parameters
 
     def _on_settings(self) -> None:
         self._mailbox.put_task(Task(self._apply_settings, outcome="a parameter has no effect"))
@@ -101,7 +101,7 @@ class SamptNode(LifecycleNode):
         options = self._settings.node
         return LiveWaiting(round(options.depth_slop * 1e9), options.depth_timeout)
 
-    # --- lifecycle ---
+    # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the models; if that fails, log the reason and fail the transition."""
@@ -177,7 +177,7 @@ class SamptNode(LifecycleNode):
             self._publish_ready(self._stream.remaining_frames())
         self._stream.depth_queue.reset()
 
-    # --- topics ---
+    # Topics
 
     def _output(self, kind: Any, topic: str) -> Any:
         return self.create_publisher(kind, topic, copy(RELIABLE), qos_overriding_options=OVERRIDABLE)
@@ -246,7 +246,7 @@ class SamptNode(LifecycleNode):
         self._tf.listen()
         stream.clicks.transforms = self._tf
 
-    # --- callbacks of inputs: they store messages and leave the work to the worker thread ---
+    # Callbacks of inputs: they store messages and leave the work to the worker thread
 
     def _on_image(self, convert: Callable[[Any], np.ndarray], message: Any) -> None:
         self.statistics.count("frames_received")
@@ -320,7 +320,7 @@ class SamptNode(LifecycleNode):
         self._log.info(f"pause: {response.message}")
         return response
 
-    # --- the worker thread ---
+    # The worker thread
 
     def _process(self, stream: Stream, event: ImageEvent) -> None:
         """Track all objects to an image; 2D outputs are published at once, 3D outputs when its depth is known."""
@@ -354,7 +354,7 @@ class SamptNode(LifecycleNode):
                 if publisher.get_subscription_count() > 0:
                     publisher.publish(output.make(frame, conversions.message_classes()))
 
-    # --- diagnostics ---
+    # Diagnostics
 
     def _publish_diagnostics(self) -> None:
         self._wake_for_depth()

@@ -162,7 +162,7 @@ class DepthQueue:
         self.depth_error = ""
         self.with_depth = self.without_depth = 0
 
-    # --- input ---
+    # Input
 
     def set_camera(self, camera: Pinhole) -> None:
         """Set the camera model of the newest CameraInfo."""
@@ -191,7 +191,7 @@ class DepthQueue:
             self._image_ns = self._after_jump(self._image_ns, frame.event.time_ns)
             self._waiting.append(_Entry(frame, self.camera))
 
-    # --- output ---
+    # Output
 
     @property
     def is_waiting(self) -> bool:
@@ -244,7 +244,7 @@ class DepthQueue:
         if depth is not None:
             require_in_sight(point, xy, depth)
 
-    # --- under the lock ---
+    # Under the lock
 
     def _after_jump(self, newest_ns: int, time_ns: int) -> int:
         """The newest time after `time_ns`; on a jump back (a looping recording), frames from before it are released."""
@@ -286,7 +286,7 @@ class DepthQueue:
         time_ns = self._waiting[0].frame.event.time_ns
         return QueueState(time_ns, len(self._waiting), self._depth_ns, self._received, self.camera is not None)
 
-    # --- without the lock ---
+    # Without the lock
 
     def _with_surfaces(self, entry: _Entry) -> TrackedFrame:
         """The frame of an entry with the surfaces of its objects, if it has depth."""

@@ -104,7 +104,7 @@ class Stream:
         """Counts and timings of the stream, and the reasons for its failures."""
         return self.failures.statistics
 
-    # --- images ---
+    # Images
 
     def image(self, event: ImageEvent) -> TrackedFrame | None:
         """Track all objects to the next image; returns None if the image cannot be used.
@@ -147,7 +147,7 @@ class Stream:
                 raise QueryError(f"expected it on image {start.frame}, which is not there, or was dropped")
         self._starts = {}
 
-    # --- camera model and depth ---
+    # Camera model and depth
 
     def camera(self, load: Callable[[], Pinhole]) -> Attempt:
         """Use this camera model from now on."""
@@ -168,7 +168,7 @@ class Stream:
         self.depth_queue.note_depth(time_ns)
         self.depth_queue.add_depth(time_ns, load)
 
-    # --- queries ---
+    # Queries
 
     def query(self, load: Callable[[], Request], frame_id: str = "") -> Attempt:
         """Start, correct, restart or remove an object; frame_id: from the query's header, empty if not given."""
@@ -219,7 +219,7 @@ class Stream:
         self.failures.log.info("reset: all objects are dropped")
         self._restore_references()
 
-    # --- internals ---
+    # Internals
 
     @property
     def _extends(self) -> bool:

@@ -75,7 +75,7 @@ class Player:
         self._reader.join()
         self._worker.stop()
 
-    # --- called by the page, see Backend ---
+    # Called by the page, see Backend
 
     def watch(self, show: Callable[[View], None] | None) -> None:
         self._show = show
@@ -108,7 +108,7 @@ class Player:
         else:
             self._running.set()
 
-    # --- the reading thread ---
+    # The reading thread
 
     def _read(self) -> None:
         with self._failures.task("no more frames come") as attempt:
@@ -140,7 +140,7 @@ class Player:
         if not self._mailbox.put_frame(event):
             self.statistics.count("frames_dropped")
 
-    # --- the working thread ---
+    # The working thread
 
     def _work_on(self, stream: Stream, event: ImageEvent) -> None:
         frame = stream.image(event)

@@ -85,7 +85,7 @@ class Viewer:
         """Close the connection because the server stops."""
         self._loop.create_task(self._socket.close(code=1001, message=b"the server stops"))
 
-    # --- to the browser ---
+    # To the browser
 
     async def _send(self) -> None:
         try:
@@ -127,7 +127,7 @@ class Viewer:
         self._answers.append({"type": "answer", "ok": ok, "text": text, "object": object_id})
         self.wake.set()
 
-    # --- from the browser ---
+    # From the browser
 
     async def _listen(self) -> None:
         """Receive messages until the browser disconnects or sends too many."""

@@ -72,7 +72,7 @@ class WebNode(Node):
         """Serve ROS until the process is interrupted."""
         rclpy.spin(self)
 
-    # --- called by the page, from any thread ---
+    # Called by the page, from any thread
 
     def watch(self, show: Callable[[View], None] | None) -> None:
         self._show = show
@@ -104,7 +104,7 @@ class WebNode(Node):
 
         self._call(self._pause_client, SetBool.Request(data=paused), tell, on_success)
 
-    # --- internals ---
+    # Internals
 
     @property
     def _tracker(self) -> str:
@@ -149,7 +149,7 @@ class WebNode(Node):
                 raise QueryError(response.message)
             on_success()
 
-    # --- callbacks, in the executor's thread ---
+    # Callbacks, in the executor's thread
 
     def _listen_while_watched(self) -> None:
         if (self._show is not None) == bool(self._inputs):
