@@ -5,6 +5,7 @@ Pixel coordinates are (x, y) everywhere; the centre of the first pixel is (0, 0)
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
@@ -13,8 +14,6 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import FrameError
-
-_PART = 0.7  # An object with a smaller share of the area of the one that covers it is a part of that one.
 
 NEGATIVE = 0
 POSITIVE = 1
@@ -155,24 +154,12 @@ class ObjectResult:
         x, y, width, height = cv2.boundingRect(self.mask.view(np.uint8))
         return int(x), int(y), int(width), int(height)
 
-    @property
-    def _window(self) -> tuple[slice, slice]:
-        """The smallest part of the image that shows all of the mask."""
+    def paint(self, labels: np.ndarray, over: Collection[int] | None = None) -> None:
+        """Write the id into a label image (H, W) uint16 where the mask is; `over`: only over these ids."""
         x, y, width, height = self.box
-        return slice(y, y + height), slice(x, x + width)
-
-    def paint(self, labels: np.ndarray) -> None:
-        """Write the id into a label image (H, W) uint16 where the mask is."""
-        labels[self._window][self.mask[self._window]] = self.id
-
-    def mostly_covered_by(self, labels: np.ndarray) -> int | None:
-        """The id that a label image (H, W) uint16 has in most of the mask, if it is another one than its own."""
-        shown = labels[self._window][self.mask[self._window]]
-        if 2 * np.count_nonzero(shown == self.id) >= shown.size:
-            return None
-        ids, counts = np.unique(shown[shown > 0], return_counts=True)
-        most = int(counts.argmax())
-        return int(ids[most]) if 2 * counts[most] > shown.size else None
+        window = np.s_[y : y + height, x : x + width]
+        shown = self.mask[window]
+        labels[window][shown if over is None else shown & np.isin(labels[window], list(over))] = self.id
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,28 +170,27 @@ class FrameResult:
     size     (height, width) of the image, pixels
     objects  one ObjectResult for each object, in the order they were added
     stages   milliseconds spent in each stage
+    wholes   by the id of an object that is a part of others: their ids
     """
 
     index: int
     size: tuple[int, int]
     objects: tuple[ObjectResult, ...] = ()
     stages: dict[str, float] = field(default_factory=dict)
+    wholes: Mapping[int, Collection[int]] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> np.ndarray:
         """(H, W) uint16: object id per pixel, 0 for background.
 
-        Where masks overlap, the higher score wins, except that a part of an object stays in sight.
+        Where masks overlap, the higher score wins, except that a part of an object is shown on it.
         """
         labels = np.zeros(self.size, np.uint16)
         for result in sorted(self.objects, key=lambda result: result.score):
             result.paint(labels)
-        if len(self.objects) > 1:
-            areas = {result.id: result.area for result in self.objects}
-            for result in sorted(self.objects, key=lambda result: -result.area):
-                covering = result.mostly_covered_by(labels)
-                if covering is not None and result.area < _PART * areas[covering]:
-                    result.paint(labels)
+        parts = [result for result in self.objects if result.id in self.wholes]
+        for part in sorted(parts, key=lambda result: -result.area):
+            part.paint(labels, over=self.wholes[part.id])
         return labels
 
     @cached_property

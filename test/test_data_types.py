@@ -87,12 +87,14 @@ def test_a_frame_without_objects_is_all_background():
     assert not FrameResult(0, (6, 8)).mask.any()
 
 
-@pytest.mark.parametrize("scores", [(0.9, 0.8), (0.8, 0.9)])
-def test_a_part_of_an_object_stays_in_sight(scores):
-    whole, part = np.zeros((10, 10), bool), np.zeros((10, 10), bool)
-    whole[1:9], part[2:5] = True, True
-    objects = [
-        ObjectResult(object_id, ObjectState.TRACKING, score, mask, Points.none())
-        for object_id, score, mask in zip((1, 2), scores, (whole, part))
-    ]
-    np.testing.assert_array_equal(FrameResult(0, (10, 10), tuple(objects)).labels, whole.astype(int) + part)
+@pytest.mark.parametrize("scores", [(0.9, 0.8, 0.95), (0.8, 0.9, 0.95)])
+def test_a_part_is_shown_on_its_whole_but_not_on_others(scores):
+    whole, part, rival = rectangle(0, 0, 7, 3), rectangle(1, 1, 4, 2), rectangle(4, 0, 7, 5)
+    objects = tuple(
+        result(index, score, mask) for index, (score, mask) in enumerate(zip(scores, (whole, part, rival)), 1)
+    )
+    labels = FrameResult(0, (6, 8), objects, wholes={2: {1}}).labels
+    expected = np.where(whole, 1, 0)
+    expected[part] = 2
+    expected[rival] = 3
+    np.testing.assert_array_equal(labels, expected)

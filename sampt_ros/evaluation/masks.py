@@ -159,8 +159,8 @@ class SequenceEvaluator:
 def object_records(truth: Annotation, result: FrameResult, object_ids: Collection[int]) -> list[ObjectRecord]:
     """Compare the result for each of these objects in a frame with the ground truth.
 
-    An object that was never started has an empty mask and the score 0. Where masks overlap, the one with the higher
-    score counts.
+    An object that was never started has an empty mask and the score 0. Masks that overlap count as in
+    FrameResult.labels.
 
     Raises SourceError if the annotation has another size than the frame.
     """

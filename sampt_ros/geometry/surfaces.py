@@ -133,7 +133,7 @@ def surface_pixels(obj: ObjectResult, depth: np.ndarray) -> np.ndarray:
 
 
 def cloud(result: FrameResult, surfaces: Mapping[int, ObjectSurface], image: np.ndarray) -> np.ndarray:
-    """(n,) records CLOUD: the surface pixels of all objects of a frame; where masks overlap, the higher score wins.
+    """(n,) records CLOUD: the surface pixels of all objects of a frame; where masks overlap, as in FrameResult.labels.
 
     surfaces: of the frame's objects, as `object_surfaces` gives them; image: (H, W, 3) uint8 RGB
     """

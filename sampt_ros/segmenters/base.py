@@ -75,8 +75,8 @@ class Prompts(Generic[Memory]):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def parts(self, row: int) -> list[int]:
-        """The rows of an object itself, of its parts, and of objects on the same thing: their pixels may be its own."""
+    def no_rivals(self, row: int) -> list[int]:
+        """The rows whose pixels may be an object's: its own, those of its parts and of objects on the same thing."""
         return [row, *(other for other, wholes in enumerate(self.wholes) if row in wholes)]
 
     def wholes_only(self, row: int) -> list[int]:

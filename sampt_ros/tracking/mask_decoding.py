@@ -23,7 +23,7 @@ class ObjectPrompt(Generic[Memory]):
     """What is known of one object in one frame, pixel xy.
 
     positive  (n, 2) float32: visible points on it; own_negative (m, 2): visible points off it
-    others    (k, 2) float32: the visible positive points of its rivals, with which it shares no pixel
+    others    (k, 2) float32: the visible positive points of its rivals (see ObjectTable.rivals)
     mask      (H, W) float32 0..1: the last accepted mask moved to this frame, or None
     box       (x_min, y_min, x_max, y_max) as the user drew it, or None
     memory    what the segmenter remembers of it, or None

@@ -19,7 +19,7 @@ from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
 
 _MAX_ID = 65535  # The label image is uint16.
-_PART = 0.7  # An object of whose mask another one covers a larger share is a part of that one.
+_COVERED = 0.7  # An object of whose mask another one covers a larger share is a part of that one.
 
 
 @dataclass(eq=False)
@@ -84,6 +84,17 @@ class TrackedObject:
     def is_known(self) -> bool:
         """Whether it can be found again by its appearance."""
         return self.reacquisition is not None and self.reacquisition.appearance.is_known
+
+    @property
+    def known_mask(self) -> np.ndarray | None:
+        """(H, W) bool: its mask on the newest frame, or else its last accepted one, moved there; None without any."""
+        if self.result.state.has_mask:
+            return self.result.mask
+        return None if self.propagated_mask is None else self.propagated_mask > 0.5
+
+    def set_part_of(self, object_id: int, is_part: bool) -> None:
+        """Note whether it is a part of another object."""
+        self.wholes = self.wholes | {object_id} if is_part else self.wholes - {object_id}
 
     @property
     def clicks(self) -> Points:
@@ -167,6 +178,7 @@ class ObjectTable:
 
     def __delitem__(self, object_id: int) -> None:
         del self._objects[object_id]
+        self._separate(object_id)
 
     @property
     def ids(self) -> list[int]:
@@ -187,6 +199,7 @@ class ObjectTable:
 
     def put(self, tracked: TrackedObject) -> TrackedObject | None:
         """Add an object; returns the object of the same id that it replaces, if there is one."""
+        self._separate(tracked.id)
         self.compare(tracked)
         self._last_id = max(self._last_id, tracked.id)
         replaced = self._objects.get(tracked.id)
@@ -194,24 +207,31 @@ class ObjectTable:
         return replaced
 
     def compare(self, tracked: TrackedObject) -> None:
-        """Decide by the masks on the newest frame whether an object is a part of another one, or the reverse.
+        """Decide by their masks on the newest frame of which objects this one is a part, and the reverse.
 
-        Call this where a person has said what it is: masks that overlap later may be wrong.
+        Call this where a person has said what it is: masks that overlap later may be wrong. Its relations to objects
+        without a mask, such as lost ones, stay as they are; one that is known from a picture only has none.
         """
-        wholes = set()
+        if (mask := tracked.known_mask) is None:
+            return
         for other in self:
-            if other.id == tracked.id:
+            if other.id == tracked.id or (other_mask := other.known_mask) is None:
                 continue
-            common = int(np.count_nonzero(other.result.mask & tracked.result.mask))
-            if common > _PART * tracked.result.area:
-                wholes.add(other.id)
-            other.wholes -= {tracked.id}
-            if common > _PART * other.result.area:
-                other.wholes |= {tracked.id}
-        tracked.wholes = frozenset(wholes)
+            common = int(np.count_nonzero(mask & other_mask))
+            tracked.set_part_of(other.id, common > _COVERED * int(np.count_nonzero(mask)))
+            other.set_part_of(tracked.id, common > _COVERED * int(np.count_nonzero(other_mask)))
+
+    @property
+    def wholes(self) -> dict[int, frozenset[int]]:
+        """By the id of an object that is a smaller part of others: their ids."""
+        strict = {
+            part.id: frozenset(whole for whole in part.wholes if part.id not in self._objects[whole].wholes)
+            for part in self
+        }
+        return {part: wholes for part, wholes in strict.items() if wholes}
 
     def rivals(self, tracked: TrackedObject) -> list[TrackedObject]:
-        """The objects of which none is a part of the other: a pixel cannot be of both."""
+        """The objects of which none is a part of the other: what is on one of them is not on the other."""
         return [
             other
             for other in self
@@ -229,3 +249,8 @@ class ObjectTable:
         for rival in self.rivals(tracked):
             occupied |= rival.result.mask
         return occupied
+
+    def _separate(self, object_id: int) -> None:
+        """Forget of which objects one with this id was a whole: it has ended."""
+        for other in self:
+            other.set_part_of(object_id, False)

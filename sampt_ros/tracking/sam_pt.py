@@ -162,7 +162,8 @@ class SamPt:
             with clock("reacquiring"):
                 if self._config.reacquire.enabled:
                     self._reacquire(objects, frame)
-            result = FrameResult(frame.index, frame.size, tuple(tracked.result for tracked in objects), clock.stages)
+            results = tuple(tracked.result for tracked in objects)
+            result = FrameResult(frame.index, frame.size, results, clock.stages, self._objects.wholes)
 
             # Re-initialisation: good masks yield fresh points, which count from the next frame on.
             with clock("reinit"):
@@ -182,7 +183,8 @@ class SamPt:
     def newest_result(self) -> FrameResult:
         """The newest frame's result: all UNCERTAIN if a computation failed. Raises QueryError before any frame."""
         frame = self._frames.newest
-        return FrameResult(frame.index, frame.size, tuple(tracked.result for tracked in self._objects))
+        results = tuple(tracked.result for tracked in self._objects)
+        return FrameResult(frame.index, frame.size, results, wholes=self._objects.wholes)
 
     def add_object(
         self,
@@ -222,6 +224,7 @@ class SamPt:
                 tracked.memory = self._segmenter.remember(frames[0], started, tracked.memory)
                 tracked.looks = self._drift.learned(tracked.looks, started, score, frames[0])
                 self._carrier.follow(tracked, frames, self.effort)
+                self._objects.compare(tracked)
                 self._segment([tracked], frames[-1])
             self._put(tracked, frames[-1])
         return tracked.result
@@ -272,10 +275,10 @@ class SamPt:
             tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
             self._correct(tracked, frames[-1])
             if tracked.result.state.has_mask:
-                self._objects.compare(tracked)
                 self._carrier.restart(tracked, frames[-1])
                 self._redraw_points(tracked, tracked.result.mask, frames[-1:], keep=tracked.clicks)
                 tracked.result = replace(tracked.result, points=tracked.points)
+                self._objects.compare(tracked)
         return tracked.result
 
     def remove_object(self, object_id: int) -> None:

@@ -25,8 +25,8 @@ def test_boxes_are_those_of_the_masks_and_nan_where_one_is_empty():
 def test_wholes_have_parts_and_objects_on_the_same_thing_are_parts_of_each_other():
     nothing = [np.zeros((0, 2))] * 4
     alone = Prompts.pack(nothing, nothing)
-    assert [alone.parts(row) for row in range(4)] == [[0], [1], [2], [3]]
+    assert [alone.no_rivals(row) for row in range(4)] == [[0], [1], [2], [3]]
     assert [alone.wholes_only(row) for row in range(4)] == [[]] * 4
     prompts = Prompts.pack(nothing, nothing, wholes=[[], [0], [3], [2]])
-    assert [prompts.parts(row) for row in range(4)] == [[0, 1], [1], [2, 3], [3, 2]]
+    assert [prompts.no_rivals(row) for row in range(4)] == [[0, 1], [1], [2, 3], [3, 2]]
     assert [prompts.wholes_only(row) for row in range(4)] == [[], [0], [], []]

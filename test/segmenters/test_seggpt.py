@@ -22,7 +22,7 @@ from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Prompts
 from sampt_ros.segmenters.grabcut.segmenter import GrabCut
-from sampt_ros.segmenters.seggpt import Examples, SegGpt, seggpt
+from sampt_ros.segmenters.seggpt import Examples, SegGpt, _some, seggpt
 from sampt_ros.tracking.sam_pt import SamPt
 
 SIDE = 64  # of the small network's images
@@ -184,3 +184,8 @@ def test_without_transformers_the_error_says_what_to_install(monkeypatch):
         CheckpointError, match=r"seggpt needs the package transformers \(pip install 'sampt_ros\[seggpt\]'"
     ):
         build_segmenter(SamPtConfig(segmenter="seggpt"))
+
+
+def test_some_of_the_prompts_keep_which_is_a_part_of_which():
+    nothing = [np.zeros((0, 2))] * 3
+    assert list(_some(Prompts.pack(nothing, nothing, wholes=[[2], [], []]), [2, 0]).wholes) == [[], [0]]

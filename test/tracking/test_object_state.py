@@ -169,6 +169,43 @@ def test_masks_that_coincide_later_do_not_make_an_object_a_part():
     assert objects.rivals(first) == [second]
 
 
+def test_a_lost_whole_stays_a_whole_while_its_part_is_corrected():
+    whole, part = masked(1, 0, 20), masked(2, 3, 8)
+    objects = compared(whole, part)
+    whole.result = tracked(1).result  # lost
+    objects.compare(part)
+    assert objects.wholes == {2: {1}}
+
+
+def test_a_whole_in_doubt_is_compared_by_its_last_mask():
+    whole = masked(1, 0, 20)
+    whole.propagated_mask = whole.result.mask.astype(np.float32)
+    whole.result = tracked(1).result
+    part = masked(2, 3, 8)
+    assert compared(whole, part).wholes == {2: {1}}
+
+
+def test_objects_on_the_same_thing_are_no_smaller_parts():
+    assert compared(masked(1, 0, 10), masked(2, 0, 9)).wholes == {}
+
+
+@pytest.mark.parametrize("ends", ["removed", "replaced"])
+def test_the_next_object_with_the_id_of_a_whole_is_no_whole(ends):
+    whole, part = masked(1, 0, 20), masked(2, 3, 8)
+    objects = compared(whole, part)
+    if ends == "removed":
+        del objects[1]
+    objects.put(tracked(1))
+    assert objects.wholes == {}
+    assert objects.rivals(part) == [objects[1]]
+
+
+def test_objects_known_from_pictures_of_different_sizes_are_compared_with_nothing():
+    small, large = tracked(1), tracked(2)
+    large.result = ObjectResult(2, ObjectState.LOST, 0.0, np.zeros((50, 60), bool), large.points)
+    assert compared(small, large).wholes == {}
+
+
 def test_objects_without_a_mask_are_rivals():
     objects = table(1, 2)
     assert [[rival.id for rival in objects.rivals(item)] for item in objects] == [[2], [1]]

@@ -34,7 +34,6 @@ def test_animated_masks_lie_on_what_they_name(stills):
     from training.nano.animation.stage import Props
 
     # A flat red object before flat grey: wherever it has moved and bent to, the label must be where the red is.
-    animate = Animator(stills, Props(stills, []))
     flat = np.full((240, 320, 3), 90, np.uint8)
     flat[stills[0].labels(240, 320) > 0] = (220, 30, 30)
     plain = [replace(still, path=still.path.with_suffix(".png")) for still in stills]

@@ -180,18 +180,18 @@ def _training(training: Mapping[str, Any]) -> str:
 
 _FOLLOWED = """Objects are followed from frame to frame as the stream does it: by the network's own masks, moved by
 optical flow, with what it remembers of its own masks. Some, and all at first, are led by true masks that were damaged.
-Now and then the mask lands on something else, or little of it is left. What is practised changes from part to part; in
-each, the rates are warmed up and fall to 0 again:"""
+Now and then the mask lands on something else, or little of it is left. The training has parts that practise different
+things; in each, the rates are warmed up and fall to 0:"""
 
 
 def _practice(training: Mapping[str, Any]) -> str:
     """The table of the training's parts: from which step to which, and what is practised."""
-    parts, steps = training["parts"], training["recipe"]["steps"]
-    ends = [0, *(round(part["until"] * steps) for part in parts)]
+    parts = training["parts"]
+    ends = [0, *(part["end"] for part in parts)]
     habits = [part["habits"] for part in parts]
     rows = {
-        "rates": [part["rate"] for part in parts],
-        **{f"samples that are {kind}": [part["mixture"][kind] for part in parts] for kind in _KINDS},
+        "highest rates, of those above": [part["rate"] for part in parts],
+        **{f"samples from {kind} sequences": [part["mixture"][kind] for part in parts] for kind in _KINDS},
         "objects that begin with a click": [each["starts"][0] for each in habits],
         "objects that are seen in one frame only": [each["brief"] for each in habits],
         "objects that are led by true masks": [each["guided"] for each in habits],

@@ -27,7 +27,7 @@ from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 from training.nano.export import training_state
 from training.nano.learning.library import Library
-from training.nano.learning.parts import PARTS, WARM_UP
+from training.nano.learning.parts import PARTS, WARM_UP, ends
 from training.nano.learning.training import AVERAGE, QUANTIZED, RATES
 
 PRESET = "default"
@@ -102,7 +102,7 @@ def _training(work: Path) -> dict[str, Any]:
         "warm_up": WARM_UP,
         "average": AVERAGE,
         "quantized": round(QUANTIZED * state["recipe"]["steps"]),
-        "parts": [asdict(part) for part in PARTS],
+        "parts": [{**asdict(part), "end": end} for part, end in zip(PARTS, ends(state["recipe"]["steps"]))],
         "seconds": state["seconds"],
         "note": note.read_text().strip() if note.is_file() else "",
     }

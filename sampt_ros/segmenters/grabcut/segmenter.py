@@ -69,7 +69,7 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
         mask_prompt = prompts.logits[row]
         if np.count_nonzero(mask_prompt > 0) < _MIN_AREA:
             return np.full(frame.size, -1, np.float32), 0.0
-        rivals = _rivals(prompts, row)
+        rivals = _rivals(prompts, prompts.logits, row)
         memory = prompts.memories[row] if prompts.memories else None
         crop = Crop.around(
             mask_prompt > 0, self._config.margin, max(1, round(self._config.work_size * prompts.detail**0.5))
@@ -127,12 +127,13 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
         return lab
 
 
-def _rivals(prompts: Prompts[ColorMemory], row: int) -> list[np.ndarray]:
-    """The mask prompts (H, W) float32 of an object's rivals; those of which it is a part, only outside its own."""
-    assert prompts.logits is not None
-    masks, own, wholes = prompts.logits, prompts.logits[row] > 0, prompts.wholes_only(row)
-    others = [other for other in range(len(prompts)) if other not in prompts.parts(row)]
-    known = [other for other in others if not np.isnan(masks[other, 0, 0])]
+def _rivals(prompts: Prompts[ColorMemory], masks: np.ndarray, row: int) -> list[np.ndarray]:
+    """The mask prompts (H, W) float32 of an object's rivals, and those of its wholes, but only outside its own.
+
+    masks: (B, H, W) float32, the mask prompts of all objects, NaN where one has none
+    """
+    own, wholes, no_rivals = masks[row] > 0, prompts.wholes_only(row), prompts.no_rivals(row)
+    known = [other for other in range(len(masks)) if other not in no_rivals and not np.isnan(masks[other, 0, 0])]
     return [np.where(own, -1, masks[other]) if other in wholes else masks[other] for other in known]
 
 

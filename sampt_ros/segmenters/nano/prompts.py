@@ -50,13 +50,13 @@ class MaskPrompt:
 class ObjectPrompts:
     """One object's prompts.
 
-    positive  (n, 2) float32 pixel xy: points on the object
-    negative  (m, 2) float32 pixel xy: points off it
-    box       (4,) x_min, y_min, x_max, y_max, or None
-    mask      the mask prompt, or None
-    memory    what is remembered of the object, or None
-    parts     mask prompts of itself, of its parts, and of objects on the same thing: they are no rivals
-    wholes    mask prompts of the objects of which it is a part: rivals outside its own
+    positive   (n, 2) float32 pixel xy: points on the object
+    negative   (m, 2) float32 pixel xy: points off it
+    box        (4,) x_min, y_min, x_max, y_max, or None
+    mask       the mask prompt, or None
+    memory     what is remembered of the object, or None
+    no_rivals  mask prompts of itself, of its parts, and of objects on the same thing
+    wholes     mask prompts of the objects of which it is a part: rivals outside its own
     """
 
     positive: np.ndarray
@@ -64,7 +64,7 @@ class ObjectPrompts:
     box: np.ndarray | None
     mask: MaskPrompt | None
     memory: ObjectMemory | None
-    parts: tuple[MaskPrompt, ...] = ()
+    no_rivals: tuple[MaskPrompt, ...] = ()
     wholes: tuple[MaskPrompt, ...] = ()
 
     @classmethod
@@ -72,11 +72,11 @@ class ObjectPrompts:
         """Those of a batch of objects, whose mask prompts are MaskPrompts, or logits as `Decoded` has them."""
         objects = [cls._of(prompts, row) for row in range(len(prompts))]
         masks = [each.mask for each in objects]
-        parts, wholes = (
+        no_rivals, wholes = (
             [tuple(mask for row in rows_of(own) if (mask := masks[row]) is not None) for own in range(len(objects))]
-            for rows_of in (prompts.parts, prompts.wholes_only)
+            for rows_of in (prompts.no_rivals, prompts.wholes_only)
         )
-        return [replace(each, parts=own, wholes=whole) for each, own, whole in zip(objects, parts, wholes)]
+        return [replace(each, no_rivals=own, wholes=whole) for each, own, whole in zip(objects, no_rivals, wholes)]
 
     @classmethod
     def _of(cls, prompts: Prompts[ObjectMemory], row: int) -> ObjectPrompts:
@@ -89,7 +89,7 @@ class ObjectPrompts:
     def maps(self, window: Window, rivals: np.ndarray | None) -> np.ndarray:
         """(6, S / 4, S / 4) float32: the prompts as the network takes them, see interface.PROMPT_CHANNELS.
 
-        rivals: (H, W) uint8, the number of objects' mask prompts that cover a pixel, or None
+        rivals: (H, W) uint16, the number of objects' mask prompts that cover a pixel, or None
         """
         cells = window.size // interface.PROMPT_STRIDE
         maps = np.zeros((interface.PROMPT_CHANNELS, cells, cells), np.float32)
@@ -101,7 +101,8 @@ class ObjectPrompts:
             maps[interface.MASK] = self.mask.shown(window, cells)
             maps[interface.HAS_MASK] = 1
         if rivals is not None:
-            allowed = sum(mask.on_object[window.visible].view(np.uint8) for mask in self.parts)
+            # Of the masks that cover a pixel, so many are no rivals'.
+            allowed = sum(mask.on_object[window.visible].astype(np.uint16) for mask in self.no_rivals)
             for whole in self.wholes:
                 shown = whole.on_object[window.visible]
                 allowed = allowed + (shown if self.mask is None else shown & self.mask.on_object[window.visible])
@@ -112,11 +113,11 @@ class ObjectPrompts:
 
 
 def count_rivals(objects: Sequence[ObjectPrompts], size: tuple[int, int]) -> np.ndarray | None:
-    """(H, W) uint8: how many mask prompts cover each pixel, or None if no object has a rival with a mask prompt."""
+    """(H, W) uint16: how many mask prompts cover each pixel, or None if no object has a rival with a mask prompt."""
     masks = [prompt.mask for prompt in objects if prompt.mask is not None]
     if len(objects) < 2 or not masks:
         return None
-    count = np.zeros(size, np.uint8)
+    count = np.zeros(size, np.uint16)
     for mask in masks:
         count += mask.on_object
     return count

@@ -20,7 +20,7 @@ from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, ResponseMap, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
 
-_OCCUPIED = 0.5  # A mask of which other objects' masks cover a larger share is not accepted.
+_OCCUPIED = 0.5  # A mask of which rivals' masks cover a larger share is not accepted.
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +163,7 @@ class ObjectSearch:
     def find(self, tracked: TrackedObject, frame: Frame, occupied: np.ndarray) -> SearchResult:
         """Search for a lost object in the place of the frame that looks most like it.
 
-        occupied: (H, W) bool, the masks of the objects of which it cannot be a part
+        occupied: (H, W) bool, the masks of its rivals
         """
         known = tracked.reacquisition
         if known is None or not known.appearance.is_known:
@@ -206,9 +206,9 @@ class ObjectSearch:
     def _found_by_picture(
         self, known: Reacquisition, response: ResponseMap, frame: Frame, occupied: np.ndarray
     ) -> _Candidate | None:
-        """The mask that the one-shot method finds outside other objects and distractors.
+        """The mask that the one-shot method finds outside rivals and distractors.
 
-        It is empty if it mostly lies on another object.
+        It is empty if it mostly lies on a rival.
         """
         barred = known.barred(response)
         excluded = cv2.resize(barred.view(np.uint8), frame.size[::-1], interpolation=cv2.INTER_NEAREST) > 0

@@ -42,16 +42,22 @@ def test_a_run_repeats_exactly_and_so_does_one_after_a_reset(tracker, policy):
             assert_same(found, expected)
 
 
+@pytest.mark.parametrize("late", [0, 2])
 @pytest.mark.parametrize("segmenter", ["grabcut", "nano"])
-def test_two_objects_on_the_same_thing_are_both_followed(segmenter):
+def test_two_objects_on_the_same_thing_are_both_followed(segmenter, late):
     if segmenter == "nano":
         pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the network runs on")
     sam_pt = real(segmenter=segmenter, prompting__carry_mask=True)
     image, red, _ = two_disks(0)
     sam_pt.step(image)
+    past = []
+    for index in range(1, 1 + late):
+        past.append(image)
+        image = two_disks(index)[0]
+        sam_pt.step(image)
     for _ in range(2):  # a double click
-        sam_pt.add_object(points=[most_interior_point(red)])
-    for index in range(1, 12):
+        sam_pt.add_object(points=[most_interior_point(red)], past=past)
+    for index in range(1 + late, 12):
         result = sam_pt.step(two_disks(index)[0])
         assert [item.state for item in result.objects] == [ObjectState.TRACKING] * 2
     truth = two_disks(11)[1]

@@ -17,7 +17,7 @@ class Part:
     """A part of the training.
 
     until          the share of all steps at its end
-    rate           its highest learning rates, as a share of RATES
+    rate           its highest learning rates, as a share of training.RATES
     habits         what happens to its followers
     mixture        how often a follower is started on a sequence of each kind; a kind without sequences is left out
     rounds_decoder the decoder's blocks compute as their 8-bit form does
@@ -31,13 +31,18 @@ class Part:
 
 
 # First objects are followed. Then clicks get more of the training, so that they are not learned from few looks. The
-# last part has less of them again, and more of real videos, whose edges and blur no animated photograph has.
+# last part has fewer clicks again, and more of real videos, whose edges and blur no animated photograph has.
 PARTS = (
     Part(until=20 / 27, rounds_decoder=False),
     Part(until=24 / 27, rate=0.4, habits=CLICKING),
     Part(until=1, rate=0.4, habits=VIDEO, mixture={"animated": 0.46, "rendered": 0.22, "teacher": 0.32}),
 )
 KINDS = tuple(PARTS[0].mixture)  # of sequences
+
+
+def ends(steps: int) -> list[int]:
+    """The steps after the last ones of PARTS, in a training of so many steps."""
+    return [math.ceil(round(part.until * steps, 6)) for part in PARTS]  # Rounded, for floating point.
 
 
 class Place(NamedTuple):
@@ -50,9 +55,9 @@ class Place(NamedTuple):
     @classmethod
     def of(cls, step: int, steps: int) -> Place:
         """The place of step 0 <= step < steps; a later one is in the last part."""
-        ends = [math.ceil(round(part.until * steps, 6)) for part in PARTS]  # Rounded, for floating point
-        index = sum(step >= end for end in ends[:-1])
-        return cls(PARTS[index], ends[index - 1] if index else 0, ends[index])
+        last = ends(steps)
+        index = sum(step >= end for end in last[:-1])
+        return cls(PARTS[index], last[index - 1] if index else 0, last[index])
 
     def pace(self, step: int) -> float:
         """The learning rate, as a share of RATES; it begins anew (Loshchilov and Hutter, "SGDR", ICLR 2017)."""

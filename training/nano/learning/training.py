@@ -39,7 +39,7 @@ _MEMORY_MAP = 3  # Of the features, the one that is remembered: stride 16.
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that the weights depend on besides the data."""
+    """What one may change; the weights also depend on the data, on PARTS, and on the constants of this package."""
 
     steps: int = 27_000
     batch: int = 8
