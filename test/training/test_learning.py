@@ -69,7 +69,7 @@ def test_training_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatc
         training.Training(whole, replace(recipe, seed=1), torch.device("cpu"))
 
 
-@pytest.mark.parametrize("steps", [27_000, 270, 9])
+@pytest.mark.parametrize("steps", [24_000, 240, 6])
 def test_every_step_is_in_a_part_and_each_part_begins_its_rates_anew(steps):
     from training.nano.learning.parts import PARTS, WARM_UP, Place
 

@@ -36,4 +36,3 @@ class Habits:
 
 FOLLOWING = Habits()
 CLICKING = Habits(starts=(0.7, 0.06, 0.24), brief=0.7, corrected=0.6, later=0.05)
-VIDEO = Habits(starts=(0.5, 0.06, 0.44), brief=0.3, corrected=0.6, later=0.05)

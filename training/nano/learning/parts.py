@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from training.nano.learning.habits import CLICKING, FOLLOWING, VIDEO, Habits
+from training.nano.learning.habits import CLICKING, FOLLOWING, Habits
 
 WARM_UP = 300  # steps
 
@@ -30,12 +30,10 @@ class Part:
     rounds_decoder: bool = True
 
 
-# First objects are followed. Then clicks get more of the training, so that they are not learned from few looks. The
-# last part has fewer clicks again, and more of real videos, whose edges and blur no animated photograph has.
+# First objects are followed. Then clicks get more of the training, so that they are not learned from few looks.
 PARTS = (
-    Part(until=20 / 27, rounds_decoder=False),
-    Part(until=24 / 27, rate=0.4, habits=CLICKING),
-    Part(until=1, rate=0.4, habits=VIDEO, mixture={"animated": 0.46, "rendered": 0.22, "teacher": 0.32}),
+    Part(until=20 / 24, rounds_decoder=False),
+    Part(until=1, rate=0.4, habits=CLICKING),
 )
 KINDS = tuple(PARTS[0].mixture)  # of sequences
 

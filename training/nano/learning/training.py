@@ -30,8 +30,8 @@ from training.nano.pictures.sources import ENCODER
 
 AVERAGE = 0.998  # of the weights over the steps
 RATES = {"encoder": 1.5e-4, "rest": 6e-4}
-ALONE = 3 / 27  # of the steps: until then, ever more of the carried masks are the network's own
-QUANTIZED = 17 / 27  # of the steps: from then on the encoder's deep blocks compute as their 8-bit form does
+ALONE = 3 / 24  # of the steps: until then, ever more of the carried masks are the network's own
+QUANTIZED = 17 / 24  # of the steps: from then on the encoder's deep blocks compute as their 8-bit form does
 CHECKPOINT = "training.pt"  # in the work folder
 _TOGETHER = 8  # Memories are written so many together.
 _MEMORY_MAP = 3  # Of the features, the one that is remembered: stride 16.
@@ -41,7 +41,7 @@ _MEMORY_MAP = 3  # Of the features, the one that is remembered: stride 16.
 class Recipe:
     """What one may change; the weights also depend on the data, on PARTS, and on the constants of this package."""
 
-    steps: int = 27_000
+    steps: int = 24_000
     batch: int = 8
     # Windows shrink where there are many objects, so every size is seen: (pixels, how often).
     sizes: tuple[tuple[int, float], ...] = ((128, 0.1), (160, 0.2), (192, 0.25), (224, 0.15), (256, 0.3))

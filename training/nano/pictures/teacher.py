@@ -17,11 +17,7 @@ from tqdm import tqdm
 from training.nano.pictures.sources import TEACHER
 from training.nano.sequence import VOID, Sequence, is_held_out, write_sequence
 
-RUNS, FRAMES, GAP = (
-    10,
-    5,
-    3,
-)  # Most runs of each clip, frames of a run, and the step from one to the next.
+RUNS, FRAMES, GAP = 4, 5, 3  # Most runs of a clip, frames of a run, and the step from one to the next.
 WIDTH = 448  # Width of the labelled images, pixels.
 _SIDE = 1024  # Side of ISNet's input, pixels.
 _UNSURE = (0.15, 0.85)  # Pixels with probabilities between these are void, except near a contour.
