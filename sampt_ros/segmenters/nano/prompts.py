@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import cv2
 import numpy as np
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE
@@ -89,7 +90,7 @@ class ObjectPrompts:
     def maps(self, window: Window, rivals: np.ndarray | None) -> np.ndarray:
         """(6, S / 4, S / 4) float32: the prompts as the network takes them, see interface.PROMPT_CHANNELS.
 
-        rivals: (H, W) uint16, the number of objects' mask prompts that cover a pixel, or None
+        rivals: (H, W) uint8, the number of objects' mask prompts that cover a pixel, at most 255, or None
         """
         cells = window.size // interface.PROMPT_STRIDE
         maps = np.zeros((interface.PROMPT_CHANNELS, cells, cells), np.float32)
@@ -113,11 +114,11 @@ class ObjectPrompts:
 
 
 def count_rivals(objects: Sequence[ObjectPrompts], size: tuple[int, int]) -> np.ndarray | None:
-    """(H, W) uint16: how many mask prompts cover each pixel, or None if no object has a rival with a mask prompt."""
+    """(H, W) uint8: how many mask prompts cover each pixel, at most 255; None if no object has a rival with one."""
     masks = [prompt.mask for prompt in objects if prompt.mask is not None]
     if len(objects) < 2 or not masks:
         return None
-    count = np.zeros(size, np.uint16)
+    count = np.zeros(size, np.uint8)
     for mask in masks:
-        count += mask.on_object
+        cv2.add(count, mask.on_object.view(np.uint8), dst=count)  # It does not wrap, unlike NumPy's sum.
     return count
