@@ -15,6 +15,9 @@ MAGIC = b"SQLite format 3\0"
 LOG = "-wal"  # suffix of a file's write-ahead log
 
 _MIN_SIZE = 512  # bytes
+_STEPS = 10_000  # Steps of SQLite between two calls of _Effort.spend.
+# A file that is whole is read in about two steps per byte.
+_LEAST_STEPS, _STEPS_PER_BYTE = 1_000_000, 20
 _FORMAT = range(18, 20)  # the bytes of a file that say whether it has a write-ahead log
 _WITH_LOG, _WITHOUT_LOG = b"\2\2", b"\1\1"
 
@@ -43,6 +46,8 @@ class SqliteFile:
         self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         # Without this SQLite refuses a file that is shorter than its header says.
         self._connection.execute("PRAGMA writable_schema=ON")
+        self._effort = _Effort(real)
+        self._connection.set_progress_handler(self._effort.spend, _STEPS)
         self._topics: dict[int, Topic] = {}
         self._is_whole = True
         self._find_topics()
@@ -56,6 +61,7 @@ class SqliteFile:
             f"WHERE id = ? AND topic_id IN ({','.join('?' for _ in wanted)})"
         )
         unread = 0
+        self._effort.begin()
         for number in self._ids():
             try:
                 row = self._connection.execute(query, (number, *wanted)).fetchone()
@@ -99,18 +105,42 @@ class SqliteFile:
 
     def _ids(self) -> Iterator[int]:
         """The ids of all messages by time; if the index by time is damaged, in order of id and up to the damage."""
+        by_time = "SELECT id FROM messages ORDER BY timestamp, id"
+        if self._is_whole:
+            yield from self._ids_up_to_damage(by_time)
+            return
         try:
-            by_time = self._connection.execute("SELECT id FROM messages ORDER BY timestamp, id")
-            return (number for (number,) in (by_time if self._is_whole else list(by_time)))
+            ids = [number for (number,) in self._connection.execute(by_time)]
         except apsw.Error:
-            return self._ids_up_to_damage()
+            ids = list(self._ids_up_to_damage("SELECT id FROM messages NOT INDEXED ORDER BY id"))
+        yield from dict.fromkeys(ids)  # A damaged file may list a message again and again.
 
-    def _ids_up_to_damage(self) -> Iterator[int]:
+    def _ids_up_to_damage(self, query: str) -> Iterator[Any]:
         try:
-            for (number,) in self._connection.execute("SELECT id FROM messages NOT INDEXED ORDER BY id"):
+            for (number,) in self._connection.execute(query):
                 yield number
         except apsw.Error as error:
             self._warn(damaged(self._path, error))
+
+
+class _Effort:
+    """Limits how much SQLite computes: pages of a damaged file may refer to each other in circles."""
+
+    def __init__(self, path: Path) -> None:
+        log = log_of(path)
+        self._most = max(_LEAST_STEPS, _STEPS_PER_BYTE * (path.stat().st_size + (log.stat().st_size if log else 0)))
+        self._spent = 0
+
+    def begin(self) -> None:
+        """Count anew, for the next reading of the file."""
+        self._spent = 0
+
+    def spend(self) -> bool:
+        """Called by SQLite every _STEPS steps; raises apsw.CorruptError if there were too many."""
+        self._spent += _STEPS
+        if self._spent > self._most:
+            raise apsw.CorruptError("its pages refer to each other in circles")
+        return False
 
 
 class _ReadOnlyFile(apsw.VFSFile):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from contextlib import closing
 
 import bags
@@ -88,6 +89,26 @@ def test_columns_of_another_type_cost_what_is_in_them(tmp_path, caplog, statemen
         assert len(list(bag.messages({IMAGES}))) == left
     assert "is damaged (" in caplog.text
     assert f"{5 - left} of 5 messages on {IMAGES} are missing or damaged" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["messages", "timestamp_idx"])
+def test_pages_that_refer_to_themselves_are_not_read_for_ever(tmp_path, caplog, name):
+    source = bags.write(tmp_path / "in", images(2000 if name == "timestamp_idx" else 500), "sqlite3")
+    file = bags.storage_file(source)
+    with closing(sqlite3.connect(file)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    content = bytearray(file.read_bytes())
+    start = (page - 1) * size
+    assert content[start] in (2, 5)  # A page of cells that each begin with the number of another page.
+    (cells,) = struct.unpack_from(">H", content, start + 3)
+    for place in struct.unpack_from(f">{cells}H", content, start + 12):
+        struct.pack_into(">I", content, start + place, page)
+    file.write_bytes(content)
+    with BagReader(source) as bag:
+        times = [time for _, time, _ in bag.messages({IMAGES})]
+    assert len(times) == len(set(times))
+    assert "is damaged (" in caplog.text
 
 
 def test_names_that_a_bag_lacks_yield_nothing(tmp_path):
