@@ -24,3 +24,9 @@ def test_damaged_inputs_are_used_or_refused_with_a_reason(tmp_path):
     assert report["failures"] == []
     assert run.returncode == 0
     assert {outcome.partition(":")[0] for outcome in report["counts"]} == KINDS
+
+
+def test_a_bag_whose_rows_form_a_circle_is_read_to_its_end(tmp_path):
+    # The one of 10,000 inputs that once was read for ever.
+    command = [sys.executable, FUZZ, "--kind", "bags", "--only", "869", "--seed", "31"]
+    subprocess.run(command, check=True, capture_output=True, timeout=100, cwd=tmp_path)
