@@ -35,11 +35,11 @@ _LIMITS = """## Limits
   motion in its training is that of animated photographs and of rendered scenes, which differ from a camera's images.
 - A click selects a whole object rather than a part of it, because the true masks in training are of whole objects. For
   a part, give a box, or more clicks, on it and off it.
-- From one click, objects of several colours or materials are often taken in part: a toy plane's wing, the back of a chair
-  without its legs, a face without the shoulders. A thin or small thing before a larger one of more contrast may be taken
-  for that one. A second click on what is missing, or a box, mostly mends it.
-- What turns over and looks altogether different then (a toy plane from below) is lost, and a twin that comes close may be
-  taken for the object.
+- From one click, objects of several colours or materials are often taken in part: a toy plane's wing, the back of
+  a chair without its legs. A thin or small thing before a larger one of more contrast may be taken for that one. A
+  second click on what is missing, or a box, often mends it.
+- What turns over and then looks altogether different (a toy plane from below) is lost, and a twin that comes close
+  may be taken for the object.
 - Thin structures (cables, stems, spokes): masks have at most {cells} x {cells} pixels per window, so what is
   thinner than one of these is easily lost. With many objects at once, windows are smaller and show less detail.
 - Frames of videos that the teacher was unsure of were left out, and with them much of the fastest motion.
