@@ -69,8 +69,7 @@ def _run(parsed: argparse.Namespace) -> int:
     logging.getLogger("sampt_ros").setLevel(min(logging.INFO, logging.getLogger("sampt_ros").getEffectiveLevel()))
     with open_source(parsed.source) as source:
         player = Player(source, SamPt(common.config(parsed)), parsed.source, parsed.preset, loop=not parsed.once)
-        with player, WebServer(player, page) as server:
+        with player, WebServer(player, page) as server, contextlib.suppress(KeyboardInterrupt):
             print(f"sampt: {parsed.source} is at {server.url} (Ctrl-C ends it)", flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                threading.Event().wait()
+            threading.Event().wait()
     return 0
