@@ -16,7 +16,7 @@ LOG = "-wal"  # suffix of a file's write-ahead log
 
 _MIN_SIZE = 512  # bytes
 _STEPS = 10_000  # Steps of SQLite between two calls of _Effort.spend.
-# A file that is whole is read in about two steps per byte.
+# A whole file of 200,000 messages of 5 bytes took 3.2 steps per byte; the larger messages are, the fewer it takes.
 _LEAST_STEPS, _STEPS_PER_BYTE = 1_000_000, 20
 _FORMAT = range(18, 20)  # the bytes of a file that say whether it has a write-ahead log
 _WITH_LOG, _WITHOUT_LOG = b"\2\2", b"\1\1"

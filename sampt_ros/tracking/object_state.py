@@ -224,11 +224,13 @@ class ObjectTable:
     @property
     def wholes(self) -> dict[int, frozenset[int]]:
         """By the id of an object that is a smaller part of others: their ids."""
-        strict = {
-            part.id: frozenset(whole for whole in part.wholes if part.id not in self._objects[whole].wholes)
-            for part in self
-        }
-        return {part: wholes for part, wholes in strict.items() if wholes}
+        found: dict[int, frozenset[int]] = {}
+        for part in self:
+            # An object that was compared need not be here: adding it may have failed afterwards.
+            known = part.wholes & self._objects.keys()
+            if wholes := frozenset(whole for whole in known if part.id not in self._objects[whole].wholes):
+                found[part.id] = wholes
+        return found
 
     def rivals(self, tracked: TrackedObject) -> list[TrackedObject]:
         """The objects of which none is a part of the other: what is on one of them is not on the other."""

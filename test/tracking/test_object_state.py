@@ -189,6 +189,13 @@ def test_objects_on_the_same_thing_are_no_smaller_parts():
     assert compared(masked(1, 0, 10), masked(2, 0, 9)).wholes == {}
 
 
+def test_an_object_that_was_compared_but_never_added_is_no_whole():
+    part = masked(2, 3, 8)
+    objects = compared(part)
+    objects.compare(masked(1, 0, 20))
+    assert objects.wholes == {}
+
+
 @pytest.mark.parametrize("ends", ["removed", "replaced"])
 def test_the_next_object_with_the_id_of_a_whole_is_no_whole(ends):
     whole, part = masked(1, 0, 20), masked(2, 3, 8)
