@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +35,13 @@ def message(pixels: np.ndarray, encoding: str, padding: int = 0, big: bool = Fal
         step=padded.shape[1],
         data=data,
     )
+
+
+def changed(msg: Any, fields: Mapping[str, Any]) -> Any:
+    """The message, with other values in these fields."""
+    for name, value in fields.items():
+        setattr(msg, name, value)
+    return msg
 
 
 def alpha(image: np.ndarray) -> np.ndarray:

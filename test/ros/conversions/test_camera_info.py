@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
+from ros_images import changed
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from sampt_ros.errors import QueryError
@@ -16,9 +17,7 @@ def camera_info(**changes) -> CameraInfo:
     msg = CameraInfo(width=640, height=480, distortion_model="plumb_bob", d=[-0.1, 0.01, 0.0, 0.0, 0.0])
     msg.k = [500.0, 0.0, 320.0, 0.0, 510.0, 240.0, 0.0, 0.0, 1.0]
     msg.p = [450.0, 0.0, 310.0, 0.0, 0.0, 460.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0]
-    for name, value in changes.items():
-        setattr(msg, name, value)
-    return msg
+    return changed(msg, changes)
 
 
 def test_camera_info():

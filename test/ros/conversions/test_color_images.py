@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
-from ros_images import GREY, HEIGHT, RGB, WIDTH, alpha, message, wide
+from ros_images import GREY, HEIGHT, RGB, WIDTH, alpha, changed, message, wide
 
 from sampt_ros.errors import FrameError
 from sampt_ros.messages import color_backends
@@ -138,9 +138,7 @@ def test_deserialized_numpy_data_converts_too():
     ],
 )
 def test_images_that_do_not_agree_with_themselves_are_refused(change, error):
-    msg = message(RGB, "rgb8")
-    for name, value in change.items():
-        setattr(msg, name, value)
+    msg = changed(message(RGB, "rgb8"), change)
     with pytest.raises(FrameError, match=error):
         conversions.rgb_from_image(msg)
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
-from ros_images import GREY, message
+from ros_images import GREY, changed, message
 from sensor_msgs.msg import Image
 
 from sampt_ros.errors import QueryError
@@ -56,8 +56,6 @@ def test_an_empty_mask_message_is_no_mask():
     ],
 )
 def test_bad_masks_are_refused(change, error):
-    msg = message(GREY, "mono8")
-    for name, value in change.items():
-        setattr(msg, name, value)
+    msg = changed(message(GREY, "mono8"), change)
     with pytest.raises(QueryError, match=error):
         conversions.mask_from_image(msg)
