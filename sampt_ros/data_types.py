@@ -132,7 +132,8 @@ class Points:
 class ObjectResult:
     """One object in one frame.
 
-    score   predicted IoU of the mask, 0..1, also where the mask was refused; less where it is doubted for its looks
+    score   predicted IoU of the mask, 0..1, also where the mask was refused; less where the mask is in several parts,
+            or doubted for its looks
     mask    (H, W) bool; all False unless the state is TRACKING or REACQUIRED
     points  its points, on this frame
     """

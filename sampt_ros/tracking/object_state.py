@@ -14,6 +14,7 @@ import numpy as np
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
+from sampt_ros.tracking.masks.cohesion import cohesion
 from sampt_ros.tracking.reacquisition.drift import ObjectLooks
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
@@ -61,9 +62,14 @@ class TrackedObject:
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
         return cls(object_id, points, MaskHistory(started_area, frame.index, deque(maxlen=lookback)), None, result)
 
-    def result_on(self, frame: Frame, state: ObjectState, score: float, mask: np.ndarray | None = None) -> ObjectResult:
-        """Its result on a frame; without a mask (H, W) bool, with an empty one."""
-        return ObjectResult(self.id, state, score, np.zeros(frame.size, bool) if mask is None else mask, self.points)
+    def result_with(self, mask: np.ndarray, predicted_iou: float) -> ObjectResult:
+        """Its result on the frame on which it has this mask (H, W) bool."""
+        score = min(predicted_iou, 1.0) * cohesion(mask)
+        return ObjectResult(self.id, ObjectState.TRACKING, score, mask, self.points)
+
+    def result_without_mask(self, frame: Frame, state: ObjectState, score: float) -> ObjectResult:
+        """Its result on a frame on which it has no mask, or a refused one of this score."""
+        return ObjectResult(self.id, state, score, np.zeros(frame.size, bool), self.points)
 
     def forget_looks(self) -> None:
         """Forget its appearance, and the certainty of its propagated mask."""

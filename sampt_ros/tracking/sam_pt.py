@@ -170,7 +170,7 @@ class SamPt:
                 self._reinitialise(frame)
         except Exception:
             for tracked in objects:
-                tracked.result = tracked.result_on(self._frames.newest, ObjectState.UNCERTAIN, 0.0)
+                tracked.result = tracked.result_without_mask(self._frames.newest, ObjectState.UNCERTAIN, 0.0)
             raise
         return result
 
@@ -302,7 +302,7 @@ class SamPt:
             elif tracked.has_visible_point:
                 visible.append(tracked)
             else:
-                tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
+                tracked.result = tracked.result_without_mask(self._frames.newest, ObjectState.LOST, 0.0)
                 tracked.looks = tracked.looks.absent()
         if not visible:
             return
@@ -323,7 +323,7 @@ class SamPt:
         elif tracked.looks.is_given_up:
             self._lose(tracked)
         else:
-            tracked.result = tracked.result_on(frame, ObjectState.UNCERTAIN, score * verdict.likeness.share)
+            tracked.result = tracked.result_without_mask(frame, ObjectState.UNCERTAIN, score * verdict.likeness.share)
 
     def _correct(self, tracked: TrackedObject, frame: Frame) -> None:
         """Compute the result of an object with new clicks on the newest frame."""
@@ -341,10 +341,10 @@ class SamPt:
     def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float) -> None:
         """Use a mask (H, W) bool as the object's on the newest frame, unless its predicted IoU is too low."""
         if not (score >= self._config.prompting.iou_threshold and mask.any()):  # Written so that NaN is refused, too.
-            tracked.result = tracked.result_on(self._frames.newest, ObjectState.UNCERTAIN, score)
+            tracked.result = tracked.result_without_mask(self._frames.newest, ObjectState.UNCERTAIN, score)
             return
         frame = self._frames.newest
-        tracked.result = tracked.result_on(self._frames.newest, ObjectState.TRACKING, min(score, 1.0), mask)
+        tracked.result = tracked.result_with(mask, score)
         tracked.propagated_mask = mask
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
         tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
@@ -371,7 +371,7 @@ class SamPt:
         self._points.forget(tracked.points)
         self._carrier.remove(tracked.id)
         tracked.lose_place()
-        tracked.result = tracked.result_on(self._frames.newest, ObjectState.LOST, 0.0)
+        tracked.result = tracked.result_without_mask(self._frames.newest, ObjectState.LOST, 0.0)
 
     def _restart(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
         """Resume an object that was found again, under its old id; mask (H, W) bool."""
