@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, PROMPT_STRIDE
 from training.nano.pictures.sources import Source, used_for
 
@@ -226,6 +228,9 @@ def _videos(masks: Mapping[str, Any], name: str) -> str:
     header = ["sequence", *(f"{measure}, {start}" for start in starts for measure in _MEASURES)]
     rows = [[each, *_jf(start["sequences"].get(each) for start in starts.values())] for each in one["sequences"]]
     rows.append(["**mean**", *_jf(start["mean"] for start in starts.values())])
+    if name == "validation":
+        kinds = [_by_kind(start["sequences"]) for start in starts.values()]
+        rows += [[f"**{kind}**", *_jf(start[kind] for start in kinds)] for kind in kinds[0]]
     return (
         f"### {len(one['sequences'])} {title}\n\n{text}\nDAVIS's measures, from the true mask of the first frame or "
         "from one click on it; the first and the last\nframe are not scored. `false`: the share of frames with a mask "
@@ -234,11 +239,27 @@ def _videos(masks: Mapping[str, Any], name: str) -> str:
     )
 
 
+def _by_kind(sequences: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
+    """The mean scores of each kind of validation sequences, and the mean of the kinds; without correlations."""
+    grouped: dict[str, list[Mapping[str, float | None]]] = {}
+    for name, score in sequences.items():
+        grouped.setdefault(name.partition("_")[0], []).append(score)
+    means = {kind: _mean(scores) for kind, scores in sorted(grouped.items())}
+    return {**means, "mean of the kinds": _mean(list(means.values()))}
+
+
+def _mean(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    means: dict[str, float | None] = {"r": None}  # Few frames do not tell it.
+    for name in (name for name in _MEASURES if name not in means):
+        means[name] = float(np.mean([value for score in scores if (value := score[name]) is not None]))
+    return means
+
+
 _MEASURES = {"j": "J", "f": "F", "jf": "J&F", "false": "false", "r": "r"}
 _TITLES = {
     "validation": (
         "validation sequences",
-        "Made of held-out pictures, objects and clips. Parameters are chosen on these.",
+        "Made of held-out pictures, objects and clips. Parameters are chosen on these, weights by the kinds' mean.",
     ),
     "davis": ("videos of DAVIS-2016", "Nothing is chosen on these."),
 }

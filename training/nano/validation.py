@@ -1,18 +1,20 @@
 """Makes the validation sequences, on which all parameters of nano are chosen, from data that are held out of training.
 
-    python -m training.nano.validation TRAIN OUT
+    python -m training.nano.validation TRAIN OUT --teacher WORK/downloads/isnet.onnx
     sampt evaluate OUT
     sampt evaluate OUT --clicks 1
 
 TRAIN is the same folder as for training: about a tenth of its pictures, objects and clips are held out. OUT is written
 in the DAVIS layout, with 48 frames per sequence and the true masks of one object; sequences that exist already are
-kept. Equal seeds give equal sequences. There are these kinds:
+kept. Equal seeds give equal sequences. There are these kinds, which count equally where weights are compared: some need
+more sequences than others to say anything, and are not more important for that.
 
     moves   an animated photograph: the object wanders, crosses the picture, bends, or rests while the camera moves
     leaves  the same, but the object leaves the picture or is hidden for a while, and comes back
     clip    an object of a photograph moves in front of a video
     scene   rendered objects on tables, shelves and floors are pushed, carried, grasped and dropped
-    chair   a recording in which people pass in front of a chair
+    video   real videos: one in which people pass in front of a chair, with true masks, and runs of the held-out clips,
+            every third frame, labelled by the teacher of the training
 """
 
 from __future__ import annotations
@@ -34,14 +36,16 @@ from training.nano.animation.files import animator
 from training.nano.animation.motion import Span
 from training.nano.pictures.camera import Camera
 from training.nano.pictures.stills import read_stills
-from training.nano.sequence import Sequence, is_held_out
+from training.nano.pictures.teacher import Teacher, labelled_runs
+from training.nano.sequence import VOID, Sequence, is_held_out
 
 FRAMES = 48
 COUNTS = {"moves": 14, "leaves": 9, "clip": 4, "scene": 12}
 _PACE = 0.3  # Motion from one frame to the next, as a share of that in training sequences.
 # Smallest and largest area of the object in the first frame, as a share of the image.
-_LEAST_AREA = {"moves": 0.012, "leaves": 0.008, "clip": 0.01, "scene": 0.006}
+_LEAST_AREA = {"moves": 0.012, "leaves": 0.008, "clip": 0.01, "scene": 0.006, "video": 0.005}
 _LARGEST_AREA = 0.4
+_RUNS, _RUN_FRAMES, _LEAST_RUN = 3, 14, 6  # Most runs of a held-out clip; most and fewest frames of a run.
 _ATTEMPTS = 300
 _LONGEST = 640  # Longer side of a recording's images, pixels.
 _KINDS = {"moves": ("wanders", "wanders", "rests", "crosses"), "leaves": ("leaves",), "clip": ("wanders", "leaves")}
@@ -53,7 +57,9 @@ def main() -> None:
     parser.add_argument("train", type=Path, metavar="TRAIN", help="folder of stills, clips, scanned objects")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to")
     parser.add_argument("--seed", type=int, default=1, help="seed of all random numbers (default: 1)")
-    parser.add_argument("--only", choices=[*COUNTS, "chair"], help="make only this kind")
+    parser.add_argument("--only", choices=[*COUNTS, "video"], help="make only this kind")
+    teacher_help = "the model that labels the held-out clips; without it, they are left out"
+    parser.add_argument("--teacher", type=Path, metavar="FILE", help=teacher_help)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     makers = {"moves": _composed, "leaves": _composed, "clip": _composed, "scene": _rendered}
@@ -64,8 +70,10 @@ def main() -> None:
         make = makers[kind](options.train, kind)
         for index in tqdm(missing, kind, unit="sequence"):
             _write(options.out, f"{kind}_{index:02d}", *_first_suitable(make, kind, [options.seed, number, index]))
-    if options.only in (None, "chair"):
+    if options.only in (None, "video"):
         _copy_recording(options.train / "video/chair", options.out)
+        if options.teacher:
+            _label_clips(options.train / "clips", options.teacher, options.out)
 
 
 Maker = Callable[[np.random.Generator, list[int]], tuple[Sequence, int]]
@@ -74,7 +82,7 @@ Maker = Callable[[np.random.Generator, list[int]], tuple[Sequence, int]]
 def _composed(train: Path, kind: str) -> Maker:
     """A function that makes animated photographs, of which any object may be the one that is tracked."""
     animate: Animator = animator(train, train / "stills", held_out=True)
-    clips = [path for path in sorted((train / "clips").glob("*.mp4")) if is_held_out(path.stem)]
+    clips = _held_out_clips(train / "clips")
 
     def make(rng: np.random.Generator, seed: list[int]) -> tuple[Sequence, int]:
         span = Span(FRAMES, _PACE)
@@ -142,6 +150,10 @@ def _interest(sequence: Sequence, name: int) -> float:
     return float(size * (0.3 + min(np.linalg.norm(np.diff(centres, axis=0), axis=1).sum() / size, 2.0)))
 
 
+def _held_out_clips(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*.mp4")) if is_held_out(path.stem)]
+
+
 def _clip(path: Path) -> list[np.ndarray]:
     """The first FRAMES images (H, W, 3) uint8 RGB of a video, scaled to the size of photographs."""
     with open_source(str(path)) as source:
@@ -150,10 +162,34 @@ def _clip(path: Path) -> list[np.ndarray]:
 
 def _copy_recording(folder: Path, out: Path) -> None:
     """Copy a recording with masks: *.jpg, and *.png of the same names."""
-    name = folder.name
+    name = f"video_{folder.name}"
     if not _annotations(out, name).is_dir():
         images, masks = zip(*_recorded(folder))
         _write(out, name, Sequence(list(images), list(masks)), 255)
+
+
+def _label_clips(clips: Path, model: Path, out: Path) -> None:
+    """Label runs of the held-out clips; those in which the teacher follows no object for long are left out."""
+    teacher = Teacher(model)
+    for video in tqdm(_held_out_clips(clips), "video", unit="clip"):
+        for number, sequence in labelled_runs(teacher, video, _RUNS, _RUN_FRAMES):
+            name = f"video_{video.stem}_{number}"
+            followed = _followed_object(sequence)
+            if followed and not _annotations(out, name).is_dir():
+                _write(out, name, *followed)
+
+
+def _followed_object(sequence: Sequence) -> tuple[Sequence, int] | None:
+    """The first of the objects that are large enough and seen from the first frame on for long enough, if there is one.
+
+    The sequence ends with the object: the teacher may have lost it.
+    """
+    for label in range(1, VOID):
+        shown = [(labels == label).any() for labels in sequence.labels]
+        count = shown.index(False) if False in shown else len(shown)
+        if count >= _LEAST_RUN and (sequence.labels[0] == label).mean() > _LEAST_AREA["video"]:
+            return sequence._replace(images=sequence.images[:count], labels=sequence.labels[:count]), label
+    return None
 
 
 def _recorded(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:

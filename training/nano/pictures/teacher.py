@@ -17,7 +17,8 @@ from tqdm import tqdm
 from training.nano.pictures.sources import TEACHER
 from training.nano.sequence import VOID, Sequence, is_held_out, write_sequence
 
-RUNS, FRAMES, GAP = 4, 5, 3  # Most runs of a clip, frames of a run, and the step from one to the next.
+RUNS, FRAMES = 10, 5  # Most runs of a clip that training is given, and frames of a run.
+GAP = 3  # The step from one frame of a run to the next.
 WIDTH = 448  # Width of the labelled images, pixels.
 _SIDE = 1024  # Side of ISNet's input, pixels.
 _UNSURE = (0.15, 0.85)  # Pixels with probabilities between these are void, except near a contour.
@@ -42,7 +43,7 @@ def label_clips(work: Path, clips: Path) -> None:
             continue
         done.parent.mkdir(parents=True, exist_ok=True)
         teacher = teacher or Teacher(work / "downloads" / TEACHER)
-        labelled = [_labelled(teacher, run) for run in _runs(video)]
+        labelled = (sequence for _, sequence in labelled_runs(teacher, video, RUNS, FRAMES))
         usable = [sequence for sequence in labelled if len(sequence.images) > 1]
         for number, sequence in enumerate(usable):
             write_sequence(done.with_name(f"{video.stem}_{number}.npz"), sequence)
@@ -65,6 +66,12 @@ class Teacher:
         batch = ((scaled - 128) / 256).transpose(2, 0, 1)[None]
         probability = self._session.run(["output"], {"input": batch})[0][0, 0]
         return cv2.resize(probability, image.shape[1::-1])
+
+
+def labelled_runs(teacher: Teacher, video: Path, runs: int, frames: int) -> Iterator[tuple[int, Sequence]]:
+    """Up to so many runs of a video, evenly spread over it: each run's number and its sequence, which may be empty."""
+    for number, run in enumerate(_runs(video, runs, frames)):
+        yield number, _labelled(teacher, run)
 
 
 def _labelled(teacher: Teacher, run: list[np.ndarray]) -> Sequence:
@@ -94,14 +101,14 @@ def _labelled(teacher: Teacher, run: list[np.ndarray]) -> Sequence:
     return sequence
 
 
-def _runs(video: Path) -> Iterator[list[np.ndarray]]:
-    """RUNS of FRAMES images (H, W, 3) uint8 RGB each, evenly spread over the video."""
+def _runs(video: Path, most: int, frames: int) -> Iterator[list[np.ndarray]]:
+    """Up to `most` runs of so many images (H, W, 3) uint8 RGB each, evenly spread over the video."""
     capture = cv2.VideoCapture(str(video))
-    span = GAP * (FRAMES - 1) + 1
+    span = GAP * (frames - 1) + 1
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    runs = max(1, min(RUNS, count // span))
+    runs = max(1, min(most, count // span))
     starts = np.linspace(0, max(0, count - span), runs).round().astype(int)
-    wanted = {int(start) + GAP * step for start in starts for step in range(FRAMES)}
+    wanted = {int(start) + GAP * step for start in starts for step in range(frames)}
     run: list[np.ndarray] = []
     for index in range(count):
         read, image = capture.read()
@@ -109,7 +116,7 @@ def _runs(video: Path) -> Iterator[list[np.ndarray]]:
             break
         if index in wanted:
             run.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-            if len(run) == FRAMES:
+            if len(run) == frames:
                 yield run
                 run = []
 
