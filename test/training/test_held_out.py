@@ -19,6 +19,20 @@ def test_validation_takes_objects_that_do_what_the_kind_says(kind, expected):
     assert is_suitable(sequence, 1, kind) == expected
 
 
+def test_validation_takes_an_object_of_a_video_until_the_teacher_loses_it():
+    pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which runs the teacher")
+    from training.nano.validation import _followed_object
+
+    sequence = scene(12)
+    for frame, labels in enumerate(sequence.labels):
+        labels[:] = np.where(disk((130, 30), 12), 2, 0) if frame < 9 else 0
+        labels[disk((60, 60), 24)] = 1 if frame < 4 else 3
+    found, label = _followed_object(sequence)
+    assert label == 2  # The teacher gave the first object another id too soon.
+    assert len(found.images) == len(found.labels) == 9
+    assert _followed_object(sequence._replace(images=sequence.images[:5], labels=sequence.labels[:5])) is None
+
+
 def test_a_scanned_object_has_a_place_in_its_texture_for_every_corner(tmp_path):
     from training.nano.scenes.scanned import Scans
     from training.nano.sequence import is_held_out
