@@ -203,6 +203,18 @@ class ObjectTable:
             raise QueryError(f"expected at most max_objects = {max_objects} objects; got one more")
         return object_id
 
+    @contextmanager
+    def undone_on_error(self, changing: TrackedObject) -> Iterator[None]:
+        """Restore an object's state, and of which objects the others are parts, if an error ends a block."""
+        wholes = {other.id: other.wholes for other in self}
+        try:
+            with changing.undone_on_error():
+                yield
+        except Exception:
+            for other in self:
+                other.wholes = wholes.get(other.id, other.wholes)
+            raise
+
     def put(self, tracked: TrackedObject) -> TrackedObject | None:
         """Add an object; returns the object of the same id that it replaces, if there is one."""
         self._separate(tracked.id)

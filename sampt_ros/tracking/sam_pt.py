@@ -217,7 +217,7 @@ class SamPt:
         tracked = TrackedObject.new(object_id, points_now, frames[-1], self._policy.lookback, int(started.sum()))
         tracked.propagated_mask = started
         tracked.clicked_ids = frozenset(clicked.id.tolist())
-        with tracked.undone_on_error(), self._points.forgotten_on_error(points_now):
+        with self._objects.undone_on_error(tracked), self._points.forgotten_on_error(points_now):
             if len(frames) == 1:
                 self._accept_or_refuse(tracked, started, score)
             else:
@@ -270,7 +270,7 @@ class SamPt:
         frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
-        with tracked.undone_on_error(), self._points.forgotten_on_error(added):
+        with self._objects.undone_on_error(tracked), self._points.forgotten_on_error(added):
             tracked.points = tracked.points + added
             tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
             self._correct(tracked, frames[-1])

@@ -196,6 +196,16 @@ def test_an_object_that_was_compared_but_never_added_is_no_whole():
     assert objects.wholes == {}
 
 
+def test_an_object_that_could_not_replace_a_whole_leaves_its_part_to_it():
+    whole, part = masked(1, 0, 20), masked(2, 3, 8)
+    objects = compared(whole, part)
+    other = masked(1, 30, 40)
+    with pytest.raises(RuntimeError), objects.undone_on_error(other):
+        objects.compare(other)
+        raise RuntimeError
+    assert objects.wholes == {2: {1}}
+
+
 @pytest.mark.parametrize("ends", ["removed", "replaced"])
 def test_the_next_object_with_the_id_of_a_whole_is_no_whole(ends):
     whole, part = masked(1, 0, 20), masked(2, 3, 8)
