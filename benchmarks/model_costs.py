@@ -32,7 +32,7 @@ from marked_tables import between_markers, table
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.errors import SamPtError
 from sampt_ros.evaluation.synthetic_scene import Scene
 from sampt_ros.mask_propagators import MASK_PROPAGATORS, build_mask_propagator
@@ -117,17 +117,17 @@ def following_points(tracker: Any, scene: Scene) -> Step:
 def segmenting(segmenter: Any, scene: Scene) -> Step:
     """A function that segments one object in each frame of a scene, by points and the mask of the frame before."""
     (mask,), first = scene.masks(0), segmenter.encode(Frame(0, scene.image(0)))
-    memory = segmenter.remember(first, mask, segmenter.remember(first, mask, None))
+    memory = segmenter.remember(first, LocalMask.of(mask), segmenter.remember(first, LocalMask.of(mask), None))
 
     def step(frame: Frame) -> None:
         nonlocal memory
         (before,), xy = scene.masks(max(0, frame.index - 1)), scene.centers(frame.index).astype(np.float32)
         embedding = segmenter.encode(frame)
-        logits = segmenter.mask_prompt(embedding, [before.astype(np.float32)])
+        logits = segmenter.mask_prompt(embedding, [LocalMask.of(before)])
         points = [np.repeat(xy, _POINTS, 0)]
         prompts: Prompts[Any] = Prompts.pack(points, [np.zeros((0, 2))], logits=logits, memories=[memory])
         segmenter.decode(embedding, prompts).results()
-        memory = segmenter.remember(embedding, before, memory)
+        memory = segmenter.remember(embedding, LocalMask.of(before), memory)
 
     return step
 

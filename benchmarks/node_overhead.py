@@ -24,7 +24,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sampt_ros.msg import QueryPoint, QueryPoints, TrackedObjects
 from sensor_msgs.msg import Image
 
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.point_trackers.base import FrameToFrameTracker
 from sampt_ros.ros.conversions import Header, image_from_array
 from sampt_ros.ros.fastdds import enlarge_shared_memory
@@ -75,7 +75,7 @@ class MiddleOfTheImage(Segmenter[Frame, None]):
     def decode(self, embedding: Frame, prompts: Prompts[None], ambiguous: bool = False) -> Decoded:
         return self.found
 
-    def mask_prompt(self, embedding: Frame, masks: Sequence[np.ndarray | None]) -> None:
+    def mask_prompt(self, embedding: Frame, masks: Sequence[LocalMask | None]) -> None:
         return None
 
 

@@ -1,4 +1,4 @@
-"""The data that flows through the stream: frames, points and results.
+"""The data that flows through the stream: frames, masks, points and results.
 
 Pixel coordinates are (x, y) everywhere; the centre of the first pixel is (0, 0).
 """
@@ -60,6 +60,98 @@ class Frame:
         """(H, W, 3) uint8 CIE L*a*b* as OpenCV scales it: L * 255 / 100, a + 128, b + 128."""
         lab: np.ndarray = cv2.cvtColor(self.image, cv2.COLOR_RGB2LAB)
         return lab
+
+
+@dataclass(frozen=True, eq=False)
+class LocalMask:
+    """A mask (H, W) of an image that is 0 outside a rectangle: whatever is done with it touches the rectangle only.
+
+    It counts as the object's where it is above 0.5. It must not be modified.
+
+    values      (h, w) bool, or float32 0..1, in the rectangle
+    left, top   the rectangle's corner, image pixels
+    image_size  (height, width), pixels
+    """
+
+    values: np.ndarray
+    left: int
+    top: int
+    image_size: tuple[int, int]
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> LocalMask:
+        """A mask (H, W) bool or float32 0..1 of the whole image, which is not copied."""
+        height, width = mask.shape
+        return cls(mask, 0, 0, (height, width))
+
+    @classmethod
+    def empty(cls, image_size: tuple[int, int]) -> LocalMask:
+        """A mask of bool without a pixel."""
+        return cls(np.zeros((0, 0), bool), 0, 0, image_size)
+
+    @property
+    def rectangle(self) -> tuple[slice, slice]:
+        """The rows and columns of the image that the rectangle consists of."""
+        height, width = self.values.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    @property
+    def on_object(self) -> LocalMask:
+        """The same as a mask of bool."""
+        return self if self.values.dtype == bool else self._binary
+
+    @cached_property
+    def _binary(self) -> LocalMask:
+        return replace(self, values=self.values > 0.5).trimmed()
+
+    @cached_property
+    def area(self) -> int:
+        """Pixels on the object."""
+        return int(np.count_nonzero(self.on_object.values))
+
+    @cached_property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height) of the pixels on the object, image pixels; zeros without any."""
+        on_object = self.on_object
+        x, y, width, height = cv2.boundingRect(on_object.values.view(np.uint8))
+        return (on_object.left + int(x), on_object.top + int(y), int(width), int(height)) if width else (0, 0, 0, 0)
+
+    @property
+    def box(self) -> np.ndarray:
+        """(x_min, y_min, x_max, y_max) float64 of the pixels on the object, of which there must be one."""
+        x, y, width, height = self.bounds
+        return np.array([x, y, x + width - 1, y + height - 1], float)
+
+    def trimmed(self) -> LocalMask:
+        """The same mask of bool, in the smallest rectangle."""
+        x, y, width, height = self.bounds
+        rows, columns = slice(y, y + height), slice(x, x + width)
+        return LocalMask(self.part(rows, columns).copy(), x, y, self.image_size)  # A view would keep all of `values`.
+
+    def part(self, rows: slice, columns: slice) -> np.ndarray:
+        """(h, w) like `values`: what is in some rows and columns of the image; those beyond the image are left out."""
+        (top, bottom, _), (left, right, _) = (
+            along.indices(length) for along, length in zip((rows, columns), self.image_size)
+        )
+        # The common rows and columns, from the first one on; beyond the last one the slices are cut off.
+        first_row, first_column = max(top, self.top), max(left, self.left)
+        common = self.values[
+            first_row - self.top : max(bottom - self.top, 0), first_column - self.left : max(right - self.left, 0)
+        ]
+        if common.shape == (bottom - top, right - left):
+            return common
+        part = np.zeros((bottom - top, right - left), self.values.dtype)
+        height, width = common.shape
+        part[first_row - top :, first_column - left :][:height, :width] = common
+        return part
+
+    def whole(self) -> np.ndarray:
+        """(H, W) like `values`: the mask of the whole image; not a copy if it is the rectangle."""
+        if self.values.shape == self.image_size:
+            return self.values
+        whole = np.zeros(self.image_size, self.values.dtype)
+        whole[self.rectangle] = self.values
+        return whole
 
 
 def check_image(image: np.ndarray) -> np.ndarray:
@@ -132,35 +224,37 @@ class Points:
 class ObjectResult:
     """One object in one frame.
 
-    score   predicted IoU of the mask, 0..1, also where the mask was refused; less where the mask is in several parts,
-            or doubted for its looks
-    mask    (H, W) bool; all False unless the state is TRACKING or REACQUIRED
-    points  its points, on this frame
+    score       predicted IoU of the mask, 0..1, also where the mask was refused; less where the mask is in several
+                parts, or doubted for its looks
+    local_mask  of bool, empty unless the state is TRACKING or REACQUIRED
+    points      its points, on this frame
     """
 
     id: int
     state: ObjectState
     score: float
-    mask: np.ndarray
+    local_mask: LocalMask
     points: Points
 
     @cached_property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool: its mask in the whole image."""
+        return self.local_mask.whole()
+
+    @property
     def area(self) -> int:
         """Pixels in the mask."""
-        return int(np.count_nonzero(self.mask))
+        return self.local_mask.area
 
-    @cached_property
+    @property
     def box(self) -> tuple[int, int, int, int]:
         """(x, y, width, height) of the mask in pixels; zeros where it is empty."""
-        x, y, width, height = cv2.boundingRect(self.mask.view(np.uint8))
-        return int(x), int(y), int(width), int(height)
+        return self.local_mask.bounds
 
     def paint(self, labels: np.ndarray, over: Collection[int] | None = None) -> None:
         """Write the id into a label image (H, W) uint16 where the mask is; `over`: only over these ids."""
-        x, y, width, height = self.box
-        window = np.s_[y : y + height, x : x + width]
-        shown = self.mask[window]
-        labels[window][shown if over is None else shown & np.isin(labels[window], list(over))] = self.id
+        painted, shown = labels[self.local_mask.rectangle], self.local_mask.values
+        painted[shown if over is None else shown & np.isin(painted, list(over))] = self.id
 
 
 @dataclass(frozen=True, eq=False)

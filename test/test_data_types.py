@@ -3,12 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult, ObjectResult, ObjectState, Points, check_image
+from sampt_ros.data_types import (
+    NEGATIVE,
+    POSITIVE,
+    FrameResult,
+    LocalMask,
+    ObjectResult,
+    ObjectState,
+    Points,
+    check_image,
+)
 from sampt_ros.errors import FrameError
 
 
 def result(name: int, score: float, mask: np.ndarray) -> ObjectResult:
-    return ObjectResult(name, ObjectState.TRACKING, score, mask, Points.none())
+    return ObjectResult(name, ObjectState.TRACKING, score, LocalMask.of(mask), Points.none())
 
 
 def rectangle(left: int, top: int, right: int, bottom: int) -> np.ndarray:

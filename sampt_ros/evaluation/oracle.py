@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sampt_ros.data_types import POSITIVE, Frame
+from sampt_ros.data_types import POSITIVE, Frame, LocalMask
 from sampt_ros.point_trackers.base import PointTracker, Tracks, inside
 from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter
 
@@ -54,7 +54,7 @@ class OracleSegmenter(Segmenter[tuple[int, Any], Any]):
         refined = self._segmenter.refine(inner, prompts, decoded.inner, passes)  # type: ignore[attr-defined]
         return OracleDecoded(refined, self.truth, index, prompts)
 
-    def mask_prompt(self, embedding: tuple[int, Any], masks: Sequence[np.ndarray | None]) -> Any:
+    def mask_prompt(self, embedding: tuple[int, Any], masks: Sequence[LocalMask | None]) -> Any:
         return self._segmenter.mask_prompt(embedding[1], masks)
 
     def describe(self, frame: Frame, embedding: tuple[int, Any]) -> np.ndarray:
@@ -63,7 +63,7 @@ class OracleSegmenter(Segmenter[tuple[int, Any], Any]):
     def economize(self) -> str:
         return self._segmenter.economize()
 
-    def remember(self, embedding: tuple[int, Any], mask: np.ndarray, memory: Any) -> Any:
+    def remember(self, embedding: tuple[int, Any], mask: LocalMask, memory: Any) -> Any:
         return self._segmenter.remember(embedding[1], mask, memory)
 
 
@@ -147,7 +147,7 @@ class OracleTracker(PointTracker):
     def update(self, frame: Frame) -> Tracks:
         return self._true(self._tracker.update(frame), frame)
 
-    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask | None:
         return self._tracker.propagate_mask(mask, previous, current)
 
     def _true(self, tracks: Tracks, frame: Frame) -> Tracks:

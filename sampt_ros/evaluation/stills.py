@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.layouts.sequences import png_files
 from sampt_ros.evaluation.masks import Watcher
@@ -166,7 +166,7 @@ def _last_result(index: int, truth: np.ndarray, made: Sequence[Click]) -> FrameR
     points = Points.start(np.arange(len(made)), np.array(xy), np.array(labels))
     last = made[-1].answer
     if last is None:
-        result = ObjectResult(_OBJECT_ID, ObjectState.LOST, 0.0, np.zeros_like(truth), points)
+        result = ObjectResult(_OBJECT_ID, ObjectState.LOST, 0.0, LocalMask.empty(truth.shape), points)
     else:
-        result = ObjectResult(_OBJECT_ID, last.state, last.score, last.mask, points)
+        result = ObjectResult(_OBJECT_ID, last.state, last.score, last.local_mask, points)
     return FrameResult(index, truth.shape, (result,))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from sampt_ros.data_types import LocalMask
+
 MIN_SIDE = 32  # Pixels a side of the smallest window.
 _MIN_CROP_SIDE = 16  # A crop is never scaled below this many pixels a side.
 _MOST_INTERPOLATED = 8.0  # Where more pixels than this become one, along an axis, their exact mean is taken.
@@ -67,6 +69,13 @@ class Window:
         """
         return self.scaled(image[self.visible], size)
 
+    def cut_mask(self, mask: LocalMask, size: int | None = None) -> np.ndarray:
+        """This part of a mask, scaled to (size, size) float32; 0 beyond the image.
+
+        size: default, the window's own
+        """
+        return self.scaled(mask.part(*self.visible), size)
+
     def scaled(self, part: np.ndarray, size: int | None = None) -> np.ndarray:
         """The same from the `visible` part of an image or a map."""
         if part.dtype == bool:
@@ -82,20 +91,14 @@ class Window:
     def paste(self, values: np.ndarray, image_size: tuple[int, int], outside: float) -> np.ndarray:
         """A map (n, n) float32 of the window, as a map (H, W) float32 of the whole image; `outside` elsewhere."""
         full = np.full(image_size, outside, np.float32)
-        self.paste_into(full, values)
+        full[self.visible] = self.enlarged(values, image_size)
         return full
 
-    def paste_into(self, image: np.ndarray, values: np.ndarray) -> None:
-        """Write a map (n, n) float32 of the window over its part of a map (H, W) of the image.
-
-        Into a map of bool goes where the values are above 0.
-        """
-        left, top = max(self.left, 0), max(self.top, 0)
-        scaled = cv2.resize(values, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
-        part = image[top : self.top + self.side, left : self.left + self.side]
-        height, width = part.shape
-        inside = scaled[top - self.top :, left - self.left :][:height, :width]
-        part[:] = inside > 0 if part.dtype == bool else inside
+    def enlarged(self, values: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+        """A map (n, n) float32 of the window at the resolution of an image (height, width): its `visible` part."""
+        scaled: np.ndarray = cv2.resize(values, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
+        (top, bottom, _), (left, right, _) = (along.indices(length) for along, length in zip(self.visible, image_size))
+        return scaled[top - self.top : bottom - self.top, left - self.left : right - self.left]
 
     def lies_within(self, image_size: tuple[int, int]) -> bool:
         """Whether it is part of an image (height, width) as a whole."""
@@ -119,15 +122,15 @@ class Crop:
     size: tuple[int, int]
 
     @classmethod
-    def around(cls, mask: np.ndarray, margin: float, side: float, pad: int = 0) -> Crop:
-        """The crop around a mask (H, W) bool with at least one pixel.
+    def around(cls, mask: LocalMask, margin: float, side: float, pad: int = 0) -> Crop:
+        """The crop around a mask with at least one pixel.
 
         margin  on every side, as a share of the square root of the area of the mask's box
         side    the square root of the scaled crop's area, at most, pixels
         pad     added to the margin, pixels
         """
-        height, width = mask.shape
-        x, y, box_width, box_height = cv2.boundingRect(mask.view(np.uint8))
+        height, width = mask.image_size
+        x, y, box_width, box_height = mask.bounds
         grow = margin * max(np.sqrt(box_width * box_height), _MIN_CROP_SIDE) + pad
         left, top = max(0, int(x - grow)), max(0, int(y - grow))
         right, bottom = min(width, int(x + box_width + grow)), min(height, int(y + box_height + grow))
@@ -135,21 +138,35 @@ class Crop:
         width, height = (max(_MIN_CROP_SIDE, round(length * scale)) for length in (right - left, bottom - top))
         return cls((left, top, right, bottom), (width, height))
 
+    @property
+    def rectangle(self) -> tuple[slice, slice]:
+        """The rows and columns of an image that it consists of."""
+        left, top, right, bottom = self.window
+        return slice(top, bottom), slice(left, right)
+
     def cut(self, image: np.ndarray) -> np.ndarray:
         """This part of an image (H, W) or (H, W, channels), scaled."""
-        left, top, right, bottom = self.window
-        return resized(image[top:bottom, left:right], self.size)
+        return resized(image[self.rectangle], self.size)
 
-    def cut_mask(self, mask: np.ndarray) -> np.ndarray:
-        """This part of a mask (H, W) bool, scaled."""
-        return self.cut(mask.astype(np.float32)) > 0.5
+    def cut_mask(self, mask: LocalMask) -> np.ndarray:
+        """This part of a mask, scaled, as (h, w) float32 0..1."""
+        return resized(mask.part(*self.rectangle).astype(np.float32, copy=False), self.size)
 
     def paste(self, values: np.ndarray, size: tuple[int, int], outside: float = -1.0) -> np.ndarray:
         """A map (h, w) float32 of the crop as one of the whole image (height, width); `outside` elsewhere."""
-        left, top, right, bottom = self.window
         full = np.full(size, outside, np.float32)
-        full[top:bottom, left:right] = cv2.resize(values, (right - left, bottom - top))
+        full[self.rectangle] = self._enlarged(values)
         return full
+
+    def placed(self, values: np.ndarray, size: tuple[int, int]) -> LocalMask:
+        """A mask (h, w) float32 0..1 of the crop in an image (height, width)."""
+        left, top, _, _ = self.window
+        return LocalMask(self._enlarged(values), left, top, size)
+
+    def _enlarged(self, values: np.ndarray) -> np.ndarray:
+        left, top, right, bottom = self.window
+        enlarged: np.ndarray = cv2.resize(values, (right - left, bottom - top))
+        return enlarged
 
     def to_crop(self, xy: np.ndarray) -> np.ndarray:
         """Image pixels (n, 2) as pixels of the crop."""
@@ -177,6 +194,29 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         image = cv2.blur(image, averaged, borderType=cv2.BORDER_REPLICATE)
     scaled = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return scaled
+
+
+def cell_shares(mask: LocalMask, window: tuple[float, float, float, float], shape: tuple[int, int]) -> np.ndarray:
+    """(rows, columns) float32 0..1: the share of each cell of a grid that a mask covers.
+
+    window  (left, top, width, height) that the grid lies over, image pixels; the mask is 0 beyond the image
+    shape   (rows, columns) of the grid
+    """
+    left, top, width, height = window
+    on_object = mask.on_object
+    down = _shares_of_pixels(shape[0], top, height, on_object.rectangle[0])
+    across = _shares_of_pixels(shape[1], left, width, on_object.rectangle[1])
+    shares: np.ndarray = down @ on_object.values.astype(np.float32) @ across.T
+    return shares
+
+
+def _shares_of_pixels(cells: int, start: float, length: float, pixels: slice) -> np.ndarray:
+    """(cells, n) float32: how much of each cell each of n pixels fills, along one axis; the cells begin at `start`."""
+    edges = start + length / cells * np.arange(cells + 1)[:, None]
+    pixel = np.arange(pixels.start, pixels.stop)
+    overlap = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
+    shares: np.ndarray = np.maximum(overlap * (cells / length), 0).astype(np.float32)
+    return shares
 
 
 def draw_points(xy: np.ndarray, size: int, sigma: float = 1.0) -> np.ndarray:

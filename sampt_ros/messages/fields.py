@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, StampError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
@@ -70,7 +70,7 @@ def result_from_messages(objects: Any, labels: np.ndarray) -> tuple[FrameResult,
     states = {int(state): state for state in ObjectState}
     known = [item for item in objects.objects if item.state in states]
     results = tuple(
-        ObjectResult(item.id, states[item.state], item.score, _mask_of(item, labels), _points_of(item))
+        ObjectResult(item.id, states[item.state], item.score, LocalMask.of(_mask_of(item, labels)), _points_of(item))
         for item in known
     )
     centres = {item.id: item.pose.position for item in known}

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import cv2
 import numpy as np
 
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 
 _MIN_FOR_SIMILARITY = 4  # Of fewer points the common motion is a translation.
 _REPROJECTION_ERROR = 3.0  # Pixels that a point may be off the common motion to agree with it.
@@ -86,10 +86,10 @@ class PointTracker(ABC):
     def update(self, frame: Frame) -> Tracks:
         """Move every point to `frame`, the next of the stream."""
 
-    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask | None:
         """Move a mask from one frame to the next by the motion inside it; None if this tracker cannot.
 
-        mask (H, W) float32 0..1 on `previous`; returns it on `current`, nearer to 0.5 where it is less sure.
+        mask: on `previous`, bool or float32; returns it on `current`, float32, nearer to 0.5 where it is less sure.
         """
         return None
 

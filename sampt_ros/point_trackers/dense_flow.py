@@ -7,7 +7,7 @@ from abc import abstractmethod
 import cv2
 import numpy as np
 
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.geometry.crops import Crop, resized
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
 
@@ -58,19 +58,18 @@ class DenseFlowTracker(FrameToFrameTracker):
         visible &= inside(moved, current)
         return moved, visible, confidence * visible
 
-    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
-        on_object = mask > 0.5
-        if not on_object.any():
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask:
+        if not mask.area:
             return mask
-        crop = Crop.around(on_object, _MARGIN, self._carry_size, _PAD)
+        crop = Crop.around(mask, _MARGIN, self._carry_size, _PAD)
         before, after = (crop.cut(self.flow_input(frame)) for frame in (previous, current))
         origins = _destinations(self.carrying_flow(after, before))
-        moved, warped = (_look_up(source, origins) for source in (crop.cut(mask), before))
+        moved, warped = (_look_up(source, origins) for source in (crop.cut_mask(mask), before))
         difference = cv2.absdiff(after, warped).astype(np.float32)
         if difference.ndim == 3:
             difference = difference.mean(2)
         trust = np.exp(-((cv2.GaussianBlur(difference, (0, 0), 2) / _MAX_DIFFERENCE) ** 2))
-        return crop.paste(0.5 + trust * (moved - 0.5), current.size, outside=0.0)
+        return crop.placed(0.5 + trust * (moved - 0.5), current.size)
 
     def _scaled(self, frame: Frame) -> np.ndarray:
         """The flow input of a frame, scaled down to the size that flow is computed at."""
@@ -93,7 +92,10 @@ def _destinations(flow: np.ndarray) -> np.ndarray:
     """(h, w, 2) float32 xy: where a flow (h, w, 2) takes every pixel."""
     height, width = flow.shape[:2]
     across, down = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-    return np.stack([flow[..., 0] + across, flow[..., 1] + down[:, None]], axis=-1)
+    destinations = np.empty_like(flow)
+    np.add(flow[..., 0], across, out=destinations[..., 0])
+    np.add(flow[..., 1], down[:, None], out=destinations[..., 1])
+    return destinations
 
 
 def _look_up(image: np.ndarray, xy: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.config.point_trackers import LucasKanadeConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, moved_by_points, round_trip_visibility
 
 _MAX_CORNERS = 100  # A mask is moved by at most so many corners in it ...
@@ -30,9 +30,9 @@ class LucasKanade(FrameToFrameTracker):
         visible &= inside(moved, current) & (status.ravel() > 0) & (back_status.ravel() > 0)
         return moved, visible, confidence * visible
 
-    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask:
         """Move a mask by the similarity transform that most corners in it agree on; if there is none, it stays."""
-        on_object = (mask > 0.5).view(np.uint8)
+        on_object = mask.on_object.whole().view(np.uint8)
         corners = cv2.goodFeaturesToTrack(previous.gray, _MAX_CORNERS, 0.01, 5, mask=on_object)
         if corners is None or len(corners) < _MIN_CORNERS:
             return mask
@@ -40,5 +40,6 @@ class LucasKanade(FrameToFrameTracker):
         moved, visible, _ = self.move(start, previous, current)
         if np.count_nonzero(visible) < _MIN_CORNERS:
             return mask
-        propagated = moved_by_points(mask, start[visible], moved[visible])
-        return mask if propagated is None else propagated
+        whole = mask.whole().astype(np.float32, copy=False)
+        propagated = moved_by_points(whole, start[visible], moved[visible])
+        return mask if propagated is None else LocalMask.of(propagated)

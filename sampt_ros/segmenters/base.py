@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import cv2
 import numpy as np
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
-from sampt_ros.geometry.crops import Window, box_of
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask
+from sampt_ros.geometry.crops import Window
 from sampt_ros.segmenters.handcrafted_features import colors_and_gradients
 
 _OBJECT_MARGIN = 1.6  # An object is described in a window so many times as long as it ...
@@ -120,6 +120,11 @@ class Decoded(ABC):
         """`masks` and `scores`; a segmenter on a GPU overrides it to wait for both at once."""
         return self.masks(), self.scores()
 
+    def local_results(self) -> list[tuple[LocalMask, float]]:
+        """Mask, of bool, and predicted IoU of each object; overridden by a segmenter that knows where its masks lie."""
+        masks, scores = self.results()
+        return [(LocalMask.of(mask).trimmed(), score) for mask, score in zip(masks, scores.tolist())]
+
     def logits_of(self, rows: Sequence[int]) -> Array:
         """The logits (n, h, w) of the objects in n `rows`."""
         return self.logits[rows]
@@ -186,10 +191,10 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
     def encode(self, frame: Frame) -> Embedding:
         """The frame's embedding, to be given to `decode` any number of times."""
 
-    def prepare(self, embedding: Embedding, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:
+    def prepare(self, embedding: Embedding, masks: Sequence[LocalMask], objects: int, detail: float) -> None:
         """Compute ahead what `decode` will need of some objects, and keep it in the embedding; masks stay the same.
 
-        masks    (H, W) bool or float32 0..1 each: the objects' mask prompts
+        masks    the objects' mask prompts
         objects  how many will be decoded together, these among them
         detail   as in Prompts.detail
         """
@@ -212,14 +217,14 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
         return decoded
 
     @abstractmethod
-    def mask_prompt(self, embedding: Embedding, masks: Sequence[np.ndarray | None]) -> Array:
-        """Masks (H, W) float32 0..1 at the image's resolution as the segmenter's own mask prompts of B objects.
+    def mask_prompt(self, embedding: Embedding, masks: Sequence[LocalMask | None]) -> Array:
+        """Masks at the image's resolution, bool or float32, as the segmenter's own mask prompts of B objects.
 
         They are logits (B, h, w), NaN where None is given, or a sequence of whatever else `decode` takes.
         """
 
-    def remember(self, embedding: Embedding, mask: np.ndarray, memory: Memory | None) -> Memory | None:
-        """The memory of an object with one more accepted mask (H, W) bool; `memory` is None for its first mask."""
+    def remember(self, embedding: Embedding, mask: LocalMask, memory: Memory | None) -> Memory | None:
+        """The memory of an object with one more accepted mask of bool; `memory` is None for its first mask."""
         return None
 
     def describe(self, frame: Frame, embedding: Embedding) -> np.ndarray:
@@ -230,12 +235,12 @@ class Segmenter(ABC, Generic[Embedding, Memory]):
         """
         return colors_and_gradients(frame.image)
 
-    def describe_object(self, frame: Frame, embedding: Embedding, mask: np.ndarray) -> WindowFeatures:
-        """The features around a mask (H, W) bool with at least one pixel, by which masks of other things are told.
+    def describe_object(self, frame: Frame, embedding: Embedding, mask: LocalMask) -> WindowFeatures:
+        """The features around a mask with at least one pixel, by which masks of other things are told.
 
         Here they describe colours and gradients; a segmenter that computes better features overrides it.
         """
-        window = Window.around(box_of(mask), _OBJECT_MARGIN, frame.size, _OBJECT_SIDE, limit=_OBJECT_MARGIN)
+        window = Window.around(mask.box, _OBJECT_MARGIN, frame.size, _OBJECT_SIDE, limit=_OBJECT_MARGIN)
         return WindowFeatures(window, colors_and_gradients(window.cut(frame.image)))
 
     def economize(self) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sampt_ros.config.segmenters import SegGptConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 from sampt_ros.segmenters.grabcut.segmenter import GrabCut
 from sampt_ros.utils.torch_device import downloaded, torch_device, torch_precision, uploaded
@@ -110,14 +110,14 @@ class SegGpt(Segmenter[SegGptEmbedding, Examples]):
         """The same masks: the network takes neither boxes nor masks of this frame."""
         return decoded
 
-    def mask_prompt(self, embedding: SegGptEmbedding, masks: Sequence[np.ndarray | None]) -> np.ndarray:
+    def mask_prompt(self, embedding: SegGptEmbedding, masks: Sequence[LocalMask | None]) -> np.ndarray:
         return self._clicks.mask_prompt(embedding.frame, masks)
 
     @torch.inference_mode()
-    def remember(self, embedding: SegGptEmbedding, mask: np.ndarray, memory: Examples | None) -> Examples | None:
-        if not mask.any():
+    def remember(self, embedding: SegGptEmbedding, mask: LocalMask, memory: Examples | None) -> Examples | None:
+        if not mask.area:
             return memory
-        whole = uploaded(mask.astype(np.float32), self._device)[None, None]
+        whole = uploaded(mask.whole().astype(np.float32), self._device)[None, None]
         square = functional.interpolate(whole, (self._side, self._side), mode="nearest-exact")
         if not square.any():  # So thin that no pixel is left of it.
             square = functional.adaptive_max_pool2d(whole, (self._side, self._side))

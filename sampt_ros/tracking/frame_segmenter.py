@@ -10,7 +10,7 @@ from typing import Any, Generic
 import numpy as np
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.descriptors import build_descriptor
 from sampt_ros.descriptors.base import Descriptor
 from sampt_ros.errors import OutOfMemoryError
@@ -79,7 +79,7 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         """Whether the function that `describing` returns may be called in other threads."""
         return (self._descriptor or self._segmenter).concurrent
 
-    def prepare(self, frame: Frame, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:
+    def prepare(self, frame: Frame, masks: Sequence[LocalMask], objects: int, detail: float) -> None:
         """Encode the frame, and compute in advance what `masks` will need: see Segmenter.prepare."""
         embedding = self.encode(frame)
         with self.saving_memory():
@@ -92,21 +92,18 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         refinements: int,
         ambiguous: bool = False,
         detail: float = 1.0,
-    ) -> list[tuple[np.ndarray, float]]:
-        """(mask (H, W) bool, predicted IoU) of B >= 1 objects; see mask_decoding.segment."""
+    ) -> list[tuple[LocalMask, float]]:
+        """(mask of bool, predicted IoU) of B >= 1 objects; see mask_decoding.segment."""
         embedding = self.encode(frame)
         at_once = min(self._most or len(prompts), len(prompts))
-        found: list[tuple[np.ndarray, float]] = []
+        found: list[tuple[LocalMask, float]] = []
         for first in range(0, len(prompts), at_once):
             batch = prompts[first : first + at_once]
             with self.saving_memory(len(batch)):
-                decoded = segment(self._segmenter, embedding, batch, refinements, ambiguous, detail)
-                masks, scores = decoded.results()
-                # Copies, because a view of one mask would keep the whole batch in memory.
-                found += ((mask.copy(), score) for mask, score in zip(masks, scores.tolist()))
+                found += segment(self._segmenter, embedding, batch, refinements, ambiguous, detail).local_results()
         return found
 
-    def remember(self, frame: Frame, mask: np.ndarray, memory: Memory | None) -> Memory | None:
+    def remember(self, frame: Frame, mask: LocalMask, memory: Memory | None) -> Memory | None:
         """The segmenter's memory of an object, updated by one more accepted mask: see Segmenter.remember."""
         return self._segmenter.remember(self.encode(frame), mask, memory) if self._segmenter.remembers else memory
 
@@ -127,8 +124,8 @@ class FrameSegmenter(Generic[Embedding, Memory]):
         embedding = self.encode(frame)
         return lambda: self._segmenter.describe(frame, embedding)
 
-    def describe_object(self, frame: Frame, mask: np.ndarray) -> WindowFeatures:
-        """The features around a mask (H, W) bool with at least one pixel: see Segmenter.describe_object."""
+    def describe_object(self, frame: Frame, mask: LocalMask) -> WindowFeatures:
+        """The features around a mask with at least one pixel: see Segmenter.describe_object."""
         embedding = self.encode(frame)
         with self.saving_memory():
             return self._segmenter.describe_object(frame, embedding, mask)

@@ -11,6 +11,7 @@ from typing import Generic
 
 import numpy as np
 
+from sampt_ros.data_types import LocalMask
 from sampt_ros.segmenters.base import Decoded, Embedding, Memory, Prompts, Segmenter
 
 
@@ -24,7 +25,7 @@ class ObjectPrompt(Generic[Memory]):
 
     positive  (n, 2) float32: visible points on it; own_negative (m, 2): visible points off it
     others    (k, 2) float32: the visible positive points of its rivals (see ObjectTable.rivals)
-    mask      (H, W) float32 0..1: the last accepted mask moved to this frame, or None
+    mask      the last accepted mask moved to this frame, or None
     box       (x_min, y_min, x_max, y_max) as the user drew it, or None
     memory    what the segmenter remembers of it, or None
     id        its id; wholes: ids of the objects of which it is a part, see Prompts.wholes
@@ -33,7 +34,7 @@ class ObjectPrompt(Generic[Memory]):
     positive: np.ndarray
     own_negative: np.ndarray = field(default_factory=_no_points)
     others: np.ndarray = field(default_factory=_no_points)
-    mask: np.ndarray | None = None
+    mask: LocalMask | None = None
     box: tuple[float, float, float, float] | None = None
     memory: Memory | None = None
     id: int = 0

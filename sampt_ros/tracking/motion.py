@@ -7,9 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from sampt_ros.data_types import Frame, Points
+from sampt_ros.data_types import Frame, LocalMask, Points
 from sampt_ros.tracking.effort import Effort
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.masks.mask_carrier import MaskCarrier
@@ -83,7 +81,7 @@ class FrameMotion:
         for frame in frames:
             _ = frame.gray  # Computed here once, as all threads need it.
         pending = self._side.start(lambda: self._points.update(groups, frames[-1]))
-        masks: dict[int, np.ndarray | None] = {}
+        masks: dict[int, LocalMask | None] = {}
 
         def carry(tracked: TrackedObject) -> None:
             masks[tracked.id] = mask = self._carrier.moved(tracked, frames, effort)
@@ -119,7 +117,7 @@ class FrameMotion:
     def _prepare(
         self,
         objects: Sequence[TrackedObject],
-        masks: Sequence[np.ndarray | None],
+        masks: Sequence[LocalMask | None],
         count: int,
         frame: Frame,
         effort: Effort,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.masks.cohesion import cohesion
@@ -29,8 +29,8 @@ class TrackedObject:
 
     points           its points on the newest frame
     history          its accepted masks, for the re-initialisation policy
-    propagated_mask  (H, W) float32 0..1: its last accepted mask, moved to the newest frame by the tracker or found
-                     there by a mask propagator; bool if it is the newest frame's own mask; or None
+    propagated_mask  its last accepted mask, moved to the newest frame by the tracker or found there by a mask
+                     propagator; of bool if it is the newest frame's own mask; or None
     result           its result on the newest frame
     clicked_ids      ids of its points that the user gave; the others were sampled from a mask
     certainty        0..1, the mask propagator's certainty of the propagated mask
@@ -43,7 +43,7 @@ class TrackedObject:
     id: int
     points: Points
     history: MaskHistory
-    propagated_mask: np.ndarray | None
+    propagated_mask: LocalMask | None
     result: ObjectResult
     clicked_ids: frozenset[int] = frozenset()
     certainty: float = 0.0
@@ -59,17 +59,17 @@ class TrackedObject:
         lookback      number of its accepted masks to keep
         started_area  area of its first mask, pixels
         """
-        result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(frame.size, bool), points)
+        result = ObjectResult(object_id, ObjectState.LOST, 0.0, LocalMask.empty(frame.size), points)
         return cls(object_id, points, MaskHistory(started_area, frame.index, deque(maxlen=lookback)), None, result)
 
-    def result_with(self, mask: np.ndarray, predicted_iou: float) -> ObjectResult:
-        """Its result on the frame on which it has this mask (H, W) bool."""
+    def result_with(self, mask: LocalMask, predicted_iou: float) -> ObjectResult:
+        """Its result on the frame on which it has this mask of bool."""
         score = min(predicted_iou, 1.0) * cohesion(mask)
         return ObjectResult(self.id, ObjectState.TRACKING, score, mask, self.points)
 
     def result_without_mask(self, frame: Frame, state: ObjectState, score: float) -> ObjectResult:
         """Its result on a frame on which it has no mask, or a refused one of this score."""
-        return ObjectResult(self.id, state, score, np.zeros(frame.size, bool), self.points)
+        return ObjectResult(self.id, state, score, LocalMask.empty(frame.size), self.points)
 
     def forget_looks(self) -> None:
         """Forget its appearance, and the certainty of its propagated mask."""
@@ -92,11 +92,11 @@ class TrackedObject:
         return self.reacquisition is not None and self.reacquisition.appearance.is_known
 
     @property
-    def known_mask(self) -> np.ndarray | None:
-        """(H, W) bool: its mask on the newest frame, or else its last accepted one, moved there; None without any."""
+    def known_mask(self) -> LocalMask | None:
+        """Of bool: its mask on the newest frame, or else its last accepted one, moved there; None without any."""
         if self.result.state.has_mask:
-            return self.result.mask
-        return None if self.propagated_mask is None else self.propagated_mask > 0.5
+            return self.result.local_mask
+        return None if self.propagated_mask is None else self.propagated_mask.on_object
 
     def set_part_of(self, object_id: int, is_part: bool) -> None:
         """Note whether it is a part of another object."""
@@ -108,12 +108,12 @@ class TrackedObject:
         return self.points.at(np.isin(self.points.id, list(self.clicked_ids)))
 
     def prompt(
-        self, rival_points: np.ndarray, mask_prompt: np.ndarray | None, clicks_only: bool = False
+        self, rival_points: np.ndarray, mask_prompt: LocalMask | None, clicks_only: bool = False
     ) -> ObjectPrompt[Any]:
         """The segmenter's prompt for it on the newest frame.
 
         rival_points  (k, 2) float32 pixel xy: the visible positive points of its rivals
-        mask_prompt   (H, W) float32 0..1, or None
+        mask_prompt   or None
         clicks_only   leave out the points that were sampled from a mask
         """
         points = self.clicks if clicks_only else self.points
@@ -129,7 +129,7 @@ class TrackedObject:
         """
         if self.propagated_mask is None or not self.result.state.has_mask or not self.has_visible_point:
             return False
-        mask = self.propagated_mask > 0.5
+        mask = self.propagated_mask.on_object
         self.result = ObjectResult(self.id, ObjectState.TRACKING, self.result.score, mask, self.points)
         return True
 
@@ -143,13 +143,13 @@ class TrackedObject:
             vars(self).update(vars(before))
             raise
 
-    def violated_clicks(self, mask: np.ndarray) -> int:
-        """The number of visible clicks that a mask (H, W) bool contradicts: positive outside it, negative inside."""
-        count = 0
+    def violated_clicks(self, mask: LocalMask) -> int:
+        """The number of visible clicks that a mask contradicts: positive outside it, negative inside."""
+        on_object, count = mask.on_object.whole(), 0
         for label in (POSITIVE, NEGATIVE):
             xy = np.rint(self.clicks.visible_xy(label)).astype(int)
-            x, y = np.clip(xy, 0, [mask.shape[1] - 1, mask.shape[0] - 1]).T
-            count += int(np.count_nonzero(mask[y, x] != (label == POSITIVE)))
+            x, y = np.clip(xy, 0, [on_object.shape[1] - 1, on_object.shape[0] - 1]).T
+            count += int(np.count_nonzero(on_object[y, x] != (label == POSITIVE)))
         return count
 
 
@@ -235,9 +235,9 @@ class ObjectTable:
         for other in self:
             if other.id == tracked.id or (other_mask := other.known_mask) is None:
                 continue
-            common = int(np.count_nonzero(mask & other_mask))
-            tracked.set_part_of(other.id, common > _COVERED * int(np.count_nonzero(mask)))
-            other.set_part_of(tracked.id, common > _COVERED * int(np.count_nonzero(other_mask)))
+            common = int(np.count_nonzero(mask.part(*other_mask.rectangle) & other_mask.values))
+            tracked.set_part_of(other.id, common > _COVERED * mask.area)
+            other.set_part_of(tracked.id, common > _COVERED * other_mask.area)
 
     @property
     def wholes(self) -> dict[int, frozenset[int]]:
@@ -265,9 +265,9 @@ class ObjectTable:
 
     def masks_of_rivals(self, tracked: TrackedObject) -> np.ndarray:
         """(H, W) bool: the masks of an object's rivals on the newest frame."""
-        occupied = np.zeros_like(tracked.result.mask)
+        occupied = np.zeros(tracked.result.local_mask.image_size, bool)
         for rival in self.rivals(tracked):
-            occupied |= rival.result.mask
+            occupied[rival.result.local_mask.rectangle] |= rival.result.local_mask.values
         return occupied
 
     def _separate(self, object_id: int) -> None:

@@ -13,16 +13,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sampt_ros.config.core import ReinitConfig
+from sampt_ros.data_types import LocalMask
 from sampt_ros.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)
 class AcceptedMask:
-    """A published mask (H, W) bool of the frame with this index, and its area in pixels."""
+    """A published mask of bool of the frame with this index."""
 
     index: int
-    mask: np.ndarray
-    area: int
+    mask: LocalMask
+
+    @property
+    def area(self) -> int:
+        """Pixels in the mask."""
+        return self.mask.area
 
 
 @dataclass(eq=False)

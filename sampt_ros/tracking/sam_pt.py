@@ -11,7 +11,7 @@ import numpy as np
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import require_live_change
 from sampt_ros.config.presets import load_preset
-from sampt_ros.data_types import Frame, FrameResult, ObjectResult, ObjectState, Points, check_image
+from sampt_ros.data_types import Frame, FrameResult, LocalMask, ObjectResult, ObjectState, Points, check_image
 from sampt_ros.descriptors.base import Descriptor
 from sampt_ros.errors import QueryError
 from sampt_ros.mask_propagators.base import MaskPropagator
@@ -214,7 +214,7 @@ class SamPt:
 
         clicked = self._points.new(query.positive, query.negative)
         points_now = self._points.follow(clicked + self._points.draw(started, frames[0]), frames)
-        tracked = TrackedObject.new(object_id, points_now, frames[-1], self._policy.lookback, int(started.sum()))
+        tracked = TrackedObject.new(object_id, points_now, frames[-1], self._policy.lookback, started.area)
         tracked.propagated_mask = started
         tracked.clicked_ids = frozenset(clicked.id.tolist())
         with self._objects.undone_on_error(tracked), self._points.forgotten_on_error(points_now):
@@ -246,7 +246,7 @@ class SamPt:
         frame = self._frames.newest if self._frames else picture
         tracked = TrackedObject.new(object_id, _NO_POINTS, frame, self._policy.lookback)
         tracked.reacquisition = self._search.from_reference(picture, seed)
-        tracked.memory = self._segmenter.remember(picture, seed, None)
+        tracked.memory = self._segmenter.remember(picture, LocalMask.of(seed), None)
         self._put(tracked, frame)
         return tracked.result
 
@@ -276,7 +276,7 @@ class SamPt:
             self._correct(tracked, frames[-1])
             if tracked.result.state.has_mask:
                 self._carrier.restart(tracked, frames[-1])
-                self._redraw_points(tracked, tracked.result.mask, frames[-1:], keep=tracked.clicks)
+                self._redraw_points(tracked, tracked.result.local_mask, frames[-1:], keep=tracked.clicks)
                 tracked.result = replace(tracked.result, points=tracked.points)
                 self._objects.compare(tracked)
         return tracked.result
@@ -338,16 +338,16 @@ class SamPt:
             tracked.memory = None
         self._accept_or_refuse(tracked, corrected.mask, corrected.score)
 
-    def _accept_or_refuse(self, tracked: TrackedObject, mask: np.ndarray, score: float) -> None:
-        """Use a mask (H, W) bool as the object's on the newest frame, unless its predicted IoU is too low."""
-        if not (score >= self._config.prompting.iou_threshold and mask.any()):  # Written so that NaN is refused, too.
+    def _accept_or_refuse(self, tracked: TrackedObject, mask: LocalMask, score: float) -> None:
+        """Use a mask of bool as the object's on the newest frame, unless its predicted IoU is too low."""
+        if not (score >= self._config.prompting.iou_threshold and mask.area):  # Written so that NaN is refused, too.
             tracked.result = tracked.result_without_mask(self._frames.newest, ObjectState.UNCERTAIN, score)
             return
         frame = self._frames.newest
         tracked.result = tracked.result_with(mask, score)
         tracked.propagated_mask = mask
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
-        tracked.history.add(AcceptedMask(frame.index, mask, tracked.result.area))
+        tracked.history.add(AcceptedMask(frame.index, mask))
         if self._carrier.sure_mask(tracked) is None:  # Otherwise the frame would have to be encoded just for this.
             tracked.looks = self._drift.learned(tracked.looks, mask, score, frame)
 
@@ -364,7 +364,7 @@ class SamPt:
             found = self._search.find(tracked, frame, self._objects.masks_of_rivals(tracked))
             tracked.reacquisition = found.reacquisition
             if found.mask is not None:
-                self._restart(tracked, found.mask, found.score, frame)
+                self._restart(tracked, LocalMask.of(found.mask), found.score, frame)
 
     def _lose(self, tracked: TrackedObject) -> None:
         """Forget an object's position, but not its appearance."""
@@ -373,8 +373,8 @@ class SamPt:
         tracked.lose_place()
         tracked.result = tracked.result_without_mask(self._frames.newest, ObjectState.LOST, 0.0)
 
-    def _restart(self, tracked: TrackedObject, mask: np.ndarray, score: float, frame: Frame) -> None:
-        """Resume an object that was found again, under its old id; mask (H, W) bool."""
+    def _restart(self, tracked: TrackedObject, mask: LocalMask, score: float, frame: Frame) -> None:
+        """Resume an object that was found again, under its old id."""
         tracked.looks = tracked.looks.lost()
         self._accept_or_refuse(tracked, mask, score)
         self._carrier.restart(tracked, frame)
@@ -391,9 +391,9 @@ class SamPt:
             tracked.history.since = frame.index
 
     def _redraw_points(
-        self, tracked: TrackedObject, mask: np.ndarray, frames: Sequence[Frame], keep: Points = _NO_POINTS
+        self, tracked: TrackedObject, mask: LocalMask, frames: Sequence[Frame], keep: Points = _NO_POINTS
     ) -> None:
-        """Replace an object's points, except those to `keep`, by fresh ones from its mask (H, W) bool on frames[0]."""
+        """Replace an object's points, except those to `keep`, by fresh ones from its mask on frames[0]."""
         fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)
         self._points.forget(tracked.points.at(~np.isin(tracked.points.id, keep.id)))
         tracked.points, tracked.clicked_ids = keep + fresh, frozenset(keep.id.tolist())

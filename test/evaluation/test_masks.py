@@ -12,7 +12,7 @@ from fakes import DriftingTracker, SquareSegmenter, blank
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.layouts import annotated_sequences
 from sampt_ros.evaluation.layouts.davis import davis_sequences
@@ -231,7 +231,9 @@ def test_frames_are_read_one_by_one(sam_pt):
 
 def found(*objects):
     """A frame's result with objects of (id, state, score, mask)."""
-    items = [ObjectResult(name, state, score, mask, Points.none()) for name, state, score, mask in objects]
+    items = [
+        ObjectResult(name, state, score, LocalMask.of(mask), Points.none()) for name, state, score, mask in objects
+    ]
     return FrameResult(1, NOTHING.shape, tuple(items))
 
 

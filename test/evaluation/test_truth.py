@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.truth import Truth
 from sampt_ros.io.label_images import write_labels
@@ -23,7 +23,7 @@ def result(index: int, **lefts: int) -> FrameResult:
     """Squares of the objects named one, two."""
     ids = {"one": 1, "two": 2}
     objects = (
-        ObjectResult(ids[name], ObjectState.TRACKING, 1.0, square(left) > 0, Points.none())
+        ObjectResult(ids[name], ObjectState.TRACKING, 1.0, LocalMask.of(square(left) > 0), Points.none())
         for name, left in lefts.items()
     )
     return FrameResult(index, (20, 40), tuple(objects))

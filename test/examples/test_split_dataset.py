@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.io.export.coco import CocoDataset
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/split_dataset.py"
@@ -21,7 +21,7 @@ def test_the_last_frames_are_for_validation(tmp_path):
     mask[3:7, 4:9] = True
     with CocoDataset(tmp_path, {1: "cup"}) as dataset:
         for index in range(10):
-            item = ObjectResult(1, ObjectState.TRACKING, 1.0, mask, Points.none())
+            item = ObjectResult(1, ObjectState.TRACKING, 1.0, LocalMask.of(mask), Points.none())
             dataset.add(np.zeros((12, 16, 3), np.uint8), FrameResult(index, (12, 16), (item,)))
     run = subprocess.run([sys.executable, EXAMPLE, tmp_path, "0.3"], capture_output=True, text=True, timeout=60)
     assert run.stdout.splitlines() == ["train: 7 images, 7 objects", "val: 3 images, 3 objects"], run.stderr

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from synthetic import disk, texture
 
-from sampt_ros.geometry.crops import Window, box_of, draw_box, draw_points, resized
+from sampt_ros.data_types import LocalMask
+from sampt_ros.geometry.crops import Window, box_of, cell_shares, draw_box, draw_points, resized
 
 IMAGE = texture(120, 160)
 MEAN = [124, 116, 104]
@@ -45,9 +46,10 @@ def test_masks_are_cut_and_pasted_as_their_numbers_are():
     window = Window.centred(np.array([10, 60]), 160, (120, 160), 50)
     cut = window.cut(mask)
     np.testing.assert_array_equal(cut, window.cut(mask.astype(np.float32)))
-    pasted = np.zeros_like(mask)
-    window.paste_into(pasted, 2 * cut - 1)
-    np.testing.assert_array_equal(pasted, window.paste(2 * cut - 1, (120, 160), -1) > 0)
+    np.testing.assert_array_equal(cut, window.cut_mask(LocalMask.of(mask)))
+    np.testing.assert_array_equal(cut, window.cut_mask(LocalMask.of(mask).trimmed()))
+    pasted = window.paste(2 * cut - 1, (120, 160), -1)
+    np.testing.assert_array_equal(pasted[window.visible], window.enlarged(2 * cut - 1, (120, 160)))
 
 
 @pytest.mark.parametrize("size", [32, 64, 100])
@@ -112,3 +114,15 @@ def test_the_box_of_a_mask_includes_its_outermost_pixels():
     mask = np.zeros((10, 12), bool)
     mask[3:5, 6:9] = True
     assert box_of(mask).tolist() == [6, 3, 8, 4]
+
+
+@pytest.mark.parametrize("window", [(0, 0, 160, 120), (10, 20, 60, 60), (-7, 90, 64, 48), (3, 5, 7, 9)])
+def test_cells_are_covered_by_the_share_of_a_mask_that_lies_in_them(window):
+    mask = disk((40, 60), 30, 120, 160)
+    left, top, width, height = window
+    shares = cell_shares(LocalMask.of(mask), window, (4, 5))
+    shown = np.pad(mask, 100)[top + 100 : top + 100 + height, left + 100 : left + 100 + width]
+    fine = np.kron(shown, np.ones((20, 20), bool))  # 20 x 20 pixels for each, so that cells are whole numbers of them
+    expected = fine.reshape(4, 5 * height, 5, 4 * width).mean((1, 3))
+    np.testing.assert_allclose(shares, expected, atol=1e-6)
+    assert ((shares == 0) == (expected == 0)).all()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.geometry.surfaces import (
@@ -38,7 +38,7 @@ def item(mask: np.ndarray, xy=(), visible=None) -> ObjectResult:
     points = Points.start(np.arange(len(xy)), xy, np.ones(len(xy)))
     if visible is not None:
         points = points.moved(points.xy, np.array(visible), points.confidence)
-    return ObjectResult(1, ObjectState.TRACKING, 1.0, mask, points)
+    return ObjectResult(1, ObjectState.TRACKING, 1.0, LocalMask.of(mask), points)
 
 
 def box_mask(grown: int = 0) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import disk, texture
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.io.label_images import object_color
 from sampt_ros.io.overlay import ContactSheet, contact_sheet, draw
 
@@ -19,7 +19,7 @@ def points(*xy, label=1, visible=True):
 
 
 def result(mask=NOTHING, drawn=None, state=ObjectState.TRACKING, object_id=1):
-    item = ObjectResult(object_id, state, 0.9, mask, Points.none() if drawn is None else drawn)
+    item = ObjectResult(object_id, state, 0.9, LocalMask.of(mask), Points.none() if drawn is None else drawn)
     return FrameResult(0, SIZE, (item,))
 
 
@@ -79,7 +79,7 @@ def test_masks_in_corners_are_drawn(middle):
 
 
 def test_lost_objects_are_listed_in_the_corner_one_below_the_other():
-    lost = [ObjectResult(name, ObjectState.LOST, 0.0, NOTHING, Points.none()) for name in (1, 2)]
+    lost = [ObjectResult(name, ObjectState.LOST, 0.0, LocalMask.of(NOTHING), Points.none()) for name in (1, 2)]
     rows = [
         changed(draw(IMAGE, FrameResult(0, SIZE, tuple(lost[:count]))))[:, :20].any(axis=1).sum() for count in (1, 2)
     ]

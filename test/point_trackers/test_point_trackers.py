@@ -9,7 +9,7 @@ import pytest
 from synthetic import HEIGHT, WIDTH, moving_texture
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.errors import ConfigError
 from sampt_ros.point_trackers import POINT_TRACKERS, build_point_tracker
 from sampt_ros.point_trackers.base import PointTracker, Tracks, moved_by_points
@@ -214,8 +214,8 @@ def test_a_propagated_mask_moves_with_the_image(accurate_tracker):
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[40:80, 50:100] = 1
     run(accurate_tracker, [previous, current])
-    propagated = accurate_tracker.propagate_mask(mask, previous, current)
-    moved, expected = propagated > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0
+    propagated = accurate_tracker.propagate_mask(LocalMask.of(mask), previous, current)
+    moved, expected = propagated.whole() > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0
     assert (moved & expected).sum() > 0.95 * (moved | expected).sum()
 
 
@@ -224,12 +224,12 @@ def test_a_propagated_mask_is_a_mask(tracker):
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[5:20, 50:100] = 1
     for given in (mask, np.zeros_like(mask)):
-        propagated = tracker.propagate_mask(given, previous, current)
+        propagated = tracker.propagate_mask(LocalMask.of(given), previous, current)
         if propagated is None:
             pytest.skip("this tracker knows no motion but that of its points")
-        assert (propagated.shape, propagated.dtype) == (mask.shape, np.float32)
-        assert (propagated >= 0).all()
-        assert (propagated <= 1).all()
+        assert (propagated.image_size, propagated.values.dtype) == (mask.shape, np.float32)
+        assert (propagated.values >= 0).all()
+        assert (propagated.values <= 1).all()
 
 
 def test_a_tracker_says_whether_it_moves_masks(tracker):

@@ -8,7 +8,7 @@ from synthetic import moving_texture, texture
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.point_trackers import RaftConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.errors import CheckpointError
 from sampt_ros.point_trackers import build_point_tracker
 
@@ -117,16 +117,16 @@ def test_a_point_that_leaves_or_does_not_come_back_is_not_visible():
 def test_a_carried_mask_moves_by_the_flow():
     mask = np.zeros((128, 160), np.float32)
     mask[40:80, 50:100] = 1
-    carried = Raft(Shift((4, -3)), None, "cpu").propagate_mask(mask, *darkening(128, 160))
-    np.testing.assert_allclose(carried > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0.5)
+    carried = Raft(Shift((4, -3)), None, "cpu").propagate_mask(LocalMask.of(mask), *darkening(128, 160))
+    np.testing.assert_allclose(carried.whole() > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0.5)
 
 
 def test_a_carried_mask_is_trusted_less_where_the_flow_does_not_explain_the_image():
     mask = np.zeros((120, 160), np.float32)
     mask[40:80, 50:100] = 1
     previous, current = moving_texture(2, (25, 0))  # far from what Shift says
-    carried = Raft(Shift((0, 0)), None, "cpu").propagate_mask(mask, previous, current)
-    assert np.abs(carried[45:75, 55:95] - 0.5).mean() < 0.4
+    carried = Raft(Shift((0, 0)), None, "cpu").propagate_mask(LocalMask.of(mask), previous, current)
+    assert np.abs(carried.whole()[45:75, 55:95] - 0.5).mean() < 0.4
 
 
 @pytest.mark.filterwarnings("error")

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is missing", exc_type=ImportE
 
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
-from sampt_ros.data_types import Frame  # noqa: E402
+from sampt_ros.data_types import Frame, LocalMask  # noqa: E402
 from sampt_ros.descriptors.dinov2 import DinoV2  # noqa: E402
 from sampt_ros.point_trackers.pips.network import Pips  # noqa: E402
 from sampt_ros.point_trackers.pips.tracker import PipsTracker  # noqa: E402
@@ -218,9 +218,8 @@ def nano_network():
 
 def test_a_frame_of_nano_waits_once(nano_network, gpu):
     nano = Nano(backend=TorchBackend(nano_network, torch.device("cuda")))
-    embedding, mask = nano.encode(frame()), np.zeros(SIZE, np.float32)
-    mask[20:60, 30:80] = 1
-    memory = nano.remember(embedding, mask > 0, None)
+    embedding, mask = nano.encode(frame()), LocalMask(np.ones((40, 50), bool), 30, 20, SIZE)
+    memory = nano.remember(embedding, mask, None)
     assert gpu.waits == 0
     objects = [ObjectPrompt(np.full((3, 2), 40, np.float32), mask=mask, memory=memory)]
     segment(nano, embedding, objects, refinements=0).results()

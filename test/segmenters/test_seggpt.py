@@ -17,7 +17,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.config.presets import load_preset
 from sampt_ros.config.segmenters import SegGptConfig
-from sampt_ros.data_types import Frame, ObjectState
+from sampt_ros.data_types import Frame, LocalMask, ObjectState
 from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Prompts
@@ -83,7 +83,7 @@ def test_twelve_frames_equal_the_packages_own_predictor(small_seggpt):
         for name, mask, first in ((1, red, 0), (2, blue, 3)):
             if index == first or name in memories:
                 embedding = small_seggpt.encode(frame)
-                memories[name] = small_seggpt.remember(embedding, mask, memories.get(name))
+                memories[name] = small_seggpt.remember(embedding, LocalMask.of(mask), memories.get(name))
                 given[name] = [*given.get(name, [])[:1], (image, mask)]
         if index == 7:
             del memories[1], given[1]
@@ -101,7 +101,7 @@ def test_an_image_of_another_size_is_scaled_as_the_package_does(small_seggpt, he
     given = processor(images=image, prompt_masks=mask.astype(np.uint8), num_labels=1, return_tensors="pt")
     embedding = small_seggpt.encode(Frame(0, image))
     torch.testing.assert_close(embedding.image, given["pixel_values"][0], atol=1e-5, rtol=0)
-    remembered = small_seggpt.remember(embedding, mask, None)
+    remembered = small_seggpt.remember(embedding, LocalMask.of(mask), None)
     torch.testing.assert_close(remembered.masks[0], given["prompt_masks"][0], atol=1e-5, rtol=0)
 
 
@@ -109,13 +109,15 @@ def test_the_first_frame_and_the_latest_ones_are_remembered(small_seggpt):
     segmenter = SegGpt(small_seggpt._network, SegGptConfig(memories=3), "cpu")
     memory, frames = None, [segmenter.encode(Frame(index, scene[0])) for index, scene in enumerate(SCENES[:6])]
     for embedding, (_, red, _) in zip(frames, SCENES):
-        memory = segmenter.remember(embedding, red, memory)
+        memory = segmenter.remember(embedding, LocalMask.of(red), memory)
     assert [any(kept is embedding.image for embedding in frames) for kept in memory.images] == [True] * 3
     assert memory.images[0] is frames[0].image
     assert memory.images[-1] is frames[-1].image
     assert len(memory.masks) == 3
-    assert segmenter.remember(frames[0], np.zeros_like(SCENES[0][1]), memory) is memory
-    alone = SegGpt(small_seggpt._network, SegGptConfig(memories=1), "cpu").remember(frames[1], SCENES[1][1], memory)
+    assert segmenter.remember(frames[0], LocalMask.empty((480, 640)), memory) is memory
+    alone = SegGpt(small_seggpt._network, SegGptConfig(memories=1), "cpu").remember(
+        frames[1], LocalMask.of(SCENES[1][1]), memory
+    )
     assert alone.images == (frames[0].image,)
 
 
@@ -123,14 +125,16 @@ def test_a_mask_too_thin_for_the_network_is_remembered_all_the_same(small_seggpt
     thin = np.zeros((480, 640), bool)
     thin[100, 100:102] = True
     embedding = small_seggpt.encode(Frame(0, np.zeros((480, 640, 3), np.uint8)))
-    mask = small_seggpt.remember(embedding, thin, None).masks[0]
-    assert len(mask.unique()) > len(small_seggpt.remember(embedding, ~np.zeros_like(thin), None).masks[0].unique())
+    mask = small_seggpt.remember(embedding, LocalMask.of(thin), None).masks[0]
+    assert len(mask.unique()) > len(
+        small_seggpt.remember(embedding, LocalMask.of(~np.zeros_like(thin)), None).masks[0].unique()
+    )
 
 
 def test_what_is_not_remembered_is_found_by_its_clicks(small_seggpt):
     frame = Frame(0, SCENES[0][0])
     embedding = small_seggpt.encode(frame)
-    memory = small_seggpt.remember(embedding, SCENES[0][1], None)
+    memory = small_seggpt.remember(embedding, LocalMask.of(SCENES[0][1]), None)
     prompts = Prompts.pack([CLICK, CLICK], [NOTHING, NOTHING], memories=[memory, None])
     found = small_seggpt.decode(embedding, prompts)
     alone = Prompts.pack([CLICK], [NOTHING])

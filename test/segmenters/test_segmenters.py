@@ -9,14 +9,14 @@ import pytest
 from synthetic import disk, texture
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.errors import ConfigError
 from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.segmenters import SEGMENTERS, build_segmenter
 from sampt_ros.segmenters.base import PADDING, Decoded, MaskDecoded, Prompts, Segmenter
 from sampt_ros.segmenters.grabcut.segmenter import GrabCut
 from sampt_ros.segmenters.nano.segmenter import Nano
-from sampt_ros.tracking.reacquisition.appearance import AppearanceModel
+from sampt_ros.tracking.reacquisition.appearance import AppearanceModel, MaskedCells
 
 HEIGHT, WIDTH = 160, 256  # what the small SAM takes without rescaling
 RED, BLUE = disk((80, 80), 30, HEIGHT, WIDTH), disk((180, 70), 24, HEIGHT, WIDTH)
@@ -69,7 +69,8 @@ def test_a_whole_frame_is_described_by_unit_vectors(segmenter):
 def test_an_object_is_found_again_by_how_frames_are_described(name):
     segmenter = SEGMENTERS[name](SamPtConfig())
     now, later = scene(), scene(red=disk((200, 110), 30, HEIGHT, WIDTH), blue=disk((60, 60), 24, HEIGHT, WIDTH))
-    appearance = AppearanceModel(capacity=2).learned(0, segmenter.describe(now, segmenter.encode(now)), RED)
+    cells = MaskedCells.of(segmenter.describe(now, segmenter.encode(now)), LocalMask.of(RED))
+    appearance = AppearanceModel(capacity=2).learned(0, cells)
     response = appearance.response(segmenter.describe(later, segmenter.encode(later)))
     y, x = np.unravel_index(response.argmax(), response.shape)
     at = (np.array([x, y]) + 0.5) * [WIDTH, HEIGHT] / response.shape[::-1]
@@ -83,7 +84,7 @@ def both(segmenter: Segmenter, embedding) -> Prompts:
         [ON_RED, ON_BLUE],
         [NO_POINTS, ON_RED[:1]],
         np.array([missing, (156, 46, 204, 94)], np.float32),
-        segmenter.mask_prompt(embedding, [RED.astype(np.float32), None]),
+        segmenter.mask_prompt(embedding, [LocalMask.of(RED), None]),
     )
 
 
@@ -103,7 +104,7 @@ def assert_same(found: Decoded, expected: Decoded, rows: slice = np.s_[:]) -> No
 def of_masks(segmenter: Segmenter, embedding, masks: list[np.ndarray]) -> Decoded:
     """The segmenter's own arrays for given masks (H, W)."""
     prompts = Prompts.pack([ON_RED] * len(masks), [NO_POINTS] * len(masks))
-    logits = segmenter.mask_prompt(embedding, [mask.astype(np.float32) for mask in masks])
+    logits = segmenter.mask_prompt(embedding, [LocalMask.of(mask) for mask in masks])
     decoded = segmenter.decode(embedding, prompts)
     if isinstance(logits, list):  # not logits yet
         logits = np.stack([mask.astype(np.float32) - 0.5 for mask in masks])
@@ -121,8 +122,8 @@ def test_a_batch_gives_each_object_what_it_gets_alone(segmenter, embedding):
 
 
 def test_objects_on_the_same_thing_get_what_each_gets_alone(segmenter, embedding):
-    masks = segmenter.mask_prompt(embedding, [RED.astype(np.float32)] * 2)
-    one = segmenter.mask_prompt(embedding, [RED.astype(np.float32)])
+    masks = segmenter.mask_prompt(embedding, [LocalMask.of(RED)] * 2)
+    one = segmenter.mask_prompt(embedding, [LocalMask.of(RED)])
     together = Prompts.pack([ON_RED] * 2, [NO_POINTS] * 2, None, masks, wholes=[[1], [0]])
     alone = segmenter.decode(embedding, Prompts.pack([ON_RED], [NO_POINTS], None, one))
     both_found = segmenter.decode(embedding, together)
@@ -133,7 +134,7 @@ def test_objects_on_the_same_thing_get_what_each_gets_alone(segmenter, embedding
 def test_a_whole_gets_what_it_gets_alone_beside_its_part_which_stays_a_part(segmenter, embedding):
     left = RED.copy()
     left[:, 80:] = False
-    masks = segmenter.mask_prompt(embedding, [each.astype(np.float32) for each in (RED, left)])
+    masks = segmenter.mask_prompt(embedding, [LocalMask.of(each) for each in (RED, left)])
     points = [ON_RED, ON_RED[1:2]]
     together = segmenter.decode(embedding, Prompts.pack(points, [NO_POINTS] * 2, None, masks, wholes=[[], [0]]))
     alone = segmenter.decode(embedding, Prompts.pack(points[:1], [NO_POINTS], None, masks[:1]))
@@ -204,13 +205,13 @@ def test_masks_have_the_frames_size(segmenter, height, width):
 def test_with_less_detail_an_object_with_a_mask_prompt_is_found_all_the_same(segmenter, embedding):
     if not segmenter.adapts_detail:
         pytest.skip("this segmenter looks at all of a frame")
-    red = segmenter.mask_prompt(embedding, [RED.astype(np.float32)])
+    red = segmenter.mask_prompt(embedding, [LocalMask.of(RED)])
     prompts = replace(Prompts.pack([ON_RED], [NO_POINTS]), logits=red, detail=0.5)
     assert region_similarity(RED, segmenter.decode(embedding, prompts).masks()[0]) > 0.9
 
 
 def test_mask_prompts_are_missing_where_none_is_given(segmenter, embedding):
-    prompts = segmenter.mask_prompt(embedding, [None, RED.astype(np.float32), None])
+    prompts = segmenter.mask_prompt(embedding, [None, LocalMask.of(RED), None])
     if isinstance(prompts, list):
         assert [prompt is None for prompt in prompts] == [True, False, True]
         return

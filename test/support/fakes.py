@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sampt_ros.data_types import POSITIVE, Frame, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import POSITIVE, Frame, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError
 from sampt_ros.mask_propagators.base import MaskPropagator, PropagatedMask
 from sampt_ros.point_trackers.base import PointTracker, Tracks
@@ -52,9 +52,9 @@ class DriftingTracker(PointTracker):
         self._tracks = replace(self._tracks, xy=self._tracks.xy + self.drift, visible=visible)
         return self._tracks
 
-    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask:
         x, y = self.drift.astype(int)
-        return np.roll(mask, (y, x), (0, 1))
+        return LocalMask.of(np.roll(mask.whole(), (y, x), (0, 1)))
 
 
 @dataclass(eq=False)
@@ -91,9 +91,9 @@ class SquareSegmenter(Segmenter):
             scores[row] = self.rate(middle)
         return MaskDecoded(logits, scores)
 
-    def mask_prompt(self, embedding: Frame, masks: Sequence[np.ndarray | None]) -> np.ndarray:
+    def mask_prompt(self, embedding: Frame, masks: Sequence[LocalMask | None]) -> np.ndarray:
         missing = np.full(embedding.size, np.nan, np.float32)
-        return np.stack([missing if mask is None else 2 * mask - 1 for mask in masks])
+        return np.stack([missing if mask is None else 2 * mask.whole().astype(np.float32) - 1 for mask in masks])
 
 
 class RollingPropagator(MaskPropagator):
@@ -154,4 +154,4 @@ class Scripted:
         if mask is None:
             raise QueryError("expected prompts on an object")
         self.object_ids = [object_id]
-        return ObjectResult(object_id, ObjectState.TRACKING, 1.0, mask, Points.none())
+        return ObjectResult(object_id, ObjectState.TRACKING, 1.0, LocalMask.of(mask), Points.none())

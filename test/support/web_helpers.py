@@ -14,7 +14,7 @@ import aiohttp
 import numpy as np
 
 from sampt_ros.config.web import WebConfig
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.streaming.failures import Attempt
 from sampt_ros.streaming.live.view import Condition, View
 from sampt_ros.streaming.requests import Answer
@@ -32,7 +32,7 @@ def view(stamp_ns: int = 1, size: tuple[int, int] = (48, 64), ids: tuple[int, ..
         mask = np.zeros(size, bool)
         mask[20:30, 5 + 15 * number : 15 + 15 * number] = True
         points = Points.start(np.array([name]), np.array([(10 + 15 * number, 25)]), np.array([1]))
-        objects.append(ObjectResult(name, ObjectState.TRACKING, 0.9, mask, points))
+        objects.append(ObjectResult(name, ObjectState.TRACKING, 0.9, LocalMask.of(mask), points))
     return View(stamp_ns, image, FrameResult(0, size, tuple(objects)))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fakes import SquareSegmenter, blank
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask
 from sampt_ros.segmenters.base import PADDING
 from sampt_ros.tracking.mask_decoding import ObjectPrompt, segment
 
@@ -100,7 +100,7 @@ def test_the_users_box_is_in_the_first_pass():
 def test_a_propagated_mask_is_the_first_pass_mask_prompt():
     mask = np.zeros(FRAME.size, np.float32)
     mask[10:20, 10:20] = 1
-    ((prompts, _),) = passes(ObjectPrompt(POSITIVES), ObjectPrompt(POSITIVES, mask=mask))
+    ((prompts, _),) = passes(ObjectPrompt(POSITIVES), ObjectPrompt(POSITIVES, mask=LocalMask.of(mask)))
     assert np.isnan(prompts.logits[0]).all()
     np.testing.assert_array_equal(prompts.logits[1], 2 * mask - 1)
 

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import NEGATIVE, POSITIVE, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
 from sampt_ros.tracking.reinit import MaskHistory
@@ -17,7 +17,7 @@ def tracked(object_id, *points):
     """An object with points (x, y, label), ids from 1."""
     xy, labels = np.reshape([point[:2] for point in points], (-1, 2)), [point[2] for point in points]
     all_points = Points.start(np.arange(1, len(points) + 1), xy, labels)
-    result = ObjectResult(object_id, ObjectState.LOST, 0.0, np.zeros(SIZE, bool), all_points)
+    result = ObjectResult(object_id, ObjectState.LOST, 0.0, LocalMask.of(np.zeros(SIZE, bool)), all_points)
     return TrackedObject(object_id, all_points, MaskHistory(0, 0, deque()), None, result)
 
 
@@ -32,10 +32,10 @@ def test_a_mask_violates_positive_clicks_outside_it_and_negative_ones_inside():
     item = tracked(1, (5, 5, POSITIVE), (25, 5, POSITIVE), (6, 6, NEGATIVE), (26, 6, NEGATIVE))
     mask = np.zeros(SIZE, bool)
     mask[:10, :10] = True
-    assert item.violated_clicks(mask) == 0  # Nothing was clicked: all points were drawn from a mask.
+    assert item.violated_clicks(LocalMask.of(mask)) == 0  # Nothing was clicked: all points were drawn from a mask.
     item.clicked_ids = frozenset([1, 2, 3, 4])
-    assert item.violated_clicks(mask) == 2
-    assert item.violated_clicks(~mask) == 2
+    assert item.violated_clicks(LocalMask.of(mask)) == 2
+    assert item.violated_clicks(LocalMask.of(~mask)) == 2
 
 
 def test_a_prompt_of_clicks_only_leaves_drawn_points_out():
@@ -49,9 +49,8 @@ def test_a_prompt_of_clicks_only_leaves_drawn_points_out():
 def propagated(state=ObjectState.TRACKING):
     """An object in this state, with a propagated mask (default: one pixel), and a score of 0.8."""
     item = tracked(1, (5, 5, POSITIVE))
-    item.result = ObjectResult(1, state, 0.8, np.zeros(SIZE, bool), item.points)
-    item.propagated_mask = np.zeros(SIZE, np.float32)
-    item.propagated_mask[5, 6] = 0.6
+    item.result = ObjectResult(1, state, 0.8, LocalMask.of(np.zeros(SIZE, bool)), item.points)
+    item.propagated_mask = LocalMask(np.array([[0.4, 0.6]], np.float32), 5, 5, SIZE)
     return item
 
 
@@ -128,7 +127,7 @@ def masked(object_id, first, last):
     item = tracked(object_id, (first, 1, POSITIVE))
     mask = np.zeros(SIZE, bool)
     mask[:, first:last] = True
-    item.result = ObjectResult(object_id, ObjectState.TRACKING, 1.0, mask, item.points)
+    item.result = ObjectResult(object_id, ObjectState.TRACKING, 1.0, LocalMask.of(mask), item.points)
     return item
 
 
@@ -179,7 +178,7 @@ def test_a_lost_whole_stays_a_whole_while_its_part_is_corrected():
 
 def test_a_whole_in_doubt_is_compared_by_its_last_mask():
     whole = masked(1, 0, 20)
-    whole.propagated_mask = whole.result.mask.astype(np.float32)
+    whole.propagated_mask = LocalMask.of(whole.result.mask.astype(np.float32))
     whole.result = tracked(1).result
     part = masked(2, 3, 8)
     assert compared(whole, part).wholes == {2: {1}}
@@ -219,7 +218,7 @@ def test_the_next_object_with_the_id_of_a_whole_is_no_whole(ends):
 
 def test_objects_known_from_pictures_of_different_sizes_are_compared_with_nothing():
     small, large = tracked(1), tracked(2)
-    large.result = ObjectResult(2, ObjectState.LOST, 0.0, np.zeros((50, 60), bool), large.points)
+    large.result = ObjectResult(2, ObjectState.LOST, 0.0, LocalMask.of(np.zeros((50, 60), bool)), large.points)
     assert compared(small, large).wholes == {}
 
 

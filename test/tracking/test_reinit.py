@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sampt_ros.config.core import ReinitConfig
+from sampt_ros.data_types import LocalMask
 from sampt_ros.errors import ConfigError
 from sampt_ros.tracking.reinit import REINIT_POLICIES, AcceptedMask, MaskHistory, build_reinit_policy
 
@@ -14,7 +15,7 @@ HORIZON = 4
 
 def history(areas: dict[int, int], since: int = 0, started: int = 100) -> MaskHistory:
     """An object with accepted masks of these areas, by frame."""
-    accepted = deque(AcceptedMask(index, np.ones((1, area), bool), area) for index, area in areas.items())
+    accepted = deque(AcceptedMask(index, LocalMask.of(np.ones((1, area), bool))) for index, area in areas.items())
     return MaskHistory(started, since, accepted)
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from sampt_ros.config.web import WebConfig
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError
 from sampt_ros.streaming.live.view import View
 from sampt_ros.web.packets import joined, outlines, packet, split
 
 
 def item(mask: np.ndarray, state: ObjectState = ObjectState.TRACKING, points: Points | None = None) -> ObjectResult:
-    return ObjectResult(3, state, 0.875, mask, points or Points.none())
+    return ObjectResult(3, state, 0.875, LocalMask.of(mask), points or Points.none())
 
 
 def test_header_and_content_come_back():

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sampt_ros.config.point_trackers import PipsConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.point_trackers.base import PointTracker, Tracks, inside, moved_by_points
 from sampt_ros.point_trackers.pips.network import Pips
 from sampt_ros.utils.cuda_graphs import Graphed, rounded
@@ -116,16 +116,20 @@ class PipsTracker(PointTracker):
         self._last.append((frame, tracks))
         return tracks
 
-    def propagate_mask(self, mask: np.ndarray, previous: Frame, current: Frame) -> np.ndarray | None:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask | None:
         """Move a mask as the points in it moved; None between other frames than the last two, or without points."""
         if [frame for frame, _ in self._last] != [previous, current]:
             return None
         before, after = (tracks for _, tracks in self._last)
         _, rows, rows_after = np.intersect1d(before.id, after.id, return_indices=True)
         start, moved = before.at(rows), after.at(rows_after)
-        x, y = np.clip(np.rint(start.xy).astype(int), 0, [mask.shape[1] - 1, mask.shape[0] - 1]).T
-        chosen = start.visible & moved.visible & (mask[y, x] > 0.5)
-        return moved_by_points(mask, start.xy[chosen], moved.xy[chosen]) if chosen.any() else None
+        whole = mask.whole().astype(np.float32, copy=False)
+        x, y = np.clip(np.rint(start.xy).astype(int), 0, [whole.shape[1] - 1, whole.shape[0] - 1]).T
+        chosen = start.visible & moved.visible & (whole[y, x] > 0.5)
+        if not chosen.any():
+            return None
+        propagated = moved_by_points(whole, start.xy[chosen], moved.xy[chosen])
+        return None if propagated is None else LocalMask.of(propagated)
 
     def _followed(self, points: _Points, newest: Frame) -> tuple[Tracks, _Points]:
         """The points in the newest frames of their windows, and the points with full windows chained."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from sampt_ros.data_types import LocalMask
 from sampt_ros.geometry.crops import Crop
 
 _RADII = tuple(0.03 * 1.25**step for step in range(12))  # Assumed radii of the object, as shares of the shorter side.
@@ -67,23 +68,24 @@ def _trimaps(
 ) -> Iterator[tuple[Crop, np.ndarray]]:
     """Crops with GrabCut's four labels (h, w) uint8: one for a box, one per assumed radius for points."""
     if box is not None:
-        inside = np.zeros(shape, np.uint8)
+        inside = np.zeros(shape, bool)
         left, top, right, bottom = np.rint(box).astype(int)
-        inside[max(0, top) : bottom + 1, max(0, left) : right + 1] = 1
-        crop = Crop.around(inside.astype(bool), 0.35, _WORK_SIZE)
-        trimap = np.where(crop.cut_mask(inside), cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
+        inside[max(0, top) : bottom + 1, max(0, left) : right + 1] = True
+        box_mask = LocalMask.of(inside)
+        crop = Crop.around(box_mask, 0.35, _WORK_SIZE)
+        trimap = np.where(crop.cut_mask(box_mask) > 0.5, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
         _mark(trimap, crop, positive, negative, 2)
         yield crop, trimap
         return
     center = np.clip(positive.mean(axis=0), 0, [shape[1] - 1, shape[0] - 1])
     spread = np.linalg.norm(positive - center, axis=1).max()
     for radius in (share * min(shape) + spread for share in _RADII):
-        surroundings = np.zeros(shape, np.uint8)
+        surroundings = np.zeros(shape, bool)
         reach = _SURROUNDINGS * radius
         left, top = np.floor(np.maximum(center - reach, 0)).astype(int)
         right, bottom = np.ceil(center + reach).astype(int)
-        surroundings[top : bottom + 1, left : right + 1] = 1
-        crop = Crop.around(surroundings.astype(bool), 0, _WORK_SIZE)
+        surroundings[top : bottom + 1, left : right + 1] = True
+        crop = Crop.around(LocalMask.of(surroundings), 0, _WORK_SIZE)
         middle, scale = crop.to_crop(center[None])[0], crop.size[0] / (crop.window[2] - crop.window[0])
         y, x = np.ogrid[: crop.size[1], : crop.size[0]]
         distance = np.hypot(x - middle[0], y - middle[1]) / (radius * scale)

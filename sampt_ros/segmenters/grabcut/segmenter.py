@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.config.segmenters import GrabCutConfig
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask
 from sampt_ros.geometry.crops import Crop
 from sampt_ros.segmenters.base import MaskDecoded, Prompts, Segmenter
 from sampt_ros.segmenters.grabcut.click_candidates import find_object
@@ -47,15 +47,16 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
         logits, scores = zip(*(self._decode_one(embedding, prompts, row) for row in range(len(prompts))))
         return MaskDecoded(np.stack(logits), np.array(scores, np.float32))
 
-    def mask_prompt(self, embedding: Frame, masks: Sequence[np.ndarray | None]) -> np.ndarray:
+    def mask_prompt(self, embedding: Frame, masks: Sequence[LocalMask | None]) -> np.ndarray:
         missing = np.full(embedding.size, np.nan, np.float32)
-        return np.stack([missing if mask is None else 2 * mask - 1 for mask in masks])
+        whole = [None if mask is None else mask.whole().astype(np.float32, copy=False) for mask in masks]
+        return np.stack([missing if mask is None else 2 * mask - 1 for mask in whole])
 
-    def remember(self, embedding: Frame, mask: np.ndarray, memory: ColorMemory | None) -> ColorMemory | None:
-        if np.count_nonzero(mask) < _MIN_AREA:
+    def remember(self, embedding: Frame, mask: LocalMask, memory: ColorMemory | None) -> ColorMemory | None:
+        if mask.area < _MIN_AREA:
             return memory
         crop = Crop.around(mask, self._config.margin, self._config.work_size)
-        lab, inside = self._lab(embedding, crop), crop.cut_mask(mask)
+        lab, inside = self._lab(embedding, crop), crop.cut_mask(mask) > 0.5
         if not inside.any():  # The mask is too thin for the crop's scale.
             return memory
         return ColorMemory.start(lab, inside) if memory is None else memory.learned(lab, inside, _LEARNING_RATE)
@@ -71,9 +72,8 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
             return np.full(frame.size, -1, np.float32), 0.0
         rivals = _rivals(prompts, prompts.logits, row)
         memory = prompts.memories[row] if prompts.memories else None
-        crop = Crop.around(
-            mask_prompt > 0, self._config.margin, max(1, round(self._config.work_size * prompts.detail**0.5))
-        )
+        side = max(1, round(self._config.work_size * prompts.detail**0.5))
+        crop = Crop.around(LocalMask.of(mask_prompt > 0), self._config.margin, side)
         return self._refine(frame, crop, mask_prompt, positive, negative, rivals, memory)
 
     def _refine(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -34,11 +34,15 @@ class NanoBackend(ABC):
 
     @abstractmethod
     def decode(
-        self, features: Features, prompts: np.ndarray, memories: Sequence[ObjectMemory | None]
+        self,
+        features: Features,
+        prompts: Sequence[Callable[[], np.ndarray]],
+        memories: Sequence[ObjectMemory | None],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, S / 2, S / 2) float32 of the masks in n windows (S, S), and their predicted IoU (n,) float32 0..1.
 
-        prompts   (n, 6, S / 4, S / 4) float32, see interface.PROMPT_CHANNELS
+        prompts   what computes each window's maps (6, S / 4, S / 4) float32, see interface.PROMPT_CHANNELS; it may be
+                  called in other threads, several at once
         memories  what is remembered of each object, or None
         """
 

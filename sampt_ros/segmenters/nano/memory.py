@@ -59,9 +59,10 @@ def _row(memories: Sequence[Memory], longest: int, like: Memory, library: Any) -
     padding = longest - _positions(memories)
     row = []
     for values, example in zip(zip(*map(_values, memories)) if memories else [()] * 4, _values(like)):
-        nothing = library.zeros_like(example[:, :1])
-        padded = library.broadcast_to(nothing, (1, padding, *example.shape[2:]))
-        row.append(library.concatenate([*values, padded], axis=1))
+        if padding:
+            nothing = library.zeros_like(example[:, :1])
+            values = *values, library.broadcast_to(nothing, (1, padding, *example.shape[2:]))
+        row.append(library.concatenate(values, axis=1))
     return tuple(row)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,13 +71,16 @@ class OnnxBackend(NanoBackend):
         return Memory(keys, values, inside, np.ones(inside.shape, bool))
 
     def decode(
-        self, features: Features, prompts: np.ndarray, memories: Sequence[ObjectMemory | None]
+        self,
+        features: Features,
+        prompts: Sequence[Callable[[], np.ndarray]],
+        memories: Sequence[ObjectMemory | None],
     ) -> tuple[np.ndarray, np.ndarray]:
         def decode_row(row: int) -> list[np.ndarray]:
             rows = slice(row, row + 1)
             memory = joined(memories[rows], np) or _nothing(1)
             remembered = memory.keys, memory.values, memory.inside, memory.valid
-            return _run(self._decode, *features.select(rows).maps, prompts[rows], *remembered)
+            return _run(self._decode, *features.select(rows).maps, prompts[row]()[None], *remembered)
 
         # One object at a time: no slower, and the memory of as many as there are threads, which is kept, will do.
         decoded = self._side.share(decode_row, range(len(prompts)))

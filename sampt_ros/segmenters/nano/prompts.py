@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import cv2
 import numpy as np
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE
+from sampt_ros.data_types import NEGATIVE, POSITIVE, LocalMask
 from sampt_ros.geometry.crops import Window, draw_box, draw_points
 from sampt_ros.segmenters.base import Prompts
 from sampt_ros.segmenters.nano import interface
@@ -22,27 +21,29 @@ _SURE_LOGIT = 3.0  # Logit of a mask prompt's pixel that is surely on the object
 class MaskPrompt:
     """A mask prompt. Its logits, factor * (values - middle), are computed where a window shows them only.
 
-    values  (H, W) float32
+    values     float32
+    on_object  where the logits are above 0, as a mask of bool
     """
 
-    values: np.ndarray
+    values: LocalMask
+    on_object: LocalMask
     middle: float = 0.0
     factor: float = 1.0
 
     @classmethod
-    def of_mask(cls, mask: np.ndarray) -> MaskPrompt:
-        """From a mask (H, W) float32 0..1."""
-        return cls(mask, 0.5, 2 * _SURE_LOGIT)
+    def of_mask(cls, mask: LocalMask) -> MaskPrompt:
+        """From a mask, bool or float32."""
+        return cls(mask, mask.on_object, 0.5, 2 * _SURE_LOGIT)
 
-    @cached_property
-    def on_object(self) -> np.ndarray:
-        """(H, W) bool."""
-        is_on_object: np.ndarray = self.values > self.middle
-        return is_on_object
+    @classmethod
+    def of_logits(cls, logits: np.ndarray) -> MaskPrompt:
+        """From logits (H, W) float32."""
+        return cls(LocalMask.of(logits), LocalMask.of(logits > 0))
 
     def shown(self, window: Window, cells: int) -> np.ndarray:
         """(cells, cells) float32 -1..1: what a window shows of it."""
-        logits = self.factor * (self.values[window.visible] - self.middle)
+        values = self.values.part(*window.visible).astype(np.float32, copy=False)
+        logits = self.factor * (values - self.middle)
         shown: np.ndarray = np.tanh(window.scaled(logits, cells) / 2)
         return shown
 
@@ -84,7 +85,7 @@ class ObjectPrompts:
         positive, negative = (prompts.xy[row][prompts.labels[row] == label] for label in (POSITIVE, NEGATIVE))
         box = None if prompts.boxes is None or np.isnan(prompts.boxes[row]).any() else prompts.boxes[row]
         mask = None if prompts.logits is None else prompts.logits[row]
-        mask = MaskPrompt(mask) if isinstance(mask, np.ndarray) else mask
+        mask = MaskPrompt.of_logits(mask) if isinstance(mask, np.ndarray) else mask
         return cls(positive, negative, box, mask, prompts.memories[row] if prompts.memories else None)
 
     def maps(self, window: Window, rivals: np.ndarray | None) -> np.ndarray:
@@ -103,10 +104,10 @@ class ObjectPrompts:
             maps[interface.HAS_MASK] = 1
         if rivals is not None:
             # Of the masks that cover a pixel, so many are no rivals'.
-            allowed = sum(mask.on_object[window.visible].astype(np.uint16) for mask in self.no_rivals)
+            allowed = sum(mask.on_object.part(*window.visible).astype(np.uint16) for mask in self.no_rivals)
             for whole in self.wholes:
-                shown = whole.on_object[window.visible]
-                allowed = allowed + (shown if self.mask is None else shown & self.mask.on_object[window.visible])
+                shown = whole.on_object.part(*window.visible)
+                allowed = allowed + (shown if self.mask is None else shown & self.mask.on_object.part(*window.visible))
             others = rivals[window.visible] > allowed
             if others.any():
                 maps[interface.RIVALS] = window.scaled(others, cells)
@@ -115,10 +116,11 @@ class ObjectPrompts:
 
 def count_rivals(objects: Sequence[ObjectPrompts], size: tuple[int, int]) -> np.ndarray | None:
     """(H, W) uint8: how many mask prompts cover each pixel, at most 255; None if no object has a rival with one."""
-    masks = [prompt.mask for prompt in objects if prompt.mask is not None]
+    masks = [prompt.mask.on_object for prompt in objects if prompt.mask is not None and prompt.mask.on_object.area]
     if len(objects) < 2 or not masks:
         return None
     count = np.zeros(size, np.uint8)
     for mask in masks:
-        cv2.add(count, mask.on_object.view(np.uint8), dst=count)  # It does not wrap, unlike NumPy's sum.
+        covered = count[mask.rectangle]
+        covered[:] = cv2.add(covered, mask.values.view(np.uint8))  # It does not wrap, unlike NumPy's sum.
     return count

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from sampt_ros.config.segmenters import NanoConfig
-from sampt_ros.data_types import Frame
-from sampt_ros.geometry.crops import Window, box_of, resized
-from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, WindowFeatures, boxes_of
+from sampt_ros.data_types import Frame, LocalMask
+from sampt_ros.geometry.crops import Window, resized
+from sampt_ros.segmenters.base import Decoded, Prompts, Segmenter, WindowFeatures
 from sampt_ros.segmenters.nano.backend import NanoBackend, build_backend
 from sampt_ros.segmenters.nano.candidates import Candidate, area_of, fills_image
 from sampt_ros.segmenters.nano.interface import Features
@@ -65,6 +66,11 @@ class _WindowMask:
     logits: np.ndarray
     iou: float
 
+    def in_image(self, size: tuple[int, int]) -> LocalMask:
+        """The mask, of bool, in an image of size (height, width)."""
+        rows, columns = self.window.visible
+        return LocalMask(self.window.enlarged(self.logits, size) > 0, columns.start, rows.start, size).trimmed()
+
 
 @dataclass(frozen=True, eq=False)
 class WindowsDecoded(Decoded):
@@ -82,21 +88,27 @@ class WindowsDecoded(Decoded):
         logits = np.full((len(self.found), *self.size), _BACKGROUND_LOGIT, np.float32)
         for full, mask in zip(logits, self.found):
             if mask is not None:
-                mask.window.paste_into(full, mask.logits)
+                full[mask.window.visible] = mask.window.enlarged(mask.logits, self.size)
         return logits
 
     def boxes(self) -> np.ndarray:
-        return boxes_of(self.masks())
+        boxes = np.full((len(self.found), 4), np.nan, np.float32)
+        for row, mask in enumerate(self._local_masks()):
+            if mask.area:
+                boxes[row] = mask.box
+        return boxes
 
     def masks(self) -> np.ndarray:
-        masks = np.zeros((len(self.found), *self.size), bool)
-        for full, mask in zip(masks, self.found):
-            if mask is not None:
-                mask.window.paste_into(full, mask.logits)
-        return masks
+        return np.stack([mask.whole() for mask in self._local_masks()])
 
     def scores(self) -> np.ndarray:
         return np.array([0.0 if mask is None else mask.iou for mask in self.found], np.float32)
+
+    def local_results(self) -> list[tuple[LocalMask, float]]:
+        return list(zip(self._local_masks(), self.scores().tolist()))
+
+    def _local_masks(self) -> list[LocalMask]:
+        return [LocalMask.empty(self.size) if mask is None else mask.in_image(self.size) for mask in self.found]
 
     def updated(self, rows: Sequence[int], other: WindowsDecoded) -> WindowsDecoded:  # type: ignore[override]
         found = list(self.found)
@@ -126,10 +138,9 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
     def encode(self, frame: Frame) -> NanoEmbedding:
         return NanoEmbedding(frame)
 
-    def prepare(self, embedding: NanoEmbedding, masks: Sequence[np.ndarray], objects: int, detail: float) -> None:
+    def prepare(self, embedding: NanoEmbedding, masks: Sequence[LocalMask], objects: int, detail: float) -> None:
         side = self._scaled_side(objects, detail)
-        on_object = [mask > 0.5 for mask in masks]
-        windows = [self._around(mask, side) for mask in on_object if np.count_nonzero(mask) >= _MIN_AREA]
+        windows = [self._around(mask, side) for mask in masks if mask.area >= _MIN_AREA]
         embedding.prepared.update(self._encoded(embedding.frame, windows))
 
     def decode(
@@ -144,8 +155,8 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
             if prompt.mask is None:
                 windows[row], found_mask = self._search(embedding, prompt, scaled_side)
                 objects[row] = replace(prompt, mask=found_mask)
-            elif np.count_nonzero(prompt.mask.on_object) >= _MIN_AREA:
-                windows[row] = self._reaching(prompt.mask.on_object, prompt.positive, scaled_side, size)
+            elif prompt.mask.on_object.area >= _MIN_AREA:
+                windows[row] = self._reaching(prompt.mask.on_object, prompt.positive, scaled_side)
         found: list[_WindowMask | None] = [None] * len(objects)
         if windows:
             prompted = [objects[row] for row in windows]
@@ -154,17 +165,17 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
                 found[row] = _WindowMask(window, logits, score)
         return WindowsDecoded(size, tuple(found))
 
-    def mask_prompt(self, embedding: NanoEmbedding, masks: Sequence[np.ndarray | None]) -> list[MaskPrompt | None]:
+    def mask_prompt(self, embedding: NanoEmbedding, masks: Sequence[LocalMask | None]) -> list[MaskPrompt | None]:
         return [None if mask is None else MaskPrompt.of_mask(mask) for mask in masks]
 
-    def remember(self, embedding: NanoEmbedding, mask: np.ndarray, memory: ObjectMemory | None) -> ObjectMemory | None:
-        if np.count_nonzero(mask) < _MIN_AREA:
+    def remember(self, embedding: NanoEmbedding, mask: LocalMask, memory: ObjectMemory | None) -> ObjectMemory | None:
+        if mask.area < _MIN_AREA:
             return memory
         memory = memory or ObjectMemory()
         if not memory.wants(embedding.frame.index, self._config.memory_gap):
             return memory
         window = self._encoded_window(embedding, mask)
-        memorized = self._backend.memorize(self._features(embedding, [window]), window.cut(mask))
+        memorized = self._backend.memorize(self._features(embedding, [window]), window.cut_mask(mask))
         return memory.learned(embedding.frame.index, memorized, self._config.memories)
 
     def describe(self, frame: Frame, embedding: NanoEmbedding) -> np.ndarray:
@@ -173,7 +184,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         image = resized(frame.image, (width, height))
         return self._backend.directions(self._backend.encode(image[None]).maps[_DESCRIBED_MAP])
 
-    def describe_object(self, frame: Frame, embedding: NanoEmbedding, mask: np.ndarray) -> WindowFeatures:
+    def describe_object(self, frame: Frame, embedding: NanoEmbedding, mask: LocalMask) -> WindowFeatures:
         window = self._encoded_window(embedding, mask)
         features = self._features(embedding, [window]).maps[_DESCRIBED_MAP]
         return WindowFeatures(window, self._backend.directions(features))
@@ -198,12 +209,12 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         limit = margin if fills_image(box, area, size) else 1.0
         return Window.around(box, margin, size, scaled_side, limit)
 
-    def _around(self, mask: np.ndarray, scaled_side: int) -> Window:
-        """The window around a mask (H, W) bool with at least one pixel."""
-        return self._window(box_of(mask), float(np.count_nonzero(mask)), mask.shape, scaled_side)
+    def _around(self, mask: LocalMask, scaled_side: int) -> Window:
+        """The window around a mask with at least one pixel."""
+        return self._window(mask.box, float(mask.area), mask.image_size, scaled_side)
 
-    def _encoded_window(self, embedding: NanoEmbedding, mask: np.ndarray) -> Window:
-        """A window that is encoded already and shows a mask (H, W) bool well, or else a new one around the mask."""
+    def _encoded_window(self, embedding: NanoEmbedding, mask: LocalMask) -> Window:
+        """A window that is encoded already and shows a mask well, or else a new one around the mask."""
         wanted = self._around(mask, self._config.window)
         offsets = {
             window: abs(window.left - wanted.left) + abs(window.top - wanted.top)
@@ -213,16 +224,16 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         nearest = min(offsets, key=offsets.__getitem__, default=wanted)
         return nearest if offsets.get(nearest, 0) < _REUSED_OFFSET * wanted.side else wanted
 
-    def _reaching(self, on_object: np.ndarray, positive: np.ndarray, scaled_side: int, size: tuple[int, int]) -> Window:
-        """A window around a mask (H, W) bool, made larger where one of the positive points (n, 2) lies beyond it."""
+    def _reaching(self, on_object: LocalMask, positive: np.ndarray, scaled_side: int) -> Window:
+        """A window around a mask, made larger where one of the positive points (n, 2) lies beyond it."""
         window = self._around(on_object, scaled_side)
         unit_xy = window.to_window(positive, 1)  # The window is a single pixel then, from -0.5 to 0.5.
         beyond = positive[((unit_xy < -0.5) | (unit_xy > 0.5)).any(1)]
         if not len(beyond):
             return window
-        corners = np.concatenate([beyond, box_of(on_object).reshape(2, 2)])
+        corners = np.concatenate([beyond, on_object.box.reshape(2, 2)])
         box = np.concatenate([corners.min(0), corners.max(0)])
-        return self._window(box, float(np.count_nonzero(on_object)), size, window.size)
+        return self._window(box, float(on_object.area), on_object.image_size, window.size)
 
     def _search(
         self, embedding: NanoEmbedding, prompt: ObjectPrompts, scaled_side: int
@@ -239,11 +250,11 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         if found.rating < _WEAK_RATING:
             further = self._best_candidate(embedding, prompt, _FURTHER_SHARES)
             found = further if further.rating > _FURTHER_FACTOR * found.rating else found
-        logits = found.window.paste(found.logits, size, _BACKGROUND_LOGIT)
-        if np.count_nonzero(logits > 0) < _MIN_AREA:
+        mask = MaskPrompt.of_logits(found.window.paste(found.logits, size, _BACKGROUND_LOGIT))
+        if mask.on_object.area < _MIN_AREA:
             return replace(found.window, size=scaled_side), None
-        filled = self._filled_box(embedding, prompt, box_of(logits > 0), found.rating)
-        return self._around(logits > 0, scaled_side), filled or MaskPrompt(logits)
+        filled = self._filled_box(embedding, prompt, mask.on_object.box, found.rating)
+        return self._around(mask.on_object, scaled_side), filled or mask
 
     def _filled_box(
         self, embedding: NanoEmbedding, prompt: ObjectPrompts, box: np.ndarray, rating: float | None = None
@@ -257,9 +268,9 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
             return None
         window = self._window(box, area_of(box), size, self._config.window)
         (left, top), (right, bottom) = np.rint(box).astype(int).reshape(2, 2).clip(0)
-        box_mask = np.zeros(size, np.float32)
-        box_mask[top : bottom + 1, left : right + 1] = 1
-        mask = MaskPrompt.of_mask(box_mask)
+        box_mask = np.zeros(size, bool)
+        box_mask[top : bottom + 1, left : right + 1] = True
+        mask = MaskPrompt.of_mask(LocalMask.of(box_mask))
         filled = self._best_of(embedding, [window], replace(prompt, mask=mask))
         least = self._best_of(embedding, [window], prompt).rating if rating is None else rating
         return mask if filled.rating > _FILLED_FACTOR * least else None
@@ -290,7 +301,7 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         rivals: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, S / 2, S / 2) float32 and predicted IoU (n,) of the objects in n windows of S pixels a side."""
-        maps = np.stack([prompt.maps(window, rivals) for prompt, window in zip(prompts, windows)])
+        maps = [partial(prompt.maps, window, rivals) for prompt, window in zip(prompts, windows)]
         features = self._features(embedding, windows)
         return self._backend.decode(features, maps, [prompt.memory for prompt in prompts])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,10 +43,14 @@ class TorchBackend(NanoBackend):
 
     @torch.inference_mode()
     def decode(
-        self, features: Features, prompts: np.ndarray, memories: Sequence[ObjectMemory | None]
+        self,
+        features: Features,
+        prompts: Sequence[Callable[[], np.ndarray]],
+        memories: Sequence[ObjectMemory | None],
     ) -> tuple[np.ndarray, np.ndarray]:
         memory = joined(memories, torch)
-        logits, iou_logits = self._network.decode(features, uploaded(prompts, self._device), memory)
+        maps = uploaded(np.stack([compute() for compute in prompts]), self._device)
+        logits, iou_logits = self._network.decode(features, maps, memory)
         window_logits, scores = downloaded(logits.float(), torch.sigmoid(iou_logits).float())
         return window_logits, scores
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sampt_ros.data_types import LocalMask
 from sampt_ros.segmenters.base import Finding, OneShot, Prompts
 from sampt_ros.segmenters.sam.decoder import Guidance
 from sampt_ros.segmenters.sam.segmenter import Sam, SamEmbedding, full_logits
@@ -40,7 +41,7 @@ class PerSam(OneShot[SamEmbedding, Tensor]):
         inside = functional.interpolate(prepared[:, :1], (height, width), mode="bilinear")[0, 0] > 0
         if inside.any():
             return inside
-        prompt = self._sam.mask_prompt(embedding, [mask.astype(np.float32)])
+        prompt = self._sam.mask_prompt(embedding, [LocalMask.of(mask)])
         share = functional.adaptive_avg_pool2d(prompt, (height, width))[0]
         return share == share.max()
 

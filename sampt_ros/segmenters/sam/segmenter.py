@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sampt_ros.config.segmenters import SamConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.errors import CheckpointError, ConfigError
 from sampt_ros.segmenters.base import PADDING, Decoded, Prompts, Segmenter
 from sampt_ros.segmenters.sam.attention import fuse_attention
@@ -318,13 +318,13 @@ class Sam(Segmenter[SamEmbedding, None]):
         return decode_masks(decoder, maps[0], self._positions, tokens, valid, dense, wanted, guidance)
 
     @torch.inference_mode()
-    def mask_prompt(self, embedding: SamEmbedding, masks: Sequence[np.ndarray | None]) -> Tensor:
+    def mask_prompt(self, embedding: SamEmbedding, masks: Sequence[LocalMask | None]) -> Tensor:
         low = self.model.prompt_encoder.mask_input_size
         prompts = torch.full((len(masks), *low), torch.nan, device=self.device)
         for row, mask in enumerate(masks):
             if mask is None:
                 continue
-            soft = uploaded(mask.astype(np.float32, copy=False), self.device)[None, None]
+            soft = uploaded(mask.whole().astype(np.float32, copy=False), self.device)[None, None]
             soft = functional.interpolate(soft, embedding.resized, mode="bilinear", align_corners=False)
             height, width = embedding.resized
             soft = functional.pad(soft, (0, embedding.model_size - width, 0, embedding.model_size - height))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.errors import QueryError
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
@@ -17,26 +17,26 @@ from sampt_ros.tracking.queries import Query
 
 @dataclass(frozen=True, eq=False)
 class CorrectedMask:
-    """A corrected mask (H, W) bool, its predicted IoU, and whether the object is restarted from it."""
+    """A corrected mask of bool, its predicted IoU, and whether the object is restarted from it."""
 
-    mask: np.ndarray
+    mask: LocalMask
     score: float
     starts_anew: bool
 
 
 def first_mask(
     segmenter: FrameSegmenter[Any, Any], query: Query, frame: Frame, refinements: int
-) -> tuple[np.ndarray, float]:
-    """The first mask (H, W) bool of an object on `frame`, and its predicted IoU; a seed mask is used unchanged.
+) -> tuple[LocalMask, float]:
+    """The first mask, of bool, of an object on `frame`, and its predicted IoU; a seed mask is used unchanged.
 
     Raises QueryError if the segmenter finds nothing at the prompts.
     """
     if query.mask is not None:
-        return query.mask, 1.0
+        return LocalMask.of(query.mask), 1.0
     is_single_click = len(query.xy) == 1 and query.box is None
     prompt = ObjectPrompt[Any](query.positive, query.negative, box=query.box)
     mask, score = segmenter.masks(frame, [prompt], refinements, is_single_click)[0]
-    if not mask.any():
+    if not mask.area:
         raise QueryError("expected prompts on an object; the segmenter finds nothing there")
     return mask, score
 
@@ -45,14 +45,14 @@ def corrected_mask(
     segmenter: FrameSegmenter[Any, Any],
     tracked: TrackedObject,
     rival_points: np.ndarray,
-    mask_prompt: np.ndarray,
+    mask_prompt: LocalMask,
     frame: Frame,
     refinements: int,
 ) -> CorrectedMask:
     """The mask of an object with new clicks on `frame`, from the clicks and its previous mask.
 
     rival_points  (k, 2) float32 pixel xy: the visible positive points of its rivals
-    mask_prompt   (H, W) float32 0..1: its previous mask, moved to this frame
+    mask_prompt   its previous mask, moved to this frame
     """
     # The segmenter's memory, and the points sampled from masks, may stem from the wrong mask.
     prompt = replace(tracked.prompt(rival_points, mask_prompt, clicks_only=True), memory=None)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sampt_ros.data_types import LocalMask
+
 _MOST_CELLS = 128  # along each side of a mask's box, in which its parts are told apart
 
 
-def cohesion(mask: np.ndarray) -> float:
-    """0..1: the share of a mask (H, W) bool that is in its largest connected part; 1 if it is empty.
+def cohesion(mask: LocalMask) -> float:
+    """0..1: the share of a mask that is in its largest connected part; 1 if it is empty.
 
     Masks that fall apart are mostly wrong ones: a network that predicts its IoU from means over the mask does not see
     it. Parts count as connected where they nearly touch, by up to 1/128 of the mask's box.
     """
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    if not width:
+    x, y, width, height = mask.bounds
+    if not mask.area:
         return 1.0
     cells = (min(width, _MOST_CELLS), min(height, _MOST_CELLS))
-    share = mask[y : y + height, x : x + width].astype(np.float32)
+    share = mask.on_object.part(slice(y, y + height), slice(x, x + width)).astype(np.float32)
     coverage = cv2.resize(share, cells, interpolation=cv2.INTER_AREA)
     count, parts = cv2.connectedComponents((coverage > 0).view(np.uint8))
     areas = np.bincount(parts.ravel(), coverage.ravel(), count)[1:]

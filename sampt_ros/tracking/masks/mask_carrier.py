@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.mask_propagators import build_mask_propagator
 from sampt_ros.mask_propagators.base import MaskPropagator
 from sampt_ros.tracking.effort import Effort
@@ -45,8 +45,8 @@ class MaskCarrier:
             return
         self._propagator.remove(tracked.id)
         mask = tracked.propagated_mask
-        if mask is not None and (mask > 0.5).any():
-            self._propagator.start(tracked.id, mask > 0.5, frame)
+        if mask is not None and mask.area:
+            self._propagator.start(tracked.id, mask.on_object.whole(), frame)
 
     def remove(self, object_id: int) -> None:
         """Forget an object."""
@@ -72,30 +72,27 @@ class MaskCarrier:
         if self._propagator is None or mask is None:
             tracked.propagated_mask = self.moved(tracked, frames, effort)
             return
-        found = self._propagator.follow(mask > 0.5, frames)
+        found = self._propagator.follow(mask.on_object.whole(), frames)
         tracked.propagated_mask, tracked.certainty = _unless_tiny(found.mask), found.certainty
 
-    def prompt(self, tracked: TrackedObject) -> np.ndarray | None:
-        """The segmenter's mask prompt (H, W) float32 0..1 for an object, or None."""
-        mask = tracked.propagated_mask
-        if mask is None or not (self._propagator is not None or self.config.prompting.carry_mask):
-            return None
-        return mask.astype(np.float32, copy=False)
+    def prompt(self, tracked: TrackedObject) -> LocalMask | None:
+        """The segmenter's mask prompt for an object, or None."""
+        is_used = self._propagator is not None or self.config.prompting.carry_mask
+        return tracked.propagated_mask if is_used else None
 
-    def sure_mask(self, tracked: TrackedObject) -> np.ndarray | None:
-        """The propagated mask (H, W) bool on the newest frame, if it is certain enough to be used unchanged."""
+    def sure_mask(self, tracked: TrackedObject) -> LocalMask | None:
+        """The propagated mask, of bool, on the newest frame, if it is certain enough to be used unchanged."""
         mask, options = tracked.propagated_mask, self.config.propagation
         if self._propagator is None or options.use != "mask" or mask is None or tracked.certainty < options.certainty:
             return None
-        is_on_object: np.ndarray = mask > 0.5
-        return is_on_object
+        return mask.on_object
 
     def learn(self, tracked: TrackedObject, frame: Frame) -> None:
         """Teach the propagator an accepted mask of the segmenter, on a frame where the propagator was not sure."""
         if self._propagator is not None and self.config.propagation.use == "mask" and tracked.result.state.has_mask:
             self._propagator.start(tracked.id, tracked.result.mask, frame)
 
-    def moved(self, tracked: TrackedObject, frames: Sequence[Frame], effort: Effort) -> np.ndarray | None:
+    def moved(self, tracked: TrackedObject, frames: Sequence[Frame], effort: Effort) -> LocalMask | None:
         """An object's mask of frames[0] on frames[-1], by the tracker's motion; the object is not changed."""
         mask = tracked.propagated_mask
         # A mask that is not moved is dropped, because it would be outdated if the option were switched on later.
@@ -103,6 +100,6 @@ class MaskCarrier:
         return None if mask is None or not carries else self._points.propagate_mask(mask, frames)
 
 
-def _unless_tiny(mask: np.ndarray) -> np.ndarray | None:
-    """The mask, or None if too little of it is left, so that only the points locate the object."""
-    return mask if np.count_nonzero(mask > 0.5) >= MIN_PROPAGATED else None
+def _unless_tiny(mask: np.ndarray) -> LocalMask | None:
+    """A mask (H, W), or None if too little of it is left, so that only the points locate the object."""
+    return local if (local := LocalMask.of(mask)).area >= MIN_PROPAGATED else None

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, Points
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask, Points
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.point_trackers.base import PointTracker, Tracks
 from sampt_ros.tracking.points.sampling import POINT_SELECTION
@@ -46,11 +46,11 @@ class TrackedPoints:
         labels = np.repeat([POSITIVE, NEGATIVE], [len(positive), len(negative)])
         return Points.start(ids, np.concatenate([positive, negative]), labels)
 
-    def draw(self, mask: np.ndarray, frame: Frame) -> Points:
-        """Sample points on and off a mask (H, W) bool of `frame`, as configured."""
-        config = self.config.points
-        positive = POINT_SELECTION[config.positive_method](mask, config.positive, self._rng, frame.gray)
-        negative = POINT_SELECTION[config.negative_method](~mask, config.negative, self._rng, frame.gray)
+    def draw(self, mask: LocalMask, frame: Frame) -> Points:
+        """Sample points on and off a mask of `frame`, as configured."""
+        config, on_object = self.config.points, mask.on_object.whole()
+        positive = POINT_SELECTION[config.positive_method](on_object, config.positive, self._rng, frame.gray)
+        negative = POINT_SELECTION[config.negative_method](~on_object, config.negative, self._rng, frame.gray)
         return self.new(positive, negative)
 
     def follow(self, points: Points, frames: Sequence[Frame]) -> Points:
@@ -82,15 +82,14 @@ class TrackedPoints:
         rows = [np.array([row_of[point_id] for point_id in points.id.tolist()], int) for points in groups]
         return [self._filtered(points, tracks.at(own_rows), frame) for points, own_rows in zip(groups, rows)]
 
-    def propagate_mask(self, mask: np.ndarray, frames: Sequence[Frame]) -> np.ndarray | None:
-        """A mask (H, W) bool or float32 0..1 of frames[0], moved to frames[-1], or None if too little is left."""
-        moved: np.ndarray | None = mask
+    def propagate_mask(self, mask: LocalMask, frames: Sequence[Frame]) -> LocalMask | None:
+        """A mask of frames[0], moved to frames[-1], or None if too little is left."""
+        moved: LocalMask | None = mask
         for previous, current in pairwise(frames):
             if moved is not None:
-                moved = self.tracker.propagate_mask(moved.astype(np.float32, copy=False), previous, current)
+                moved = self.tracker.propagate_mask(moved, previous, current)
         # If too little of a mask is left, only the points locate the object.
-        is_left = moved is not None and np.count_nonzero(moved > 0.5) >= MIN_PROPAGATED
-        return moved if is_left else None
+        return moved if moved is not None and moved.area >= MIN_PROPAGATED else None
 
     def _filtered(self, points: Points, tracks: Tracks, frame: Frame) -> Points:
         """The tracked points; some that the tracker calls visible are filtered out."""

@@ -14,9 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import cv2
 import numpy as np
 
+from sampt_ros.data_types import LocalMask
+from sampt_ros.geometry.crops import cell_shares
 from sampt_ros.utils.blas_threads import on_one_thread
 
 MIN_COVERAGE = 0.05  # An object that covers no cell by at least this share is too small to be learned.
@@ -25,6 +26,35 @@ _RIDGE = 1e-3  # Regularisation of the regression, for features of length 1.
 _MIN_CONTRAST = 1e-3  # If object and background differ by less than this in similarity, similarity is not used.
 _MAX_BACKGROUND = 1024  # Largest number of background cells that are kept of one frame.
 _SCORES_KEPT = 8  # New masks are compared with the scores of this many of the object's latest masks.
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedCells:
+    """A feature map, and how much of each of its cells a mask covers.
+
+    feature_map  (h, w, C) float32
+    share        (h, w) float32 0..1: the mask's share of each cell
+    area         pixels of the mask
+    """
+
+    feature_map: np.ndarray
+    share: np.ndarray
+    area: int
+
+    @classmethod
+    @on_one_thread
+    def of(cls, feature_map: np.ndarray, mask: LocalMask) -> MaskedCells:
+        """The feature map (h, w, C) float32 of an image, and a mask in the image."""
+        (height, width), (rows, columns) = mask.image_size, feature_map.shape[:2]
+        return cls(feature_map, cell_shares(mask, (0, 0, width, height), (rows, columns)), mask.area)
+
+    @property
+    def mean_feature(self) -> np.ndarray:
+        """(C,) unit vector: the mean features under the mask."""
+        share, features = self.share.ravel(), self.feature_map.reshape(-1, self.feature_map.shape[2])
+        rows = np.flatnonzero(share)
+        mean: np.ndarray = share[rows] @ features[rows]
+        return mean / max(float(np.linalg.norm(mean)), 1e-6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +101,14 @@ class _Exemplar:
     area: int
 
     @classmethod
-    def of(cls, index: int, feature_map: np.ndarray, share: np.ndarray, area: int) -> _Exemplar:
-        """From a feature map (h, w, C) float32 and the object's share (h, w) of each cell."""
-        features, shares = feature_map.reshape(-1, feature_map.shape[2]), share.ravel()
+    def of(cls, index: int, cells: MaskedCells, area: int) -> _Exemplar:
+        """From the cells that the object covers."""
+        features, shares = cells.feature_map.reshape(-1, cells.feature_map.shape[2]), cells.share.ravel()
         outside = np.flatnonzero(shares == 0)
         background = features[outside[:: len(outside) // _MAX_BACKGROUND + 1]]
         object_sums = _RegressionSums.of(features, shares, shares)
         background_sums = _RegressionSums.of(features, shares, 1 - shares)
-        return cls(index, _mean_feature(features, shares), background, object_sums, background_sums, area)
+        return cls(index, cells.mean_feature, background, object_sums, background_sums, area)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,28 +160,25 @@ class AppearanceModel:
         return self._typical_scores()[0]
 
     @on_one_thread
-    def learned(
-        self, index: int, feature_map: np.ndarray, mask: np.ndarray, is_reference: bool = False
-    ) -> AppearanceModel:
-        """Learn one more frame, given its feature map (h, w, C) float32 and the object's mask (H, W) bool in it.
+    def learned(self, index: int, cells: MaskedCells, is_reference: bool = False) -> AppearanceModel:
+        """Learn one more frame, given the cells that the object covers in it.
 
         Nothing is learned if the object covers no cell by at least MIN_COVERAGE. A frame learned before is replaced.
 
         is_reference: the frame is a picture of another time or camera, so the object's size in it says nothing
         """
-        share = coverage(mask, feature_map)
-        if share.max() < MIN_COVERAGE:
+        if cells.share.max() < MIN_COVERAGE:
             return self
         # A mask is scored by what was known before it. Only the very first one is scored by itself.
-        scores = self._scores(feature_map, share) if self.is_known else None
-        area = 0 if is_reference else int(np.count_nonzero(mask))
+        scores = self._scores(cells) if self.is_known else None
+        area = 0 if is_reference else cells.area
         others = tuple(exemplar for exemplar in self.exemplars if exemplar.index != index)
-        exemplars = (*others, _Exemplar.of(index, feature_map, share, area))
+        exemplars = (*others, _Exemplar.of(index, cells, area))
         if len(exemplars) > self.capacity:
             crowded = _most_crowded([exemplar.index for exemplar in exemplars])
             exemplars = exemplars[:crowded] + exemplars[crowded + 1 :]
         model = replace(self, exemplars=exemplars)
-        scores = scores or model._scores(feature_map, share)
+        scores = scores or model._scores(cells)
         return replace(model, own_scores=(*self.own_scores, scores)[-_SCORES_KEPT:])
 
     @on_one_thread
@@ -165,18 +192,14 @@ class AppearanceModel:
         return response.astype(np.float32)
 
     @on_one_thread
-    def resemblance(self, feature_map: np.ndarray, mask: np.ndarray) -> float:
-        """How much the content of a mask (H, W) bool looks like the object: about 1 for its own masks, 0 for others.
+    def resemblance(self, cells: MaskedCells) -> float:
+        """How much the content of a mask looks like the object: about 1 for its own masks, 0 for others.
 
         To be called only if `is_known`.
         """
-        share = coverage(mask, feature_map)
-        if not share.any():
+        if not cells.share.any():
             return 0.0
-        (response, similarity), (own_response, own_similarity) = (
-            self._scores(feature_map, share),
-            self._typical_scores(),
-        )
+        (response, similarity), (own_response, own_similarity) = self._scores(cells), self._typical_scores()
         background = self._fit.background_similarity
         response /= max(own_response, 1e-6)
         if own_similarity - background < _MIN_CONTRAST:
@@ -190,11 +213,10 @@ class AppearanceModel:
         response, similarity = np.median(self.own_scores, axis=0).tolist()
         return response, similarity
 
-    def _scores(self, feature_map: np.ndarray, share: np.ndarray) -> tuple[float, float]:
-        """Mean response and similarity under a mask, given its share (h, w) of each cell of the feature map."""
-        response = float((self.response(feature_map) * share).sum() / share.sum())
-        mean = _mean_feature(feature_map.reshape(-1, feature_map.shape[2]), share.ravel())
-        return response, float((self._fit.mean_features @ mean).max())
+    def _scores(self, cells: MaskedCells) -> tuple[float, float]:
+        """Mean response and similarity under a mask."""
+        response = float((self.response(cells.feature_map) * cells.share).sum() / cells.share.sum())
+        return response, float((self._fit.mean_features @ cells.mean_feature).max())
 
     @cached_property
     def _fit(self) -> _Fit:
@@ -202,13 +224,6 @@ class AppearanceModel:
         background = np.concatenate([exemplar.background for exemplar in self.exemplars])
         similarity = float((background @ mean_features.T).max(1).mean()) if len(background) else 0.0
         return _Fit(_regression(self.exemplars), mean_features, similarity)
-
-
-def coverage(mask: np.ndarray, feature_map: np.ndarray) -> np.ndarray:
-    """(h, w) float32 0..1: the share of each cell of a feature map (h, w, C) that a mask (H, W) bool covers."""
-    height, width = feature_map.shape[:2]
-    share: np.ndarray = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-    return share
 
 
 def _most_crowded(times: list[int]) -> int:
@@ -229,10 +244,3 @@ def _regression(exemplars: tuple[_Exemplar, ...]) -> np.ndarray:
             gram += half * frame.gram
             moments += half * frame.moments
     return np.linalg.solve(gram + _RIDGE * np.eye(len(gram), dtype=np.float32), moments)
-
-
-def _mean_feature(features: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(C,) unit vector: the mean of features (n, C), weighted by the object's share (n,)."""
-    rows = np.flatnonzero(share)
-    mean: np.ndarray = share[rows] @ features[rows]
-    return mean / max(float(np.linalg.norm(mean)), 1e-6)

@@ -41,7 +41,7 @@ from statistics import median
 import cv2
 import numpy as np
 
-from sampt_ros.geometry.crops import box_of
+from sampt_ros.data_types import LocalMask
 from sampt_ros.segmenters.base import WindowFeatures
 from sampt_ros.tracking.reacquisition.object_view import ObjectView
 from sampt_ros.utils.blas_threads import on_one_thread
@@ -142,8 +142,8 @@ class ObjectLooks:
     # Queries
 
     @on_one_thread
-    def likeness(self, around: WindowFeatures, mask: np.ndarray) -> Likeness:
-        """How similar the content of a mask (H, W) bool with at least one pixel is to the object.
+    def likeness(self, around: WindowFeatures, mask: LocalMask) -> Likeness:
+        """How similar the content of a mask with at least one pixel is to the object.
 
         It is CERTAIN while nothing is known of the object.
         """
@@ -208,26 +208,22 @@ class ObjectLooks:
         was_moving = len(self.motions) >= _LEAST_MOTIONS and median(self.motions) >= _APART
         return was_moving and self.motion is not None and self.motion < _STILL
 
-    def own_parts(self, around: WindowFeatures, mask: np.ndarray) -> np.ndarray:
-        """(H, W) bool: a mask without the parts that are unlike the object; the whole mask if all parts are."""
+    def own_parts(self, around: WindowFeatures, mask: LocalMask) -> LocalMask:
+        """A mask of bool without the parts that are unlike the object; the whole mask if all parts are."""
         if not self.is_distinctive:
             return mask
-        left, top, right, bottom = box_of(mask).astype(int)
-        box = np.s_[top : bottom + 1, left : right + 1]
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask[box].astype(np.uint8), connectivity=8)
+        left, top, width, height = mask.bounds
+        inside = mask.part(slice(top, top + height), slice(left, left + width))
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
         areas = stats[1:, cv2.CC_STAT_AREA]
         large = [part for part in range(1, count) if areas[part - 1] >= _SMALLEST_PART * areas.sum()]
         if len(large) < 2:
             return mask
-        parts = {part: np.zeros_like(mask) for part in large}
-        for part, alone in parts.items():
-            alone[box] = labels == part
+        parts = {part: LocalMask(labels == part, left, top, mask.image_size) for part in large}
         alien = [part for part in large if not self.likeness(around, parts[part]).reaches_either(_LEAST_OF_PART)]
         if len(alien) == len(large):
             return mask
-        own = mask.copy()
-        own[box] &= ~np.isin(labels, alien)
-        return own
+        return LocalMask(inside & ~np.isin(labels, alien), left, top, mask.image_size)
 
     def likeness_of(self, view: ObjectView) -> Likeness:
         """How similar the mask of a view is to the object; CERTAIN while nothing is known of the object."""
@@ -276,11 +272,11 @@ class ObjectLooks:
 
     # Events
 
-    def observed(self, index: int, mask: np.ndarray, score: float) -> ObjectLooks:
-        """After a mask (H, W) bool with this predicted IoU was found on frame `index`, which may raise a suspicion."""
+    def observed(self, index: int, mask: LocalMask, score: float) -> ObjectLooks:
+        """After a mask with this predicted IoU was found on frame `index`, which may raise a suspicion."""
         if len(self.masks) < _SETTLED:
             return replace(self, motion=None)
-        area, (usual_area, usual_score) = float(np.count_nonzero(mask)), self._usual
+        area, (usual_area, usual_score) = float(mask.area), self._usual
         is_suspicious = (
             area < _SUSPICIOUS_AREA * usual_area
             or score < _SUSPICIOUS_SCORE * usual_score
@@ -295,10 +291,10 @@ class ObjectLooks:
         """After the motion of its newest mask was measured; None if it is unknown."""
         return replace(self, motion=motion)
 
-    def accepted(self, index: int, around: WindowFeatures, mask: np.ndarray, score: float) -> ObjectLooks:
-        """After a mask (H, W) bool with this predicted IoU was accepted on frame `index`."""
+    def accepted(self, index: int, around: WindowFeatures, mask: LocalMask, score: float) -> ObjectLooks:
+        """After a mask with this predicted IoU was accepted on frame `index`."""
         view = ObjectView.of(around, mask)
-        return self.accepted_view(index, view, self.likeness_of(view), int(np.count_nonzero(mask)), score)
+        return self.accepted_view(index, view, self.likeness_of(view), mask.area, score)
 
     def accepted_view(self, index: int, view: ObjectView, likeness: Likeness, area: int, score: float) -> ObjectLooks:
         """After a mask was accepted on frame `index`, given its view, likeness, area in pixels and predicted IoU."""
@@ -335,9 +331,12 @@ class ObjectLooks:
         return replace(self, masks=(), frames_doubted=0, is_absent=False, motion=None)
 
 
-def _border_contact(mask: np.ndarray) -> int:
-    """Number of pixels of a mask (H, W) bool on the image's border."""
-    return sum(int(np.count_nonzero(side)) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+def _border_contact(mask: LocalMask) -> int:
+    """Number of pixels of a mask of bool on the image's border."""
+    (height, width), everything = mask.image_size, slice(None)
+    rows = (mask.part(slice(at, at + 1), everything) for at in (0, height - 1))
+    columns = (mask.part(everything, slice(at, at + 1)) for at in (0, width - 1))
+    return sum(int(np.count_nonzero(side)) for side in (*rows, *columns))
 
 
 def _highest(features: np.ndarray, cells: np.ndarray) -> np.ndarray:

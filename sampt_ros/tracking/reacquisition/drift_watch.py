@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.segmenters.base import WindowFeatures
 from sampt_ros.tracking.frame_buffer import FrameBuffer
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
@@ -25,12 +23,12 @@ class NewMask:
     """A mask that was found on the newest frame.
 
     looks  what is known of its object
-    mask   (H, W) bool
+    mask   of bool
     score  predicted IoU
     """
 
     looks: ObjectLooks
-    mask: np.ndarray
+    mask: LocalMask
     score: float
 
 
@@ -39,14 +37,14 @@ class Verdict:
     """The judgement of an object's new mask.
 
     looks       what is known of the object from now on
-    mask        (H, W) bool, without parts that show something else
+    mask        of bool, without parts that show something else
     likeness    how similar it is to the object
     is_doubted  whether it may show something else
     view        the mask and its surroundings, or None if they were not examined
     """
 
     looks: ObjectLooks
-    mask: np.ndarray
+    mask: LocalMask
     likeness: Likeness = CERTAIN
     is_doubted: bool = False
     view: ObjectView | None = None
@@ -75,34 +73,33 @@ class DriftWatch:
 
     def _is_judged(self, new: NewMask) -> bool:
         is_rated_enough = new.score >= self.config.prompting.iou_threshold  # False for a NaN
-        return self.config.reacquire.enabled and is_rated_enough and bool(new.mask.any())
+        return self.config.reacquire.enabled and is_rated_enough and new.mask.area > 0
 
     def _verdict(self, new: NewMask, around: WindowFeatures | None, frame: Frame) -> Verdict:
         if around is None:
             return Verdict(new.looks.absent(), new.mask)
         mask = new.looks.own_parts(around, new.mask)
         looks = new.looks.observed(frame.index, mask, new.score)
-        view, area = ObjectView.of(around, mask), int(np.count_nonzero(mask))
+        view = ObjectView.of(around, mask)
         likeness = looks.likeness_of(view)
-        if looks.wants_motion(likeness, frame.index, area):
+        if looks.wants_motion(likeness, frame.index, mask.area):
             looks = looks.moved(self._motion(mask))
-        is_doubted = looks.doubts(likeness, frame.index, area)
+        is_doubted = looks.doubts(likeness, frame.index, mask.area)
         return Verdict(looks.doubted() if is_doubted else looks, mask, likeness, is_doubted, view)
 
-    def _motion(self, mask: np.ndarray) -> float | None:
-        """The motion of a mask (H, W) bool on the newest frame, see relative_motion; None without an earlier frame."""
+    def _motion(self, mask: LocalMask) -> float | None:
+        """The motion of a mask on the newest frame, see relative_motion; None without an earlier frame."""
         if len(self._frames) < 2:
             return None
         previous, newest = list(self._frames)[-2:]
-        return relative_motion(previous.image, newest.image, mask)
+        return relative_motion(previous.gray, newest.gray, mask)
 
     @on_one_thread
-    def learned(self, looks: ObjectLooks, mask: np.ndarray, score: float, frame: Frame) -> ObjectLooks:
-        """What is known of an object after its mask (H, W) bool, with this predicted IoU, was accepted on `frame`."""
+    def learned(self, looks: ObjectLooks, mask: LocalMask, score: float, frame: Frame) -> ObjectLooks:
+        """What is known of an object after its mask, with this predicted IoU, was accepted on `frame`."""
         if not self.config.reacquire.enabled:
             return looks
         for verdict in self._verdicts:
             if verdict.mask is mask and verdict.view is not None:
-                area = int(np.count_nonzero(mask))
-                return looks.accepted_view(frame.index, verdict.view, verdict.likeness, area, score)
+                return looks.accepted_view(frame.index, verdict.view, verdict.likeness, mask.area, score)
         return looks.accepted(frame.index, self._segmenter.describe_object(frame, mask), mask, score)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sampt_ros.data_types import LocalMask
 from sampt_ros.tracking.object_state import TrackedObject
+from sampt_ros.tracking.reacquisition.appearance import MaskedCells
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.utils.side_threads import Pending, SideThreads
 
@@ -58,7 +60,7 @@ class Lessons:
     def start(self, index: int, objects: Sequence[TrackedObject], describe: Callable[[], np.ndarray]) -> None:
         """Begin to learn from the masks of known objects on frame `index`; `describe` returns its feature map."""
         learners = [
-            (tracked, tracked.reacquisition, tracked.result.mask) for tracked in objects if tracked.reacquisition
+            (tracked, tracked.reacquisition, tracked.result.local_mask) for tracked in objects if tracked.reacquisition
         ]
 
         def learn() -> list[Lesson]:
@@ -79,5 +81,6 @@ class Lessons:
         return [lesson for lesson in pending.result() if lesson.is_about_its_object]
 
 
-def _learned(known: Reacquisition, index: int, feature_map: np.ndarray, mask: np.ndarray) -> Reacquisition | None:
-    return None if known.has_drifted(feature_map, mask) else known.learned(index, feature_map, mask)
+def _learned(known: Reacquisition, index: int, feature_map: np.ndarray, mask: LocalMask) -> Reacquisition | None:
+    cells = MaskedCells.of(feature_map, mask)
+    return None if known.has_drifted(cells) else known.learned(index, cells)

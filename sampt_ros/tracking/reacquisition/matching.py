@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from sampt_ros.config.core import ReacquireConfig
-from sampt_ros.data_types import ObjectState
-from sampt_ros.tracking.reacquisition.appearance import AppearanceModel, coverage
+from sampt_ros.data_types import LocalMask, ObjectState
+from sampt_ros.tracking.reacquisition.appearance import AppearanceModel, MaskedCells
 
 _FIRST_GAP = 4  # Frames between the first two that are learned; each further gap is longer by as many.
 _MIN_RESPONSE = 0.02  # A cell with a lower response never becomes a candidate.
@@ -120,7 +120,8 @@ class Reacquisition:
 
         index: of the picture, below those of all frames; target: the one-shot method's representation of it
         """
-        appearance = AppearanceModel(config.exemplars).learned(index, feature_map, mask, is_reference=True)
+        cells = MaskedCells.of(feature_map, LocalMask.of(mask))
+        appearance = AppearanceModel(config.exemplars).learned(index, cells, is_reference=True)
         return cls(config, appearance, target=target)
 
     # Queries
@@ -135,17 +136,18 @@ class Reacquisition:
             return False
         return state == ObjectState.LOST or self.frames_missed >= self.config.patience
 
-    def has_drifted(self, feature_map: np.ndarray, mask: np.ndarray) -> bool:
-        """Whether a tracked object's mask (H, W) bool lies on something else."""
-        return self.appearance.is_known and self.appearance.resemblance(feature_map, mask) < self.config.drift
+    def has_drifted(self, cells: MaskedCells) -> bool:
+        """Whether a tracked object's mask lies on something else."""
+        return self.appearance.is_known and self.appearance.resemblance(cells) < self.config.drift
 
     def response(self, feature_map: np.ndarray, occupied: np.ndarray) -> ResponseMap:
         """How much each cell looks like the object, whose appearance must be known; see ResponseMap.
 
         occupied: (H, W) bool, the masks of other objects, whose cells are excluded
         """
+        occupied_cells = MaskedCells.of(feature_map, LocalMask.of(occupied))
         response = self.appearance.response(feature_map)
-        return self._response_map(response, barred=coverage(occupied, feature_map) > _OCCUPIED)
+        return self._response_map(response, barred=occupied_cells.share > _OCCUPIED)
 
     @property
     def is_found_by_picture(self) -> bool:
@@ -164,23 +166,21 @@ class Reacquisition:
             barred[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = True
         return barred
 
-    def matches(self, index: int, feature_map: np.ndarray, cell: np.ndarray, mask: np.ndarray) -> bool:
-        """Whether a mask (H, W) bool found from a cell of frame `index` has the object's size and appearance.
+    def matches(self, index: int, cell: np.ndarray, cells: MaskedCells) -> bool:
+        """Whether a mask found from a cell (x, y) of frame `index` has the object's size and appearance.
 
         It must also cover that cell, and cover no distractor.
         """
-        area = int(np.count_nonzero(mask))
-        smallest, largest = self.appearance.area_range
-        if largest and not smallest / self.config.size_change <= area <= largest * self.config.size_change:
+        share, (smallest, largest) = cells.share, self.appearance.area_range
+        if largest and not smallest / self.config.size_change <= cells.area <= largest * self.config.size_change:
             return False
-        share = coverage(mask, feature_map)
         # A cell that was only temporarily rejected may be a part of the object.
         lasting = [distractor.cell for distractor in self.distractors if distractor.until - index > _REJECTION_PAUSE]
         if share[cell[1], cell[0]] == 0 or any(share[y, x] > _OCCUPIED for x, y in lasting):
             return False
         from_reference = self.appearance.is_from_reference
         least = self.config.reference_resemblance if from_reference else self.config.resemblance
-        return self.appearance.resemblance(feature_map, mask) >= least
+        return self.appearance.resemblance(cells) >= least
 
     def confirms(self, sighting: Sighting) -> bool:
         """Whether a matching mask is confirmed, because the previous match was near it."""
@@ -188,16 +188,16 @@ class Reacquisition:
 
     # Events
 
-    def learned(self, index: int, feature_map: np.ndarray, mask: np.ndarray) -> Reacquisition:
-        """After learning one more frame, given its feature map (h, w, C) and the object's checked mask (H, W) bool."""
-        appearance = self.appearance.learned(index, feature_map, mask)
+    def learned(self, index: int, cells: MaskedCells) -> Reacquisition:
+        """After learning one more frame, given the cells that the object's checked mask covers."""
+        appearance = self.appearance.learned(index, cells)
         gap = min(self.config.gap, _FIRST_GAP * max(1, len(appearance.exemplars)))
         known = replace(self, appearance=appearance, is_doubted=False, learn_at=index + gap)
         if not appearance.is_known:
             return known
         # Whatever else looks like the object while its own mask is known is a distractor.
-        own = cv2.dilate((coverage(mask, feature_map) > 0).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        response = appearance.response(feature_map)
+        own = cv2.dilate((cells.share > 0).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        response = appearance.response(cells.feature_map)
         peaks = known._response_map(response, barred=own).peaks
         until = index + _DISTRACTOR_MEMORY
         return replace(known, distractors=tuple(Distractor(xy, until, float(response[xy[1], xy[0]])) for xy in peaks))

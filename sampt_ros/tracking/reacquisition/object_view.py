@@ -8,6 +8,8 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from sampt_ros.data_types import LocalMask
+from sampt_ros.geometry.crops import cell_shares
 from sampt_ros.segmenters.base import WindowFeatures
 
 _FULL = 0.5  # Cells count as the object's if the mask fills them by this share of its fullest cell or more.
@@ -29,13 +31,15 @@ class ObjectView:
     outside: np.ndarray
 
     @classmethod
-    def of(cls, around: WindowFeatures, mask: np.ndarray) -> ObjectView:
-        """From the features of a window, and a mask (H, W) bool with at least one pixel in it."""
+    def of(cls, around: WindowFeatures, mask: LocalMask) -> ObjectView:
+        """From the features of a window, and a mask with at least one pixel in it."""
         cells = len(around.feature_map)
-        inside = around.window.cut(mask, cells)
+        left, top, side = around.window.left, around.window.top, around.window.side
+        inside = cell_shares(mask, (left, top, side, side), (cells, cells))
         outside = (cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0).astype(np.float32)
-        if not around.window.lies_within(mask.shape):  # What lies beyond the image does not belong to the surroundings.
-            outside *= around.window.cut(np.ones(mask.shape, bool), cells)
+        # What lies beyond the image does not belong to the surroundings.
+        if not around.window.lies_within(mask.image_size):
+            outside *= around.window.cut(np.ones(mask.image_size, bool), cells)
         return cls(around.feature_map.reshape(cells * cells, -1), inside.ravel(), outside.ravel())
 
     @cached_property

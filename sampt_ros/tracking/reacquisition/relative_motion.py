@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sampt_ros.geometry.crops import box_of, resized
+from sampt_ros.data_types import LocalMask
+from sampt_ros.geometry.crops import resized
 
 # Lengths are in pixels of the scaled images, unless it says otherwise.
 _SIDE = 480  # Images are scaled so that their longer side is at most this long ...
@@ -23,22 +24,22 @@ _INLIER_DISTANCE = 1.0  # The surroundings' common motion must explain a corner 
 _MIN_INLIERS = 0.3  # ... for at least this share of their corners.
 
 
-def relative_motion(previous: np.ndarray, image: np.ndarray, mask: np.ndarray) -> float | None:
+def relative_motion(previous: np.ndarray, newest: np.ndarray, mask: LocalMask) -> float | None:
     """How far a mask moved since the frame before, relative to its surroundings, as a share of the image's longer side.
 
-    previous, image  (H, W, 3) uint8 RGB, the frame before and this one
-    mask             (H, W) bool with at least one pixel, on this frame
+    previous, newest  (H, W) uint8 luminance of the frame before and of this one
+    mask              with at least one pixel, on this frame
 
     It is the median over the mask's corners of how far each is from where the motion of the surroundings, a similarity
     transform, would put it. None if too few corners can be tracked.
     """
-    left, top, right, bottom = box_of(mask).astype(int)
-    longest = max(mask.shape)
+    left, top, right, bottom = mask.box.astype(int)
+    longest = max(mask.image_size)
     reach = max(round(_REACH * max(right - left, bottom - top)), round(_MIN_REACH * longest / _SIDE))
     part = np.s_[max(top - reach, 0) : bottom + 1 + reach, max(left - reach, 0) : right + 1 + reach]
-    scale = min(1.0, _SIDE / longest, _CROP_SIDE / max(mask[part].shape))
-    before, now = (_scaled(cv2.cvtColor(each[part], cv2.COLOR_RGB2GRAY), scale) for each in (previous, image))
-    inside = _scaled(mask[part].view(np.uint8), scale)
+    scale = min(1.0, _SIDE / longest, _CROP_SIDE / max(newest[part].shape))
+    before, now = (_scaled(each[part], scale) for each in (previous, newest))
+    inside = _scaled(mask.on_object.part(*part).view(np.uint8), scale)
     outside = (cv2.dilate(inside, np.ones((2 * _GAP + 1, 2 * _GAP + 1), np.uint8)) == 0).view(np.uint8)
     corners, corners_before = _tracked(
         now, before, _corners(now, inside, _CORNERS_INSIDE) + _corners(now, outside, _CORNERS_OUTSIDE)

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.errors import QueryError
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.object_state import TrackedObject
-from sampt_ros.tracking.reacquisition.appearance import MIN_COVERAGE
+from sampt_ros.tracking.reacquisition.appearance import MIN_COVERAGE, MaskedCells
 from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, ResponseMap, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
@@ -123,7 +123,7 @@ class ObjectSearch:
             return False
         if not tracked.result.state.has_mask:
             return known.is_doubted and tracked.looks.frames_doubted > 0  # After a cut, one doubted mask is enough.
-        return known.has_drifted(self._segmenter.describe(frame), tracked.result.mask)
+        return known.has_drifted(self._cells(tracked, frame))
 
     def learn(self, objects: Iterable[TrackedObject], frame: Frame) -> None:
         """Learn from the masks of this frame if that is due; masks that have drifted must have been removed before.
@@ -141,10 +141,14 @@ class ObjectSearch:
                 pass
             elif state.has_mask and (known is None or frame.index >= known.learn_at):
                 known = known or Reacquisition.start(self.config.reacquire)
-                known = known.learned(frame.index, self._segmenter.describe(frame), tracked.result.mask)
+                known = known.learned(frame.index, self._cells(tracked, frame))
             elif state.has_mask and known is not None:
                 known = known.checked()
             tracked.reacquisition = known and known.after_frame(state)
+
+    def _cells(self, tracked: TrackedObject, frame: Frame) -> MaskedCells:
+        """The frame's cells that an object's mask covers."""
+        return MaskedCells.of(self._segmenter.describe(frame), tracked.result.local_mask)
 
     def _can_wait(self, tracked: TrackedObject) -> bool:
         """Whether an object's mask is checked and learned in the background, while the next frames are tracked.
@@ -178,7 +182,8 @@ class ObjectSearch:
         if candidate is None:
             return SearchResult(known)
         cell, mask = candidate.cell, candidate.mask
-        if not (known.matches(frame.index, feature_map, cell, mask) and self._looks_alike(tracked, mask, frame)):
+        cells = MaskedCells.of(feature_map, LocalMask.of(mask))
+        if not (known.matches(frame.index, cell, cells) and self._looks_alike(tracked, mask, frame)):
             return SearchResult(known.rejecting(cell, frame.index))
         sighting = Sighting.of(mask)
         if known.confirms(sighting):
@@ -187,7 +192,8 @@ class ObjectSearch:
 
     def _looks_alike(self, tracked: TrackedObject, mask: np.ndarray, frame: Frame) -> bool:
         """Whether the content of a mask (H, W) bool looks like the object, compared with the object's surroundings."""
-        likeness = tracked.looks.likeness(self._segmenter.describe_object(frame, mask), mask)
+        local = LocalMask.of(mask)
+        likeness = tracked.looks.likeness(self._segmenter.describe_object(frame, local), local)
         follows_cut = tracked.reacquisition is not None and tracked.reacquisition.is_doubted
         return tracked.looks.is_found_again(likeness, follows_cut)
 
@@ -200,8 +206,8 @@ class ObjectSearch:
             return None
         scale = np.array(frame.size[::-1], np.float32) / response.values.shape[::-1]
         click = ObjectPrompt(((cell + 0.5) * scale - 0.5)[None].astype(np.float32), memory=memory)
-        (found,) = self._segmenter.masks(frame, [click], self.config.prompting.refinements, ambiguous=True)
-        return self._candidate(cell, *found)
+        ((mask, score),) = self._segmenter.masks(frame, [click], self.config.prompting.refinements, ambiguous=True)
+        return self._candidate(cell, mask.whole(), score)
 
     def _found_by_picture(
         self, known: Reacquisition, response: ResponseMap, frame: Frame, occupied: np.ndarray

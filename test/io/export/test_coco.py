@@ -11,14 +11,14 @@ import pytest
 import yaml
 from synthetic import two_disks
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
 from sampt_ros.io.export.coco import CocoDataset
 from sampt_ros.io.image_files import read_image
 
 
 def item(object_id, mask, state=ObjectState.TRACKING):
-    return ObjectResult(object_id, state, 0.9, mask, Points.none())
+    return ObjectResult(object_id, state, 0.9, LocalMask.of(mask), Points.none())
 
 
 def nothing(state):

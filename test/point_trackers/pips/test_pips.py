@@ -11,7 +11,7 @@ from synthetic import texture
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.point_trackers import PipsConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.errors import CheckpointError
 from sampt_ros.point_trackers import build_point_tracker
 
@@ -265,9 +265,9 @@ def test_a_mask_moves_as_the_points_in_it_from_the_frame_before(pips_network, mo
     tracks = tracker.update(now)
     mask = np.zeros((48, 64), np.float32)
     mask[27:34, 16:25] = 1  # around the first point alone
-    moved = tracker.propagate_mask(mask, before, now)
-    y, x = np.nonzero(moved > 0.5)
+    moved = tracker.propagate_mask(LocalMask.of(mask), before, now)
+    y, x = np.nonzero(moved.whole() > 0.5)
     # With these weights a point may move anywhere, but not far enough to take the mask out of the image.
     assert [x.mean(), y.mean()] == pytest.approx(tracks.xy[0], abs=0.6)
-    assert tracker.propagate_mask(np.zeros_like(mask), before, now) is None  # no point in it
-    assert tracker.propagate_mask(mask, now, later) is None  # a frame that it has not seen
+    assert tracker.propagate_mask(LocalMask.of(np.zeros_like(mask)), before, now) is None  # no point in it
+    assert tracker.propagate_mask(LocalMask.of(mask), now, later) is None  # a frame that it has not seen

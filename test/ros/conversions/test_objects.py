@@ -11,7 +11,7 @@ pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_
 from ros_images import HEADER, HEIGHT, WIDTH
 from sensor_msgs.msg import PointField, RegionOfInterest
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.geometry.surfaces import CLOUD, ObjectSurface
 from sampt_ros.messages import fields
 from sampt_ros.ros import conversions
@@ -33,8 +33,8 @@ def test_tracked_objects():
     mask[1:3, 2:6] = True
     points = Points.start(np.array([7, 8]), np.array([[2.5, 1.5], [7, 0]]), np.array([1, 0]))
     points = points.moved(points.xy, np.array([True, False]), np.array([0.75, 0.25]))
-    found = ObjectResult(3, ObjectState.TRACKING, 0.5, mask, points)
-    lost = ObjectResult(65535, ObjectState.LOST, 0.0, np.zeros_like(mask), Points.none())
+    found = ObjectResult(3, ObjectState.TRACKING, 0.5, LocalMask.of(mask), points)
+    lost = ObjectResult(65535, ObjectState.LOST, 0.0, LocalMask.of(np.zeros_like(mask)), Points.none())
     msg = fields.tracked_objects(FrameResult(0, mask.shape, (found, lost)), HEADER, conversions.message_classes())
 
     assert msg.header == HEADER
@@ -60,7 +60,7 @@ def test_poses_and_transforms_of_the_objects_that_have_one():
 
 def test_tracked_objects_have_poses_and_positions_where_depth_shows_them():
     points = Points.start(np.array([5, 6]), np.zeros((2, 2)), np.ones(2))
-    item = ObjectResult(7, ObjectState.TRACKING, 0.9, np.zeros((HEIGHT, WIDTH), bool), points)
+    item = ObjectResult(7, ObjectState.TRACKING, 0.9, LocalMask.of(np.zeros((HEIGHT, WIDTH), bool)), points)
     result = FrameResult(0, (HEIGHT, WIDTH), (item,))
     (shown,) = fields.tracked_objects(result, HEADER, conversions.message_classes(), {7: SURFACE}).objects
     assert shown.pose.position.z == 1.5

@@ -9,7 +9,7 @@ pytest.importorskip("sampt_ros.msg", reason="the messages are not built: run mak
 
 from std_msgs.msg import Header
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import FrameError
 from sampt_ros.messages.fields import tracked_objects
 from sampt_ros.ros.conversions import image_from_array, message_classes
@@ -22,7 +22,7 @@ def result(name: int = 1) -> FrameResult:
     mask = np.zeros(SIZE, bool)
     mask[5:10, 8:16] = True
     points = Points.start(np.array([4]), np.array([(9, 7)]), np.array([1]))
-    return FrameResult(0, SIZE, (ObjectResult(name, ObjectState.TRACKING, 0.5, mask, points),))
+    return FrameResult(0, SIZE, (ObjectResult(name, ObjectState.TRACKING, 0.5, LocalMask.of(mask), points),))
 
 
 def messages(found: FrameResult):

@@ -10,7 +10,7 @@ import pytest
 from synthetic import disk, texture
 
 from sampt_ros.config.segmenters import GrabCutConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.segmenters.base import Prompts
 from sampt_ros.segmenters.grabcut.segmenter import GrabCut
@@ -57,7 +57,7 @@ def test_a_drawing_in_two_colours_gets_noise_and_its_disk_is_found(monkeypatch):
 
 def test_a_mask_prompt_that_is_a_little_off_is_drawn_to_the_disk(frame):
     off = np.roll(BLUE, (3, -4), (0, 1))
-    logits = GrabCut().mask_prompt(frame, [off.astype(np.float32)])
+    logits = GrabCut().mask_prompt(frame, [LocalMask.of(off)])
     prompts = replace(Prompts.pack([ON_BLUE], [ON_RED]), logits=logits)
     found = GrabCut().decode(frame, prompts).masks()[0]
     assert region_similarity(BLUE, found) > max(0.9, region_similarity(BLUE, off))
@@ -65,5 +65,5 @@ def test_a_mask_prompt_that_is_a_little_off_is_drawn_to_the_disk(frame):
 
 def test_a_mask_too_thin_to_see_at_its_scale_is_not_learned(frame):
     grabcut, line = GrabCut(GrabCutConfig(work_size=32)), np.eye(HEIGHT, WIDTH, dtype=bool)
-    assert grabcut.remember(frame, line, None) is None
-    assert grabcut.remember(frame, RED, None) is not None
+    assert grabcut.remember(frame, LocalMask.of(line), None) is None
+    assert grabcut.remember(frame, LocalMask.of(RED), None) is not None

@@ -1,5 +1,6 @@
 """The nano segmenter's network, with the weights in the package, on ONNX Runtime and in torch."""
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -44,7 +45,8 @@ def masks_and_scores(backend, batch: int, side: int, remembering: list[int]):
     longer = known.learned(5, backend.memorize(backend.encode(images[-1:, :96, :96]), mask[:96, :96]), 3)
     memories = [longer if row == batch - 1 else known if row in remembering else None for row in range(batch)]
     described = backend.directions(features.select(slice(0, 1)).maps[3])
-    return described, *backend.decode(features, prompts, memories if remembering else [None] * batch)
+    prompt_maps = [partial(np.asarray, maps) for maps in prompts]
+    return described, *backend.decode(features, prompt_maps, memories if remembering else [None] * batch)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +104,9 @@ def test_what_8_bits_give_is_nearly_what_float32_gives(on_onnx):
     features, rounded = (backend.encode(image[None]) for backend in (on_onnx, on_int8))
     for exact, quantized in zip(features.maps, rounded.maps):
         assert np.sqrt(np.mean((quantized - exact) ** 2) / np.mean(exact**2)) < 0.15
+    prompt_maps = [partial(np.asarray, prompts[0])]
     (exact, score), (quantized, rated) = (
-        backend.decode(maps, prompts, [None]) for backend, maps in ((on_onnx, features), (on_int8, rounded))
+        backend.decode(maps, prompt_maps, [None]) for backend, maps in ((on_onnx, features), (on_int8, rounded))
     )
     found, expected = quantized > 0, exact > 0
     assert expected.any()

@@ -15,7 +15,7 @@ pytest.importorskip("safetensors", reason="safetensors is missing, which reads t
 
 from sampt_ros.config.presets import load_preset
 from sampt_ros.config.segmenters import NanoConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.evaluation.layouts.davis import davis_sequences
 from sampt_ros.evaluation.layouts.sequences import Annotation
 from sampt_ros.evaluation.metrics import region_similarity
@@ -23,7 +23,7 @@ from sampt_ros.evaluation.simulated_clicks import most_interior_point
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects
 from sampt_ros.evaluation.synthetic_scene import Scene
 from sampt_ros.io.image_files import read_image
-from sampt_ros.segmenters.base import Prompts
+from sampt_ros.segmenters.base import Prompts, boxes_of
 from sampt_ros.segmenters.nano.segmenter import Nano
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -126,7 +126,7 @@ def test_a_propagated_mask_that_is_off_is_put_right(nano):
         propagated &= ~disk((95, 150), 14, 240, 320)  # a part is lost
         prompts = replace(
             Prompts.pack([click(mask)], [NO_POINTS]),
-            logits=nano.mask_prompt(embedding, [propagated.astype(np.float32)]),
+            logits=nano.mask_prompt(embedding, [LocalMask.of(propagated)]),
         )
         before.append(region_similarity(mask, propagated))
         after.append(region_similarity(mask, nano.decode(embedding, prompts).masks()[0]))
@@ -173,7 +173,7 @@ def test_its_score_tells_good_masks_from_bad(nano):
         image, mask, _ = scene(seed)
         embedding = nano.encode(Frame(0, image))
         for shift in (0, 40):  # a mask prompt on the thing, and one half beside it, with no point to say so
-            propagated = np.roll(mask, shift, 1).astype(np.float32)
+            propagated = LocalMask.of(np.roll(mask, shift, 1))
             prompts = replace(Prompts.pack([NO_POINTS], [NO_POINTS]), logits=nano.mask_prompt(embedding, [propagated]))
             decoded = nano.decode(embedding, prompts)
             true.append(region_similarity(mask, decoded.masks()[0]))
@@ -188,7 +188,7 @@ def test_it_remembers_the_first_frame_and_the_latest(nano):
     image, mask, _ = scene(0)
     memory = None
     for index in (0, 1, 5, 9, 10, 15, 20, 25, 30):
-        memory = nano.remember(nano.encode(Frame(index, image)), mask, memory)
+        memory = nano.remember(nano.encode(Frame(index, image)), LocalMask.of(mask), memory)
     assert memory.frames == (0, 20, 25, 30)  # no closer than five frames, four in all
     assert len(memory.memories) == 4
 
@@ -196,14 +196,14 @@ def test_it_remembers_the_first_frame_and_the_latest(nano):
 def test_a_corrected_frame_is_remembered_as_corrected(nano):
     image, mask, other = scene(0)
     embedding = nano.encode(Frame(0, image))
-    first = nano.remember(embedding, mask, None)
-    again = nano.remember(embedding, other, first)
+    first = nano.remember(embedding, LocalMask.of(mask), None)
+    again = nano.remember(embedding, LocalMask.of(other), first)
     assert again.frames == (0,)
     assert not np.array_equal(again.memories[0].inside, first.memories[0].inside)
 
 
 def test_a_mask_of_a_few_pixels_is_not_remembered(nano):
-    assert nano.remember(nano.encode(Frame(0, scene(0)[0])), disk((50, 50), 1, 240, 320), None) is None
+    assert nano.remember(nano.encode(Frame(0, scene(0)[0])), LocalMask.of(disk((50, 50), 1, 240, 320)), None) is None
 
 
 def test_what_others_remember_changes_nothing(nano):
@@ -211,10 +211,12 @@ def test_what_others_remember_changes_nothing(nano):
     embedding = nano.encode(Frame(0, image))
     prompts = replace(
         Prompts.pack([click(mask), click(other)], [NO_POINTS] * 2),
-        logits=nano.mask_prompt(embedding, [mask.astype(np.float32), None]),
+        logits=nano.mask_prompt(embedding, [LocalMask.of(mask), None]),
     )
-    short = nano.remember(embedding, mask, None)
-    long = nano.remember(nano.encode(Frame(9, image)), other, nano.remember(embedding, other, None))
+    short = nano.remember(embedding, LocalMask.of(mask), None)
+    long = nano.remember(
+        nano.encode(Frame(9, image)), LocalMask.of(other), nano.remember(embedding, LocalMask.of(other), None)
+    )
     for memories in ([short, None], [short, long]):
         together = nano.decode(embedding, replace(prompts, memories=memories))
         alone = Prompts(prompts.xy[:1], prompts.labels[:1], None, prompts.logits[:1], memories[:1])
@@ -224,13 +226,15 @@ def test_what_others_remember_changes_nothing(nano):
 def test_masks_are_where_the_logits_are_above_zero(nano):
     image, mask, other = scene(1)
     embedding = nano.encode(Frame(0, image))
-    missing = np.zeros_like(mask, np.float32)  # nothing is left of a propagated mask: no window, no mask
+    missing = LocalMask.empty(mask.shape)  # nothing is left of a propagated mask: no window, no mask
     prompts = replace(
         Prompts.pack([click(mask), click(other), click(mask)], [NO_POINTS] * 3),
-        logits=nano.mask_prompt(embedding, [mask.astype(np.float32), None, missing]),
+        logits=nano.mask_prompt(embedding, [LocalMask.of(mask), None, missing]),
     )
     decoded = nano.decode(embedding, prompts)
     np.testing.assert_array_equal(decoded.masks(), decoded.logits > 0)
+    np.testing.assert_array_equal([mask.whole() for mask, _ in decoded.local_results()], decoded.masks())
+    np.testing.assert_array_equal(decoded.boxes(), boxes_of(decoded.masks()))
     assert decoded.masks().any(axis=(1, 2)).tolist() == [True, True, False]
     assert decoded.scores()[2] == 0
     swapped = decoded.updated([0, 2], nano.decode(embedding, replace(prompts, logits=None)))
@@ -243,9 +247,9 @@ def test_masks_are_where_the_logits_are_above_zero(nano):
 
 def followed(nano: Nano, embedding, masks: list[np.ndarray]) -> Prompts:
     """A point, the propagated mask, and the memory of every object."""
-    memories = [nano.remember(embedding, mask, None) for mask in masks]
+    memories = [nano.remember(embedding, LocalMask.of(mask), None) for mask in masks]
     prompts = Prompts.pack([click(mask) for mask in masks], [NO_POINTS] * len(masks), memories=memories)
-    return replace(prompts, logits=nano.mask_prompt(embedding, [mask.astype(np.float32) for mask in masks]))
+    return replace(prompts, logits=nano.mask_prompt(embedding, [LocalMask.of(mask) for mask in masks]))
 
 
 @pytest.mark.parametrize(("objects", "side"), [(2, 256), (3, 192), (5, 160), (8, 128), (20, 128)], ids=str)
@@ -283,7 +287,7 @@ def test_a_window_is_encoded_once(nano, monkeypatch):
     image, mask, _ = scene(0)
     embedding = nano.encode(Frame(0, image))
     prompts = replace(
-        Prompts.pack([click(mask)], [NO_POINTS]), logits=nano.mask_prompt(embedding, [mask.astype(np.float32)])
+        Prompts.pack([click(mask)], [NO_POINTS]), logits=nano.mask_prompt(embedding, [LocalMask.of(mask)])
     )
     encoded = []
     encode = nano._backend.encode
@@ -301,7 +305,7 @@ def test_windows_that_were_prepared_are_not_encoded_again_and_change_nothing(nan
     prompts = Prompts.pack([click(mask)], [NO_POINTS], None, 6 * mask[None].astype(np.float32) - 3, [None])
     expected = nano.decode(nano.encode(Frame(0, image)), prompts).logits
     prepared = nano.encode(Frame(0, image))
-    nano.prepare(prepared, [mask], objects=1, detail=1.0)
+    nano.prepare(prepared, [LocalMask.of(mask)], objects=1, detail=1.0)
     monkeypatch.setattr(nano._backend, "encode", None)  # a call would be an error
     np.testing.assert_array_equal(nano.decode(prepared, prompts).logits, expected)
     assert len(prepared.features) == 1

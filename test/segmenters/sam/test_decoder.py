@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="torch is missing")
 
 import torch
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask
 from sampt_ros.segmenters.base import Prompts
 from sampt_ros.segmenters.sam.segmenter import Sam, SamDecoded, SamEmbedding
 
@@ -63,7 +63,7 @@ def pack(segmenter: Sam, embedding: SamEmbedding, prompts: list[Prompt]) -> Prom
         [p.xy[p.labels == POSITIVE] for p in prompts],
         [p.xy[p.labels == NEGATIVE] for p in prompts],
         np.array([p.box or (np.nan,) * 4 for p in prompts], np.float32),
-        segmenter.mask_prompt(embedding, [p.mask for p in prompts]),
+        segmenter.mask_prompt(embedding, [None if p.mask is None else LocalMask.of(p.mask) for p in prompts]),
     )
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
 from sampt_ros.config.presets import load_preset
-from sampt_ros.data_types import Frame, ObjectState
+from sampt_ros.data_types import Frame, LocalMask, ObjectState
 from sampt_ros.errors import CheckpointError
 from sampt_ros.segmenters import build_segmenter
 from sampt_ros.segmenters.base import Prompts
@@ -104,7 +104,7 @@ def pack(segmenter: Sam2, embedding, prompts: list[dict[str, Any]]) -> Prompts:
         [p["positive"] for p in prompts],
         [p["negative"] for p in prompts],
         np.array([p.get("box", (np.nan,) * 4) for p in prompts], np.float32),
-        segmenter.mask_prompt(embedding, [p.get("mask") for p in prompts]),
+        segmenter.mask_prompt(embedding, [LocalMask.of(p["mask"]) if "mask" in p else None for p in prompts]),
     )
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
 from sampt_ros.streaming.offline.result_spool import ResultSpool
 
@@ -11,7 +11,8 @@ from sampt_ros.streaming.offline.result_spool import ResultSpool
 def result(index, area):
     mask = np.arange(12).reshape(3, 4) < area
     points = Points.start(np.array([7]), np.array([(1.5, 2)]), np.array([1]))
-    return FrameResult(index, (3, 4), (ObjectResult(2, ObjectState.TRACKING, 0.9, mask, points),), {"decoding": 1.5})
+    found = ObjectResult(2, ObjectState.TRACKING, 0.9, LocalMask.of(mask), points)
+    return FrameResult(index, (3, 4), (found,), {"decoding": 1.5})
 
 
 def test_results_come_back_as_they_were_in_any_order():

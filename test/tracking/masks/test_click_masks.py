@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fakes import SquareSegmenter, blank
 
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, ObjectResult, ObjectState, Points
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.masks.click_masks import corrected_mask, first_mask
@@ -31,7 +31,7 @@ def test_a_seed_mask_is_taken_as_it_is(segmenter):
     seed = np.zeros(FRAME.size, np.uint8)
     seed[3:6, 4:9] = 7
     mask, score = started(segmenter, mask=seed)
-    assert ((mask == (seed > 0)).all(), score, segmenter.passes) == (True, 1.0, [])
+    assert ((mask.whole() == (seed > 0)).all(), score, segmenter.passes) == (True, 1.0, [])
 
 
 # Only a single click does not say how large the object is.
@@ -45,7 +45,7 @@ def test_a_seed_mask_is_taken_as_it_is(segmenter):
 )
 def test_only_a_single_click_is_ambiguous(segmenter, query, is_ambiguous):
     mask, _ = started(segmenter, **query)
-    assert mask[20, 20]
+    assert mask.whole()[20, 20]
     assert [ambiguous for _, ambiguous in segmenter.passes] == [is_ambiguous]
 
 
@@ -58,16 +58,16 @@ def test_prompts_on_nothing_are_refused(segmenter):
 def corrected(segmenter, *clicks):
     """The corrected mask of an object with clicks (x, y, label), and what it remembers of another mask."""
     points = Points.start(np.arange(len(clicks)), [click[:2] for click in clicks], [click[2] for click in clicks])
-    result = ObjectResult(1, ObjectState.TRACKING, 1.0, np.zeros(FRAME.size, bool), points)
+    result = ObjectResult(1, ObjectState.TRACKING, 1.0, LocalMask.of(np.zeros(FRAME.size, bool)), points)
     history = MaskHistory(0, 0, deque())
     tracked = TrackedObject(1, points, history, None, result, frozenset(points.id.tolist()), memory="of a wrong mask")
-    mask_prompt = np.zeros(FRAME.size, np.float32)
+    mask_prompt = LocalMask.of(np.zeros(FRAME.size, np.float32))
     return corrected_mask(FrameSegmenter(segmenter), tracked, NOBODY, mask_prompt, FRAME, refinements=0)
 
 
 def test_clicks_and_the_mask_until_now_correct_it_without_memory(segmenter):
     found = corrected(segmenter, (20, 20, POSITIVE))
-    assert found.mask[20, 20]
+    assert found.mask.whole()[20, 20]
     assert not found.starts_anew
     prompts = [prompts for prompts, _ in segmenter.passes]
     # With its mask until now, once more with what that gave, and without any.
@@ -96,7 +96,7 @@ def test_where_they_cannot_the_clicks_alone_start_it_anew(segmenter):
 
     segmenter.decode = misled_by_the_mask_prompt
     found = corrected(segmenter, (20, 20, POSITIVE))
-    assert found.mask[20, 20]
+    assert found.mask.whole()[20, 20]
     assert found.starts_anew
 
 

@@ -6,7 +6,7 @@ from fakes import DriftingTracker, blank
 
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
-from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame
+from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask
 from sampt_ros.tracking.points.point_set import TrackedPoints
 
 NONE = np.zeros((0, 2), np.float32)
@@ -31,7 +31,7 @@ def test_ids_are_never_given_twice(points):
 def test_points_are_drawn_on_and_off_the_mask_as_configured(points):
     mask = np.zeros((48, 64), bool)
     mask[10:20, 10:20] = True
-    drawn = points.draw(mask, Frame(0, blank()))
+    drawn = points.draw(LocalMask.of(mask), Frame(0, blank()))
     x, y = drawn.xy.astype(int).T
     assert mask[y, x].tolist() == [True] * 4 + [False] * 2
     assert drawn.label.tolist() == [POSITIVE] * 4 + [NEGATIVE] * 2

@@ -9,7 +9,7 @@ import pytest
 from fakes import DriftingTracker, SquareSegmenter
 
 from sampt_ros.config.core import PointsConfig, PromptingConfig, ReacquireConfig, ReinitConfig, SamPtConfig
-from sampt_ros.data_types import ObjectState
+from sampt_ros.data_types import LocalMask, ObjectState
 from sampt_ros.geometry.crops import Window
 from sampt_ros.segmenters.base import WindowFeatures
 from sampt_ros.tracking.reacquisition.drift import CERTAIN, Likeness, ObjectLooks
@@ -38,25 +38,25 @@ def known(frames: int = 4, feature: np.ndarray = OBJECT, ground: np.ndarray = GR
     """An object of 36 pixels that was seen in so many frames."""
     looks, mask = ObjectLooks(), square(5, 5)
     for index in range(frames):
-        looks = looks.accepted(index, scene((mask, feature), ground=ground), mask, 0.9)
+        looks = looks.accepted(index, scene((mask, feature), ground=ground), LocalMask.of(mask), 0.9)
     return looks
 
 
 def doubts(looks: ObjectLooks, around: WindowFeatures, mask: np.ndarray, score: float = 0.9, index: int = 4) -> bool:
-    looks = looks.observed(index, mask, score)
-    return looks.doubts(looks.likeness(around, mask), index, int(mask.sum()))
+    looks = looks.observed(index, LocalMask.of(mask), score)
+    return looks.doubts(looks.likeness(around, LocalMask.of(mask)), index, int(mask.sum()))
 
 
 def test_an_object_of_which_nothing_is_known_is_certain():
     mask = square(5, 5)
-    assert ObjectLooks().likeness(scene((mask, OTHER)), mask) == CERTAIN
+    assert ObjectLooks().likeness(scene((mask, OTHER)), LocalMask.of(mask)) == CERTAIN
     assert not doubts(ObjectLooks(), scene((mask, OTHER)), mask)
 
 
 def test_likeness_is_one_for_the_object_and_zero_for_its_surroundings():
     mask = square(5, 5)
-    own = known().likeness(scene((mask, OBJECT)), mask)
-    ground = known().likeness(scene(), mask)
+    own = known().likeness(scene((mask, OBJECT)), LocalMask.of(mask))
+    ground = known().likeness(scene(), LocalMask.of(mask))
     assert (own.resemblance, own.margin) == pytest.approx((1, 1))
     assert (ground.resemblance, ground.margin) == pytest.approx((0, -1))
     assert (own.share, ground.share) == (pytest.approx(1), pytest.approx(0))
@@ -87,14 +87,14 @@ def test_a_mask_on_what_was_beside_the_object_is_doubted_without_a_suspicion():
 
 def test_a_suspicion_lasts_for_ten_frames():
     unlike = Likeness(resemblance=0.1, margin=0.0)
-    looks = known().observed(4, square(0, 5), 0.9)
+    looks = known().observed(4, LocalMask.of(square(0, 5)), 0.9)
     assert looks.doubts(unlike, 14, 36)
     assert not looks.doubts(unlike, 15, 36)
 
 
 def test_where_most_of_the_area_is_gone_both_measures_have_to_be_high():
     half_alike = Likeness(resemblance=0.7, margin=0.1)
-    looks = known().observed(4, square(5, 5, side=3), 0.9)
+    looks = known().observed(4, LocalMask.of(square(5, 5, side=3)), 0.9)
     assert looks.doubts(half_alike, 4, 9)
     assert not looks.doubts(half_alike, 4, 30)
     assert not looks.doubts(Likeness(resemblance=0.4, margin=0.5), 4, 9)
@@ -108,8 +108,8 @@ def test_after_a_doubted_mask_both_measures_have_to_be_high():
 
 def test_more_is_asked_for_ten_frames_after_the_predicted_iou_fell_far():
     changed = Likeness(resemblance=0.7, margin=0.2)
-    assert not known().observed(4, square(5, 5), 0.8).doubts(changed, 4, 36)
-    alarmed = known().observed(4, square(5, 5), 0.6)
+    assert not known().observed(4, LocalMask.of(square(5, 5)), 0.8).doubts(changed, 4, 36)
+    alarmed = known().observed(4, LocalMask.of(square(5, 5)), 0.6)
     assert alarmed.doubts(changed, 14, 36)
     assert not alarmed.doubts(changed, 15, 36)
     assert not alarmed.doubts(Likeness(resemblance=0.7, margin=0.5), 4, 36)
@@ -147,13 +147,14 @@ def test_an_object_like_its_surroundings_is_never_doubted():
 def test_a_part_that_is_left_behind_is_cut_off():
     own, left_behind = square(9, 9), square(1, 1)
     around = scene((own, OBJECT))
-    assert np.array_equal(known().own_parts(around, own | left_behind), own)
+    assert np.array_equal(known().own_parts(around, LocalMask.of(own | left_behind)).whole(), own)
 
 
 def test_parts_that_are_all_alike_or_all_alien_are_kept():
-    both = square(9, 9) | square(1, 1)
-    assert np.array_equal(known().own_parts(scene((both, OBJECT)), both), both)
-    assert np.array_equal(known().own_parts(scene(), both), both)
+    whole = square(9, 9) | square(1, 1)
+    both = LocalMask.of(whole)
+    assert np.array_equal(known().own_parts(scene((whole, OBJECT)), both).whole(), whole)
+    assert np.array_equal(known().own_parts(scene(), both).whole(), whole)
 
 
 MOVING, STANDING = 0.01, 0.0  # Motions in shares of the image's longer side.
@@ -210,7 +211,9 @@ def test_after_three_doubted_masks_one_that_does_not_go_on_has_to_be_as_like_as_
 def test_the_motion_of_a_doubted_mask_is_not_its_objects():
     looks = moving(known()).moved(STANDING)
     assert looks.doubted().motions == (MOVING,) * 3
-    assert looks.accepted(4, scene((square(5, 5), OBJECT)), square(5, 5), 0.9).motions == (MOVING,) * 3 + (STANDING,)
+    assert looks.accepted(4, scene((square(5, 5), OBJECT)), LocalMask.of(square(5, 5)), 0.9).motions == (
+        MOVING,
+    ) * 3 + (STANDING,)
 
 
 def test_what_moves_unlike_its_surroundings_is_not_doubted_at_first():
@@ -230,22 +233,22 @@ def test_an_object_like_its_surroundings_is_doubted_where_it_stands_still_under_
 
 def test_motion_is_measured_now_and_then_and_where_it_decides():
     sure, unsure = Likeness(1.0, 1.0), Likeness(0.0, -1.0)
-    looks = moving(known()).moved(MOVING).accepted(4, scene((square(5, 5), OBJECT)), square(5, 5), 0.9)
+    looks = moving(known()).moved(MOVING).accepted(4, scene((square(5, 5), OBJECT)), LocalMask.of(square(5, 5)), 0.9)
     assert [looks.wants_motion(sure, index, 36) for index in (5, 7, 8)] == [False, False, True]
-    assert looks.observed(5, square(5, 5), 0.9).wants_motion(unsure, 5, 36)
-    assert looks.observed(5, square(0, 5), 0.9).wants_motion(sure, 5, 36)
+    assert looks.observed(5, LocalMask.of(square(5, 5)), 0.9).wants_motion(unsure, 5, 36)
+    assert looks.observed(5, LocalMask.of(square(0, 5)), 0.9).wants_motion(sure, 5, 36)
 
 
 @pytest.mark.parametrize(("motion", "views"), [(STANDING, 1), (MOVING, 2)])
 def test_a_mask_that_grows_is_learned_from_only_where_it_moves_unlike_its_surroundings(motion, views):
     looks = replace(known(), views=known().views[:1], learn_at=4).moved(motion)
     grown = square(4, 4, side=8)
-    assert len(looks.accepted(4, scene((grown, OBJECT)), grown, 0.9).views) == views
+    assert len(looks.accepted(4, scene((grown, OBJECT)), LocalMask.of(grown), 0.9).views) == views
 
 
 def test_what_is_unlike_the_object_is_not_learned():
     mask = square(5, 5)
-    looks = known(frames=1).accepted(10, scene((mask, OTHER)), mask, 0.9)
+    looks = known(frames=1).accepted(10, scene((mask, OTHER)), LocalMask.of(mask), 0.9)
     assert len(looks.views) == 1
 
 
@@ -253,7 +256,7 @@ def test_the_first_view_is_never_forgotten():
     looks, first = known(frames=1), known(frames=1).views[0]
     mask = square(5, 5)
     for index in range(10, 200, 10):
-        looks = looks.accepted(index, scene((mask, OBJECT)), mask, 0.9)
+        looks = looks.accepted(index, scene((mask, OBJECT)), LocalMask.of(mask), 0.9)
     assert looks.views[0].inside.tolist() == first.inside.tolist()
     assert len(looks.views) == 6
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sampt_ros.config.core import ReacquireConfig
-from sampt_ros.data_types import ObjectState
+from sampt_ros.data_types import LocalMask, ObjectState
+from sampt_ros.tracking.reacquisition.appearance import MaskedCells
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, ResponseMap, Sighting
 
 SIZE = (60, 80)  # of the images; 6 x 8 cells of 10 pixels
@@ -27,10 +28,15 @@ def mask_of(x, y):
     return mask
 
 
+def cells(feature_map, mask):
+    """The cells of a feature map that a mask (H, W) covers."""
+    return MaskedCells.of(feature_map, LocalMask.of(mask))
+
+
 def learned(*others, **changes):
     """A red object that was seen in the cell (2, 3) of frame 0, with others as red in the cells (x, y)."""
     start = Reacquisition.start(ReacquireConfig(**changes))
-    return start.learned(0, scene((2, 3), *others), mask_of(2, 3))
+    return start.learned(0, cells(scene((2, 3), *others), mask_of(2, 3)))
 
 
 def candidate(known, feature_map, occupied=NOWHERE):
@@ -81,14 +87,14 @@ def test_a_rejected_cell_is_no_candidate_for_four_frames():
     ],
 )
 def test_a_mask_matches_by_place_looks_and_size(feature_map, mask, is_match):
-    assert learned().matches(1, feature_map, np.array([5, 2]), mask) is is_match
+    assert learned().matches(1, np.array([5, 2]), cells(feature_map, mask)) is is_match
 
 
 def test_a_mask_over_a_distractor_does_not_match():
     both = scene((5, 2), (5, 3))
-    mask = mask_of(5, 2) | mask_of(5, 3)
-    assert learned().matches(1, both, np.array([5, 2]), mask)
-    assert not learned((5, 3)).matches(1, both, np.array([5, 2]), mask)
+    covered = cells(both, mask_of(5, 2) | mask_of(5, 3))
+    assert learned().matches(1, np.array([5, 2]), covered)
+    assert not learned((5, 3)).matches(1, np.array([5, 2]), covered)
 
 
 def test_a_sighting_is_confirmed_by_the_next_one_near_it():
@@ -129,9 +135,9 @@ def test_questions_give_the_same_answers_twice_and_in_any_order():
     questions = {
         "is_check_due": lambda: known.is_check_due(9),
         "is_sought": lambda: known.is_sought(ObjectState.LOST),
-        "has_drifted": lambda: known.has_drifted(feature_map, mask_of(3, 3)),
+        "has_drifted": lambda: known.has_drifted(cells(feature_map, mask_of(3, 3))),
         "candidate": lambda: candidate(known, feature_map),
-        "matches": lambda: known.matches(1, feature_map, cell, mask),
+        "matches": lambda: known.matches(1, cell, cells(feature_map, mask)),
         "confirms": lambda: known.confirms(Sighting.of(mask)),
     }
     first = {name: ask() for name, ask in questions.items()}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sampt_ros.config.presets import load_preset
 from sampt_ros.config.segmenters import NanoConfig
-from sampt_ros.data_types import Frame
+from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.geometry.crops import Window, box_of, longest_side
 from sampt_ros.point_trackers.dis_flow import DisFlow
 from sampt_ros.segmenters.nano.interface import MASK
@@ -226,7 +226,7 @@ class Follower:
             last = damaged(truth, others, rng)
         elif last is not None:
             before, now = (Frame(index, self._images[index]) for index in (self._frame - 1, self._frame))
-            last = self._flow.propagate_mask(last, before, now)
+            last = self._flow.propagate_mask(LocalMask.of(last), before, now).whole()
             if truth is not None and rng.random() < self._habits.damage:
                 last = damaged(last > 0.5, np.isin(labels, names), rng) if (last > 0.5).any() else last
         if last is not None and np.count_nonzero(last > 0.5) >= _LEAST and rng.random() < self._habits.accident:
