@@ -112,9 +112,7 @@ class LocalMask:
     @cached_property
     def bounds(self) -> tuple[int, int, int, int]:
         """(x, y, width, height) of the pixels on the object, image pixels; zeros without any."""
-        on_object = self.on_object
-        x, y, width, height = cv2.boundingRect(on_object.values.view(np.uint8))
-        return (on_object.left + int(x), on_object.top + int(y), int(width), int(height)) if width else (0, 0, 0, 0)
+        return self.on_object._measured_bounds()
 
     @property
     def box(self) -> np.ndarray:
@@ -123,10 +121,21 @@ class LocalMask:
         return np.array([x, y, x + width - 1, y + height - 1], float)
 
     def trimmed(self) -> LocalMask:
-        """The same mask of bool, in the smallest rectangle."""
-        x, y, width, height = self.bounds
+        """The same as a mask of bool in the smallest rectangle."""
+        if self.values.dtype != bool:
+            return self._binary
+        x, y, width, height = self._measured_bounds()
         rows, columns = slice(y, y + height), slice(x, x + width)
         return LocalMask(self.part(rows, columns).copy(), x, y, self.image_size)  # A view would keep all of `values`.
+
+    def _measured_bounds(self) -> tuple[int, int, int, int]:
+        """The bounds of a mask of bool.
+
+        `trimmed` may not use `bounds`: before Python 3.12 a cached property is locked for all masks while it is
+        computed, and two threads, of which each computes what the other has locked, would wait forever.
+        """
+        x, y, width, height = cv2.boundingRect(self.values.view(np.uint8))
+        return (self.left + int(x), self.top + int(y), int(width), int(height)) if width else (0, 0, 0, 0)
 
     def part(self, rows: slice, columns: slice) -> np.ndarray:
         """(h, w) like `values`: what is in some rows and columns of the image; those beyond the image are left out."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +54,7 @@ def test_trimmed_it_is_the_same_in_the_smallest_rectangle():
     assert trimmed.values.shape == (5, 2)
     assert (trimmed.area, trimmed.bounds) == (2, (3, 2, 2, 5))
     np.testing.assert_array_equal(trimmed.whole(), mask)
+    np.testing.assert_array_equal(SOFT.trimmed().values, [[True, True], [True, False]])
 
 
 def test_an_empty_mask_has_no_pixels():
@@ -57,3 +62,21 @@ def test_an_empty_mask_has_no_pixels():
         assert (empty.area, empty.bounds[2:]) == (0, (0, 0))
         assert not empty.whole().any()
         assert not empty.part(slice(1, 3), slice(1, 3)).any()
+
+
+def test_threads_that_ask_masks_for_different_things_do_not_wait_for_one_another():
+    def ask(name: str) -> None:
+        for _ in range(500):
+            getattr(replace(SOFT), name)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in ("bounds", "on_object", "area")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(5)
+    finally:
+        sys.setswitchinterval(interval)
+    assert not any(thread.is_alive() for thread in threads)
