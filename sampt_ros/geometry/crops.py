@@ -212,7 +212,8 @@ def cell_shares(mask: LocalMask, window: tuple[float, float, float, float], shap
 
 def _shares_of_pixels(cells: int, start: float, length: float, pixels: slice) -> np.ndarray:
     """(cells, n) float32: how much of each cell each of n pixels fills, along one axis; the cells begin at `start`."""
-    edges = start + length / cells * np.arange(cells + 1)[:, None]
+    # Multiplied first, so that edges between pixels are exact: a cell beside the mask has a share of 0, not of 1e-15.
+    edges = start + length * np.arange(cells + 1)[:, None] / cells
     pixel = np.arange(pixels.start, pixels.stop)
     overlap = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
     shares: np.ndarray = np.maximum(overlap * (cells / length), 0).astype(np.float32)

@@ -126,3 +126,10 @@ def test_cells_are_covered_by_the_share_of_a_mask_that_lies_in_them(window):
     expected = fine.reshape(4, 5 * height, 5, 4 * width).mean((1, 3))
     np.testing.assert_allclose(shares, expected, atol=1e-6)
     assert ((shares == 0) == (expected == 0)).all()
+
+
+def test_cells_that_only_touch_a_mask_have_a_share_of_0():
+    mask = np.zeros((480, 1), bool)
+    mask[:240] = True
+    shares = cell_shares(LocalMask.of(mask), (0, 0, 1, 480), (26, 1))  # The edge is 480 / 26 * 13, in floats 239.99...
+    assert np.flatnonzero(shares).tolist() == list(range(13))
