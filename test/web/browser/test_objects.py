@@ -11,7 +11,7 @@ import pytest
 from browser_page import CAN, DEMO, MUG, TABLE, Person, wait_until
 from web_helpers import FakeBackend, served, view
 
-from sampt_ros.data_types import ObjectState
+from sampt_ros.data_types import LocalMask, ObjectState
 from sampt_ros.io.video import open_source
 
 
@@ -150,7 +150,7 @@ def test_positions_and_states_are_shown_and_names_are_text(browser):
         page.goto(server.url)
         wait_until(lambda: backend.show is not None)
         found = view()
-        lost = replace(found.result.objects[0], id=2, state=ObjectState.LOST, mask=np.zeros((48, 64), bool))
+        lost = replace(found.result.objects[0], id=2, state=ObjectState.LOST, local_mask=LocalMask.empty((48, 64)))
         result = replace(found.result, objects=(*found.result.objects, lost))
         backend.show(replace(found, result=result, positions={1: np.array([0.1, -0.2, 1.5])}))
         page.wait_for_selector('.object[data-id="1"] .place:text("x 0.10  y -0.20  z 1.50 m")')
