@@ -123,7 +123,7 @@ def surface_pixels(obj: ObjectResult, depth: np.ndarray) -> np.ndarray:
     known = np.isfinite(near)
     nearest = cv2.erode(np.where(known, near, np.float32(np.inf)), _NEIGHBOURS)
     farthest = cv2.dilate(np.where(known, near, np.float32(0)), _NEIGHBOURS)
-    inside = cv2.erode(obj.mask[window].view(np.uint8), _NEIGHBOURS, iterations=_BORDER)
+    inside = cv2.erode(obj.local_mask.part(*window).view(np.uint8), _NEIGHBOURS, iterations=_BORDER)
     kept = (inside > 0) & known & (farthest - nearest <= _MAX_STEP * np.where(known, near, 0))
     _, parts, facts, _ = cv2.connectedComponentsWithStats(kept.view(np.uint8))
     areas = facts[:, cv2.CC_STAT_AREA]

@@ -70,7 +70,7 @@ def result_from_messages(objects: Any, labels: np.ndarray) -> tuple[FrameResult,
     states = {int(state): state for state in ObjectState}
     known = [item for item in objects.objects if item.state in states]
     results = tuple(
-        ObjectResult(item.id, states[item.state], item.score, LocalMask.of(_mask_of(item, labels)), _points_of(item))
+        ObjectResult(item.id, states[item.state], item.score, _mask_of(item, labels), _points_of(item))
         for item in known
     )
     centres = {item.id: item.pose.position for item in known}
@@ -209,12 +209,10 @@ def _tracked_object(item: ObjectResult, surface: ObjectSurface | None, classes: 
     )
 
 
-def _mask_of(item: Any, labels: np.ndarray) -> np.ndarray:
-    mask = np.zeros(labels.shape[:2], bool)
+def _mask_of(item: Any, labels: np.ndarray) -> LocalMask:
     left, top = item.box.x_offset, item.box.y_offset
-    window = np.s_[top : top + item.box.height, left : left + item.box.width]
-    mask[window] = labels[window] == item.id
-    return mask
+    shown = labels[top : top + item.box.height, left : left + item.box.width]
+    return LocalMask(shown == item.id, left, top, labels.shape[:2])
 
 
 def _points_of(item: Any) -> Points:
