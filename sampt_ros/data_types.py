@@ -247,8 +247,9 @@ class ObjectResult:
 
     @cached_property
     def mask(self) -> np.ndarray:
-        """(H, W) bool: its mask in the whole image."""
-        return self.local_mask.whole()
+        """(H, W) bool: its mask in the whole image, in an array of its own, which nothing else depends on."""
+        whole = self.local_mask.whole()
+        return whole.copy() if whole is self.local_mask.values else whole
 
     @property
     def area(self) -> int:

@@ -71,6 +71,15 @@ def test_box_and_area_are_those_of_the_mask():
     assert (found.box, found.area) == ((2, 1, 3, 5), 15)
 
 
+@pytest.mark.parametrize("mask", [rectangle(1, 2, 4, 5), np.ones((6, 8), bool)])
+def test_the_mask_of_a_result_may_be_modified(mask):
+    item = result(1, 0.5, mask)
+    before = item.area, item.box
+    item.mask[:] = False
+    assert (item.area, item.box) == before
+    assert item.local_mask.whole().any()
+
+
 def test_an_empty_mask_has_no_box():
     found = result(1, 0.9, np.zeros((6, 8), bool))
     assert (found.box, found.area) == ((0, 0, 0, 0), 0)

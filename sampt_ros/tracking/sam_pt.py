@@ -364,7 +364,7 @@ class SamPt:
             found = self._search.find(tracked, frame, self._objects.masks_of_rivals(tracked))
             tracked.reacquisition = found.reacquisition
             if found.mask is not None:
-                self._restart(tracked, LocalMask.of(found.mask), found.score, frame)
+                self._restart(tracked, LocalMask.of(found.mask).trimmed(), found.score, frame)
 
     def _lose(self, tracked: TrackedObject) -> None:
         """Forget an object's position, but not its appearance."""

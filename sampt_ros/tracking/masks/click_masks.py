@@ -32,7 +32,7 @@ def first_mask(
     Raises QueryError if the segmenter finds nothing at the prompts.
     """
     if query.mask is not None:
-        return LocalMask.of(query.mask), 1.0
+        return LocalMask.of(query.mask).trimmed(), 1.0
     is_single_click = len(query.xy) == 1 and query.box is None
     prompt = ObjectPrompt[Any](query.positive, query.negative, box=query.box)
     mask, score = segmenter.masks(frame, [prompt], refinements, is_single_click)[0]
