@@ -102,7 +102,7 @@ def _interface(sizes: Sequence[int]) -> str:
         ),
         ("memory", "of earlier windows", "their features at stride 16 and the object's mask in them; may be empty"),
         ("mask, out", "S / 2 x S / 2", "logits; above 0 is the object"),
-        ("predicted IoU, out", "1", "a logit; its sigmoid is the `score`"),
+        ("predicted IoU, out", "1", "a logit; its sigmoid is the `score`, less where the mask is in several parts"),
     ]
     text = "An object without a mask yet is searched for in windows of several sizes around the click; the best counts."
     return f"## Interface\n\n{table(('', 'shape', 'what'), rows)}\n\n{text}"
