@@ -89,7 +89,7 @@ class PointTracker(ABC):
     def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask | None:
         """Move a mask from one frame to the next by the motion inside it; None if this tracker cannot.
 
-        mask: on `previous`, bool or float32; returns it on `current`, float32, nearer to 0.5 where it is less sure.
+        mask: on `previous`; returns it on `current`, nearer to 0.5 where it is less sure. Both are bool or float32.
         """
         return None
 

@@ -113,7 +113,7 @@ class TrackedObject:
         """The segmenter's prompt for it on the newest frame.
 
         rival_points  (k, 2) float32 pixel xy: the visible positive points of its rivals
-        mask_prompt   or None
+        mask_prompt   its last accepted mask, moved to the newest frame, or None
         clicks_only   leave out the points that were sampled from a mask
         """
         points = self.clicks if clicks_only else self.points
