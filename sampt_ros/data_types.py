@@ -154,6 +154,16 @@ class LocalMask:
         part[first_row - top :, first_column - left :][:height, :width] = common
         return part
 
+    @property
+    def within_bounds(self) -> np.ndarray:
+        """(height, width) bool: what is within its `bounds`."""
+        x, y, width, height = self.bounds
+        return self.on_object.part(slice(y, y + height), slice(x, x + width))
+
+    def soft(self) -> np.ndarray:
+        """(H, W) float32 0..1: the mask of the whole image."""
+        return self.whole().astype(np.float32, copy=False)
+
     def whole(self) -> np.ndarray:
         """(H, W) like `values`: the mask of the whole image; not a copy if it is the rectangle."""
         if self.values.shape == self.image_size:

@@ -80,3 +80,14 @@ def test_threads_that_ask_masks_for_different_things_do_not_wait_for_one_another
     finally:
         sys.setswitchinterval(interval)
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_what_is_within_the_bounds_of_a_soft_mask_is_of_bool_and_the_soft_mask_is_whole() -> None:
+    values = np.zeros((4, 5), np.float32)
+    values[1:3, 2:5] = [[0.2, 0.9, 0.1], [0.6, 0.7, 0.4]]
+    mask = LocalMask(values, 10, 20, (60, 80))
+    assert mask.bounds == (12, 21, 2, 2)
+    np.testing.assert_array_equal(mask.within_bounds, [[False, True], [True, True]])
+    assert mask.soft().shape == (60, 80)
+    np.testing.assert_array_equal(mask.soft()[20:24, 10:15], values)
+    assert LocalMask.empty((60, 80)).within_bounds.size == 0

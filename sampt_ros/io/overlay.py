@@ -48,7 +48,7 @@ def _draw_mask(canvas: np.ndarray, obj: ObjectResult, scale: float) -> None:
     """Tint a mask and draw its contour, working in the object's box alone."""
     x, y, width, height = obj.box
     window = np.s_[y : y + height, x : x + width]
-    mask, inside, color = obj.local_mask.part(*window).view(np.uint8), canvas[window], object_color(obj.id)
+    mask, inside, color = obj.local_mask.within_bounds.view(np.uint8), canvas[window], object_color(obj.id)
     gray = cv2.cvtColor(inside, cv2.COLOR_RGB2GRAY)  # Without colour, so that the tint has one hue everywhere.
     shades = (np.arange(256)[:, None] * (1 - _OPACITY) + np.array(color) * _OPACITY).astype(np.uint8)
     cv2.copyTo(cv2.LUT(cv2.merge([gray] * 3), shades.reshape(1, 256, 3)), mask, inside)

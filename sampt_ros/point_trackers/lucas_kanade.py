@@ -40,6 +40,5 @@ class LucasKanade(FrameToFrameTracker):
         moved, visible, _ = self.move(start, previous, current)
         if np.count_nonzero(visible) < _MIN_CORNERS:
             return mask
-        whole = mask.whole().astype(np.float32, copy=False)
-        propagated = moved_by_points(whole, start[visible], moved[visible])
+        propagated = moved_by_points(mask.soft(), start[visible], moved[visible])
         return mask if propagated is None else LocalMask.of(propagated)

@@ -117,7 +117,7 @@ class SegGpt(Segmenter[SegGptEmbedding, Examples]):
     def remember(self, embedding: SegGptEmbedding, mask: LocalMask, memory: Examples | None) -> Examples | None:
         if not mask.area:
             return memory
-        whole = uploaded(mask.whole().astype(np.float32), self._device)[None, None]
+        whole = uploaded(mask.soft(), self._device)[None, None]
         square = functional.interpolate(whole, (self._side, self._side), mode="nearest-exact")
         if not square.any():  # So thin that no pixel is left of it.
             square = functional.adaptive_max_pool2d(whole, (self._side, self._side))

@@ -106,7 +106,6 @@ def outlines(item: ObjectResult, tolerance: float) -> list[list[int]]:
     """
     if not item.area:
         return []
-    x, y, width, height = item.box
-    mask = item.local_mask.part(slice(y, y + height), slice(x, x + width)).view(np.uint8)
-    found, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
+    mask = item.local_mask.within_bounds.view(np.uint8)
+    found, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=item.box[:2])
     return [cv2.approxPolyDP(contour, tolerance, closed=True).reshape(-1).tolist() for contour in found]

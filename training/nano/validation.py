@@ -170,17 +170,15 @@ def _copy_recording(folder: Path, out: Path) -> None:
 
 def _label_clips(clips: Path, model: Path, out: Path) -> None:
     """Label runs of the held-out clips; those in which the teacher follows no object for long are left out."""
-    done = {path.name for path in _annotations(out, "").glob("video_*")}
-    new = [
-        video
-        for video in _held_out_clips(clips)
-        if not any(f"video_{video.stem}_{run}" in done for run in range(_RUNS))
-    ]
-    teacher = Teacher(model)
-    for video in tqdm(new, "video", unit="clip"):
-        for number, sequence in labelled_runs(teacher, video, _RUNS, _RUN_FRAMES):
+    teacher = None
+    for video in tqdm(_held_out_clips(clips), "video", unit="clip"):
+        names = [f"video_{video.stem}_{run}" for run in range(_RUNS)]
+        if any(_annotations(out, name).is_dir() for name in names):
+            continue
+        teacher = teacher or Teacher(model)
+        for name, sequence in zip(names, labelled_runs(teacher, video, _RUNS, _RUN_FRAMES)):
             if followed := _followed_object(sequence):
-                _write(out, f"video_{video.stem}_{number}", *followed)
+                _write(out, name, *followed)
 
 
 def _followed_object(sequence: Sequence) -> tuple[Sequence, int] | None:

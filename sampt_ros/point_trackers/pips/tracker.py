@@ -123,7 +123,7 @@ class PipsTracker(PointTracker):
         before, after = (tracks for _, tracks in self._last)
         _, rows, rows_after = np.intersect1d(before.id, after.id, return_indices=True)
         start, moved = before.at(rows), after.at(rows_after)
-        whole = mask.whole().astype(np.float32, copy=False)
+        whole = mask.soft()
         x, y = np.clip(np.rint(start.xy).astype(int), 0, [whole.shape[1] - 1, whole.shape[0] - 1]).T
         chosen = start.visible & moved.visible & (whole[y, x] > 0.5)
         if not chosen.any():

@@ -49,8 +49,7 @@ class GrabCut(Segmenter[Frame, ColorMemory]):
 
     def mask_prompt(self, embedding: Frame, masks: Sequence[LocalMask | None]) -> np.ndarray:
         missing = np.full(embedding.size, np.nan, np.float32)
-        whole = [None if mask is None else mask.whole().astype(np.float32, copy=False) for mask in masks]
-        return np.stack([missing if mask is None else 2 * mask - 1 for mask in whole])
+        return np.stack([missing if mask is None else 2 * mask.soft() - 1 for mask in masks])
 
     def remember(self, embedding: Frame, mask: LocalMask, memory: ColorMemory | None) -> ColorMemory | None:
         if mask.area < _MIN_AREA:

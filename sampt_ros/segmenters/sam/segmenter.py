@@ -324,7 +324,7 @@ class Sam(Segmenter[SamEmbedding, None]):
         for row, mask in enumerate(masks):
             if mask is None:
                 continue
-            soft = uploaded(mask.whole().astype(np.float32, copy=False), self.device)[None, None]
+            soft = uploaded(mask.soft(), self.device)[None, None]
             soft = functional.interpolate(soft, embedding.resized, mode="bilinear", align_corners=False)
             height, width = embedding.resized
             soft = functional.pad(soft, (0, embedding.model_size - width, 0, embedding.model_size - height))

@@ -16,12 +16,11 @@ def cohesion(mask: LocalMask) -> float:
     Masks that fall apart are mostly wrong ones: a network that predicts its IoU from means over the mask does not see
     it. Parts count as connected where they nearly touch, by up to 1/128 of the mask's box.
     """
-    x, y, width, height = mask.bounds
     if not mask.area:
         return 1.0
-    cells = (min(width, _MOST_CELLS), min(height, _MOST_CELLS))
-    share = mask.on_object.part(slice(y, y + height), slice(x, x + width)).astype(np.float32)
-    coverage = cv2.resize(share, cells, interpolation=cv2.INTER_AREA)
+    inside = mask.within_bounds
+    height, width = (min(length, _MOST_CELLS) for length in inside.shape)
+    coverage = cv2.resize(inside.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     count, parts = cv2.connectedComponents((coverage > 0).view(np.uint8))
     areas = np.bincount(parts.ravel(), coverage.ravel(), count)[1:]
     return float(areas.max() / areas.sum())

@@ -212,8 +212,7 @@ class ObjectLooks:
         """A mask of bool without the parts that are unlike the object; the whole mask if all parts are."""
         if not self.is_distinctive:
             return mask
-        left, top, width, height = mask.bounds
-        inside = mask.part(slice(top, top + height), slice(left, left + width))
+        (left, top, _, _), inside = mask.bounds, mask.within_bounds
         count, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
         areas = stats[1:, cv2.CC_STAT_AREA]
         large = [part for part in range(1, count) if areas[part - 1] >= _SMALLEST_PART * areas.sum()]

@@ -43,8 +43,8 @@ def label_clips(work: Path, clips: Path) -> None:
             continue
         done.parent.mkdir(parents=True, exist_ok=True)
         teacher = teacher or Teacher(work / "downloads" / TEACHER)
-        labelled = (sequence for _, sequence in labelled_runs(teacher, video, RUNS, FRAMES))
-        usable = [sequence for sequence in labelled if len(sequence.images) > 1]
+        runs = labelled_runs(teacher, video, RUNS, FRAMES)
+        usable = [sequence for sequence in runs if len(sequence.images) > 1]
         for number, sequence in enumerate(usable):
             write_sequence(done.with_name(f"{video.stem}_{number}.npz"), sequence)
         done.write_text(f"{sum(len(sequence.images) for sequence in usable)} frames\n")
@@ -68,10 +68,10 @@ class Teacher:
         return cv2.resize(probability, image.shape[1::-1])
 
 
-def labelled_runs(teacher: Teacher, video: Path, runs: int, frames: int) -> Iterator[tuple[int, Sequence]]:
-    """Up to so many runs of a video, evenly spread over it: each run's number and its sequence, which may be empty."""
-    for number, run in enumerate(_runs(video, runs, frames)):
-        yield number, _labelled(teacher, run)
+def labelled_runs(teacher: Teacher, video: Path, runs: int, frames: int) -> Iterator[Sequence]:
+    """Up to so many runs of a video, evenly spread over it; sequences may be shorter than `frames`, or empty."""
+    for run in _runs(video, runs, frames):
+        yield _labelled(teacher, run)
 
 
 def _labelled(teacher: Teacher, run: list[np.ndarray]) -> Sequence:
