@@ -22,7 +22,7 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 if TYPE_CHECKING:
     from sampt_ros.config.core import SamPtConfig
     from sampt_ros.config.presets import load_preset, preset_names
-    from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult, ObjectResult, ObjectState, Points
+    from sampt_ros.data_types import NEGATIVE, POSITIVE, FrameResult, LocalMask, ObjectResult, ObjectState, Points
     from sampt_ros.errors import (
         CheckpointError,
         ConfigError,
@@ -53,6 +53,7 @@ __all__ = [
     "FrameError",
     "FrameResult",
     "FrameSource",
+    "LocalMask",
     "ObjectResult",
     "ObjectState",
     "OutOfMemoryError",
@@ -77,7 +78,15 @@ __all__ = [
 _NAMES = {
     "sampt_ros.config.core": ["SamPtConfig"],
     "sampt_ros.config.presets": ["load_preset", "preset_names"],
-    "sampt_ros.data_types": ["NEGATIVE", "POSITIVE", "FrameResult", "ObjectResult", "ObjectState", "Points"],
+    "sampt_ros.data_types": [
+        "NEGATIVE",
+        "POSITIVE",
+        "FrameResult",
+        "LocalMask",
+        "ObjectResult",
+        "ObjectState",
+        "Points",
+    ],
     "sampt_ros.errors": [
         "CheckpointError",
         "ConfigError",
