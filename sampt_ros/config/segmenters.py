@@ -98,12 +98,21 @@ class SegGptConfig(Section):
 
 @dataclass(frozen=True)
 class NanoConfig(Section):
-    """The small network whose weights are in the package (segmenter `nano`)."""
+    """The small networks whose weights are in the package (segmenter `nano`)."""
 
-    checkpoint: str = option("", "Path of a file with other weights (.safetensors); empty: those in this package")
+    checkpoint: str = option(
+        "",
+        "Path of a file with other weights (.safetensors) of the network that follows objects; empty: those in this "
+        "package",
+    )
+    click_checkpoint: str = option(
+        "",
+        "Path of a file with other weights (.safetensors) of the click network, which finds an object at clicks or in "
+        "a box where nothing is remembered of it; empty: those in this package",
+    )
     precision: str = option(
         "auto",
-        "Numbers that the network computes with on a CPU: int8 is faster where the CPU has instructions for it; "
+        "Numbers that the networks compute with on a CPU: int8 is faster where the CPU has instructions for it; "
         "auto: int8 if it has (x86 with VNNI), else float32, as with weights of your own and on a GPU",
         choices=("auto", "float32", "int8"),
     )

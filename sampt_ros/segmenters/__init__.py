@@ -57,7 +57,7 @@ def _nano(config: SamPtConfig) -> Segmenter[Any, Any]:
     from sampt_ros.segmenters.nano.segmenter import Nano
 
     threads = thread_count(config.cpu_threads)
-    return Nano(config.nano, build_backend(config.nano.checkpoint, config.device, threads, config.nano.precision))
+    return Nano(config.nano, build_backend(config.nano, config.device, threads))
 
 
 def _grabcut(config: SamPtConfig) -> Segmenter[Any, Any]:

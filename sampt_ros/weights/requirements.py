@@ -15,7 +15,8 @@ from sampt_ros.weights import registry
 from sampt_ros.weights.packages import COTRACKER, DEAOT, install_extras
 from sampt_ros.weights.random_weights import are_random
 
-_SHIPPED = {"nano.checkpoint"}  # parameters whose default, "", stands for the weights in the package
+# Parameters whose default, "", stands for the weights in the package.
+_SHIPPED = {"nano.checkpoint", "nano.click_checkpoint"}
 # The packages that a part needs; the extra is named after the part, except for those in _EXTRAS.
 _PACKAGES = {
     "sam": ("torch", "segment_anything", "torchvision"),

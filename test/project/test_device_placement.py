@@ -24,7 +24,7 @@ from sampt_ros.point_trackers.raft import Raft  # noqa: E402
 from sampt_ros.point_trackers.tapir.network import Tapir  # noqa: E402
 from sampt_ros.point_trackers.tapir.tracker import TapirTracker  # noqa: E402
 from sampt_ros.segmenters.nano.segmenter import Nano  # noqa: E402
-from sampt_ros.segmenters.nano.torch_backend import TorchBackend, load_network  # noqa: E402
+from sampt_ros.segmenters.nano.torch_backend import TorchBackend, load_click_network, load_network  # noqa: E402
 from sampt_ros.segmenters.sam.hq import SamHq  # noqa: E402
 from sampt_ros.segmenters.sam.persam import PerSam  # noqa: E402
 from sampt_ros.segmenters.sam.segmenter import Sam  # noqa: E402
@@ -212,18 +212,24 @@ def test_a_frame_of_tapir_waits_once(tapir, gpu):
 
 
 @pytest.fixture
-def nano_network():
-    return load_network()
+def nano_networks():
+    return load_network(), load_click_network()
 
 
-def test_a_frame_of_nano_waits_once(nano_network, gpu):
-    nano = Nano(backend=TorchBackend(nano_network, torch.device("cuda")))
+def test_a_frame_of_nano_waits_once(nano_networks, gpu):
+    nano = Nano(backend=TorchBackend(*nano_networks, torch.device("cuda")))
     embedding, mask = nano.encode(frame()), LocalMask(np.ones((40, 50), bool), 30, 20, SIZE)
     memory = nano.remember(embedding, mask, None)
     assert gpu.waits == 0
     objects = [ObjectPrompt(np.full((3, 2), 40, np.float32), mask=mask, memory=memory)]
     segment(nano, embedding, objects, refinements=0).results()
     assert gpu.waits == 1
+
+
+def test_a_click_in_nano_waits_for_two_searches_and_for_the_mask(nano_networks, gpu):
+    nano = Nano(backend=TorchBackend(*nano_networks, torch.device("cuda")))
+    segment(nano, nano.encode(frame()), [ObjectPrompt(np.full((1, 2), 40, np.float32))], refinements=0).results()
+    assert gpu.waits == 3
 
 
 @pytest.fixture

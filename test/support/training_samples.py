@@ -41,7 +41,7 @@ def follow(
     import torch
 
     from training.nano.learning.follower import Follower
-    from training.nano.learning.habits import Habits
+    from training.nano.learning.parts import Habits
 
     follower = Follower(sequence, (1,), np.random.default_rng(seed), Habits(**habits), guided)
     looks = []

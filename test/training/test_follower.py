@@ -71,7 +71,7 @@ def test_a_mask_that_is_right_is_not_corrected():
 
 def test_clicks_that_correct_a_later_mask_recall_nothing():
     from training.nano.learning.follower import Follower
-    from training.nano.learning.habits import Habits
+    from training.nano.learning.parts import Habits
 
     habits = Habits(starts=(0.0, 0.0, 1.0), later=1.0, sought=0.0, accident=0.0, rescued=0.0)
     follower = Follower(scene(), (1,), np.random.default_rng(0), habits, 0.0)

@@ -55,6 +55,34 @@ def test_a_scanned_object_has_a_place_in_its_texture_for_every_corner(tmp_path):
     assert paint.texture.shape == (64, 64, 3)
 
 
+def test_a_photograph_for_training_is_a_sequence_of_one_frame(tmp_path):
+    import json
+
+    from training.nano.pictures.stills import make_photographs
+    from training.nano.sequence import is_held_out, read_sequence
+
+    names = [f"picture{number}" for number in range(60)]
+    kept, empty = [name for name in names if not is_held_out(name)][:2]
+    held_out = next(name for name in names if is_held_out(name))
+    square = [100, 100, 300, 100, 300, 300, 100, 300]
+    entries = []
+    for name in (kept, empty, held_out):
+        cv2.imwrite(str(tmp_path / f"{name}.jpg"), texture(1280, 960))
+        objects = [] if name == empty else [{"polygons": [square]}]
+        entry = {"file": f"{name}.jpg", "source": "here", "licence": "none", "all_objects_labelled": True}
+        entries.append({**entry, "objects": objects})
+    (tmp_path / "stills.json").write_text(json.dumps(entries))
+    make_photographs(tmp_path, tmp_path)
+    (path,) = (tmp_path / "sequences/photograph").iterdir()
+    assert path.stem == kept
+    ((image,), (labels,), *_) = read_sequence(path)
+    assert max(image.shape) == 640
+    np.testing.assert_array_equal(np.argwhere(labels)[[0, -1]], [[50, 50], [150, 150]])
+    written = path.stat().st_mtime_ns
+    make_photographs(tmp_path, tmp_path)
+    assert path.stat().st_mtime_ns == written
+
+
 def test_only_a_tenth_is_held_out_and_always_the_same():
     from training.nano.sequence import is_held_out
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from training_samples import SIZE, scene
 
+from sampt_ros.segmenters.nano.interface import HAS_MASK
+
 torch = pytest.importorskip("torch", reason="torch is missing, which trains the network")
 
 
@@ -38,42 +40,124 @@ def test_the_next_click_is_in_the_middle_of_the_largest_error():
     assert not prompts.any()
 
 
-def test_training_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch):
-    from training.nano.learning import training
-    from training.nano.learning.library import Library
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """Work folders with the same two sequences; ImageNet's weights have to be fetched, so random ones do here."""
+    from training.nano.learning import following
     from training.nano.sequence import write_sequence
 
-    # ImageNet's weights have to be fetched; random ones do here.
-    monkeypatch.setattr(training, "load_encoder", lambda encoder, path: None)
+    monkeypatch.setattr(following, "load_encoder", lambda encoder, path: None)
     for number in range(2):
         write_sequence(tmp_path / f"sequences/animated/{number}.npz", scene())
-    library = Library(tmp_path / "sequences")
-    recipe = training.Recipe(steps=2, batch=2, sizes=((SIZE, 1.0),), round=1)
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    for work in (whole, killed):
-        work.mkdir()
-    uninterrupted = training.Training(whole, recipe, torch.device("cpu"))
-    uninterrupted.run(library, 2)
-    first, rounds = training.Training(killed, recipe, torch.device("cpu")), iter([1])
+    folders = {name: tmp_path / name for name in ("whole", "killed")}
+    for folder in folders.values():
+        folder.mkdir()
+        (folder / "sequences").symlink_to(tmp_path / "sequences")
+    return folders
+
+
+def short(recipe, steps=2):
+    return replace(recipe, steps=steps, batch=2, sizes=((SIZE, 1.0),), round=1)
+
+
+def run(kind, work, recipe):
+    from training.nano.learning.library import Library
+
+    training = kind(work, recipe, torch.device("cpu"))
+    training.run(Library(work / "sequences"), 2)
+    return training
+
+
+@pytest.mark.parametrize("what", ["following", "clicking"])
+def test_training_that_was_stopped_ends_as_one_that_was_not(work, what, monkeypatch):
+    from training.nano.learning.clicking import ClickRecipe, ClickTraining
+    from training.nano.learning.following import FollowTraining
+    from training.nano.learning.library import Library
+    from training.nano.learning.training import Recipe
+
+    kind, recipe = FollowTraining, short(Recipe())
+    if what == "clicking":  # It begins with what followers learned.
+        for folder in work.values():
+            run(FollowTraining, folder, short(Recipe(), steps=1))
+        kind, recipe = ClickTraining, short(ClickRecipe())
+    uninterrupted = run(kind, work["whole"], recipe)
+    first, rounds = kind(work["killed"], recipe, torch.device("cpu")), iter([1])
     one_round = first._round
     monkeypatch.setattr(first, "_round", lambda *args: one_round(*args) if next(rounds) else {})
     with pytest.raises(StopIteration):
-        first.run(library, 2)
-    resumed = training.Training(killed, recipe, torch.device("cpu"))
-    assert resumed.step == 1
-    resumed.run(library, 2)
+        first.run(Library(work["killed"] / "sequences"), 2)
+    assert kind(work["killed"], recipe, torch.device("cpu")).step == 1
+    resumed = run(kind, work["killed"], recipe)
     assert resumed.step == uninterrupted.step == 2
     for key, value in uninterrupted.average.items():
         torch.testing.assert_close(resumed.average[key], value)
     with pytest.raises(ValueError, match="another recipe"):
-        training.Training(whole, replace(recipe, seed=1), torch.device("cpu"))
+        kind(work["whole"], replace(recipe, seed=recipe.seed + 1), torch.device("cpu"))
 
 
-@pytest.mark.parametrize("steps", [24_000, 240, 6])
+def test_the_click_network_begins_with_the_masks_of_the_other_one(work):
+    from training.nano.learning.clicking import ClickRecipe, ClickTraining
+    from training.nano.learning.following import FollowTraining
+    from training.nano.learning.training import Recipe
+
+    followed = run(FollowTraining, work["whole"], short(Recipe()))
+    clicks = ClickTraining(work["whole"], ClickRecipe(), torch.device("cpu")).network.eval()
+    network = followed.network.eval()
+    network.load_state_dict(followed.average)
+    windows, prompts = 255 * torch.rand(2, 3, SIZE, SIZE), torch.rand(2, 6, SIZE // 4, SIZE // 4)
+    with torch.inference_mode():
+        expected = network.decode(network.encode(windows), prompts)
+        for found, right in zip(clicks(windows, prompts), expected):
+            torch.testing.assert_close(found, right, rtol=1e-4, atol=1e-4)
+
+
+def test_the_click_network_never_sees_a_mask_before_its_first_click(tmp_path):
+    from training.nano.learning.library import Library
+    from training.nano.learning.parts import CLICKS
+    from training.nano.sequence import write_sequence
+
+    touching = scene(1)
+    touching.labels[0][:, 50:][touching.labels[0][:, 50:] > 0] = 2  # Two that touch are sometimes one object.
+    write_sequence(tmp_path / "photograph/0.npz", touching)
+    followers = [Library(tmp_path).follower([seed], 0.0, CLICKS) for seed in range(60)]
+    assert not any(follower.look(SIZE).prompts[HAS_MASK].any() for follower in followers)
+
+
+def test_sequences_of_other_kinds_than_a_part_needs_are_refused(tmp_path):
+    from training.nano.learning.library import Library
+    from training.nano.learning.parts import CLICKS
+    from training.nano.sequence import write_sequence
+
+    write_sequence(tmp_path / "teacher/0.npz", scene(2))
+    with pytest.raises(FileNotFoundError, match=r"photograph.*got .*teacher"):
+        Library(tmp_path).follower([0], 0.0, CLICKS)
+
+
+def test_each_weight_file_holds_the_average_of_one_network_in_half_precision(work, tmp_path):
+    from safetensors.torch import load_file
+
+    from training.nano.export import export_weights
+    from training.nano.learning.clicking import ClickRecipe, ClickTraining
+    from training.nano.learning.following import FollowTraining
+    from training.nano.learning.training import Recipe
+
+    folder = work["whole"]
+    trained = [
+        run(FollowTraining, folder, short(Recipe(), steps=1)),
+        run(ClickTraining, folder, short(ClickRecipe(), steps=1)),
+    ]
+    for training, path in zip(trained, export_weights(folder, tmp_path / "mine.safetensors"), strict=True):
+        stored = load_file(path)
+        assert stored.keys() == training.average.keys()
+        for name, value in stored.items():
+            torch.testing.assert_close(value, training.average[name].half())
+
+
+@pytest.mark.parametrize("steps", [33_000, 330, 11])
 def test_every_step_is_in_a_part_and_each_part_begins_its_rates_anew(steps):
     from training.nano.learning.parts import PARTS, WARM_UP, Place
 
-    places = [Place.of(step, steps) for step in range(steps)]
+    places = [Place.of(step, steps, PARTS) for step in range(steps)]
     starts = [place for step, place in enumerate(places) if step == place.first]
     assert [place.part for place in starts] == list(PARTS)
     for place in starts:
@@ -82,7 +166,7 @@ def test_every_step_is_in_a_part_and_each_part_begins_its_rates_anew(steps):
         if place.end - place.first > WARM_UP:
             assert paces.index(max(paces)) == WARM_UP - 1
             assert paces[-1] < 1e-4
-    assert Place.of(steps, steps) == places[-1]  # The schedule is asked for one step more.
+    assert Place.of(steps, steps, PARTS) == places[-1]  # The schedule is asked for one step more.
 
 
 def test_a_part_says_how_often_each_kind_of_sequence_is_followed(tmp_path):

@@ -14,17 +14,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sampt_ros.segmenters.nano.weights import WEIGHTS
+from sampt_ros.segmenters.nano.weights import CLICK_WEIGHTS, WEIGHTS
 from sampt_ros.utils.torch_device import torch_device
 from training.nano.animation.files import make_animated
 from training.nano.card import write_card
 from training.nano.export import export_weights, training_state
+from training.nano.learning.clicking import ClickRecipe, ClickTraining
+from training.nano.learning.following import FollowTraining
 from training.nano.learning.library import Library
-from training.nano.learning.training import Recipe, Training
+from training.nano.learning.parts import CLICKS, PARTS
+from training.nano.learning.training import Recipe
 from training.nano.measure import DATA, MEASURED, measure, write_json
 from training.nano.pictures.cutouts import make_backgrounds, make_cutouts
 from training.nano.pictures.sources import fetch
-from training.nano.pictures.stills import counted, read_stills
+from training.nano.pictures.stills import counted, make_photographs, read_stills
 from training.nano.sequence import is_held_out
 
 CARD = Path(__file__).resolve().parents[2] / "docs/nano.md"
@@ -47,6 +50,7 @@ def _data(parsed: argparse.Namespace) -> None:
     make_cutouts(parsed.work)
     make_backgrounds(parsed.work)
     write_json(parsed.work / DATA, _data_summary(parsed.train))
+    make_photographs(parsed.work, parsed.train / "stills")
     make_animated(parsed.work, parsed.train / "stills", parsed.animated, Recipe().seed, parsed.workers)
     # Imported here, because the other stages need neither onnxruntime nor MuJoCo with its OpenGL.
     from training.nano.pictures.teacher import label_clips
@@ -75,31 +79,40 @@ def _data_summary(train: Path) -> dict[str, Any]:
 
 def _train(parsed: argparse.Namespace) -> None:
     device = torch_device(parsed.device)
-    training = Training(parsed.work, Recipe(steps=parsed.steps), device)
-    if training.step < parsed.steps:
-        library = Library(parsed.work / "sequences")
-        print(library.counts)
-        training.run(library, max(2, parsed.workers), time.time() + 60 * parsed.minutes)
-    if training.step < parsed.steps:
-        sys.exit(f"stopped at step {training.step} of {parsed.steps}; run the command again to continue")
+    stop_at = time.time() + 60 * parsed.minutes
+    recipes = ((FollowTraining, Recipe(steps=parsed.steps)), (ClickTraining, ClickRecipe(steps=parsed.click_steps)))
+    for kind, recipe in recipes:
+        training = kind(parsed.work, recipe, device)
+        if training.step < recipe.steps:
+            library = Library(parsed.work / "sequences")
+            print(f"{kind.checkpoint}: {library.counts}")
+            training.run(library, max(2, parsed.workers), stop_at)
+        if training.step < recipe.steps:
+            place = f"{kind.checkpoint}: step {training.step} of {recipe.steps}"
+            sys.exit(f"stopped at {place}; run the command again to continue")
 
 
 def _export(parsed: argparse.Namespace) -> None:
-    state = training_state(parsed.work)
-    if state["step"] < state["recipe"]["steps"]:
-        sys.exit(f"expected a finished training; got step {state['step']} of {state['recipe']['steps']}")
-    export_weights(parsed.work, parsed.output)
-    print(f"{parsed.output}: {parsed.output.stat().st_size} bytes")
+    if parsed.output.name == CLICK_WEIGHTS.name:
+        sys.exit(f"expected another name of the weights than {CLICK_WEIGHTS.name}, which the click network's have")
+    for name in (FollowTraining.checkpoint, ClickTraining.checkpoint):
+        state = training_state(parsed.work, name) if (parsed.work / name).is_file() else None
+        if state is None or state["step"] < state["recipe"]["steps"]:
+            place = f"step {state['step']} of {state['recipe']['steps']}" if state else "nothing"
+            sys.exit(f"expected a finished training; got {place} in {name}")
+    for path in export_weights(parsed.work, parsed.output):
+        print(f"{path}: {path.stat().st_size} bytes")
 
 
 def _graphs(parsed: argparse.Namespace) -> None:
     # Imported here, because the other stages need neither onnx nor onnxscript.
     from training.nano.graphs import export_graphs
-    from training.nano.quantized_graphs import export_quantized_graphs, training_looks
+    from training.nano.quantized_graphs import export_quantized_clicks, export_quantized_graphs, training_looks
 
     exact = export_graphs(parsed.output)
-    quantized = export_quantized_graphs(parsed.output, training_looks(parsed.work / "sequences"))
-    for path in (*exact, *quantized):
+    quantized = export_quantized_graphs(parsed.output, training_looks(parsed.work / "sequences", PARTS[0]))
+    clicked = export_quantized_clicks(parsed.output, training_looks(parsed.work / "sequences", CLICKS))
+    for path in (*exact, *quantized, clicked):
         print(f"{path}: {path.stat().st_size} bytes")
 
 
@@ -139,8 +152,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--animated", type=_count, default=4000, metavar="N", help="animated photographs (default: 4000)")
     add("--scenes", type=_count, default=500, metavar="N", help="rendered scenes (default: 500)")
-    steps = Recipe().steps
-    add("--steps", type=_count, default=steps, metavar="N", help=f"training steps in all (default: {steps})")
+    steps, click_steps = Recipe().steps, ClickRecipe().steps
+    add("--steps", type=_count, default=steps, metavar="N", help=f"steps of the first training (default: {steps})")
+    clicks_help = f"steps of the click network's training (default: {click_steps})"
+    add("--click-steps", type=_count, default=click_steps, metavar="N", help=clicks_help)
     workers = max(1, min(8, (os.cpu_count() or 2) // 2))
     workers_help = f"processes that make data, and threads that prepare samples (default: {workers} here)"
     add("--workers", type=_count, default=workers, metavar="N", help=workers_help)

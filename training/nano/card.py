@@ -26,10 +26,13 @@ _HEAD = """# Model card: nano
 The promptable segmenter whose weights come with the package (`segmenter: nano`): points, a box or a mask in, a mask
 and its predicted IoU out. It sees a square window around each object, and remembers each object's looks from frame to
 frame. The encoder is EfficientNet-Lite0 up to stride 32; a memory is read at stride 16; a decoder takes the prompts at
-every level. The network is in `sampt_ros/segmenters/nano/network.py`, and `segmenter.py` beside it uses it. On a
-CPU, ONNX Runtime runs it from the graphs `encode.onnx`, `memorize.onnx` and `decode.onnx`, which refer to the file
-of the weights; on a GPU, torch does. `encode_int8.onnx` and `decode_int8.onnx` replace two of them on a CPU
-with instructions for 8-bit numbers (`nano.precision`); they contain their weights, rounded from those of the file."""
+every level. Where nothing is known of an object yet, a second network finds it at the clicks or in the box: the click
+network, which is the same without a memory, but for the prompts, which its encoder sees too. It costs nothing once an
+object is followed. The networks are in `network.py` and `click_network.py` of `sampt_ros/segmenters/nano/`, and
+`segmenter.py` beside them uses them. On a CPU, ONNX Runtime runs them from the graphs `encode.onnx`, `memorize.onnx`,
+`decode.onnx` and `clicks.onnx`, which refer to the files of the weights; on a GPU, torch does. `encode_int8.onnx`,
+`decode_int8.onnx` and `clicks_int8.onnx` replace three of them on a CPU with instructions for 8-bit numbers
+(`nano.precision`); they contain their weights, rounded from those of the files."""
 
 _LIMITS = """## Limits
 
@@ -42,6 +45,8 @@ _LIMITS = """## Limits
   second click on what is missing, or a box, often mends it.
 - What turns over and then looks altogether different (a toy plane from below) is lost, and a twin that comes close
   may be taken for the object.
+- A mask sometimes takes in a person or an animal beside the object: the teacher labels as one whatever stands out
+  together.
 - Thin structures (cables, stems, spokes): masks have at most {cells} x {cells} pixels per window, so what is
   thinner than one of these is easily lost. With many objects at once, windows are smaller and show less detail.
 - Frames of videos that the teacher was unsure of were left out, and with them much of the fastest motion.
@@ -62,7 +67,7 @@ def write_card(measured: Path, card: Path) -> None:
 def model_card(measured: Mapping[str, Any]) -> str:
     """The model card as Markdown; measured: what `measure` wrote."""
     training, data, masks = measured["training"], measured["data"], measured["masks"]
-    sizes = [size for size, _ in training["recipe"]["sizes"]]
+    sizes = [[size for size, _ in training[network]["recipe"]["sizes"]] for network in _NETWORKS]
     sections = [
         _HEAD,
         _weights(measured["weights"]),
@@ -71,7 +76,7 @@ def model_card(measured: Mapping[str, Any]) -> str:
         _teacher(),
         _training(training),
         _quality(masks),
-        _LIMITS.format(videos=len(data["clips"]), cells=max(sizes) // 2),
+        _LIMITS.format(videos=len(data["clips"]), cells=max(sizes[0]) // 2),
     ]
     return "\n\n".join(sections)
 
@@ -81,18 +86,20 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows))
 
 
-def _weights(weights: Mapping[str, Any]) -> str:
+def _weights(weights: Mapping[str, Mapping[str, Any]]) -> str:
+    files = weights.values()
     rows = [
-        ("file", f"`{weights['file']}`"),
-        ("SHA-256", f"`{weights['sha256']}`"),
-        ("size", f"{weights['bytes'] / 1e6:.2f} MB"),
-        ("parameters", f"{weights['parameters']:,} ({', '.join(weights['precision'])})"),
+        ("file", *(f"`{file['file']}`" for file in files)),
+        ("SHA-256", *(f"`{file['sha256']}`" for file in files)),
+        ("size", *(f"{file['bytes'] / 1e6:.2f} MB" for file in files)),
+        ("parameters", *(f"{file['parameters']:,} ({', '.join(file['precision'])})" for file in files)),
     ]
-    return "## Weights\n\n" + table(("", ""), rows)
+    return "## Weights\n\n" + table(("", *_NETWORKS.values()), rows)
 
 
-def _interface(sizes: Sequence[int]) -> str:
-    trained = f"RGB, 0 to 255; S is a multiple of 32, trained from {min(sizes)} to {max(sizes)}"
+def _interface(sizes: Sequence[Sequence[int]]) -> str:
+    trained, clicked = (f"{min(each)} to {max(each)}" for each in sizes)
+    trained = f"RGB, 0 to 255; S is a multiple of 32, trained from {trained}, the click network from {clicked}"
     rows = [
         ("window", "3 x S x S", trained),
         (
@@ -104,7 +111,10 @@ def _interface(sizes: Sequence[int]) -> str:
         ("mask, out", "S / 2 x S / 2", "logits; above 0 is the object"),
         ("predicted IoU, out", "1", "a logit; its sigmoid is the `score`, less where the mask is in several parts"),
     ]
-    text = "An object without a mask yet is searched for in windows of several sizes around the click; the best counts."
+    text = (
+        "The click network has no memory. An object without a mask yet is searched for in windows of several sizes "
+        "around the click;\nthe best counts."
+    )
     return f"## Interface\n\n{table(('', 'shape', 'what'), rows)}\n\n{text}"
 
 
@@ -131,6 +141,7 @@ def _data(data: Mapping[str, Any]) -> str:
 
 
 _KINDS = {
+    "photograph": "photographs as they are: one frame, for the click network",
     "animated": "photographs whose camera and objects move, with moving objects from other pictures",
     "rendered": "tables, shelves and floors with scanned and procedural objects, grippers, pushes, drops (MuJoCo)",
     "teacher": "runs of the videos",
@@ -157,7 +168,7 @@ def _teacher() -> str:
         f"\n  It is a teacher only. {_package(teacher)}: {teacher.licence}.\n"
         "- The encoder starts from EfficientNet-Lite0 (Tan and Le, ICML 2019), trained on ImageNet; up to stride 8 it\n"
         f"  stays so. {_package(encoder)}: {encoder.licence}.\n"
-        "- All other weights start from random numbers."
+        "- The click network starts from the other one's weights; all others start from random numbers."
     )
 
 
@@ -165,48 +176,61 @@ def _package(source: Source) -> str:
     return f"{source.registry}: `{source.name}` {source.version}"
 
 
+_NETWORKS = {"following": "that follows objects", "clicks": "click network"}
+
+
 def _training(training: Mapping[str, Any]) -> str:
-    recipe = training["recipe"]
+    runs = [training[network] for network in _NETWORKS]
+    recipes = [run["recipe"] for run in runs]
     rates = ", ".join(f"{rate:g} ({part})" for part, rate in training["rates"].items())
+    places = dict.fromkeys(where for run in runs for where in run["seconds"])
     rows = [
-        ("steps", f"{training['step']} of {recipe['steps']}"),
-        ("batch", f"{recipe['batch']} samples"),
-        ("window", ", ".join(f"{size} pixels ({share:.0%} of the batches)" for size, share in recipe["sizes"])),
-        ("seed", f"{recipe['seed']}"),
-        ("rates", f"AdamW, {rates}; {training['warm_up']} steps of warm-up, then a cosine to 0"),
-        (
-            "8 bits",
-            f"from step {training['quantized']} on, the encoder computes from stride 8 on as its 8-bit form does",
-        ),
-        ("weights kept", f"exponential average over the steps, {training['average']}"),
-        *(("time", f"{seconds / 3600:.1f} h on {where}") for where, seconds in training["seconds"].items()),
+        ("steps", *(f"{run['step']} of {recipe['steps']}" for run, recipe in zip(runs, recipes))),
+        ("batch", *(f"{recipe['batch']} samples" for recipe in recipes)),
+        ("window, pixels: share of the batches", *(_shares(recipe["sizes"]) for recipe in recipes)),
+        ("seed", *(str(recipe["seed"]) for recipe in recipes)),
+        ("encoder as in 8 bits, from step", *(str(run["rounded"][0]) for run in runs)),
+        ("decoder as in 8 bits, from step", *(str(run["rounded"][1]) for run in runs)),
+        *((f"time on {where}", *(f"{run['seconds'].get(where, 0) / 3600:.1f} h" for run in runs)) for where in places),
     ]
-    text = f"## Training\n\n{table(('', ''), rows)}\n\n{_FOLLOWED}\n\n{_practice(training)}"
+    common = (
+        f"AdamW, {rates}; {training['warm_up']} steps of warm-up, then a cosine to 0. The exponential average of the "
+        f"weights over the\nsteps is kept ({training['average']}). What computes as in 8 bits from some step on is the "
+        "encoder from stride 8 on, and the decoder's 3x3\nblocks."
+    )
+    header = ("", *_NETWORKS.values())
+    text = f"## Training\n\n{table(header, rows)}\n\n{common}\n\n{_FOLLOWED}\n\n{_practice(runs)}"
     return f"{text}\n\n{training['note']}" if training["note"] else text
+
+
+def _shares(sizes: Sequence[tuple[int, float]]) -> str:
+    return ", ".join(f"{size}: {share:.0%}" for size, share in sizes)
 
 
 _FOLLOWED = """Objects are followed from frame to frame as the stream does it: by the network's own masks, moved by
 optical flow, with what it remembers of its own masks. Some, and all at first, are led by true masks that were damaged.
 Now and then the mask lands on something else, or little of it is left. The training has parts that practise different
-things; in each, the rates are warmed up and fall to 0:"""
+things; in each, the rates are warmed up and fall to 0. The last column is the click network's training:"""
 
 
-def _practice(training: Mapping[str, Any]) -> str:
-    """The table of the training's parts: from which step to which, and what is practised."""
-    parts = training["parts"]
-    ends = [0, *(part["end"] for part in parts)]
+def _practice(runs: Sequence[Mapping[str, Any]]) -> str:
+    """The table of the trainings' parts: from which step to which, and what is practised."""
+    header, parts = [""], []
+    for run in runs:
+        ends = [0, *(part["end"] for part in run["parts"])]
+        header += [f"steps {first} to {end}" for first, end in pairwise(ends)]
+        parts += run["parts"]
     habits = [part["habits"] for part in parts]
     rows = {
         "highest rates, of those above": [part["rate"] for part in parts],
-        **{f"samples from {kind} sequences": [part["mixture"][kind] for part in parts] for kind in _KINDS},
+        **{f"samples from {kind} sequences": [part["mixture"].get(kind, 0) for part in parts] for kind in _KINDS},
         "objects that begin with a click": [each["starts"][0] for each in habits],
         "objects that are seen in one frame only": [each["brief"] for each in habits],
         "objects that are led by true masks": [each["guided"] for each in habits],
+        "masks at first clicks that are looked at once more": [each["refined"] for each in habits],
         "masks at clicks that get another click, if they are not good": [each["corrected"] for each in habits],
         "frames whose mask lands on something else": [each["accident"] for each in habits],
-        "decoder's 3x3 blocks compute as their 8-bit form does": [float(part["rounds_decoder"]) for part in parts],
     }
-    header = ["", *(f"steps {first} to {end}" for first, end in pairwise(ends))]
     return table(header, [[name, *(f"{share:.0%}" for share in shares)] for name, shares in rows.items()])
 
 

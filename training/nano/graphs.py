@@ -1,4 +1,4 @@
-"""Exports the parts of the network as ONNX graphs, which ONNX Runtime runs on a CPU.
+"""Exports the parts of the networks as ONNX graphs, which ONNX Runtime runs on a CPU.
 
 A graph contains no weights, but refers to the .safetensors file beside it. So the package contains the weights only
 once, and the graphs can be used with other weights.
@@ -19,10 +19,12 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+from sampt_ros.segmenters.nano.click_network import ClickNetwork
 from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, PROMPT_STRIDE, TOP, Features, Memory
 from sampt_ros.segmenters.nano.network import NanoNetwork
+from sampt_ros.segmenters.nano.weights import CLICK_WEIGHTS
 
-GRAPHS = ("encode", "memorize", "decode")
+GRAPHS = ("encode", "memorize", "decode", "clicks")
 _OPSET = 18  # The oldest that the exporter writes.
 _STRIDES = (2, 4, 8, 16, 32)
 _MAPS = tuple(f"features{stride}" for stride in _STRIDES)
@@ -32,10 +34,10 @@ _BATCH, _SIDE = 2, 160  # Batch size and window side of the example for tracing;
 def export_graphs(weights: Path, names: Collection[str] = GRAPHS) -> list[Path]:
     """Write the graphs of these names beside a .safetensors file of the network's weights; returns their paths.
 
-    They accept any number of windows whose side is any multiple of 32 pixels, from 96 on, and a memory of any length.
+    The click network's weights are in clicks.safetensors beside it. The graphs accept any number of windows whose side
+    is any multiple of 32 pixels, from 96 on, and a memory of any length.
     """
-    parts = _parts(NanoNetwork().eval().requires_grad_(False))
-    stored = _byte_ranges(weights)
+    parts = _parts(NanoNetwork().eval().requires_grad_(False), ClickNetwork().eval().requires_grad_(False))
     written = []
     for name in names:
         part, arguments, shapes, inputs, outputs = parts[name]
@@ -55,7 +57,8 @@ def export_graphs(weights: Path, names: Collection[str] = GRAPHS) -> list[Path]:
         assert program is not None
         graph = program.model_proto
         _replace_cast_like(graph)
-        _refer_to_weights(graph, stored, weights.name)
+        file = weights.with_name(CLICK_WEIGHTS.name) if name == "clicks" else weights
+        _refer_to_weights(graph, _byte_ranges(file), file.name)
         path = weights.with_name(f"{name}.onnx")
         path.write_bytes(graph.SerializeToString())
         written.append(path)
@@ -91,7 +94,19 @@ class _Decode(nn.Module):
         return logits, torch.sigmoid(iou_logits)
 
 
-def _parts(network: NanoNetwork) -> dict[str, tuple[nn.Module, tuple[Any, ...], Any, list[str], list[str]]]:
+class _Select(nn.Module):
+    def __init__(self, network: ClickNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+        logits, iou_logits = self.network(images.permute(0, 3, 1, 2), prompts)
+        return logits, torch.sigmoid(iou_logits)
+
+
+def _parts(
+    network: NanoNetwork, clicks: ClickNetwork
+) -> dict[str, tuple[nn.Module, tuple[Any, ...], Any, list[str], list[str]]]:
     """For each part by name: the module, an example of its inputs, the free sizes, the names of inputs and outputs."""
     images = torch.zeros(_BATCH, _SIDE, _SIDE + 32, 3, dtype=torch.uint8)
     windows = torch.rand(_BATCH, 3, _SIDE, _SIDE)
@@ -124,6 +139,13 @@ def _parts(network: NanoNetwork) -> dict[str, tuple[nn.Module, tuple[Any, ...], 
             (features.maps, prompts, remembered),
             (free_maps, square(PROMPT_STRIDE), tuple({0: batch, 1: positions} for _ in memories)),
             [*_MAPS, "prompts", *memories],
+            ["logits", "scores"],
+        ),
+        "clicks": (
+            _Select(clicks),
+            (images[:, :_SIDE, :_SIDE], prompts),
+            ({0: batch, 1: 32 * cells, 2: 32 * cells}, square(PROMPT_STRIDE)),
+            ["images", "prompts"],
             ["logits", "scores"],
         ),
     }

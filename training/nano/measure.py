@@ -22,13 +22,15 @@ from sampt_ros.evaluation.layouts.davis import davis_sequences
 from sampt_ros.evaluation.mask_scores import MaskScore
 from sampt_ros.evaluation.masks import evaluate_sequence
 from sampt_ros.evaluation.stills import StillsScore, evaluate_stills, stills_objects
-from sampt_ros.segmenters.nano.weights import WEIGHTS
+from sampt_ros.segmenters.nano.weights import CLICK_WEIGHTS, WEIGHTS
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.machine import machine
 from training.nano.export import training_state
+from training.nano.learning.clicking import ClickTraining
+from training.nano.learning.following import FollowTraining
 from training.nano.learning.library import Library
-from training.nano.learning.parts import PARTS, WARM_UP, ends
-from training.nano.learning.training import AVERAGE, QUANTIZED, RATES
+from training.nano.learning.parts import WARM_UP, ends
+from training.nano.learning.training import AVERAGE, RATES
 
 PRESET = "default"
 MEASURED, DATA = "measured.json", "data.json"  # Files in the work folder.
@@ -52,9 +54,11 @@ def measure(
     measured = {"weights": facts, "training": _training(work), "data": _data(work), "masks": masks}
     write_json(file, measured)
     cv2.setNumThreads(-1)  # The training may have limited OpenCV to one thread in this process.
-    # nano runs in 8 bits only with the package's own weights, that is, without a checkpoint.
-    checkpoint = "" if weights.resolve() == WEIGHTS else str(weights)
-    changes = {"segmenter": "nano", "nano.checkpoint": checkpoint, "device": device}
+    # nano runs in 8 bits only with the package's own weights, that is, without checkpoints.
+    changes: dict[str, Any] = {"segmenter": "nano", "device": device}
+    if weights.resolve() != WEIGHTS:
+        clicks = weights.with_name(CLICK_WEIGHTS.name)
+        changes |= {"nano.checkpoint": str(weights), "nano.click_checkpoint": str(clicks)}
     config = load_preset(PRESET, changes)
     sam_pt = SamPt(config)
     parts: dict[str, Callable[[], dict[str, Any]]] = {}
@@ -83,6 +87,11 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def _weights(path: Path) -> dict[str, Any]:
+    """Facts of the file of each network's weights."""
+    return {"following": _file(path), "clicks": _file(path.with_name(CLICK_WEIGHTS.name))}
+
+
+def _file(path: Path) -> dict[str, Any]:
     tensors = load_file(path)
     return {
         "file": path.name,
@@ -94,17 +103,27 @@ def _weights(path: Path) -> dict[str, Any]:
 
 
 def _training(work: Path) -> dict[str, Any]:
-    state, note = training_state(work), work / NOTE
+    note = work / NOTE
     return {
-        "recipe": state["recipe"],
-        "step": state["step"],
         "rates": RATES,
         "warm_up": WARM_UP,
         "average": AVERAGE,
-        "quantized": round(QUANTIZED * state["recipe"]["steps"]),
-        "parts": [{**asdict(part), "end": end} for part, end in zip(PARTS, ends(state["recipe"]["steps"]))],
-        "seconds": state["seconds"],
+        "following": _run(work, FollowTraining),
+        "clicks": _run(work, ClickTraining),
         "note": note.read_text().strip() if note.is_file() else "",
+    }
+
+
+def _run(work: Path, kind: type[FollowTraining | ClickTraining]) -> dict[str, Any]:
+    """Facts of the training of one network."""
+    state = training_state(work, kind.checkpoint)
+    steps = state["recipe"]["steps"]
+    return {
+        "recipe": state["recipe"],
+        "step": state["step"],
+        "rounded": kind.rounded.first_steps(steps),
+        "parts": [{**asdict(part), "end": end} for part, end in zip(kind.parts, ends(steps, kind.parts))],
+        "seconds": state["seconds"],
     }
 
 
@@ -121,9 +140,10 @@ def _data(work: Path) -> dict[str, Any]:
 
 
 def _preset(config: SamPtConfig) -> dict[str, Any]:
-    """The parameters whose values differ from the defaults, except the path of the weights."""
+    """The parameters whose values differ from the defaults, except the paths of weights."""
     defaults = {name: value for name, value, _ in walk(SamPtConfig())}
-    return {name: value for name, value, _ in walk(config) if defaults[name] != value and name != "nano.checkpoint"}
+    changed = {name: value for name, value, _ in walk(config) if defaults[name] != value}
+    return {name: value for name, value in changed.items() if not name.endswith("checkpoint")}
 
 
 def _videos(sam_pt: SamPt, folder: Path, clicks: int) -> dict[str, Any]:

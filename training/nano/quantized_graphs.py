@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import torch
@@ -15,9 +16,11 @@ from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from safetensors.torch import load_file
 
+from sampt_ros.segmenters.nano.interface import HAS_MASK, MASK
 from sampt_ros.segmenters.nano.network import DEEP, NanoNetwork
 from training.nano.learning.follower import Look
 from training.nano.learning.library import Library
+from training.nano.learning.parts import Part
 
 # Matches the names of the weights of the encoder's blocks from stride 8 on, and of the decoder's 3x3 blocks. The
 # encoder's earlier blocks would save little time and lose accuracy. Training rounds the same blocks
@@ -29,13 +32,15 @@ _LOOKS, _SIDE = 64, 256  # Number of training samples for calibration, and the s
 Feed = dict[str, np.ndarray]
 
 
-def training_looks(sequences: Path) -> list[Look]:
+def training_looks(sequences: Path, part: Part) -> list[Look]:
     """Training samples for calibration, always the same: first looks of followers, in windows of 256 pixels a side.
+
+    part: of the training, whose followers they are
 
     Raises FileNotFoundError if there are no training sequences in that folder.
     """
     library = Library(sequences)
-    return [library.follower([0, number], 0.0).look(_SIDE) for number in range(_LOOKS)]
+    return [library.follower([0, number], 0.0, part).look(_SIDE) for number in range(_LOOKS)]
 
 
 def export_quantized_graphs(weights: Path, looks: Sequence[Look]) -> list[Path]:
@@ -48,6 +53,22 @@ def export_quantized_graphs(weights: Path, looks: Sequence[Look]) -> list[Path]:
         _export(weights.with_name("encode.onnx"), ({"images": look.window[None]} for look in looks)),
         _export(weights.with_name("decode.onnx"), _decoder_feeds(weights, looks)),
     ]
+
+
+def export_quantized_clicks(weights: Path, looks: Sequence[Look]) -> Path:
+    """Write clicks_int8.onnx likewise; in every second sample the true mask is given, as a mask is that was found."""
+    feeds = ({"images": look.window[None], "prompts": prompts[None]} for look, prompts in zip(looks, _clicked(looks)))
+    return _export(weights.with_name("clicks.onnx"), feeds)
+
+
+def _clicked(looks: Iterable[Look]) -> Iterator[np.ndarray]:
+    """The prompts (6, S / 4, S / 4) of these samples, in every second one with the true mask."""
+    for number, look in enumerate(looks):
+        prompts = look.prompts.copy()
+        if number % 2:
+            share = cv2.resize(look.truth, prompts.shape[:0:-1], interpolation=cv2.INTER_AREA)
+            prompts[MASK], prompts[HAS_MASK] = np.tanh(3 * (2 * share - 1) / 2), 1
+        yield prompts
 
 
 def _export(graph: Path, feeds: Iterable[Feed]) -> Path:

@@ -171,7 +171,8 @@ class MemoryReader(nn.Module):
 class Decoder(nn.Module):
     """Fuses features, prompts and memory from coarse to fine; the prompts come in at every stride."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: int = MemoryReader.channels) -> None:
+        """remembered: channels of what the memory says of each position; 0: there is no memory"""
         super().__init__()
         s2, s4, s8, s16, s32 = _CHANNELS
         self.prompt4 = nn.Sequential(nn.Conv2d(PROMPT_CHANNELS, 24, 3, padding=1), nn.ReLU())
@@ -180,7 +181,7 @@ class Decoder(nn.Module):
         self.prompt32 = nn.Sequential(nn.Conv2d(64, 64, 3, 2, 1), nn.ReLU())
         self.fuse32 = Fuse(s32 + 64, 128, blocks=1)
         self.context = nn.Linear(128, 128)
-        self.fuse16 = Fuse(128 + s16 + 64 + MemoryReader.channels, 96, blocks=2)
+        self.fuse16 = Fuse(128 + s16 + 64 + remembered, 96, blocks=2)
         self.fuse8 = Fuse(96 + s8 + 32, 64, blocks=1)
         self.fuse4 = Fuse(64 + s4 + 24, 32, blocks=1)
         self.fuse2 = nn.Sequential(nn.Conv2d(32 + s2, 16, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU())
@@ -189,7 +190,7 @@ class Decoder(nn.Module):
         self.iou = nn.Sequential(nn.Linear(96 * 2 + 2, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(
-        self, features: Features, prompts: Tensor, read: Tensor, compute: BlockComputation = nn.Module.__call__
+        self, features: Features, prompts: Tensor, read: Tensor | None, compute: BlockComputation = nn.Module.__call__
     ) -> tuple[Tensor, Tensor]:
         f2, f4, f8, f16, f32 = features.maps
         p4 = self.prompt4(prompts.contiguous(memory_format=torch.channels_last))
@@ -197,7 +198,7 @@ class Decoder(nn.Module):
         p16 = compute(self.prompt16, p8)
         x = self.fuse32(compute, None, f32, compute(self.prompt32, p16))
         x = x + self.context(x.mean((2, 3)))[:, :, None, None]
-        x16 = x = self.fuse16(compute, x, f16, p16, read)
+        x16 = x = self.fuse16(compute, x, f16, p16, *([] if read is None else [read]))
         x = self.fuse8(compute, x, f8, p8)
         x = self.fuse4(compute, x, f4, p4)
         x = self.fuse2[1:](_joined(self.fuse2[0], x, f2))

@@ -1,22 +1,23 @@
-"""The nano segmenter's network computed by ONNX Runtime, on a CPU."""
+"""The nano segmenter's networks computed by ONNX Runtime, on a CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
+from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.errors import ConfigError
-from sampt_ros.segmenters.nano.backend import NanoBackend
+from sampt_ros.segmenters.nano.backend import NanoBackend, PromptMaps
 from sampt_ros.segmenters.nano.interface import TOP, Features, Memory
 from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
-from sampt_ros.segmenters.nano.weights import WEIGHTS, nano_weights
+from sampt_ros.segmenters.nano.weights import WEIGHTS, click_weights, nano_weights
 from sampt_ros.utils.machine import has_int8_instructions
 from sampt_ros.utils.side_threads import SideThreads
 
-# The network's parts as graphs. Names of the weights that each needs begin with what is said here: those whose blocks
+# The networks' parts as graphs. Names of the weights that each needs begin with what is said here: those whose blocks
 # compute in 8 bits have the package's own weights in them.
 _PREFIXES: dict[str, tuple[str, ...]] = {
     "encode": ("encoder.",),
@@ -24,6 +25,8 @@ _PREFIXES: dict[str, tuple[str, ...]] = {
     "memorize": ("memory.key.", "memory.value."),
     "decode": ("memory.key.", "memory.sharpness", "decoder."),
     "decode_int8": (),
+    "clicks": ("",),
+    "clicks_int8": (),
 }
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
 
@@ -33,29 +36,42 @@ class OnnxBackend(NanoBackend):
 
     concurrent = True
 
-    def __init__(self, weights: Mapping[str, np.ndarray], threads: int = 1, quantized: bool = False) -> None:
-        """weights: by their names in the network's state dict, float16
+    def __init__(
+        self,
+        weights: Mapping[str, np.ndarray],
+        click_weights: Mapping[str, np.ndarray],
+        threads: int = 1,
+        quantized: tuple[bool, bool] = (False, False),
+    ) -> None:
+        """weights, click_weights: of each network, by their names in its state dict, float16
 
-        threads    that it computes on
-        quantized  whether it computes in 8 bits, which only the package's own weights can be
+        threads    that they compute on
+        quantized  whether each computes in 8 bits, which only the package's own weights can be
         """
-        suffix = "_int8" if quantized else ""
+        suffix, click_suffix = ("_int8" if each else "" for each in quantized)
         self._encode, self._memorize, self._decode = (
             _session(graph_path(name), _own(weights, _PREFIXES[name]), threads)
             for name in (f"encode{suffix}", "memorize", f"decode{suffix}")
         )
+        clicks = f"clicks{click_suffix}"
+        self._decode_clicks = _session(graph_path(clicks), _own(click_weights, _PREFIXES[clicks]), threads)
         self._side = SideThreads("sampt_network", threads - 1)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: str = "", threads: int = 1, precision: str = "auto") -> OnnxBackend:
-        """The weights of a .safetensors file; empty: the package's own; precision: see NanoConfig.
+    def from_config(cls, config: NanoConfig | None = None, threads: int = 1) -> OnnxBackend:
+        """With the weights and the precision of a configuration.
 
         Raises CheckpointError, and ConfigError if weights of a file are to be computed with in int8.
         """
-        if checkpoint and precision == "int8":
-            raise ConfigError("expected nano.precision auto or float32 with nano.checkpoint; got int8")
-        quantized = precision == "int8" or (precision == "auto" and not checkpoint and has_int8_instructions())
-        return cls(nano_weights(checkpoint), threads, quantized)
+        config = config or NanoConfig()
+        files = {"checkpoint": config.checkpoint, "click_checkpoint": config.click_checkpoint}
+        given = [name for name, file in files.items() if file]
+        if given and config.precision == "int8":
+            raise ConfigError(f"expected nano.precision auto or float32 with nano.{given[0]}; got int8")
+        is_fast = config.precision == "int8" or (config.precision == "auto" and has_int8_instructions())
+        follows, clicks = (is_fast and not file for file in files.values())
+        weights = nano_weights(config.checkpoint), click_weights(config.click_checkpoint)
+        return cls(*weights, threads, (follows, clicks))
 
     def encode(self, images: np.ndarray) -> Features:
         # One image at a time: no slower, and the large maps of the first layers take the memory of few images.
@@ -73,7 +89,7 @@ class OnnxBackend(NanoBackend):
     def decode(
         self,
         features: Features,
-        prompts: Sequence[Callable[[], np.ndarray]],
+        prompts: PromptMaps,
         memories: Sequence[ObjectMemory | None],
     ) -> tuple[np.ndarray, np.ndarray]:
         def decode_row(row: int) -> list[np.ndarray]:
@@ -87,6 +103,13 @@ class OnnxBackend(NanoBackend):
         logits, scores = (np.concatenate(values) for values in zip(*decoded))
         return logits, scores
 
+    def decode_clicks(self, images: np.ndarray, prompts: PromptMaps) -> tuple[np.ndarray, np.ndarray]:
+        found = self._side.share(
+            lambda row: _run(self._decode_clicks, images[row : row + 1], prompts[row]()[None]), range(len(prompts))
+        )
+        logits, scores = (np.concatenate(values) for values in zip(*found))
+        return logits, scores
+
     def directions(self, feature_map: np.ndarray) -> np.ndarray:  # type: ignore[override]
         cells = np.ascontiguousarray(feature_map[0].transpose(1, 2, 0))
         cells /= np.maximum(np.linalg.norm(cells, axis=2, keepdims=True), 1e-12)
@@ -94,7 +117,7 @@ class OnnxBackend(NanoBackend):
 
 
 def graph_path(name: str) -> Path:
-    """The file of one part of the network: encode, memorize, decode, encode_int8 or decode_int8."""
+    """The file of one part of the networks: encode, memorize, decode, clicks, or one of these with _int8."""
     return WEIGHTS.with_name(f"{name}.onnx")
 
 

@@ -69,6 +69,11 @@ class ObjectPrompts:
     no_rivals: tuple[MaskPrompt, ...] = ()
     wholes: tuple[MaskPrompt, ...] = ()
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is clicked or in a box, and nothing is remembered of it: then the click network finds it."""
+        return self.memory is None and (len(self.positive) > 0 or self.box is not None)
+
     @classmethod
     def of_all(cls, prompts: Prompts[ObjectMemory]) -> list[ObjectPrompts]:
         """Those of a batch of objects, whose mask prompts are MaskPrompts, or logits as `Decoded` has them."""

@@ -11,6 +11,7 @@ from sampt_ros.weights.loading import read_safetensors
 
 # Links are followed, since ONNX Runtime refuses weights that lie elsewhere than the graph that refers to them.
 WEIGHTS = Path(__file__).resolve().with_name("nano.safetensors")
+CLICK_WEIGHTS = WEIGHTS.with_name("clicks.safetensors")
 
 
 def nano_weights(checkpoint: str = "") -> dict[str, np.ndarray]:
@@ -18,5 +19,14 @@ def nano_weights(checkpoint: str = "") -> dict[str, np.ndarray]:
 
     Raises CheckpointError if they cannot be read.
     """
-    shipped = load_file(WEIGHTS)
-    return read_safetensors("nano.checkpoint", checkpoint, "the nano segmenter", shipped) if checkpoint else shipped
+    return _weights("nano.checkpoint", checkpoint, "the nano segmenter", WEIGHTS)
+
+
+def click_weights(checkpoint: str = "") -> dict[str, np.ndarray]:
+    """The same of the click network."""
+    return _weights("nano.click_checkpoint", checkpoint, "the nano segmenter's click network", CLICK_WEIGHTS)
+
+
+def _weights(parameter: str, checkpoint: str, network: str, file: Path) -> dict[str, np.ndarray]:
+    shipped = load_file(file)
+    return read_safetensors(parameter, checkpoint, network, shipped) if checkpoint else shipped

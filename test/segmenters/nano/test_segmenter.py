@@ -283,12 +283,17 @@ def test_windows_stay_as_large_as_the_budget_allows():
     assert {window.size for window in embedding.features} == {192}
 
 
+def remembered(nano, image, mask):
+    """The prompts of an object of which a mask is remembered, and where that is the mask prompt."""
+    embedding = nano.encode(Frame(0, image))
+    memory = nano.remember(embedding, LocalMask.of(mask), None)
+    prompts = Prompts.pack([click(mask)], [NO_POINTS], memories=[memory])
+    return replace(prompts, logits=nano.mask_prompt(embedding, [LocalMask.of(mask)]))
+
+
 def test_a_window_is_encoded_once(nano, monkeypatch):
     image, mask, _ = scene(0)
-    embedding = nano.encode(Frame(0, image))
-    prompts = replace(
-        Prompts.pack([click(mask)], [NO_POINTS]), logits=nano.mask_prompt(embedding, [LocalMask.of(mask)])
-    )
+    prompts, embedding = remembered(nano, image, mask), nano.encode(Frame(1, image))
     encoded = []
     encode = nano._backend.encode
     monkeypatch.setattr(nano._backend, "encode", lambda windows: encoded.append(len(windows)) or encode(windows))
@@ -297,14 +302,35 @@ def test_a_window_is_encoded_once(nano, monkeypatch):
     assert encoded == [1]
 
 
+def test_where_nothing_is_remembered_the_click_network_answers_and_nothing_else_is_encoded(nano, monkeypatch):
+    image, mask, _ = scene(0)
+    monkeypatch.setattr(nano._backend, "encode", None)  # a call would be an error
+    decoded = nano.decode(nano.encode(Frame(0, image)), Prompts.pack([click(mask)], [NO_POINTS]))
+    assert region_similarity(mask, decoded.masks()[0]) > 0.8
+
+
+def test_objects_of_which_something_is_remembered_and_others_are_decoded_together():
+    nano = Nano(NanoConfig(budget=3 * NanoConfig().window ** 2))  # Their windows are as large as that of one alone.
+    image, mask, _ = scene(0)
+    known, new = remembered(nano, image, mask), Prompts.pack([click(mask)], [NO_POINTS])
+    (memory,), (prompt,) = known.memories, known.logits
+    alone = [nano.decode(nano.encode(Frame(1, image)), each) for each in (new, known, new)]
+    together = Prompts.pack([click(mask)] * 3, [NO_POINTS] * 3, memories=[None, memory, None])
+    together = replace(together, logits=[None, prompt, None], wholes=[{0, 1, 2}] * 3)
+    decoded = nano.decode(nano.encode(Frame(1, image)), together)
+    for row, each in enumerate(alone):
+        np.testing.assert_array_equal(decoded.masks()[row], each.masks()[0])
+        assert decoded.scores()[row] == each.scores()[0]
+
+
 # What is computed ahead
 
 
 def test_windows_that_were_prepared_are_not_encoded_again_and_change_nothing(nano, monkeypatch):
     image, mask, _ = scene(0)
-    prompts = Prompts.pack([click(mask)], [NO_POINTS], None, 6 * mask[None].astype(np.float32) - 3, [None])
-    expected = nano.decode(nano.encode(Frame(0, image)), prompts).logits
-    prepared = nano.encode(Frame(0, image))
+    prompts = remembered(nano, image, mask)
+    expected = nano.decode(nano.encode(Frame(1, image)), prompts).logits
+    prepared = nano.encode(Frame(1, image))
     nano.prepare(prepared, [LocalMask.of(mask)], objects=1, detail=1.0)
     monkeypatch.setattr(nano._backend, "encode", None)  # a call would be an error
     np.testing.assert_array_equal(nano.decode(prepared, prompts).logits, expected)

@@ -17,7 +17,7 @@ from sampt_ros.point_trackers.dis_flow import DisFlow
 from sampt_ros.segmenters.nano.interface import MASK
 from training.nano.learning import prompts
 from training.nano.learning.damage import damaged, lightly_damaged, misplaced
-from training.nano.learning.habits import Habits
+from training.nano.learning.parts import Habits
 from training.nano.pictures.camera import Camera
 from training.nano.sequence import VOID, Sequence
 
@@ -286,7 +286,9 @@ class Follower:
         """How the same frame is looked at once more, after logits (H, W) were found in it, or None."""
         found, rng, habits = logits > 0, self._rng, self._habits
         iou = _iou(found, self._target)
-        if self._is_first() and not self._is_part and is_mask and (iou >= _PROMISING or rng.random() < 0.3):
+        is_start = self._is_first() and not self._is_part and is_mask
+        is_start = is_start and (iou >= _PROMISING or rng.random() < 0.3)
+        if is_start and (habits.refined == 1 or rng.random() < habits.refined):  # 1 needs no draw.
             return Again(logits)
         if self._is_part or self._is_sought or iou >= _GOOD or not self._target.any():
             return None

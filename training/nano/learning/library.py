@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +35,16 @@ class Library:
         """A follower of some object in some sequence: always the same one for equal seeds.
 
         guided: share of followers that get masks made from the true ones; part.habits.guided if that is more
+
+        Raises FileNotFoundError if there are no sequences of the part's kinds.
         """
         habits = part.habits
         rng = np.random.default_rng(seed)
         is_brief = habits.brief > 0 and rng.random() < habits.brief
         kinds = list(self._files)
-        shares = np.array([part.mixture[kind] for kind in kinds])
+        shares = np.array([part.mixture.get(kind, 0.0) for kind in kinds])
+        if not shares.any():
+            raise FileNotFoundError(f"expected sequences of a kind of {dict(part.mixture)}; got {dict(self.counts)}")
         while True:
             files = self._files[kinds[rng.choice(len(kinds), p=shares / shares.sum())]]
             path = files[int(rng.integers(len(files)))]
@@ -47,8 +53,40 @@ class Library:
             frames = [int(rng.integers(count))] if is_brief else drawn_frames(count, rng)
             sequence = read_sequence(path, frames)
             names = chosen_object(sequence.labels[0], rng)
+            if habits.starts[2] == 0:  # A follower of two objects always starts with a mask.
+                names = names[:1]
             if names:
                 break
         if rng.random() < 0.5:
             sequence = mirrored(sequence)
         return Follower(sequence, names, rng, habits, max(guided, habits.guided))
+
+
+class Crew:
+    """A batch of followers; who is done is relieved by a new one, which was made ready meanwhile."""
+
+    def __init__(
+        self, library: Library, size: int, seed: list[int], guided: float, part: Part, pool: ThreadPoolExecutor
+    ) -> None:
+        """size: of the batch; guided, part: see Library.follower"""
+        self._library, self._seed, self._pool = library, seed, pool
+        self._guided, self._part = guided, part
+        self._hired = 0
+        self._waiting: deque[Future[Follower]] = deque()
+        for _ in range(2 * size):
+            self._hire()
+        self.followers = [self._waiting.popleft().result() for _ in range(size)]
+
+    def relieve(self) -> None:
+        """Replace those who are done."""
+        for row, follower in enumerate(self.followers):
+            if follower.done:
+                self._hire()
+                self.followers[row] = self._waiting.popleft().result()
+
+    def _hire(self) -> None:
+        self._hired += 1
+        self._waiting.append(self._pool.submit(self._make, [*self._seed, self._hired]))
+
+    def _make(self, seed: list[int]) -> Follower:
+        return self._library.follower(seed, self._guided, self._part)

@@ -1,46 +1,85 @@
-"""The parts of the training: what is practised when, and how fast the weights change."""
+"""The parts of the training: what is practised when, how, and how fast the weights change."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from training.nano.learning.habits import CLICKING, FOLLOWING, Habits
-
 WARM_UP = 300  # steps
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What happens to a follower, and how often.
+
+    starts    shares of followers that begin with a click, with a box, with a mask
+    guided    share whose carried masks are the true ones, damaged, rather than the network's own
+    accident  of all frames: the carried mask ends up on something else, or only a remnant is left
+    damage    of all frames: the network's own mask is damaged besides
+    rescued   of the frames whose mask is much too wrong: it goes on with the true one, damaged. A network that is shown
+              too many masks on other things no longer believes where its mask is, and loses the object to its twin
+    sought    of all frames: the object is looked for by a click that may be wrong, as after it was lost
+    part      of the boxes: only a part of the object is meant
+    brief     share of followers that see a single frame
+    refined   of the masks at first clicks: the network looks at the object once more, in a window around the mask
+    corrected of the masks at clicks that are not good: one more click corrects them
+    later     of the masks in later frames that are not good: likewise
+    """
+
+    starts: tuple[float, float, float] = (0.45, 0.08, 0.47)
+    guided: float = 0.35
+    accident: float = 0.01
+    damage: float = 0.1
+    sought: float = 0.04
+    rescued: float = 0.7
+    part: float = 0.4
+    brief: float = 0.0
+    refined: float = 1.0
+    corrected: float = 0.0
+    later: float = 0.0
+
+
+FOLLOWING = Habits()
+CLICKING = Habits(starts=(0.7, 0.06, 0.24), brief=0.7, corrected=0.6, later=0.05)
+VIDEO = Habits(starts=(0.5, 0.06, 0.44), brief=0.3, corrected=0.6, later=0.05)
+BOTH = Habits(starts=(0.6, 0.06, 0.34), brief=0.5, corrected=0.6, later=0.05)
+SELECTING = Habits(starts=(0.9, 0.1, 0.0), brief=1.0, refined=0.4, corrected=0.6)
 
 
 @dataclass(frozen=True)
 class Part:
     """A part of the training.
 
-    until          the share of all steps at its end
-    rate           its highest learning rates, as a share of training.RATES
-    habits         what happens to its followers
-    mixture        how often a follower is started on a sequence of each kind; a kind without sequences is left out
-    rounds_decoder the decoder's blocks compute as their 8-bit form does
+    until     the share of all steps at its end
+    rate      its highest learning rates, as a share of training.RATES
+    habits    what happens to its followers
+    mixture   how often a follower is started on a sequence of each kind; a kind without sequences is left out
     """
 
     until: float
     rate: float = 1.0
     habits: Habits = FOLLOWING
     mixture: Mapping[str, float] = field(default_factory=lambda: {"animated": 0.66, "rendered": 0.22, "teacher": 0.12})
-    rounds_decoder: bool = True
 
 
-# First objects are followed. Then clicks get more of the training, so that they are not learned from few looks.
+# First objects are followed. Then clicks get more of the training, so that they are not learned from few looks; then
+# real videos, which differ from all else; and in the end both.
 PARTS = (
-    Part(until=20 / 24, rounds_decoder=False),
-    Part(until=1, rate=0.4, habits=CLICKING),
+    Part(until=20 / 33),
+    Part(until=24 / 33, rate=0.4, habits=CLICKING),
+    Part(until=27 / 33, rate=0.4, habits=VIDEO, mixture={"animated": 0.46, "rendered": 0.22, "teacher": 0.32}),
+    Part(until=1, rate=0.5, habits=BOTH, mixture={"animated": 0.48, "rendered": 0.26, "teacher": 0.26}),
 )
-KINDS = tuple(PARTS[0].mixture)  # of sequences
+# The network for clicks is trained after that: it sees no video, and learns nothing but clicks and boxes.
+CLICKS = Part(until=1, rate=0.7, habits=SELECTING, mixture={"photograph": 0.5, "animated": 0.25, "rendered": 0.25})
+KINDS = ("animated", "rendered", "teacher", "photograph")  # of sequences
 
 
-def ends(steps: int) -> list[int]:
-    """The steps after the last ones of PARTS, in a training of so many steps."""
-    return [math.ceil(round(part.until * steps, 6)) for part in PARTS]  # Rounded, for floating point.
+def ends(steps: int, parts: Sequence[Part]) -> list[int]:
+    """The steps after the last ones of the parts, in a training of so many steps."""
+    return [math.ceil(round(part.until * steps, 6)) for part in parts]  # Rounded, for floating point.
 
 
 class Place(NamedTuple):
@@ -51,11 +90,11 @@ class Place(NamedTuple):
     end: int
 
     @classmethod
-    def of(cls, step: int, steps: int) -> Place:
+    def of(cls, step: int, steps: int, parts: Sequence[Part]) -> Place:
         """The place of step 0 <= step < steps; a later one is in the last part."""
-        last = ends(steps)
+        last = ends(steps, parts)
         index = sum(step >= end for end in last[:-1])
-        return cls(PARTS[index], last[index - 1] if index else 0, last[index])
+        return cls(parts[index], last[index - 1] if index else 0, last[index])
 
     def pace(self, step: int) -> float:
         """The learning rate, as a share of RATES; it begins anew (Loshchilov and Hutter, "SGDR", ICLR 2017)."""

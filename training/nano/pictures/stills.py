@@ -11,10 +11,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
-from training.nano.sequence import VOID, is_held_out
+from training.nano.sequence import VOID, Sequence, is_held_out, write_sequence
 
 LEAST_AREA = 150  # Smallest number of visible pixels of a labelled object.
+_LONGEST = 640  # Longer side of a photograph that is a sequence of its own, pixels.
 COCO_LICENCES = {
     1: "CC BY-NC-SA 2.0",
     2: "CC BY-NC 2.0",
@@ -80,6 +82,25 @@ def read_stills(folder: Path) -> list[Still]:
     if not file.is_file():
         raise FileNotFoundError(f"expected the outlines of photographs in {file}; found none")
     return [_still(folder, entry) for entry in json.loads(file.read_text())]
+
+
+def make_photographs(work: Path, folder: Path) -> None:
+    """Write work/sequences/photograph/NAME.npz, one frame, for every photograph for training; existing files are kept.
+
+    Photographs without an object that is large enough are left out.
+    """
+    for still in tqdm(read_stills(folder), "photographs", unit="photograph"):
+        path = work / "sequences/photograph" / f"{still.path.stem}.npz"
+        if still.is_held_out or path.exists():
+            continue
+        image = still.image()
+        labels = still.labels(*image.shape[:2])
+        scale = _LONGEST / max(image.shape[:2])
+        if scale < 1:
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            labels = cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        if labels.any():
+            write_sequence(path, Sequence([image], [labels], still.complete))
 
 
 def counted(stills: list[Still]) -> list[dict[str, Any]]:

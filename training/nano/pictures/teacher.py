@@ -17,7 +17,7 @@ from tqdm import tqdm
 from training.nano.pictures.sources import TEACHER
 from training.nano.sequence import VOID, Sequence, is_held_out, write_sequence
 
-RUNS, FRAMES = 4, 5  # Most runs of a clip that training is given, and frames of a run.
+RUNS, FRAMES = 10, 5  # Most runs of a clip that training is given, and frames of a run.
 GAP = 3  # The step from one frame of a run to the next.
 WIDTH = 448  # Width of the labelled images, pixels.
 _SIDE = 1024  # Side of ISNet's input, pixels.

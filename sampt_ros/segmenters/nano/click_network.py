@@ -1,0 +1,41 @@
+"""The network of the nano segmenter that finds the object at clicks, or in a box, where nothing is known of it yet.
+
+It is NanoNetwork without a memory, and learns nothing but this. Its encoder sees the prompts too, as in RITM (Sofiiuk
+et al., "Reviving Iterative Training with Mask Guidance for Interactive Segmentation", ICIP 2022): what is at the click
+decides what the rest of the window means. So a window has to be encoded for each prompt, which one can afford where
+somebody clicks, and not in every frame.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, Features
+from sampt_ros.segmenters.nano.network import Decoder, Encoder, normalised
+
+_PROMPTED = 40  # Channels of the encoder's map of stride 8, to which the prompts are added.
+
+
+class ClickNetwork(nn.Module):
+    """Masks of B objects from windows and prompts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        last = nn.Conv2d(32, _PROMPTED, 3, padding=1)
+        self.prompt = nn.Sequential(nn.Conv2d(PROMPT_CHANNELS, 32, 3, 2, 1), nn.ReLU(), last)
+        self.decoder = Decoder(remembered=0)
+        nn.init.zeros_(last.weight)  # The prompts begin with no influence on the encoder.
+        if last.bias is not None:
+            nn.init.zeros_(last.bias)
+
+    def forward(self, windows: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, S / 2, S / 2) of the masks, and logits (B,) of their IoU.
+
+        windows  (B, 3, S, S) RGB 0..255, S a multiple of 32
+        prompts  (B, 6, S / 4, S / 4), as NanoNetwork.decode takes them
+        """
+        shallow = self.encoder.shallow(normalised(windows))
+        features = Features((*shallow, *self.encoder.deep(shallow[-1] + self.prompt(prompts))))
+        logits, iou_logits = self.decoder(features, prompts, None)
+        return logits, iou_logits
