@@ -100,11 +100,12 @@ _LEAST_OF_BOTH = Likeness(0.35, 0.3)  # A mask that lost most of its area, or fo
 _LEAST_OF_RETURNED = Likeness(0.5, 0.3)  # A mask that appears after nothing was found has to reach both.
 # Thresholds whose margin is absolute:
 _LEAST_AFTER_CUT = Likeness(0.5, 0.0)  # A mask that was found by the search after a cut has to reach both.
-_LEAST_OF_FOUND = Likeness(0.65, 0.1)  # A mask that was found by the search after the object had left, likewise.
+_LEAST_OF_FOUND = Likeness(0.65, 0.15)  # A mask that was found by the search after the object had left, likewise.
 _LEAST_OF_STILL = Likeness(0.6, 0.1)  # A mask that stands still while its object was moving has to reach both.
 _LEAST_OF_STOPPED = 0.7  # A mask that stands still has to reach this resemblance if its object is not distinctive.
 _LEAST_MARGIN = -0.05  # A mask of a lower margin is always doubted: it lies on what was beside the object.
 _LEAST_OF_PART = Likeness(0.5, 0.03)  # A part of a mask that reaches neither is removed.
+_LEAST_OF_OTHER_PART = Likeness(0.5, 0.3)  # A part that is not the largest has to reach both; margin as a share.
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,15 +162,16 @@ class ObjectLooks:
         stays = self.has_stopped or (self.frames_doubted >= _STAYS_AFTER and not self._moves_as_before)
         if not self.is_distinctive:
             return stays and (is_suspicious or self.frames_doubted > 0) and likeness.resemblance < _LEAST_OF_STOPPED
-        least = self._with_own_margin(_LEAST_OF_ALARMING if index <= self.alarmed_till else _LEAST)
+        is_alarming = index <= self.alarmed_till
+        least = self._with_own_margin(_LEAST_OF_ALARMING if is_alarming else _LEAST)
         if self.is_absent:
             return not likeness.reaches_both(self._with_own_margin(_LEAST_OF_RETURNED))
         if self._moves_as_before:
-            return bool(self.frames_doubted) and not likeness.reaches_either(least)
+            return (self.frames_doubted > 0 or is_alarming) and not likeness.reaches_either(least)
         if stays:
             return not likeness.reaches_both(_LEAST_OF_STILL)
         if self.moves_apart and not self.frames_doubted:
-            return self._has_shrunk(area) and not likeness.reaches_either(least)
+            return (self._has_shrunk(area) or is_alarming) and not likeness.reaches_either(least)
         if self.frames_doubted or self._has_shrunk(area):
             return not likeness.reaches_both(self._with_own_margin(_LEAST_OF_BOTH))
         return (is_suspicious and not likeness.reaches_either(least)) or likeness.margin < _LEAST_MARGIN
@@ -219,7 +221,15 @@ class ObjectLooks:
         if len(large) < 2:
             return mask
         parts = {part: LocalMask(labels == part, left, top, mask.image_size) for part in large}
-        alien = [part for part in large if not self.likeness(around, parts[part]).reaches_either(_LEAST_OF_PART)]
+        likeness = {part: self.likeness(around, parts[part]) for part in large}
+        largest = max(large, key=lambda part: areas[part - 1])
+        least_of_others = self._with_own_margin(_LEAST_OF_OTHER_PART)
+        alien = [
+            part
+            for part in large
+            if not likeness[part].reaches_either(_LEAST_OF_PART)
+            or (part != largest and not likeness[part].reaches_both(least_of_others))
+        ]
         if len(alien) == len(large):
             return mask
         return LocalMask(inside & ~np.isin(labels, alien), left, top, mask.image_size)

@@ -115,6 +115,16 @@ def test_more_is_asked_for_ten_frames_after_the_predicted_iou_fell_far():
     assert not alarmed.doubts(Likeness(resemblance=0.7, margin=0.5), 4, 36)
 
 
+def test_a_moving_mask_is_doubted_too_after_the_predicted_iou_fell_far():
+    changed = Likeness(resemblance=0.4, margin=0.2)
+    for moving in ({"motions": (0.05,) * 3, "motion": 0.05}, {"motion": 0.05}):
+        looks = replace(known(), **moving)
+        assert not looks.observed(4, LocalMask.of(square(5, 5)), 0.9).doubts(changed, 4, 36)
+        alarmed = looks.observed(4, LocalMask.of(square(5, 5)), 0.6)
+        assert alarmed.doubts(changed, 4, 36)
+        assert not alarmed.doubts(Likeness(resemblance=0.9, margin=0.2), 4, 36)
+
+
 def test_what_is_back_after_nothing_was_found_has_to_be_like_the_object():
     changed = Likeness(resemblance=0.7, margin=0.2)
     gone = known().absent()
@@ -148,6 +158,17 @@ def test_a_part_that_is_left_behind_is_cut_off():
     own, left_behind = square(9, 9), square(1, 1)
     around = scene((own, OBJECT))
     assert np.array_equal(known().own_parts(around, LocalMask.of(own | left_behind)).whole(), own)
+
+
+def test_a_smaller_part_has_to_be_more_like_the_object_than_the_largest():
+    largest, small = square(2, 5), square(10, 5, side=4)
+    half_alike = (0.7 * OBJECT + 0.5 * GROUND + 0.5 * OTHER).astype(np.float32)
+    half_alike /= np.linalg.norm(half_alike)
+    both = LocalMask.of(largest | small)
+    assert np.array_equal(known().own_parts(scene((largest, OBJECT), (small, half_alike)), both).whole(), largest)
+    assert np.array_equal(known().own_parts(scene((largest, OBJECT), (small, OBJECT)), both).whole(), both.whole())
+    as_largest = scene((largest, half_alike), (small, OBJECT))
+    assert np.array_equal(known().own_parts(as_largest, both).whole(), both.whole())
 
 
 def test_parts_that_are_all_alike_or_all_alien_are_kept():
