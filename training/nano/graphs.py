@@ -94,7 +94,7 @@ class _Decode(nn.Module):
         return logits, torch.sigmoid(iou_logits)
 
 
-class _Select(nn.Module):
+class _DecodeClicks(nn.Module):
     def __init__(self, network: ClickNetwork) -> None:
         super().__init__()
         self.network = network
@@ -142,7 +142,7 @@ def _parts(
             ["logits", "scores"],
         ),
         "clicks": (
-            _Select(clicks),
+            _DecodeClicks(clicks),
             (images[:, :_SIDE, :_SIDE], prompts),
             ({0: batch, 1: 32 * cells, 2: 32 * cells}, square(PROMPT_STRIDE)),
             ["images", "prompts"],

@@ -35,7 +35,7 @@ from training.nano.animation.animate import Animator
 from training.nano.animation.files import animator
 from training.nano.animation.motion import Span
 from training.nano.pictures.camera import Camera
-from training.nano.pictures.stills import read_stills
+from training.nano.pictures.stills import at_most, read_stills
 from training.nano.pictures.teacher import Teacher, labelled_runs
 from training.nano.sequence import VOID, Sequence, is_held_out
 
@@ -157,7 +157,7 @@ def _held_out_clips(folder: Path) -> list[Path]:
 def _clip(path: Path) -> list[np.ndarray]:
     """The first FRAMES images (H, W, 3) uint8 RGB of a video, scaled to the size of photographs."""
     with open_source(str(path)) as source:
-        return [_at_most(image, 560) for image in islice(source, FRAMES)]
+        return [at_most(image, 560) for image in islice(source, FRAMES)]
 
 
 def _copy_recording(folder: Path, out: Path) -> None:
@@ -198,13 +198,8 @@ def _recorded(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for path in image_files(folder):
         if path.suffix == ".jpg":
             mask = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_GRAYSCALE)
-            image = _at_most(read_image(path), _LONGEST)
+            image = at_most(read_image(path), _LONGEST)
             yield image, cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-
-
-def _at_most(image: np.ndarray, side: int) -> np.ndarray:
-    scale = side / max(image.shape[:2])
-    return image if scale >= 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _annotations(out: Path, name: str) -> Path:

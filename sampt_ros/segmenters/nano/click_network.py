@@ -11,9 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from sampt_ros.segmenters.nano.interface import PROMPT_CHANNELS, Features
-from sampt_ros.segmenters.nano.network import Decoder, Encoder, normalised
-
-_PROMPTED = 40  # Channels of the encoder's map of stride 8, to which the prompts are added.
+from sampt_ros.segmenters.nano.network import CHANNELS, Decoder, Encoder, normalised
 
 
 class ClickNetwork(nn.Module):
@@ -22,12 +20,13 @@ class ClickNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
-        last = nn.Conv2d(32, _PROMPTED, 3, padding=1)
-        self.prompt = nn.Sequential(nn.Conv2d(PROMPT_CHANNELS, 32, 3, 2, 1), nn.ReLU(), last)
+        # Added to the encoder's map of stride 8.
+        self.prompt = nn.Sequential(
+            nn.Conv2d(PROMPT_CHANNELS, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, CHANNELS[2], 3, padding=1)
+        )
         self.decoder = Decoder(remembered=0)
-        nn.init.zeros_(last.weight)  # The prompts begin with no influence on the encoder.
-        if last.bias is not None:
-            nn.init.zeros_(last.bias)
+        for weight in self.prompt[-1].parameters():  # The prompts begin with no influence on the encoder.
+            nn.init.zeros_(weight)
 
     def forward(self, windows: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, S / 2, S / 2) of the masks, and logits (B,) of their IoU.

@@ -29,7 +29,7 @@ _BLOCKS = (
 )
 _LAST_BLOCKS = (0, 2, 4, 10, 14)  # The last block of each stride: its output is that stride's feature map.
 DEEP = 5  # The first block after stride 8.
-_CHANNELS = (16, 24, 40, 112, 192)  # Of the feature maps, from stride 2 to 32.
+CHANNELS = (16, 24, 40, 112, 192)  # Of the feature maps, from stride 2 to 32.
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
 BlockComputation = Callable[[Any, Tensor], Tensor]  # of a block of convolutions and its input
 _MASKED = -1e4  # Similarity of a memory position that is not to be read.
@@ -129,9 +129,9 @@ class MemoryReader(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.key = nn.Conv2d(_CHANNELS[3], _KEY, 1)
+        self.key = nn.Conv2d(CHANNELS[3], _KEY, 1)
         self.value = nn.Sequential(
-            nn.Conv2d(_CHANNELS[3] + 16, _VALUE, 1), nn.ReLU(), nn.Conv2d(_VALUE, _VALUE, 3, padding=1)
+            nn.Conv2d(CHANNELS[3] + 16, _VALUE, 1), nn.ReLU(), nn.Conv2d(_VALUE, _VALUE, 3, padding=1)
         )
         self.sharpness = nn.Parameter(torch.tensor(10.0))
 
@@ -174,7 +174,7 @@ class Decoder(nn.Module):
     def __init__(self, remembered: int = MemoryReader.channels) -> None:
         """remembered: channels of what the memory says of each position; 0: there is no memory"""
         super().__init__()
-        s2, s4, s8, s16, s32 = _CHANNELS
+        s2, s4, s8, s16, s32 = CHANNELS
         self.prompt4 = nn.Sequential(nn.Conv2d(PROMPT_CHANNELS, 24, 3, padding=1), nn.ReLU())
         self.prompt8 = nn.Sequential(nn.Conv2d(24, 32, 3, 2, 1), nn.ReLU())
         self.prompt16 = nn.Sequential(nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,16 +98,19 @@ class OnnxBackend(NanoBackend):
             remembered = memory.keys, memory.values, memory.inside, memory.valid
             return _run(self._decode, *features.select(rows).maps, prompts[row]()[None], *remembered)
 
-        # One object at a time: no slower, and the memory of as many as there are threads, which is kept, will do.
-        decoded = self._side.share(decode_row, range(len(prompts)))
-        logits, scores = (np.concatenate(values) for values in zip(*decoded))
-        return logits, scores
+        return self._for_each(decode_row, len(prompts))
 
     def decode_clicks(self, images: np.ndarray, prompts: PromptMaps) -> tuple[np.ndarray, np.ndarray]:
-        found = self._side.share(
-            lambda row: _run(self._decode_clicks, images[row : row + 1], prompts[row]()[None]), range(len(prompts))
-        )
-        logits, scores = (np.concatenate(values) for values in zip(*found))
+        def decode_row(row: int) -> list[np.ndarray]:
+            return _run(self._decode_clicks, images[row : row + 1], prompts[row]()[None])
+
+        return self._for_each(decode_row, len(prompts))
+
+    def _for_each(self, decode_row: Callable[[int], list[np.ndarray]], count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and predicted IoUs of so many objects, by what gives those of a row."""
+        # One object at a time: no slower, and the memory of as many as there are threads, which is kept, will do.
+        decoded = self._side.share(decode_row, range(count))
+        logits, scores = (np.concatenate(values) for values in zip(*decoded))
         return logits, scores
 
     def directions(self, feature_map: np.ndarray) -> np.ndarray:  # type: ignore[override]

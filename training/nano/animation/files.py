@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from training.nano.animation.animate import Animator
 from training.nano.animation.stage import Props
-from training.nano.pictures.stills import read_stills
+from training.nano.pictures.stills import at_most, read_stills
 from training.nano.sequence import write_sequence
 
 _animator: Animator | None = None  # The animator of a worker process.
@@ -78,5 +78,4 @@ def _rgba(path: Path) -> np.ndarray:
 
 def _rgb(path: Path) -> np.ndarray:
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-    scale = 448 / max(image.shape[:2])  # The photographs are this large.
-    return image if scale >= 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return at_most(image, 448)  # The photographs are this large.

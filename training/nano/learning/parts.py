@@ -79,7 +79,12 @@ KINDS = ("animated", "rendered", "teacher", "photograph")  # of sequences
 
 def ends(steps: int, parts: Sequence[Part]) -> list[int]:
     """The steps after the last ones of the parts, in a training of so many steps."""
-    return [math.ceil(round(part.until * steps, 6)) for part in parts]  # Rounded, for floating point.
+    return [step_at(part.until, steps) for part in parts]
+
+
+def step_at(share: float, steps: int) -> int:
+    """The first step from which on a share of all steps is done."""
+    return math.ceil(round(share * steps, 6))  # Rounded, for floating point.
 
 
 class Place(NamedTuple):

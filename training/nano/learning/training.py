@@ -23,7 +23,7 @@ from sampt_ros.segmenters.nano.network import DEEP, BlockComputation, NanoNetwor
 from sampt_ros.utils.machine import machine
 from training.nano.learning.follower import Follower, Look
 from training.nano.learning.library import Crew, Library
-from training.nano.learning.parts import Part, Place
+from training.nano.learning.parts import Part, Place, step_at
 from training.nano.learning.quantized import quantized_block
 
 AVERAGE = 0.998  # of the weights over the steps
@@ -95,8 +95,7 @@ class Rounded(NamedTuple):
 
     def first_steps(self, steps: int) -> tuple[int, int]:
         """The first step of each, in a training of so many steps."""
-        encoder, decoder = (math.ceil(round(share * steps, 6)) for share in self)  # Rounded, for floating point.
-        return encoder, decoder
+        return step_at(self.encoder, steps), step_at(self.decoder, steps)
 
 
 class Training(ABC, Generic[Network]):

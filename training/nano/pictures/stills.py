@@ -95,12 +95,16 @@ def make_photographs(work: Path, folder: Path) -> None:
             continue
         image = still.image()
         labels = still.labels(*image.shape[:2])
-        scale = _LONGEST / max(image.shape[:2])
-        if scale < 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            labels = cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        image = at_most(image, _LONGEST)
+        labels = cv2.resize(labels, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         if labels.any():
             write_sequence(path, Sequence([image], [labels], still.complete))
+
+
+def at_most(image: np.ndarray, side: int) -> np.ndarray:
+    """An image (H, W, 3) scaled down to so many pixels on its longer side, unless it is smaller already."""
+    scale = side / max(image.shape[:2])
+    return image if scale >= 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def counted(stills: list[Still]) -> list[dict[str, Any]]:
