@@ -80,13 +80,16 @@ def _data_summary(train: Path) -> dict[str, Any]:
 def _train(parsed: argparse.Namespace) -> None:
     device = torch_device(parsed.device)
     stop_at = time.time() + 60 * parsed.minutes
-    recipes = ((FollowTraining, Recipe(steps=parsed.steps)), (ClickTraining, ClickRecipe(steps=parsed.click_steps)))
+    recipes = (
+        (FollowTraining, Recipe(steps=parsed.steps, batch=parsed.batch)),
+        (ClickTraining, ClickRecipe(steps=parsed.click_steps, batch=parsed.batch)),
+    )
     for kind, recipe in recipes:
-        training = kind(parsed.work, recipe, device)
+        training = kind(parsed.work, recipe, device, parsed.begin)
         if training.step < recipe.steps:
             library = Library(parsed.work / "sequences")
             print(f"{kind.checkpoint}: {library.counts}")
-            training.run(library, max(2, parsed.workers), stop_at)
+            training.run(parsed.work / "sequences", parsed.workers, stop_at)
         if training.step < recipe.steps:
             place = f"{kind.checkpoint}: step {training.step} of {recipe.steps}"
             sys.exit(f"stopped at {place}; run the command again to continue")
@@ -156,8 +159,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=_count, default=steps, metavar="N", help=f"steps of the first training (default: {steps})")
     clicks_help = f"steps of the click network's training (default: {click_steps})"
     add("--click-steps", type=_count, default=click_steps, metavar="N", help=clicks_help)
+    add("--batch", type=_count, default=Recipe().batch, metavar="B", help=f"samples of a step (default: {Recipe().batch})")
+    begin_help = "begin with the weights in this folder, and practise only what a network that has learned all still lacks"
+    add("--begin", type=_folder, metavar="FOLDER", help=begin_help)
     workers = max(1, min(8, (os.cpu_count() or 2) // 2))
-    workers_help = f"processes that make data, and threads that prepare samples (default: {workers} here)"
+    workers_help = f"processes that make data and prepare samples (default: {workers} here)"
     add("--workers", type=_count, default=workers, metavar="N", help=workers_help)
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the network runs (default: auto)")
     add("--minutes", type=float, default=math.inf, metavar="M", help="stop training after this time (default: never)")

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from torch import Tensor
 
 from sampt_ros.config.presets import load_preset
 from sampt_ros.config.segmenters import NanoConfig
@@ -49,9 +48,9 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Remembered:
-    """A window that is remembered: its features (C, S / 16, S / 16) at stride 16, and the mask in it (S, S) float32."""
+    """A look that is remembered: the step in which the network saw it, and the mask in it, (S, S) float32 0..1."""
 
-    features: Tensor
+    shown: int
     mask: np.ndarray
 
 
@@ -245,12 +244,12 @@ class Follower:
 
     # What the network made of it
 
-    def take(self, logits: np.ndarray, score: float, features: Tensor) -> None:
+    def take(self, logits: np.ndarray, score: float, shown: int) -> None:
         """Go on after a look.
 
-        logits    (S / 2, S / 2) float32 of the mask that was found
-        score     its predicted IoU
-        features  (C, S / 16, S / 16) of the window at stride 16
+        logits  (S / 2, S / 2) float32 of the mask that was found
+        score   its predicted IoU
+        shown   the step in which the network saw it
         """
         window, size = self._window, self._target.shape
         assert window is not None
@@ -272,15 +271,20 @@ class Follower:
                 self._carried = lightly_damaged(self._target, self._rng)
             else:
                 self._carried = found.astype(np.float32)
-                self._remember(window, found, features)
+                self._remember(window, found, shown)
         else:
             self._missed += 1
         self._advance()
 
     @property
-    def recalled(self) -> list[Remembered]:
-        """What is remembered of the object, oldest first; nothing where clicks correct a mask: it may be of that."""
-        return [] if self._again and self._again.is_corrected else self._memories
+    def remembered(self) -> list[Remembered]:
+        """What is remembered of the object, oldest first."""
+        return self._memories
+
+    @property
+    def recalls(self) -> bool:
+        """Whether the network is told what is remembered; not where clicks correct a mask: it may be of that mask."""
+        return not (self._again and self._again.is_corrected)
 
     def _next_look(self, logits: np.ndarray, is_mask: bool) -> Again | None:
         """How the same frame is looked at once more, after logits (H, W) were found in it, or None."""
@@ -318,14 +322,14 @@ class Follower:
         rough = lightly_damaged(self._target, self._rng) > 0.5
         return rough if rough.any() else self._target
 
-    def _remember(self, window: Window, mask: np.ndarray, features: Tensor) -> None:
+    def _remember(self, window: Window, mask: np.ndarray, shown: int) -> None:
         """Remember the first mask for good, and the latest of the others."""
         if self._memories and self._rng.random() < 0.3:
             return
         inside = mask
         if self._guided and self._frame:
             inside = lightly_damaged(self._target, self._rng) > 0.5 if self._target.any() else mask
-        self._memories.append(Remembered(features, window.cut(inside)))
+        self._memories.append(Remembered(shown, window.cut(inside)))
         if len(self._memories) > CAPACITY:
             del self._memories[1]
 

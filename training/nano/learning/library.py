@@ -1,10 +1,8 @@
-"""The sequences that training draws from, and the followers that it starts on them."""
+"""The sequences that training draws from, each for a follower of an object in it."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -60,33 +58,3 @@ class Library:
         if rng.random() < 0.5:
             sequence = mirrored(sequence)
         return Follower(sequence, names, rng, habits, max(guided, habits.guided))
-
-
-class Crew:
-    """A batch of followers; who is done is relieved by a new one, which was made ready meanwhile."""
-
-    def __init__(
-        self, library: Library, size: int, seed: list[int], guided: float, part: Part, pool: ThreadPoolExecutor
-    ) -> None:
-        """size: of the batch; guided, part: see Library.follower"""
-        self._library, self._seed, self._pool = library, seed, pool
-        self._guided, self._part = guided, part
-        self._hired = 0
-        self._waiting: deque[Future[Follower]] = deque()
-        for _ in range(2 * size):
-            self._hire()
-        self.followers = [self._waiting.popleft().result() for _ in range(size)]
-
-    def relieve(self) -> None:
-        """Replace those who are done."""
-        for row, follower in enumerate(self.followers):
-            if follower.done:
-                self._hire()
-                self.followers[row] = self._waiting.popleft().result()
-
-    def _hire(self) -> None:
-        self._hired += 1
-        self._waiting.append(self._pool.submit(self._make, [*self._seed, self._hired]))
-
-    def _make(self, seed: list[int]) -> Follower:
-        return self._library.follower(seed, self._guided, self._part)

@@ -45,6 +45,8 @@ FOLLOWING = Habits()
 CLICKING = Habits(starts=(0.7, 0.06, 0.24), brief=0.7, corrected=0.6, later=0.05)
 VIDEO = Habits(starts=(0.5, 0.06, 0.44), brief=0.3, corrected=0.6, later=0.05)
 BOTH = Habits(starts=(0.6, 0.06, 0.34), brief=0.5, corrected=0.6, later=0.05)
+# The click network finds objects now, so most begin with a mask.
+REMEMBERING = Habits(starts=(0.2, 0.05, 0.75), sought=0.08, later=0.03)
 SELECTING = Habits(starts=(0.9, 0.1, 0.0), brief=1.0, refined=0.4, corrected=0.6)
 
 
@@ -74,6 +76,13 @@ PARTS = (
 )
 # The network for clicks is trained after that: it sees no video, and learns nothing but clicks and boxes.
 CLICKS = Part(until=1, rate=0.7, habits=SELECTING, mixture={"photograph": 0.5, "animated": 0.25, "rendered": 0.25})
+# What those who have learned all that practise more, in larger batches, and therefore at higher rates.
+FOLLOWING_AGAIN = Part(
+    until=1, rate=1.3, habits=REMEMBERING, mixture={"animated": 0.45, "rendered": 0.35, "teacher": 0.2}
+)
+CLICKS_AGAIN = Part(
+    until=1, rate=1.2, habits=SELECTING, mixture={"photograph": 0.45, "animated": 0.25, "rendered": 0.3}
+)
 KINDS = ("animated", "rendered", "teacher", "photograph")  # of sequences
 
 

@@ -1,10 +1,11 @@
-"""EfficientNet-Lite0's published weights, trained on ImageNet, as those of our encoder."""
+"""Weights that a training begins with: EfficientNet-Lite0's, trained on ImageNet, or those of an earlier training."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sampt_ros.segmenters.nano.network import Encoder
@@ -21,6 +22,11 @@ def load_encoder(encoder: Encoder, checkpoint: Path) -> None:
         names = [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
         for (name, normal), convolution in zip(names[-len(convolutions) :], convolutions):
             _fold(weights, f"_blocks.{index}.{name}", f"_blocks.{index}.{normal}", convolution)
+
+
+def load_weights(network: nn.Module, file: Path) -> None:
+    """Fill a network from a file of weights that the package ships, or that an earlier training has exported."""
+    network.load_state_dict({name: value.float() for name, value in load_file(file).items()})
 
 
 def _convolutions(module: nn.Module) -> list[nn.Conv2d]:

@@ -6,13 +6,10 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,10 +18,9 @@ from sampt_ros.evaluation.metrics import score_correlation
 from sampt_ros.segmenters.nano.click_network import ClickNetwork
 from sampt_ros.segmenters.nano.network import DEEP, BlockComputation, NanoNetwork, normalised
 from sampt_ros.utils.machine import machine
-from training.nano.learning.follower import Follower, Look
-from training.nano.learning.library import Crew, Library
 from training.nano.learning.parts import Part, Place, step_at
 from training.nano.learning.quantized import quantized_block
+from training.nano.learning.team import GROUPS, Glance, Team, Turn
 
 AVERAGE = 0.998  # of the weights over the steps
 RATES = {"encoder": 1.5e-4, "rest": 6e-4}
@@ -55,34 +51,32 @@ class Batch(NamedTuple):
     first: Tensor
 
     @classmethod
-    def of(cls, looks: Sequence[Look], device: torch.device) -> Batch:
-        """The looks one above the other."""
-        tensors = [torch.from_numpy(np.stack([np.asarray(value) for value in values])) for values in zip(*looks)]
-        batch = cls(*(tensor.to(device) for tensor in tensors))
-        return batch._replace(windows=batch.windows.permute(0, 3, 1, 2), beyond=batch.beyond.float())
+    def of(cls, turn: Turn, device: torch.device) -> Batch:
+        """The looks of a turn."""
+        beyond = torch.tensor([glance.beyond for glance in turn.glances])
+        first = torch.tensor([glance.first for glance in turn.glances])
+        batch = cls(*(each.to(device) for each in (*turn[1:5], beyond, first)))
+        return batch._replace(windows=batch.windows.permute(0, 3, 1, 2))
 
 
 class Seen(NamedTuple):
     """What the network made of B looks.
 
-    logits    (B, S / 2, S / 2) float32 of the masks
-    scores    B predicted IoUs
-    features  B maps (C, S / 16, S / 16) of the windows at stride 16
-    facts     (3, B) float32: mask losses, losses of the predicted IoUs, true IoUs
+    logits  (B, S / 2, S / 2) float32 of the masks
+    scores  B predicted IoUs
+    facts   (3, B) float32: mask losses, losses of the predicted IoUs, true IoUs
     """
 
-    logits: np.ndarray
+    logits: Tensor
     scores: list[float]
-    features: Sequence[Tensor]
     facts: np.ndarray
 
     @classmethod
-    def of(cls, logits: Tensor, rating: Tensor, features: Sequence[Tensor], facts: Sequence[Tensor]) -> Seen:
+    def of(cls, logits: Tensor, rating: Tensor, facts: Sequence[Tensor]) -> Seen:
         """From tensors on the device; rating: (B,) logits of the predicted IoUs."""
         return cls(
-            logits.detach().float().cpu().numpy(),
+            logits.detach().float(),
             torch.sigmoid(rating.detach().float()).tolist(),
-            features,
             torch.stack([fact.detach() for fact in facts]).cpu().numpy(),
         )
 
@@ -98,11 +92,15 @@ class Rounded(NamedTuple):
         return step_at(self.encoder, steps), step_at(self.decoder, steps)
 
 
+ROUNDED_AGAIN = Rounded(encoder=0.6, decoder=0.6)  # The weights have been rounded before.
+
+
 class Training(ABC, Generic[Network]):
     """A run: the network, the average of its weights, the optimiser, and how far it has come.
 
     checkpoint  name of its file in the work folder
     parts       what is practised when
+    parts_again what is practised instead, where a training begins with the weights of an earlier one
     rounded     when it begins to compute as in 8 bits
     average     of the weights over the last steps
     seconds     what it has taken until now, by device and machine
@@ -110,12 +108,18 @@ class Training(ABC, Generic[Network]):
 
     checkpoint: str
     parts: tuple[Part, ...]
+    parts_again: tuple[Part, ...]
     rounded: Rounded
 
-    def __init__(self, work: Path, recipe: Recipe, device: torch.device) -> None:
-        """Begin, or go on where `work`/`checkpoint` was saved; ValueError if that is of another recipe."""
+    def __init__(self, work: Path, recipe: Recipe, device: torch.device, begin: Path | None = None) -> None:
+        """Begin, or go on where `work`/`checkpoint` was saved; ValueError if that is of another recipe.
+
+        begin: folder with the weights of an earlier training, to begin with
+        """
         torch.manual_seed(recipe.seed)
-        self.recipe, self.device, self.step = recipe, device, 0
+        self.recipe, self.device, self.begin, self.step = recipe, device, begin, 0
+        if begin is not None:
+            self.parts, self.rounded = self.parts_again, ROUNDED_AGAIN
         self.network: Network = self._new_network(work)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         encoder = [weight for block in self.network.encoder.blocks[DEEP:] for weight in block.parameters()]
@@ -138,20 +142,22 @@ class Training(ABC, Generic[Network]):
         """The parts of the network that are trained, besides the encoder."""
 
     @abstractmethod
-    def _learn(self, batch: Batch, followers: list[Follower]) -> tuple[Tensor, Seen]:
+    def _learn(self, batch: Batch, turn: Turn) -> tuple[Tensor, Seen]:
         """What the network makes of a batch, and the loss of that."""
 
-    def run(self, library: Library, workers: int, stop_at: float = math.inf) -> None:
+    def run(self, library: Path, workers: int, stop_at: float = math.inf) -> None:
         """Train to the last step, or to the end of the round in which time.time() passes `stop_at`.
 
-        workers: threads that cut windows and carry masks
+        library  folder of sequences
+        workers  processes that cut windows and carry masks
         """
-        cv2.setNumThreads(1)
         started, first = time.time(), self.step
-        with ThreadPoolExecutor(workers) as pool:
+        largest = max(size for size, _ in self.recipe.sizes)
+        team = Team(library, self.recipe.batch, largest, workers)
+        try:
             while self.step < self.recipe.steps and time.time() < stop_at:
                 began = time.time()
-                facts = self._round(library, pool)
+                facts = self._round(team)
                 place = f"{self.device.type}, {machine()}"
                 self.seconds[place] = self.seconds.get(place, 0.0) + time.time() - began
                 self._save()
@@ -162,23 +168,25 @@ class Training(ABC, Generic[Network]):
                     f"step {self.step}/{self.recipe.steps}: {told}, {pace:.2f} s a step, {left:.0f} min left",
                     flush=True,
                 )
+        finally:
+            team.close()
 
-    def _round(self, library: Library, pool: ThreadPoolExecutor) -> dict[str, float]:
+    def _round(self, team: Team) -> dict[str, float]:
         """Some steps with new followers. Returns the means of what `Tally` counts."""
         recipe, first = self.recipe, self.step
         rng = np.random.default_rng([recipe.seed, first, 0])
-        crew = Crew(library, recipe.batch, [recipe.seed, first], self._guided(), self._place.part, pool)
-        tally = Tally()
         sizes, shares = zip(*recipe.sizes)
+        team.start([recipe.seed, first], self._guided(), self._place.part)
+        for group in range(GROUPS):
+            team.call(group, int(rng.choice(sizes, p=shares)))
+        tally = Tally()
         while self.step < min(first + recipe.round, recipe.steps):
-            size = int(rng.choice(sizes, p=shares))
-            looks = list(pool.map(Follower.look, crew.followers, repeat(size)))
-            loss, seen = self._learn(Batch.of(looks, self.device), crew.followers)
+            turn = team.turn((self.step - first) % GROUPS)
+            loss, seen = self._learn(Batch.of(turn, self.device), turn)
+            # Its followers go on with their work while the gradients are computed.
+            team.call(turn.group, int(rng.choice(sizes, p=shares)), self.step, seen.logits, seen.scores)
             self._descend(loss)
-            tally.add(looks, seen)
-            for follower, *found in zip(crew.followers, seen.logits, seen.scores, seen.features):
-                follower.take(*found)
-            crew.relieve()
+            tally.add(turn.glances, seen)
             self.step += 1
         return tally.means()
 
@@ -267,10 +275,10 @@ class Tally:
     def __init__(self) -> None:
         self._rows: list[tuple[bool, float, float, float, float]] = []
 
-    def add(self, looks: Sequence[Look], seen: Seen) -> None:
+    def add(self, glances: Sequence[Glance], seen: Seen) -> None:
         """Count a step: its looks, and what the network made of them."""
-        for look, (loss, iou_loss, iou), score in zip(looks, seen.facts.T, seen.scores):
-            self._rows.append((look.first, float(loss), float(iou_loss), float(iou), score))
+        for glance, (loss, iou_loss, iou), score in zip(glances, seen.facts.T, seen.scores):
+            self._rows.append((glance.first, float(loss), float(iou_loss), float(iou), score))
 
     def means(self) -> dict[str, float]:
         """By name; the correlation is that of predicted and true IoU."""

@@ -131,7 +131,7 @@ def _write_cutouts(paths: list[Path], folder: Path, limit: int | None) -> int:
     for path in tqdm(paths, desc=folder.name):
         if len(seen) == limit:
             break
-        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        image = _picture(path)
         if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
             continue
         cutout = cut_out(image)
@@ -143,6 +143,14 @@ def _write_cutouts(paths: list[Path], folder: Path, limit: int | None) -> int:
             # The folder is part of the name: file names repeat among folders.
             cv2.imwrite(str(folder / f"{path.parent.name}-{path.stem}-{digest[:6]}.png"), cutout)
     return len(seen)
+
+
+def _picture(path: Path) -> np.ndarray | None:
+    """The picture as it is stored, or None if OpenCV refuses it: some of the packages' are larger than it allows."""
+    try:
+        return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
 
 
 def _pictures(work: Path, name: str, left_out: set[str]) -> list[Path]:
