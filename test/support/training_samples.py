@@ -38,8 +38,6 @@ def follow(
     **habits: Any,
 ) -> Any:
     """The looks of a follower whose network answers with `logits_of(look)`."""
-    import torch
-
     from training.nano.learning.follower import Follower
     from training.nano.learning.parts import Habits
 
@@ -48,7 +46,7 @@ def follow(
     while not follower.done:
         look = follower.look(size)
         looks.append(look)
-        follower.take(logits_of(look), score, torch.zeros(112, size // 16, size // 16))
+        follower.take(logits_of(look), score, len(looks))
     return looks, follower
 
 

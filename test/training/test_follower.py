@@ -31,8 +31,11 @@ def test_looks_are_what_they_say(seed):
         assert -0.001 < look.truth.min() <= look.truth.max() < 1.001
         assert look.prompts[:5].any()
     assert not any(look.first for look in looks[1:])
-    assert follower.recalled
-    assert len(follower.recalled) <= 4
+    assert follower.remembered
+    assert len(follower.remembered) <= 4
+    assert all(entry.mask.shape == (SIZE, SIZE) for entry in follower.remembered)
+    steps = [entry.shown for entry in follower.remembered]
+    assert steps == sorted(set(steps))
 
 
 def test_a_network_that_is_right_is_shown_the_object_again_and_again():
@@ -43,7 +46,7 @@ def test_a_network_that_is_right_is_shown_the_object_again_and_again():
 def test_a_network_that_finds_nothing_keeps_what_was_carried():
     _, follower = follow(scene(), 2, lambda look: np.full((SIZE // 2, SIZE // 2), -9, np.float32))
     assert follower.done
-    assert len(follower.recalled) <= 1
+    assert len(follower.remembered) <= 1
 
 
 def half(look):
@@ -78,8 +81,8 @@ def test_clicks_that_correct_a_later_mask_recall_nothing():
     recalled = []
     while not follower.done:
         look = follower.look(SIZE)
-        recalled.append(len(follower.recalled))
-        follower.take(half(look), 0.9, torch.zeros(112, SIZE // 16, SIZE // 16))
+        recalled.append(len(follower.remembered) * follower.recalls)
+        follower.take(half(look), 0.9, len(recalled))
     # Each frame's first look, and four with more clicks.
     assert recalled[:12] == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, 0]
 

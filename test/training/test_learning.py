@@ -61,10 +61,8 @@ def short(recipe, steps=2):
 
 
 def run(kind, work, recipe):
-    from training.nano.learning.library import Library
-
     training = kind(work, recipe, torch.device("cpu"))
-    training.run(Library(work / "sequences"), 2)
+    training.run(work / "sequences", 2)
     return training
 
 
@@ -72,7 +70,6 @@ def run(kind, work, recipe):
 def test_training_that_was_stopped_ends_as_one_that_was_not(work, what, monkeypatch):
     from training.nano.learning.clicking import ClickRecipe, ClickTraining
     from training.nano.learning.following import FollowTraining
-    from training.nano.learning.library import Library
     from training.nano.learning.training import Recipe
 
     kind, recipe = FollowTraining, short(Recipe())
@@ -85,7 +82,7 @@ def test_training_that_was_stopped_ends_as_one_that_was_not(work, what, monkeypa
     one_round = first._round
     monkeypatch.setattr(first, "_round", lambda *args: one_round(*args) if next(rounds) else {})
     with pytest.raises(StopIteration):
-        first.run(Library(work["killed"] / "sequences"), 2)
+        first.run(work["killed"] / "sequences", 2)
     assert kind(work["killed"], recipe, torch.device("cpu")).step == 1
     resumed = run(kind, work["killed"], recipe)
     assert resumed.step == uninterrupted.step == 2
@@ -151,6 +148,29 @@ def test_each_weight_file_holds_the_average_of_one_network_in_half_precision(wor
         assert stored.keys() == training.average.keys()
         for name, value in stored.items():
             torch.testing.assert_close(value, training.average[name].half())
+
+
+def test_a_training_may_begin_with_the_weights_of_an_earlier_one(work, tmp_path):
+    from training.nano.export import export_weights
+    from training.nano.learning.clicking import ClickRecipe, ClickTraining
+    from training.nano.learning.following import FollowTraining
+    from training.nano.learning.parts import CLICKS_AGAIN, FOLLOWING_AGAIN
+    from training.nano.learning.training import Recipe
+
+    for kind, recipe in ((FollowTraining, Recipe()), (ClickTraining, ClickRecipe())):
+        run(kind, work["whole"], short(recipe, steps=1))
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    export_weights(work["whole"], earlier / "nano.safetensors")
+    again = ((FollowTraining, Recipe(), FOLLOWING_AGAIN), (ClickTraining, ClickRecipe(), CLICKS_AGAIN))
+    for kind, recipe, part in again:
+        before = torch.load(work["whole"] / kind.checkpoint, weights_only=True)["average"]
+        training = kind(work["killed"], short(recipe), torch.device("cpu"), earlier)
+        assert training.parts == (part,)
+        for name, value in training.network.state_dict().items():
+            torch.testing.assert_close(value, before[name].half().float())
+        training.run(work["killed"] / "sequences", 1)
+        assert training.step == 2
 
 
 @pytest.mark.parametrize("steps", [33_000, 330, 11])

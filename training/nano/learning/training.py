@@ -92,7 +92,7 @@ class Rounded(NamedTuple):
         return step_at(self.encoder, steps), step_at(self.decoder, steps)
 
 
-ROUNDED_AGAIN = Rounded(encoder=0.6, decoder=0.6)  # The weights have been rounded before.
+ROUNDED_AGAIN = Rounded(encoder=0.75, decoder=0.75)  # The weights have been rounded before.
 
 
 class Training(ABC, Generic[Network]):
