@@ -165,7 +165,8 @@ def test_a_training_may_begin_with_the_weights_of_an_earlier_one(work, tmp_path)
     again = ((FollowTraining, Recipe(), FOLLOWING_AGAIN), (ClickTraining, ClickRecipe(), CLICKS_AGAIN))
     for kind, recipe, part in again:
         before = torch.load(work["whole"] / kind.checkpoint, weights_only=True)["average"]
-        training = kind(work["killed"], short(recipe), torch.device("cpu"), earlier)
+        again_recipe = replace(short(recipe), again=True)
+        training = kind(work["killed"], again_recipe, torch.device("cpu"), earlier)
         assert training.parts == (part,)
         for name, value in training.network.state_dict().items():
             torch.testing.assert_close(value, before[name].half().float())

@@ -89,16 +89,10 @@ def test_a_look_is_remembered_with_its_mask_until_the_follower_is_relieved(team)
 
 
 def test_what_a_process_raises_is_raised_where_its_looks_are_waited_for(team):
-    from training.nano.learning.parts import CLICKS
+    from training.nano.learning.parts import Part
 
     with pytest.raises(FileNotFoundError, match="photograph"):
-        shown(team(1), 1, part=CLICKS_ELSEWHERE(CLICKS))
-
-
-def CLICKS_ELSEWHERE(part):
-    from dataclasses import replace
-
-    return replace(part, mixture={"photograph": 1.0})
+        shown(team(1), 1, part=Part(1, mixture={"photograph": 1.0}))
 
 
 def test_a_process_that_dies_is_noticed(team):

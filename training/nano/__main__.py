@@ -30,6 +30,7 @@ from training.nano.pictures.sources import fetch
 from training.nano.pictures.stills import counted, make_photographs, read_stills
 from training.nano.sequence import is_held_out
 
+NETWORKS: dict[type[FollowTraining | ClickTraining], str] = {FollowTraining: "following", ClickTraining: "clicks"}
 CARD = Path(__file__).resolve().parents[2] / "docs/nano.md"
 
 
@@ -80,11 +81,14 @@ def _data_summary(train: Path) -> dict[str, Any]:
 def _train(parsed: argparse.Namespace) -> None:
     device = torch_device(parsed.device)
     stop_at = time.time() + 60 * parsed.minutes
+    common: dict[str, Any] = {"batch": parsed.batch, "again": parsed.begin is not None}
     recipes = (
-        (FollowTraining, Recipe(steps=parsed.steps, batch=parsed.batch)),
-        (ClickTraining, ClickRecipe(steps=parsed.click_steps, batch=parsed.batch)),
+        (FollowTraining, Recipe(steps=parsed.steps, **common)),
+        (ClickTraining, ClickRecipe(steps=parsed.click_steps, **common)),
     )
     for kind, recipe in recipes:
+        if parsed.network not in (None, NETWORKS[kind]):
+            continue
         training = kind(parsed.work, recipe, device, parsed.begin)
         if training.step < recipe.steps:
             library = Library(parsed.work / "sequences")
@@ -159,10 +163,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=_count, default=steps, metavar="N", help=f"steps of the first training (default: {steps})")
     clicks_help = f"steps of the click network's training (default: {click_steps})"
     add("--click-steps", type=_count, default=click_steps, metavar="N", help=clicks_help)
-    add("--batch", type=_count, default=Recipe().batch, metavar="B", help=f"samples of a step (default: {Recipe().batch})")
-    begin_help = "begin with the weights in this folder, and practise only what a network that has learned all still lacks"
+    add(
+        "--batch",
+        type=_count,
+        default=Recipe().batch,
+        metavar="B",
+        help=f"samples of a step (default: {Recipe().batch})",
+    )
+    begin_help = (
+        "begin with the weights in this folder, and practise only what a network that has learned all still lacks"
+    )
     add("--begin", type=_folder, metavar="FOLDER", help=begin_help)
-    workers = max(1, min(8, (os.cpu_count() or 2) // 2))
+    add("--network", choices=NETWORKS.values(), help="train only this network (default: both)")
+    workers = max(1, min(16, (os.cpu_count() or 2) - 1))
     workers_help = f"processes that make data and prepare samples (default: {workers} here)"
     add("--workers", type=_count, default=workers, metavar="N", help=workers_help)
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the network runs (default: auto)")

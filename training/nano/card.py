@@ -191,8 +191,11 @@ def _training(training: Mapping[str, Any]) -> str:
         ("seed", *(str(recipe["seed"]) for recipe in recipes)),
         ("encoder as in 8 bits, from step", *(str(run["rounded"][0]) for run in runs)),
         ("decoder as in 8 bits, from step", *(str(run["rounded"][1]) for run in runs)),
-        *((f"time on {where}", *(f"{run['seconds'].get(where, 0) / 3600:.1f} h" for run in runs)) for where in places),
+        *((f"time on {where}", *(_time(run["seconds"].get(where, 0)) for run in runs)) for where in places),
     ]
+    if any(recipe["again"] for recipe in recipes):
+        begins = (_BEGINS[recipe["again"]] for recipe in recipes)
+        rows.insert(0, ("begins with", *begins))
     common = (
         f"AdamW, {rates}; {training['warm_up']} steps of warm-up, then a cosine to 0. The exponential average of the "
         f"weights over the\nsteps is kept ({training['average']}). What computes as in 8 bits from some step on is the "
@@ -201,6 +204,13 @@ def _training(training: Mapping[str, Any]) -> str:
     header = ("", *_NETWORKS.values())
     text = f"## Training\n\n{table(header, rows)}\n\n{common}\n\n{_FOLLOWED}\n\n{_practice(runs)}"
     return f"{text}\n\n{training['note']}" if training["note"] else text
+
+
+_BEGINS = {False: "see above", True: "the weights of an earlier training"}
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min" if seconds else ""
 
 
 def _shares(sizes: Sequence[tuple[int, float]]) -> str:

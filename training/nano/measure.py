@@ -30,7 +30,7 @@ from training.nano.learning.clicking import ClickTraining
 from training.nano.learning.following import FollowTraining
 from training.nano.learning.library import Library
 from training.nano.learning.parts import WARM_UP, ends
-from training.nano.learning.training import AVERAGE, RATES
+from training.nano.learning.training import AVERAGE, RATES, ROUNDED_AGAIN
 
 PRESET = "default"
 MEASURED, DATA = "measured.json", "data.json"  # Files in the work folder.
@@ -117,12 +117,13 @@ def _training(work: Path) -> dict[str, Any]:
 def _run(work: Path, kind: type[FollowTraining | ClickTraining]) -> dict[str, Any]:
     """Facts of the training of one network."""
     state = training_state(work, kind.checkpoint)
-    steps = state["recipe"]["steps"]
+    steps, again = state["recipe"]["steps"], state["recipe"]["again"]
+    rounded, parts = (ROUNDED_AGAIN, kind.parts_again) if again else (kind.rounded, kind.parts)
     return {
         "recipe": state["recipe"],
         "step": state["step"],
-        "rounded": kind.rounded.first_steps(steps),
-        "parts": [{**asdict(part), "end": end} for part, end in zip(kind.parts, ends(steps, kind.parts))],
+        "rounded": rounded.first_steps(steps),
+        "parts": [{**asdict(part), "end": end} for part, end in zip(parts, ends(steps, parts))],
         "seconds": state["seconds"],
     }
 

@@ -47,7 +47,7 @@ class FollowTraining(Training[NanoNetwork]):
 
     def _guided(self) -> float:
         """All at first, then ever fewer; none where the network has learned to follow already."""
-        return 0.0 if self.begin else max(0.0, 1 - self.step / (ALONE * self.recipe.steps))
+        return 0.0 if self.recipe.again else max(0.0, 1 - self.step / (ALONE * self.recipe.steps))
 
     def _learn(self, batch: Batch, turn: Turn) -> tuple[Tensor, Seen]:
         shallow = self._shallow(batch.windows)

@@ -1,4 +1,4 @@
-"""Followers in processes of their own: while the network computes for one group of them, the others make their next looks."""
+"""Followers in processes of their own: while the network computes for one group, the other one makes its next looks."""
 
 from __future__ import annotations
 
@@ -136,7 +136,9 @@ class Team:
     ) -> None:
         """Let a group make its next looks, in windows of `size` pixels.
 
-        shown, answers, scores  the step of its looks before, and logits and predicted IoUs that the network found in them
+        shown    the step of its looks before
+        answers  logits (B, S / 2, S / 2) of the masks that the network found in them, or None for the first looks
+        scores   B predicted IoUs of these
         """
         if answers is not None:
             self._boards[group].answers(2 * answers.shape[-1]).copy_(answers)

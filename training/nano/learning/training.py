@@ -38,6 +38,8 @@ class Recipe:
     # After so many steps everybody starts anew, so that training can go on from there; saved then.
     round: int = 100
     seed: int = 0
+    # Whether it begins with the weights of an earlier training, and practises only what is in `parts_again`.
+    again: bool = False
 
 
 class Batch(NamedTuple):
@@ -114,11 +116,11 @@ class Training(ABC, Generic[Network]):
     def __init__(self, work: Path, recipe: Recipe, device: torch.device, begin: Path | None = None) -> None:
         """Begin, or go on where `work`/`checkpoint` was saved; ValueError if that is of another recipe.
 
-        begin: folder with the weights of an earlier training, to begin with
+        begin: folder with the weights of an earlier training, if it begins with those (`recipe.again`)
         """
         torch.manual_seed(recipe.seed)
         self.recipe, self.device, self.begin, self.step = recipe, device, begin, 0
-        if begin is not None:
+        if recipe.again:
             self.parts, self.rounded = self.parts_again, ROUNDED_AGAIN
         self.network: Network = self._new_network(work)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
