@@ -65,6 +65,23 @@ def test_what_followers_do_does_not_depend_on_the_number_of_processes(team):
     assert not torch.equal(alone[0].windows, alone[1].windows)
 
 
+def test_what_the_network_computes_with_is_not_changed_by_the_next_looks(team):
+    from training.nano.learning.parts import PARTS
+    from training.nano.learning.training import Batch
+
+    alone = team(1)
+    alone.start([5], 0.0, PARTS[0])
+    alone.call(0, SIZE)
+    turn = alone.turn(0)
+    batch = Batch.of(turn, torch.device("cpu"))
+    kept = [each.clone() for each in batch]
+    alone.call(0, SIZE, 0, -20 * turn.truth - 10, [0.1] * 3)
+    alone.turn(0)
+    assert not torch.equal(turn.windows.permute(0, 3, 1, 2), kept[0])
+    for each, before in zip(batch, kept, strict=True):
+        torch.testing.assert_close(each, before, rtol=0, atol=0)
+
+
 def test_a_team_that_starts_anew_shows_the_same_again(team):
     both = team(2)
     first, again = shown(both, 4), shown(both, 4)

@@ -41,7 +41,10 @@ class Glance(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """The looks of a group's B followers; see Look for the arrays, of which each has B rows, and Glance."""
+    """The looks of a group's B followers, valid until the group is called again.
+
+    See Look for the arrays, of which each has B rows, and Glance.
+    """
 
     group: int
     windows: Tensor
@@ -129,7 +132,8 @@ class Team:
         """Begin anew, with other followers for each seed; see Library.follower."""
         for group in list(self._sizes):
             self.turn(group)
-        self._tell(_Start(seed, guided, part))
+        for line in self._lines:
+            _send(line, _Start(seed, guided, part))
 
     def call(
         self, group: int, size: int, shown: int = 0, answers: Tensor | None = None, scores: Sequence[float] = ()
@@ -167,10 +171,6 @@ class Team:
             line.close()
             process.join(5)
             process.kill()
-
-    def _tell(self, message: Any) -> None:
-        for line in self._lines:
-            _send(line, message)
 
 
 def _send(line: Connection, message: Any) -> None:

@@ -54,10 +54,10 @@ class Batch(NamedTuple):
 
     @classmethod
     def of(cls, turn: Turn, device: torch.device) -> Batch:
-        """The looks of a turn."""
+        """The looks of a turn, copied: the next ones are written to the same memory while gradients are computed."""
         beyond = torch.tensor([glance.beyond for glance in turn.glances])
         first = torch.tensor([glance.first for glance in turn.glances])
-        batch = cls(*(each.to(device) for each in (*turn[1:5], beyond, first)))
+        batch = cls(*(each.to(device, copy=True) for each in (*turn[1:5], beyond, first)))
         return batch._replace(windows=batch.windows.permute(0, 3, 1, 2))
 
 
