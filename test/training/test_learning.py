@@ -62,7 +62,7 @@ def short(recipe, steps=2):
 
 def run(kind, work, recipe):
     training = kind(work, recipe, torch.device("cpu"))
-    training.run(work / "sequences", 2)
+    training.run(work / "sequences", 1)
     return training
 
 
@@ -82,7 +82,7 @@ def test_training_that_was_stopped_ends_as_one_that_was_not(work, what, monkeypa
     one_round = first._round
     monkeypatch.setattr(first, "_round", lambda *args: one_round(*args) if next(rounds) else {})
     with pytest.raises(StopIteration):
-        first.run(work["killed"] / "sequences", 2)
+        first.run(work["killed"] / "sequences", 1)
     assert kind(work["killed"], recipe, torch.device("cpu")).step == 1
     resumed = run(kind, work["killed"], recipe)
     assert resumed.step == uninterrupted.step == 2
