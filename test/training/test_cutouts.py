@@ -10,7 +10,7 @@ import numpy as np
 
 
 def huge_png(path):
-    """A PNG file that says it is larger than OpenCV reads."""
+    """A PNG file that says it is larger than this package lets OpenCV read."""
 
     def chunk(name, content):
         body = name + content

@@ -30,7 +30,7 @@ from training.nano.learning.clicking import ClickTraining
 from training.nano.learning.following import FollowTraining
 from training.nano.learning.library import Library
 from training.nano.learning.parts import WARM_UP, ends
-from training.nano.learning.training import AVERAGE, RATES, ROUNDED_AGAIN
+from training.nano.learning.training import AVERAGE, RATES
 
 PRESET = "default"
 MEASURED, DATA = "measured.json", "data.json"  # Files in the work folder.
@@ -117,8 +117,8 @@ def _training(work: Path) -> dict[str, Any]:
 def _run(work: Path, kind: type[FollowTraining | ClickTraining]) -> dict[str, Any]:
     """Facts of the training of one network."""
     state = training_state(work, kind.checkpoint)
-    steps, again = state["recipe"]["steps"], state["recipe"]["again"]
-    rounded, parts = (ROUNDED_AGAIN, kind.parts_again) if again else (kind.rounded, kind.parts)
+    steps = state["recipe"]["steps"]
+    parts, rounded = kind.practice(state["recipe"]["again"])
     return {
         "recipe": state["recipe"],
         "step": state["step"],

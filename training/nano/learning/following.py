@@ -121,6 +121,8 @@ class Notes:
 def side_by_side(written: Sequence[tuple[Sequence[int], Memory]], rows: int) -> Memory:
     """The memory of `rows` objects from memories of single looks: those of an object end to end, then padding.
 
+    `sampt_ros.segmenters.nano.memory.joined` makes the same row by row, which is slow for many rows on a GPU.
+
     written: for looks of each size the objects' rows, and a memory of at least as many looks
     """
     used = [0] * rows  # positions of each row

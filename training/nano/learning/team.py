@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Board:
 
 
 def _shaped(memory: Tensor, *shape: int) -> Tensor:
-    return memory[: int(np.prod(shape))].view(shape)
+    return memory[: math.prod(shape)].view(shape)
 
 
 @dataclass(frozen=True)
@@ -191,17 +192,15 @@ class _Crew:
 
     def answer(self, call: _Call) -> list[Glance]:
         """Take what the network found, and write the next looks on the board."""
-        logits = self._board.answers(self._size).numpy() if call.scores else None
-        shown = [each.numpy() for each in self._board.shown(call.size)]
-        glances = []
-        for index, row in enumerate(self._rows):
-            if logits is not None and call.scores is not None:
-                self._followers[row].take(logits[row].copy(), call.scores[index], call.shown)
+        if call.scores is not None:
+            logits = self._board.answers(self._size).numpy()
+            for row, score in zip(self._rows, call.scores):
+                self._followers[row].take(logits[row].copy(), score, call.shown)
                 if self._followers[row].done:
                     self._followers[row] = self._hire(row)
-            glances.append(self._glance(row, call, shown))
         self._size = call.size
-        return glances
+        shown = [each.numpy() for each in self._board.shown(call.size)]
+        return [self._glance(row, call, shown) for row in self._rows]
 
     def _glance(self, row: int, call: _Call, shown: list[np.ndarray]) -> Glance:
         follower = self._followers[row]

@@ -120,8 +120,7 @@ class Training(ABC, Generic[Network]):
         """
         torch.manual_seed(recipe.seed)
         self.recipe, self.device, self.begin, self.step = recipe, device, begin, 0
-        if recipe.again:
-            self.parts, self.rounded = self.parts_again, ROUNDED_AGAIN
+        self.parts, self.rounded = self.practice(recipe.again)
         self.network: Network = self._new_network(work)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         encoder = [weight for block in self.network.encoder.blocks[DEEP:] for weight in block.parameters()]
@@ -134,6 +133,11 @@ class Training(ABC, Generic[Network]):
         self._file = work / self.checkpoint
         if self._file.exists():
             self._resume()
+
+    @classmethod
+    def practice(cls, again: bool) -> tuple[tuple[Part, ...], Rounded]:
+        """What is practised, and when numbers begin to be rounded; again: after an earlier training."""
+        return (cls.parts_again, ROUNDED_AGAIN) if again else (cls.parts, cls.rounded)
 
     @abstractmethod
     def _new_network(self, work: Path) -> Network:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from sampt_ros.io.image_files import decode
 from training.nano.pictures.sources import used_for
 
 CUTOUT_SIDE = 320  # Longest side, pixels.
@@ -73,7 +74,7 @@ def make_backgrounds(work: Path) -> None:
         for name, path in tqdm(_largest_of_each(_pictures(work, source.name, set())).items(), desc=source.name):
             if name in DRAWINGS:
                 continue
-            image = cv2.imread(str(path))
+            image = decode(path.read_bytes(), cv2.IMREAD_COLOR)
             if image is None or gradient_entropy(image) < GRADIENT_ENTROPY:
                 continue
             cv2.imwrite(str(folder / f"{name}.jpg"), _at_most(image, BACKGROUND_SIDE), [cv2.IMWRITE_JPEG_QUALITY, 92])
@@ -131,7 +132,7 @@ def _write_cutouts(paths: list[Path], folder: Path, limit: int | None) -> int:
     for path in tqdm(paths, desc=folder.name):
         if len(seen) == limit:
             break
-        image = _picture(path)
+        image = decode(path.read_bytes(), cv2.IMREAD_UNCHANGED)
         if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
             continue
         cutout = cut_out(image)
@@ -143,14 +144,6 @@ def _write_cutouts(paths: list[Path], folder: Path, limit: int | None) -> int:
             # The folder is part of the name: file names repeat among folders.
             cv2.imwrite(str(folder / f"{path.parent.name}-{path.stem}-{digest[:6]}.png"), cutout)
     return len(seen)
-
-
-def _picture(path: Path) -> np.ndarray | None:
-    """The picture as it is stored, or None if OpenCV refuses it: some of the packages' are larger than it allows."""
-    try:
-        return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return None
 
 
 def _pictures(work: Path, name: str, left_out: set[str]) -> list[Path]:
