@@ -6,8 +6,9 @@ ROS_DISTRO ?=
 
 SHELL := /bin/bash
 IN_ENVIRONMENT := . .venv/bin/activate && . install/setup.bash
-# A ROS install's pytest plugins are for an older pytest, and the tests use none of them.
-PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 pytest
+# A ROS install's pytest plugins are for an older pytest, and the tests use none of them but xdist: a process on each
+# core runs the tests of one file after the other, so that fixtures are made once a file.
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 pytest -p xdist.plugin -n auto --dist loadfile
 LINT := ruff check . && ruff format --check . && mypy
 
 .DEFAULT_GOAL := help

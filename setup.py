@@ -57,7 +57,7 @@ setup(
         "ray": ["ray>=2.9"],
         "remote": ["fsspec"],
         "web": ["aiohttp>=3.8"],
-        "dev": ["mypy", "playwright", "pycocotools", "pytest", "ruff", "types-PyYAML", "types-tqdm"],
+        "dev": ["mypy", "playwright", "pycocotools", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["sampt = sampt_ros.cli.main:main"]},
 )

@@ -29,7 +29,7 @@ LOG = ROOT / "log/setup.log"
 BASE_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
 VENV_PYTHON = VENV / "bin/python"
 
-TOOLS = ["mypy", "pytest", "ruff", "types-PyYAML"]
+TOOLS = ["mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML"]
 SETUPTOOLS = "setuptools>=77.0.3,<80"  # The oldest that torch needs, and the newest that colcon supports.
 COLCON = ["colcon-bash", "colcon-ros"]
 CMAKE = "cmake<4.2"
