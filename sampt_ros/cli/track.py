@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from sampt_ros.cli import common
 from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
+from sampt_ros.cli.options.prompts import prompt_files
 from sampt_ros.config.options import updated
 from sampt_ros.errors import QueryError, SourceError
 from sampt_ros.io.export import EXPORTERS
@@ -19,7 +20,7 @@ from sampt_ros.io.video import FrameSource, open_source
 from sampt_ros.streaming.offline.video_tracker import VideoTracker
 from sampt_ros.tracking.sam_pt import SamPt
 
-# Files and folders that a run may replace in its --out folder, so that they cannot be its source or its true masks.
+# Files and folders that a run may replace in its --out folder, so that it cannot read them.
 _REPLACED = (
     *ResultFolder.WRITTEN,
     *(f"{folder}/{name}" for folder, exporter in EXPORTERS.items() for name in exporter.WRITTEN),
@@ -97,6 +98,8 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
     _require_kept(parsed.out, "SOURCE", Path(parsed.source))
     if parsed.truth:
         _require_kept(parsed.out, "--truth", parsed.truth)
+    for option, path in prompt_files(parsed.prompts):
+        _require_kept(parsed.out, option, path)
     if parsed.random_weights:
         config = updated(config, {"random_weights": True})
     with open_source(parsed.source) as source:
@@ -122,8 +125,8 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
 
 def _require_kept(out: Path, option: str, given: Path) -> None:
     """Raise SourceError for files that are read while the results in `out` take their place."""
-    written = [(out / name).resolve() for name in _REPLACED]
-    if given.resolve() in written or given.resolve().parent in written:
+    path = given.resolve()
+    if {path, *path.parents} & {(out / name).resolve() for name in _REPLACED}:
         raise SourceError(
             f"{option}: expected files that stay; the results in {out} replace {given}: name another --out"
         )

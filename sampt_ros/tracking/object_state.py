@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -158,11 +159,11 @@ class ObjectTable:
 
     def __init__(self) -> None:
         self._objects: dict[int, TrackedObject] = {}
-        self._last_id = 0
+        self._used: set[int] = set()  # ids that objects have or had
 
     def reset(self) -> None:
         """Forget all objects; ids start from 1 again."""
-        self._last_id = 0
+        self._used.clear()
         self.clear()
 
     def clear(self) -> None:
@@ -194,14 +195,24 @@ class ObjectTable:
     def free_id(self, wanted: int | None, max_objects: int) -> int:
         """The id for an object about to be added: the wanted one, or one never used before.
 
-        Raises QueryError if it is not an id, or if `max_objects` others are tracked already.
+        Raises QueryError if it is not an id, if all were used, or if `max_objects` others are tracked already.
         """
-        object_id = self._last_id + 1 if wanted is None else wanted
-        if not 1 <= object_id <= _MAX_ID:
-            raise QueryError(f"expected an object id from 1 to {_MAX_ID}; got {object_id}")
+        object_id = self._unused_id() if wanted is None else wanted
+        if not isinstance(object_id, Integral) or isinstance(object_id, bool) or not 1 <= object_id <= _MAX_ID:
+            raise QueryError(f"expected an object id from 1 to {_MAX_ID}; got {object_id!r}")
         if object_id not in self._objects and len(self._objects) >= max_objects:
             raise QueryError(f"expected at most max_objects = {max_objects} objects; got one more")
-        return object_id
+        return int(object_id)
+
+    def _unused_id(self) -> int:
+        """The one after the highest that was ever used, or the lowest one that was not."""
+        highest = max(self._used, default=0)
+        if highest < _MAX_ID:
+            return highest + 1
+        for object_id in range(1, _MAX_ID):
+            if object_id not in self._used:
+                return object_id
+        raise QueryError(f"expected one of the ids 1 to {_MAX_ID} for a new object; got none that was never used")
 
     @contextmanager
     def undone_on_error(self, changing: TrackedObject) -> Iterator[None]:
@@ -219,7 +230,7 @@ class ObjectTable:
         """Add an object; returns the object of the same id that it replaces, if there is one."""
         self._separate(tracked.id)
         self.compare(tracked)
-        self._last_id = max(self._last_id, tracked.id)
+        self._used.add(tracked.id)
         replaced = self._objects.get(tracked.id)
         self._objects[tracked.id] = tracked
         return replaced

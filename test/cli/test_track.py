@@ -173,6 +173,28 @@ def test_a_source_that_the_results_would_replace_is_left_alone(run, folder, tmp_
     assert {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    "arguments, option",
+    [
+        (["--mask", "out/labels/00000.png"], "--mask"),
+        (["--mask", "out/labels/00000.png,2"], "--mask"),
+        (["--masks", "out/labels"], "--masks"),
+        (["--reference", "frame.png", "--reference-mask", "out/labels/00000.png"], "--reference-mask"),
+        (["--reference", "out/coco/images/1.png", "--reference-mask", "mask.png"], "--reference"),
+        (["--query-points", "out/tracks.csv"], "--query-points"),
+    ],
+)
+def test_files_of_prompts_that_the_results_would_replace_are_left_alone(
+    run, folder, tmp_path, capsys, monkeypatch, arguments, option
+):
+    monkeypatch.chdir(tmp_path)
+    run(folder, "--point", "20,20")
+    before = {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    assert run(folder, *arguments)[0] == 2
+    assert f"{option}: expected files that stay; the results in" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()} == before
+
+
 def test_results_are_not_compared_with_themselves(run, folder, tmp_path, capsys):
     run(folder, "--point", "20,20")
     assert run(folder, "--point", "20,20", "--truth", tmp_path / "out/labels")[0] == 2

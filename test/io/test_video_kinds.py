@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +54,23 @@ def test_images_of_several_kinds_in_one_folder_are_told(mixed, caplog):
     assert f"'{mixed}/*-color.jpg' takes one kind" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        # Seconds as Python writes them, without zeros at the end ...
+        ["1700000000.0096343", "1700000000.049996", "1700000000.22982", "1700000001.3"],
+        # ... and seconds and nanoseconds, as numbers of their own.
+        ["1700000000.9634300", "1700000000.49996000", "1700000000.229820000", "1700000001.3"],
+        ["1.1", "1.2", "1.10"],
+    ],
+)
+def test_images_named_by_their_times_are_in_the_order_of_these(tmp_path, names):
+    for name in reversed(names):
+        write_image(tmp_path / f"{name}.png", texture(24, 32))
+    assert open_source(str(tmp_path)).names == names
+    assert open_source(str(tmp_path / "*.png")).names == names
+
+
 @pytest.mark.parametrize("names", [["1.png", "2.png"], ["cat.png", "dog.png"]])
 def test_other_folders_are_not(tmp_path, caplog, names):
     for name in names:
@@ -90,7 +109,7 @@ def test_images_of_fourteen_bits_are_shown_by_one_range(tmp_path):
 
 def unreadable(monkeypatch):
     """Let OpenCV read no frame, as of a codec that it lacks."""
-    monkeypatch.setattr(opencv_sources, "_decoded", lambda capture: iter(()))
+    monkeypatch.setattr(opencv_sources.VideoFile, "_readable", lambda *arguments: iter(()))
 
 
 def test_a_codec_that_opencv_lacks_is_named_with_the_way_out(tmp_path, no_pyav, monkeypatch):
@@ -210,12 +229,33 @@ def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
     source = open_source(str(tmp_path / "clip.mp4"))
     assert len(list(source)) == 50
     assert not caplog.text
-    decoded = opencv_sources._decoded
-    monkeypatch.setattr(
-        opencv_sources, "_decoded", lambda capture: (image for image, _ in zip(decoded(capture), range(48)))
-    )
+    readable = source._readable
+    monkeypatch.setattr(source, "_readable", lambda *arguments: itertools.islice(readable(*arguments), 48))
     assert len(list(source)) == 48
     assert "clip.mp4: 48 of the 50 frames that it claims could be read" in caplog.text
+
+
+@pytest.mark.parametrize("damaged", [(4,), (4, 5, 6), (0,)])
+def test_frames_that_are_damaged_are_skipped_and_the_others_keep_their_numbers(tmp_path, caplog, damaged):
+    file = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 24))
+    for number in range(12):
+        writer.write(np.full((24, 32, 3), 20 * number, np.uint8))
+    writer.release()
+    content = bytearray(file.read_bytes())
+    jpegs = [place.start() for place in re.finditer(b"\xff\xd8\xff", content)]
+    for number in damaged:
+        content[jpegs[number] : jpegs[number] + 200] = bytes(200)
+    file.write_bytes(content)
+    left = [number for number in range(12) if number not in damaged]
+    with open_source(str(file)) as source:
+        for first in (0, 5):
+            frames = list(source.numbered(first))
+            assert [number for number, _ in frames] == [number for number in left if number >= first]
+            for number, image in frames:
+                assert abs(float(image.mean()) - 20 * number) < 3
+            assert source.skipped == len(damaged)
+    assert f"clip.avi: frames that cannot be decoded: {len(damaged)}; skipped" in caplog.text
 
 
 def written(path, size):

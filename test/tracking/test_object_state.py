@@ -99,10 +99,40 @@ def test_an_object_takes_the_place_of_one_with_its_id():
     assert objects.ids == [1, 2]
 
 
-@pytest.mark.parametrize("wanted, expected", [(0, "from 1 to 65535; got 0"), (65536, "got 65536"), (None, "at most")])
+@pytest.mark.parametrize(
+    "wanted, expected",
+    [
+        (0, "from 1 to 65535; got 0"),
+        (65536, "got 65536"),
+        (2.0, "from 1 to 65535; got 2.0"),
+        ("3", "from 1 to 65535; got '3'"),
+        (True, "from 1 to 65535; got True"),
+        (None, "at most"),
+    ],
+)
 def test_an_id_that_cannot_be_is_refused(wanted, expected):
     with pytest.raises(QueryError, match=expected):
         table(1).free_id(wanted, max_objects=1)
+
+
+def test_after_the_highest_id_the_lowest_that_was_never_used_is_free():
+    objects = table(1, 3, 65535)
+    del objects[1], objects[65535]
+    assert objects.free_id(None, max_objects=4) == 2
+    objects.put(tracked(2))
+    assert objects.free_id(None, max_objects=4) == 4
+
+
+def test_no_id_is_used_twice_so_they_may_run_out():
+    objects = ObjectTable()
+    objects._used.update(range(1, 65536))
+    with pytest.raises(QueryError, match="got none that was never used"):
+        objects.free_id(None, max_objects=4)
+
+
+def test_an_id_may_be_of_numpy_and_is_an_int_then():
+    found = ObjectTable().free_id(np.uint16(7), max_objects=1)
+    assert (found, type(found)) == (7, int)
 
 
 def test_an_unknown_id_is_refused_with_the_known_ones():

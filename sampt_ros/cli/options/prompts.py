@@ -72,6 +72,12 @@ PROMPT_OPTIONS = (
 )
 
 
+def prompt_files(prompts: Sequence[tuple[str, Any]]) -> list[tuple[str, Path]]:
+    """Option and path of all files and folders that prompts name, as for `starts_in_order`."""
+    of_files = {option.name.replace("-", "_"): option.name for option in PROMPT_OPTIONS if option.is_path}
+    return [(f"--{of_files[name]}", _path_and_object(str(value))[0]) for name, value in prompts if name in of_files]
+
+
 def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:
     """Parse prompts in the order given; returns what each object starts from, by object id.
 
@@ -208,7 +214,13 @@ def _require_unset(value: object, kind: str, object_id: int) -> None:
 
 def _read_masks(text: str) -> list[tuple[int, np.ndarray]]:
     """The (object id, mask (H, W) bool) pairs that "FILE[,object]" names."""
+    path, object_id = _path_and_object(text)
+    return list(read_masks(path).items()) if object_id is None else [(object_id, read_mask(path))]
+
+
+def _path_and_object(text: str) -> tuple[Path, int | None]:
+    """The parts of "FILE[,object]"."""
     name, _, number = text.rpartition(",")
-    if name and number.isdecimal() and not Path(text).is_file():
-        return [(int(number), read_mask(Path(name)))]
-    return list(read_masks(Path(text)).items())
+    if name and number.isdecimal() and not Path(text).exists():
+        return Path(name), int(number)
+    return Path(text), None

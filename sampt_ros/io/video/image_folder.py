@@ -7,6 +7,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".we
 _log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"%0?(\d*)d")  # As in FFmpeg and OpenCV, %05d in a file name stands for a number of 5 digits.
+_EPOCH = re.compile(r"[0-9]{9,}\.([0-9]+)")  # Seconds since 1970 with what is after the point.
+_MOST_DECIMALS = 7  # Of 8 and 9 digits after the point it is not known whether zeros were left out.
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
 _MAX_OTHER_SIZE = 5  # Images of another size in a row that are an error, rather than being skipped.
 
@@ -84,6 +87,19 @@ def natural_key(path: Path) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
+def in_order(files: Sequence[Path]) -> list[Path]:
+    """Files in natural order; those whose names are times, in the order of these.
+
+    1700000000.5.png is earlier than 1700000000.49996000.png if the digits after the point count nanoseconds, and later
+    if they are decimals. Decimals are what programs write that know microseconds, so they are few.
+    """
+    times = [_EPOCH.fullmatch(path.stem) for path in files]
+    decimals = [time[1] for time in times if time]
+    if len(decimals) == len(files) and max(map(len, decimals), default=0) <= _MOST_DECIMALS:
+        return sorted(files, key=lambda path: (Decimal(path.stem), path.name))
+    return sorted(files, key=natural_key)
+
+
 def image_files(folder: Path) -> list[Path]:
     """The image files in a folder, in natural order; raises SourceError if there are none."""
     if not folder.is_dir():
@@ -91,7 +107,7 @@ def image_files(folder: Path) -> list[Path]:
     found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and _is_visible_file(path)]
     if not found:
         raise SourceError(f"expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}; got none")
-    return sorted(found, key=natural_key)
+    return in_order(found)
 
 
 def is_pattern(name: str) -> bool:
@@ -117,7 +133,7 @@ def matching_files(pattern: Path) -> list[Path]:
         found = [path for path in found if _is_visible_file(path)]
     if not found:
         raise SourceError(f"expected files whose names match {str(pattern)!r}; got none")
-    return sorted(found, key=natural_key)
+    return in_order(found)
 
 
 def _is_visible_file(path: Path) -> bool:

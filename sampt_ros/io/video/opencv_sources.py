@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
 import time
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ import numpy as np
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameSource, NumberedSource, warn_of_missing
+
+_log = logging.getLogger(__name__)
+
+_MAX_DAMAGED = 100  # So many frames in a row that cannot be decoded are the end of a video file.
 
 
 class VideoFile(NumberedSource):
@@ -33,20 +38,33 @@ class VideoFile(NumberedSource):
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         capture = _opened(self._path)
-        read = 0
+        self.skipped, read, newest = 0, 0, -1.0
         try:
-            # Seeking is not exact in every video, so earlier frames are decoded, but not converted to RGB.
-            while read < first and capture.grab():
-                read += 1
-            for image in _decoded(capture):
+            for number, image in self._readable(capture, first):
                 seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                if seconds > self._times.get(read - 1, -1.0):  # In files without times, all are equal.
-                    self._times[read] = seconds
-                read += 1
-                yield read - 1, image
+                if seconds > newest:  # In files without times, all are equal.
+                    self._times[number] = newest = seconds
+                read = number + 1 - self.skipped
+                yield number, image
         finally:
             capture.release()
+        if self.skipped:
+            _log.warning("%s: frames that cannot be decoded: %d; skipped", self._path, self.skipped)
         warn_of_missing(self._path, read, self.length)
+
+    def _readable(self, capture: cv2.VideoCapture, first: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Number and RGB image of each frame from the one of number `first` on; counts damaged ones between others."""
+        number = damaged = 0
+        while damaged < _MAX_DAMAGED:
+            # Seeking is not exact in every video, so earlier frames are decoded, but not converted to RGB.
+            if not capture.grab():
+                damaged += 1
+                continue
+            number, self.skipped, damaged = number + damaged, self.skipped + damaged, 0
+            if number >= first:
+                _, image = capture.retrieve()
+                yield number, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            number += 1
 
 
 class Camera(FrameSource):
