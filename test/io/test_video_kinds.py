@@ -17,6 +17,7 @@ from synthetic import texture
 from sampt_ros.errors import SourceError
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.video import open_source, opencv_sources
+from sampt_ros.io.video.frame_source import FrameNumbers
 from sampt_ros.io.video_writer import video_writer
 
 RED = np.full((24, 32, 3), (200, 30, 10), np.uint8)
@@ -175,7 +176,13 @@ def test_what_is_damaged_in_a_video_costs_itself(tmp_path, pyav, caplog, monkeyp
     path.write_bytes(content)
     unreadable(monkeypatch)
     source = open_source(str(path))
-    assert len(list(source)) == 9
+    frames = dict(source.numbered())
+    assert len(frames) == 9
+    (missing,) = set(range(10)) - set(frames)
+    assert 3 <= missing <= 6  # What is damaged lies in the middle.
+    for number, image in frames.items():
+        np.testing.assert_array_equal(image, noise[number])
+        assert source.seconds(number) == pytest.approx(number / 10, abs=1e-3)
     assert source.skipped == 1
     assert "clip.avi: 9 frames could be read; 1 pieces are damaged" in caplog.text
     path.write_bytes(content[: len(content) // 3])
@@ -233,6 +240,28 @@ def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(source, "_readable", lambda *arguments: itertools.islice(readable(*arguments), 48))
     assert len(list(source)) == 48
     assert "clip.mp4: 48 of the 50 frames that it claims could be read" in caplog.text
+
+
+def numbers_of(*events):
+    """Numbers of frames at 10 a second, of their times (None: unknown) and the word "damaged" where one is."""
+    numbers = FrameNumbers(10)
+    return [numbers.report_damaged() if event == "damaged" else numbers.of_next(event) for event in events]
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ((0, 0.1, "damaged", 0.3), [0, 1, None, 3]),
+        ((0, 0.1, "damaged", 0.2, 0.3, 0.5), [0, 1, None, 2, 3, 5]),  # The decoder held two frames back.
+        (("damaged", 0.1, 0.2), [None, 1, 2]),
+        ((None, None, "damaged", None), [0, 1, None, 3]),  # without times
+        ((0, 0.1, "damaged", 0.9, 1.0), [0, 1, None, 3, 4]),  # No more are missing than were damaged.
+        ((0, 1.0, 2.0, "damaged", 3.0, 5.0), [0, 1, 2, None, 3, 5]),  # The file claims another rate.
+        ((0, 0.1, 0.9, 1.0), [0, 1, 2, 3]),  # Frames at irregular times are counted.
+    ],
+)
+def test_times_tell_which_frames_are_missing(events, expected):
+    assert numbers_of(*events) == expected
 
 
 @pytest.mark.parametrize("damaged", [(4,), (4, 5, 6), (0,)])

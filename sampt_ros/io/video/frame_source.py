@@ -81,6 +81,44 @@ class NumberedSource(FrameSource):
         return (image for _, image in self.numbered())
 
 
+class FrameNumbers:
+    """Numbers a video's frames from 0, so that damaged ones between them keep theirs.
+
+    A decoder that holds frames back, to put them in order, reports damage before the frames ahead of it. So the times
+    tell which ones are missing, where they are known.
+
+    damaged  number of frames that were reported so far
+    """
+
+    def __init__(self, fps: float) -> None:
+        self.damaged = 0
+        self._fps = fps
+        self._next = self._unplaced = 0
+        self._newest: tuple[int, float] | None = None  # the newest number whose time is known, and that
+
+    def report_damaged(self, count: int = 1) -> None:
+        """Take in that frames cannot be decoded, which lie somewhere after the newest one."""
+        self.damaged += count
+        self._unplaced += count
+
+    def of_next(self, seconds: float | None) -> int:
+        """The number of the next frame that was decoded; seconds: its time, about 0 for the first one, or None."""
+        if self._unplaced:
+            gap = self._unplaced if seconds is None else self._missing_before(seconds)
+            lost = min(max(gap, 0), self._unplaced)
+            self._next, self._unplaced = self._next + lost, self._unplaced - lost
+        if seconds is not None:
+            self._newest = self._next, seconds
+        self._next += 1
+        return self._next - 1
+
+    def _missing_before(self, seconds: float) -> int:
+        """How many frames lie between the newest one and a time, at the rate of those before."""
+        number, newest = self._newest or (-1, -1 / self._fps)
+        interval = newest / number if number > 0 and newest > 0 else 1 / self._fps
+        return round((seconds - newest) / interval) - (self._next - number)
+
+
 def warn_of_missing(path: Path, read: int, claimed: int | None) -> None:
     """Warn if fewer frames could be read than a video's header claims, beyond its tolerance."""
     if not claimed:

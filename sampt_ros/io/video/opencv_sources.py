@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameSource, NumberedSource, warn_of_missing
+from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, FrameSource, NumberedSource, warn_of_missing
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +38,9 @@ class VideoFile(NumberedSource):
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         capture = _opened(self._path)
-        self.skipped, read, newest = 0, 0, -1.0
+        self.skipped = read = 0
         try:
             for number, image in self._readable(capture, first):
-                seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                if seconds > newest:  # In files without times, all are equal.
-                    self._times[number] = newest = seconds
                 read = number + 1 - self.skipped
                 yield number, image
         finally:
@@ -53,18 +50,25 @@ class VideoFile(NumberedSource):
         warn_of_missing(self._path, read, self.length)
 
     def _readable(self, capture: cv2.VideoCapture, first: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Number and RGB image of each frame from the one of number `first` on; counts damaged ones between others."""
-        number = damaged = 0
-        while damaged < _MAX_DAMAGED:
+        """Number and RGB image of each frame from number `first` on; damaged ones between them are counted."""
+        numbers = FrameNumbers(_fps(capture))
+        failures, newest = 0, -1.0
+        while failures < _MAX_DAMAGED:
             # Seeking is not exact in every video, so earlier frames are decoded, but not converted to RGB.
             if not capture.grab():
-                damaged += 1
+                failures += 1
                 continue
-            number, self.skipped, damaged = number + damaged, self.skipped + damaged, 0
+            numbers.report_damaged(failures)
+            self.skipped, failures = numbers.damaged, 0
+            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            has_time = seconds > newest  # In files without times, all are equal.
+            newest = max(newest, seconds)
+            number = numbers.of_next(seconds if has_time else None)
+            if has_time:
+                self._times[number] = seconds
             if number >= first:
                 _, image = capture.retrieve()
                 yield number, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            number += 1
 
 
 class Camera(FrameSource):

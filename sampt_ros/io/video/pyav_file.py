@@ -11,14 +11,14 @@ import numpy as np
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
-from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameSource, warn_of_missing
+from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, NumberedSource, warn_of_missing
 
 _log = logging.getLogger(__name__)
 
 HINT = "PyAV reads more kinds of video: pip install av"
 
 
-class PyavFile(FrameSource):
+class PyavFile(NumberedSource):
     """A video file, decoded by PyAV; raises ImportError without PyAV, SourceError if it cannot decode the file."""
 
     def __init__(self, path: Path) -> None:
@@ -37,28 +37,33 @@ class PyavFile(FrameSource):
             raise SourceError(f"expected a video file that PyAV can decode; got no frame from {str(path)!r}")
         self.size = first.shape[:2]
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        self.skipped, read, first = 0, 0, 0.0
+    def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        self.skipped, read, start = 0, 0, 0.0
+        numbers = FrameNumbers(self.fps)
         with self._open() as container:
-            for frame in self._frames(container):
+            for frame in self._frames(container, numbers):
                 if frame.time is not None:
-                    first = frame.time if read == 0 else first
-                    self._times[read] = frame.time - first
+                    start = frame.time if read == 0 else start
+                number = numbers.of_next(None if frame.time is None else frame.time - start)
+                if frame.time is not None:
+                    self._times[number] = frame.time - start
                 read += 1
-                quarters = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, as phones record it
-                yield np.ascontiguousarray(np.rot90(self._rgb(frame), quarters))
+                if number >= first:
+                    quarters = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, as phones record it
+                    yield number, np.ascontiguousarray(np.rot90(self._rgb(frame), quarters))
         if self.skipped:
             _log.warning("%s: %d frames could be read; %d pieces are damaged", self._path, read, self.skipped)
         else:
             warn_of_missing(self._path, read, self.length)
 
-    def _frames(self, container: Any) -> Iterator[Any]:
-        """Yield the frames that can be decoded; damaged packets are counted as skipped."""
+    def _frames(self, container: Any, numbers: FrameNumbers) -> Iterator[Any]:
+        """Yield the frames that can be decoded; damaged packets are counted as skipped, and reported to `numbers`."""
         try:
             for packet in container.demux(video=0):
                 try:
                     yield from packet.decode()
                 except self._av.FFmpegError:
+                    numbers.report_damaged()
                     self.skipped += 1
         except self._av.FFmpegError:  # nothing more can be found in the file
             self.skipped += 1
