@@ -18,6 +18,7 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.video import open_source, opencv_sources
 from sampt_ros.io.video.frame_source import FrameNumbers
+from sampt_ros.io.video.pyav_file import PyavFile
 from sampt_ros.io.video_writer import video_writer
 
 RED = np.full((24, 32, 3), (200, 30, 10), np.uint8)
@@ -184,7 +185,7 @@ def test_what_is_damaged_in_a_video_costs_itself(tmp_path, pyav, caplog, monkeyp
         np.testing.assert_array_equal(image, noise[number])
         assert source.seconds(number) == pytest.approx(number / 10, abs=1e-3)
     assert source.skipped == 1
-    assert "clip.avi: 9 frames could be read; 1 pieces are damaged" in caplog.text
+    assert "clip.avi: 9 frames could be read; 1 are damaged" in caplog.text
     path.write_bytes(content[: len(content) // 3])
     caplog.clear()
     assert len(list(open_source(str(path)))) in (2, 3)
@@ -242,6 +243,19 @@ def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
     assert "clip.mp4: 48 of the 50 frames that it claims could be read" in caplog.text
 
 
+def test_pyav_numbers_the_frames_after_a_damaged_first_one(tmp_path, pyav):
+    noise = list(np.random.default_rng(0).integers(0, 255, (5, 48, 64, 3), np.uint8))
+    path = encoded(tmp_path / "clip.mov", noise, codec="png", pixels="rgb24")
+    content = bytearray(path.read_bytes())
+    first = content.index(b"\x89PNG")
+    content[first : first + 500] = bytes(500)
+    path.write_bytes(content)
+    source = PyavFile(path)
+    for number, image in source.numbered():
+        np.testing.assert_array_equal(image, noise[number])
+    assert [number for number, _ in source.numbered()] == [1, 2, 3, 4]
+
+
 def numbers_of(*events):
     """Numbers of frames at 10 a second, of their times (None: unknown) and the word "damaged" where one is."""
     numbers = FrameNumbers(10)
@@ -255,7 +269,8 @@ def numbers_of(*events):
         ((0, 0.1, "damaged", 0.2, 0.3, 0.5), [0, 1, None, 2, 3, 5]),  # The decoder held two frames back.
         (("damaged", 0.1, 0.2), [None, 1, 2]),
         ((None, None, "damaged", None), [0, 1, None, 3]),  # without times
-        ((0, 0.1, "damaged", 0.9, 1.0), [0, 1, None, 3, 4]),  # No more are missing than were damaged.
+        ((0, 0.1, 0.2, "damaged", 0.9, 1.0), [0, 1, 2, None, 9, 10]),  # Others depended on the damaged one.
+        ((0, 0.1, 0.7, "damaged", 1.9), [0, 1, 2, None, 4]),  # At irregular times, it may have been a pause.
         ((0, 1.0, 2.0, "damaged", 3.0, 5.0), [0, 1, 2, None, 3, 5]),  # The file claims another rate.
         ((0, 0.1, 0.9, 1.0), [0, 1, 2, 3]),  # Frames at irregular times are counted.
     ],

@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 # gives the duration, as in Matroska and WebM, or a number if it counts the frames.
 _COUNT_TOLERANCE = 0.05
 _COUNTED_TOLERANCE = 1
+_REGULAR = 1.5  # Frames come regularly if their longest interval is at most so many times the shortest.
 _COUNTING = (".avi", ".m4v", ".mov", ".mp4")
 
 
@@ -84,17 +85,19 @@ class NumberedSource(FrameSource):
 class FrameNumbers:
     """Numbers a video's frames from 0, so that damaged ones between them keep theirs.
 
-    A decoder that holds frames back, to put them in order, reports damage before the frames ahead of it. So the times
-    tell which ones are missing, where they are known.
+    A decoder that holds frames back, to put them in order, reports damage before the frames ahead of it, and what is
+    damaged may cost the frames that depend on it. So the times tell which ones are missing, where they are known.
 
-    damaged  number of frames that were reported so far
+    frames   number of frames that were decoded
+    damaged  number of frames that could not be
     """
 
     def __init__(self, fps: float) -> None:
-        self.damaged = 0
+        self.frames = self.damaged = 0
         self._fps = fps
         self._next = self._unplaced = 0
         self._newest: tuple[int, float] | None = None  # the newest number whose time is known, and that
+        self._intervals: tuple[float, float] | None = None  # the shortest and the longest between two frames
 
     def report_damaged(self, count: int = 1) -> None:
         """Take in that frames cannot be decoded, which lie somewhere after the newest one."""
@@ -104,13 +107,25 @@ class FrameNumbers:
     def of_next(self, seconds: float | None) -> int:
         """The number of the next frame that was decoded; seconds: its time, about 0 for the first one, or None."""
         if self._unplaced:
-            gap = self._unplaced if seconds is None else self._missing_before(seconds)
-            lost = min(max(gap, 0), self._unplaced)
-            self._next, self._unplaced = self._next + lost, self._unplaced - lost
+            lost = self._unplaced if seconds is None else max(self._missing_before(seconds), 0)
+            if not self._is_regular:  # What looks like missing frames may be a pause.
+                lost = min(lost, self._unplaced)
+            self.damaged += max(lost - self._unplaced, 0)
+            self._next, self._unplaced = self._next + lost, max(self._unplaced - lost, 0)
+        elif seconds is not None and self._newest is not None and self._newest[0] == self._next - 1:
+            interval = seconds - self._newest[1]
+            shortest, longest = self._intervals or (interval, interval)
+            self._intervals = min(shortest, interval), max(longest, interval)
         if seconds is not None:
             self._newest = self._next, seconds
         self._next += 1
+        self.frames += 1
         return self._next - 1
+
+    @property
+    def _is_regular(self) -> bool:
+        """Whether frames came, all at about the same intervals; a rate that a file claims may be wrong."""
+        return self._intervals is not None and self._intervals[1] <= _REGULAR * self._intervals[0]
 
     def _missing_before(self, seconds: float) -> int:
         """How many frames lie between the newest one and a time, at the rate of those before."""

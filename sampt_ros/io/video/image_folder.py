@@ -101,7 +101,7 @@ def in_order(files: Sequence[Path]) -> list[Path]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files in a folder, in natural order; raises SourceError if there are none."""
+    """The image files in a folder, as `in_order`; raises SourceError if there are none."""
     if not folder.is_dir():
         raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
     found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and _is_visible_file(path)]
@@ -116,7 +116,7 @@ def is_pattern(name: str) -> bool:
 
 
 def matching_files(pattern: Path) -> list[Path]:
-    """The files whose names match a pattern with *, ?, [...] or %d, in natural order; raises SourceError for none.
+    """The files whose names match a pattern with *, ?, [...] or %d, as `in_order`; raises SourceError for none.
 
     Hidden files, such as those that macOS leaves beside others, match only a pattern that begins with a dot.
     """

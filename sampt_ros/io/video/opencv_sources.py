@@ -38,20 +38,22 @@ class VideoFile(NumberedSource):
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         capture = _opened(self._path)
-        self.skipped = read = 0
+        numbers = FrameNumbers(_fps(capture))
         try:
-            for number, image in self._readable(capture, first):
-                read = number + 1 - self.skipped
+            for number, image in self._readable(capture, numbers, first):
+                self.skipped = numbers.damaged
                 yield number, image
         finally:
             capture.release()
+        self.skipped = numbers.damaged
         if self.skipped:
             _log.warning("%s: frames that cannot be decoded: %d; skipped", self._path, self.skipped)
-        warn_of_missing(self._path, read, self.length)
+        warn_of_missing(self._path, numbers.frames + self.skipped, self.length)
 
-    def _readable(self, capture: cv2.VideoCapture, first: int) -> Iterator[tuple[int, np.ndarray]]:
+    def _readable(
+        self, capture: cv2.VideoCapture, numbers: FrameNumbers, first: int
+    ) -> Iterator[tuple[int, np.ndarray]]:
         """Number and RGB image of each frame from number `first` on; damaged ones between them are counted."""
-        numbers = FrameNumbers(_fps(capture))
         failures, newest = 0, -1.0
         while failures < _MAX_DAMAGED:
             # Seeking is not exact in every video, so earlier frames are decoded, but not converted to RGB.
@@ -59,16 +61,20 @@ class VideoFile(NumberedSource):
                 failures += 1
                 continue
             numbers.report_damaged(failures)
-            self.skipped, failures = numbers.damaged, 0
+            failures = 0
             seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             has_time = seconds > newest  # In files without times, all are equal.
             newest = max(newest, seconds)
             number = numbers.of_next(seconds if has_time else None)
             if has_time:
                 self._times[number] = seconds
-            if number >= first:
-                _, image = capture.retrieve()
+            if number < first:
+                continue
+            is_read, image = capture.retrieve()
+            if is_read:
                 yield number, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            else:
+                numbers.damaged += 1  # It has its number already.
 
 
 class Camera(FrameSource):

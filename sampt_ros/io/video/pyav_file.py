@@ -38,35 +38,40 @@ class PyavFile(NumberedSource):
         self.size = first.shape[:2]
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-        self.skipped, read, start = 0, 0, 0.0
+        self.skipped, start = 0, None
         numbers = FrameNumbers(self.fps)
         with self._open() as container:
+            stream = container.streams.video[0]
+            if stream.start_time is not None and stream.time_base is not None:
+                start = float(stream.start_time * stream.time_base)
             for frame in self._frames(container, numbers):
+                seconds = None
                 if frame.time is not None:
-                    start = frame.time if read == 0 else start
-                number = numbers.of_next(None if frame.time is None else frame.time - start)
-                if frame.time is not None:
-                    self._times[number] = frame.time - start
-                read += 1
+                    start = frame.time if start is None else start
+                    seconds = frame.time - start
+                number = numbers.of_next(seconds)
+                self.skipped = numbers.damaged
+                if seconds is not None:
+                    self._times[number] = seconds
                 if number >= first:
                     quarters = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, as phones record it
                     yield number, np.ascontiguousarray(np.rot90(self._rgb(frame), quarters))
+        self.skipped = numbers.damaged
         if self.skipped:
-            _log.warning("%s: %d frames could be read; %d pieces are damaged", self._path, read, self.skipped)
+            _log.warning("%s: %d frames could be read; %d are damaged", self._path, numbers.frames, self.skipped)
         else:
-            warn_of_missing(self._path, read, self.length)
+            warn_of_missing(self._path, numbers.frames, self.length)
 
     def _frames(self, container: Any, numbers: FrameNumbers) -> Iterator[Any]:
-        """Yield the frames that can be decoded; damaged packets are counted as skipped, and reported to `numbers`."""
+        """Yield the frames that can be decoded; damaged packets are reported to `numbers`."""
         try:
             for packet in container.demux(video=0):
                 try:
                     yield from packet.decode()
                 except self._av.FFmpegError:
                     numbers.report_damaged()
-                    self.skipped += 1
         except self._av.FFmpegError:  # nothing more can be found in the file
-            self.skipped += 1
+            numbers.report_damaged()
 
     def _rgb(self, frame: Any) -> np.ndarray:
         """The image (H, W, 3) uint8 RGB of a decoded frame."""
