@@ -13,6 +13,7 @@ import pytest
 from node_harness import PATIENCE
 from ros_helpers import ros_domain  # noqa: F401
 
+_PRESSES = 5
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -33,5 +34,18 @@ def start_example(tmp_path, ros_domain) -> Iterator[Callable[..., Callable[[], s
 
     yield start
     for process in running:
+        _interrupt(process)
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Press Ctrl-C until a process ends: rclpy can miss a signal that comes just before it begins to wait."""
+    for _ in range(_PRESSES):
         process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
+        try:
+            process.wait(PATIENCE / _PRESSES)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    process.kill()
+    process.wait()
+    pytest.fail(f"{process.args} did not end after {_PRESSES} signals")
