@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from sampt_ros.cli import bag, common, track
 from sampt_ros.cli.options.outputs import add_outputs
-from sampt_ros.cli.options.prompts import PROMPT_OPTIONS
+from sampt_ros.cli.options.prompts import PATH_OPTIONS
 from sampt_ros.cli.options.workers import add_workers, workers_for
 from sampt_ros.errors import ConfigError, QueryError
 from sampt_ros.fleet import remote_files, report
@@ -30,7 +30,7 @@ from sampt_ros.fleet.results import Outcome, results_at
 from sampt_ros.fleet.workers import ThisProcess, Workers
 
 _MAX_WARNINGS = 20  # kept for each recording
-_PATH_OPTIONS = {option.name for option in PROMPT_OPTIONS if option.is_path} | {"truth"}
+_PATH_OPTIONS = PATH_OPTIONS | {"truth"}
 _MEMORY = "memory://"  # Files in the memory of the process that writes them, which no other process can read.
 
 _DETAILS = """

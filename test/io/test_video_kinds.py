@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 import sys
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -13,12 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from synthetic import texture
+from videos import encoded, unreadable
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.image_files import write_image
-from sampt_ros.io.video import open_source, opencv_sources
-from sampt_ros.io.video.frame_source import FrameNumbers
-from sampt_ros.io.video.pyav_file import PyavFile
+from sampt_ros.io.video import open_source
 from sampt_ros.io.video_writer import video_writer
 
 RED = np.full((24, 32, 3), (200, 30, 10), np.uint8)
@@ -109,11 +105,6 @@ def test_images_of_fourteen_bits_are_shown_by_one_range(tmp_path):
     assert 0 <= int(third[0, 0, 0]) - int(first[0, 0, 0]) <= 1
 
 
-def unreadable(monkeypatch):
-    """Let OpenCV read no frame, as of a codec that it lacks."""
-    monkeypatch.setattr(opencv_sources.VideoFile, "_readable", lambda *arguments: iter(()))
-
-
 def test_a_codec_that_opencv_lacks_is_named_with_the_way_out(tmp_path, no_pyav, monkeypatch):
     writer = video_writer(tmp_path / "clip.mp4", 10, (24, 32))
     writer.write(texture(24, 32))
@@ -136,21 +127,6 @@ def test_pyav_reads_what_opencv_does_not(tmp_path, pyav, monkeypatch):
         np.testing.assert_allclose([image.mean(axis=(0, 1)) for image in source], [i[0, 0] for i in images], atol=8)
 
 
-def encoded(path, images, times=None, codec="mpeg4", pixels="yuv420p", rgb="rgb24"):
-    """A video of these images, taken at these times in seconds, by PyAV."""
-    av = sys.modules["av"]
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream(codec, rate=10)
-        stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt, stream.time_base = pixels, Fraction(1, 1000)
-        for number, image in enumerate(images):
-            frame = av.VideoFrame.from_ndarray(image, format=rgb)
-            frame.pts, frame.time_base = round(1000 * (times[number] if times else number / 10)), Fraction(1, 1000)
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
-    return path
-
-
 def test_the_times_of_a_video_are_those_of_its_frames(tmp_path, pyav, monkeypatch):
     times = [0.0, 0.1, 0.9, 3.0]
     path = encoded(tmp_path / "clip.mp4", [texture(24, 32)] * 4, times)
@@ -167,29 +143,6 @@ def test_grey_of_more_than_8_bits_keeps_what_a_thermal_camera_sees(tmp_path, pya
     source = open_source(str(path))
     assert source.length == 3
     assert all(np.ptp(image) > 180 for image in source)
-
-
-def test_what_is_damaged_in_a_video_costs_itself(tmp_path, pyav, caplog, monkeypatch):
-    noise = list(np.random.default_rng(0).integers(0, 255, (10, 48, 64, 3), np.uint8))
-    path = encoded(tmp_path / "clip.avi", noise, codec="png", pixels="rgb24")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 500] = bytes(500)
-    path.write_bytes(content)
-    unreadable(monkeypatch)
-    source = open_source(str(path))
-    frames = dict(source.numbered())
-    assert len(frames) == 9
-    (missing,) = set(range(10)) - set(frames)
-    assert 3 <= missing <= 6  # What is damaged lies in the middle.
-    for number, image in frames.items():
-        np.testing.assert_array_equal(image, noise[number])
-        assert source.seconds(number) == pytest.approx(number / 10, abs=1e-3)
-    assert source.skipped == 1
-    assert "clip.avi: 9 frames could be read; 1 are damaged" in caplog.text
-    path.write_bytes(content[: len(content) // 3])
-    caplog.clear()
-    assert len(list(open_source(str(path)))) in (2, 3)
-    assert "clip.avi: " in caplog.text
 
 
 @pytest.mark.parametrize("name", ["stack.tif", "moving.gif", "moving.webp", "moving.png"])
@@ -227,79 +180,6 @@ def test_pyav_says_what_it_cannot_read(tmp_path, pyav):
     (tmp_path / "clip.mp4").write_text("no")
     with pytest.raises(SourceError, match=r"PyAV can decode; cannot open .*clip\.mp4': Invalid data"):
         open_source(str(tmp_path / "clip.mp4"))
-
-
-def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
-    writer = video_writer(tmp_path / "clip.mp4", 10, (24, 32))
-    for _ in range(50):
-        writer.write(texture(24, 32))
-    writer.close()
-    source = open_source(str(tmp_path / "clip.mp4"))
-    assert len(list(source)) == 50
-    assert not caplog.text
-    readable = source._readable
-    monkeypatch.setattr(source, "_readable", lambda *arguments: itertools.islice(readable(*arguments), 48))
-    assert len(list(source)) == 48
-    assert "clip.mp4: 48 of the 50 frames that it claims could be read" in caplog.text
-
-
-def test_pyav_numbers_the_frames_after_a_damaged_first_one(tmp_path, pyav):
-    noise = list(np.random.default_rng(0).integers(0, 255, (5, 48, 64, 3), np.uint8))
-    path = encoded(tmp_path / "clip.mov", noise, codec="png", pixels="rgb24")
-    content = bytearray(path.read_bytes())
-    first = content.index(b"\x89PNG")
-    content[first : first + 500] = bytes(500)
-    path.write_bytes(content)
-    source = PyavFile(path)
-    for number, image in source.numbered():
-        np.testing.assert_array_equal(image, noise[number])
-    assert [number for number, _ in source.numbered()] == [1, 2, 3, 4]
-
-
-def numbers_of(*events):
-    """Numbers of frames at 10 a second, of their times (None: unknown) and the word "damaged" where one is."""
-    numbers = FrameNumbers(10)
-    return [numbers.report_damaged() if event == "damaged" else numbers.of_next(event) for event in events]
-
-
-@pytest.mark.parametrize(
-    ("events", "expected"),
-    [
-        ((0, 0.1, "damaged", 0.3), [0, 1, None, 3]),
-        ((0, 0.1, "damaged", 0.2, 0.3, 0.5), [0, 1, None, 2, 3, 5]),  # The decoder held two frames back.
-        (("damaged", 0.1, 0.2), [None, 1, 2]),
-        ((None, None, "damaged", None), [0, 1, None, 3]),  # without times
-        ((0, 0.1, 0.2, "damaged", 0.9, 1.0), [0, 1, 2, None, 9, 10]),  # Others depended on the damaged one.
-        ((0, 0.1, 0.7, "damaged", 1.9), [0, 1, 2, None, 4]),  # At irregular times, it may have been a pause.
-        ((0, 1.0, 2.0, "damaged", 3.0, 5.0), [0, 1, 2, None, 3, 5]),  # The file claims another rate.
-        ((0, 0.1, 0.9, 1.0), [0, 1, 2, 3]),  # Frames at irregular times are counted.
-    ],
-)
-def test_times_tell_which_frames_are_missing(events, expected):
-    assert numbers_of(*events) == expected
-
-
-@pytest.mark.parametrize("damaged", [(4,), (4, 5, 6), (0,)])
-def test_frames_that_are_damaged_are_skipped_and_the_others_keep_their_numbers(tmp_path, caplog, damaged):
-    file = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 24))
-    for number in range(12):
-        writer.write(np.full((24, 32, 3), 20 * number, np.uint8))
-    writer.release()
-    content = bytearray(file.read_bytes())
-    jpegs = [place.start() for place in re.finditer(b"\xff\xd8\xff", content)]
-    for number in damaged:
-        content[jpegs[number] : jpegs[number] + 200] = bytes(200)
-    file.write_bytes(content)
-    left = [number for number in range(12) if number not in damaged]
-    with open_source(str(file)) as source:
-        for first in (0, 5):
-            frames = list(source.numbered(first))
-            assert [number for number, _ in frames] == [number for number in left if number >= first]
-            for number, image in frames:
-                assert abs(float(image.mean()) - 20 * number) < 3
-            assert source.skipped == len(damaged)
-    assert f"clip.avi: frames that cannot be decoded: {len(damaged)}; skipped" in caplog.text
 
 
 def written(path, size):

@@ -38,7 +38,7 @@ def start_example(tmp_path, ros_domain) -> Iterator[Callable[..., Callable[[], s
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Press Ctrl-C until a process ends: rclpy can miss a signal that comes just before it begins to wait."""
+    """Press Ctrl-C until a process ends. Once, of many runs, an example went on after the first; why is not known."""
     for _ in range(_PRESSES):
         process.send_signal(signal.SIGINT)
         try:

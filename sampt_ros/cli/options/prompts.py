@@ -70,12 +70,13 @@ PROMPT_OPTIONS = (
         "the prompts that follow are for this frame, counted from 0, and their objects start there (default: 0)",
     ),
 )
+PATH_OPTIONS = {option.name for option in PROMPT_OPTIONS if option.is_path}
 
 
 def prompt_files(prompts: Sequence[tuple[str, Any]]) -> list[tuple[str, Path]]:
     """Option and path of all files and folders that prompts name, as for `starts_in_order`."""
-    of_files = {option.name.replace("-", "_"): option.name for option in PROMPT_OPTIONS if option.is_path}
-    return [(f"--{of_files[name]}", _path_and_object(str(value))[0]) for name, value in prompts if name in of_files]
+    given = [(name.replace("_", "-"), value) for name, value in prompts]
+    return [(f"--{option}", _path_and_object(value)[0]) for option, value in given if option in PATH_OPTIONS]
 
 
 def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:

@@ -22,8 +22,8 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".we
 _log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"%0?(\d*)d")  # As in FFmpeg and OpenCV, %05d in a file name stands for a number of 5 digits.
-_EPOCH = re.compile(r"[0-9]{9,}\.([0-9]+)")  # Seconds since 1970 with what is after the point.
-_MOST_DECIMALS = 7  # Of 8 and 9 digits after the point it is not known whether zeros were left out.
+# Seconds since 1970 with decimals; more than 7 digits may be nanoseconds without the zeros before them.
+_EPOCH_SECONDS = re.compile(r"[0-9]{9,}\.[0-9]{1,7}")
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
 _MAX_OTHER_SIZE = 5  # Images of another size in a row that are an error, rather than being skipped.
 
@@ -93,9 +93,7 @@ def in_order(files: Sequence[Path]) -> list[Path]:
     1700000000.5.png is earlier than 1700000000.49996000.png if the digits after the point count nanoseconds, and later
     if they are decimals. Decimals are what programs write that know microseconds, so they are few.
     """
-    times = [_EPOCH.fullmatch(path.stem) for path in files]
-    decimals = [time[1] for time in times if time]
-    if len(decimals) == len(files) and max(map(len, decimals), default=0) <= _MOST_DECIMALS:
+    if all(_EPOCH_SECONDS.fullmatch(path.stem) for path in files):
         return sorted(files, key=lambda path: (Decimal(path.stem), path.name))
     return sorted(files, key=natural_key)
 

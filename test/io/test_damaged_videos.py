@@ -1,0 +1,118 @@
+"""Videos of which frames are damaged or missing: the others keep their numbers."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import cv2
+import numpy as np
+import pytest
+from synthetic import texture
+from videos import encoded, unreadable
+
+from sampt_ros.io.video import open_source
+from sampt_ros.io.video.frame_source import FrameNumbers
+from sampt_ros.io.video.pyav_file import PyavFile
+from sampt_ros.io.video_writer import video_writer
+
+
+@pytest.fixture
+def pyav():
+    return pytest.importorskip("av", reason="PyAV is missing: pip install av")
+
+
+def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
+    writer = video_writer(tmp_path / "clip.mp4", 10, (24, 32))
+    for _ in range(50):
+        writer.write(texture(24, 32))
+    writer.close()
+    source = open_source(str(tmp_path / "clip.mp4"))
+    assert len(list(source)) == 50
+    assert not caplog.text
+    readable = source._readable
+    monkeypatch.setattr(source, "_readable", lambda *arguments: itertools.islice(readable(*arguments), 48))
+    assert len(list(source)) == 48
+    assert "clip.mp4: 48 of the 50 frames that it claims could be read" in caplog.text
+
+
+def test_pyav_numbers_the_frames_after_a_damaged_first_one(tmp_path, pyav):
+    noise = list(np.random.default_rng(0).integers(0, 255, (5, 48, 64, 3), np.uint8))
+    path = encoded(tmp_path / "clip.mov", noise, codec="png", pixels="rgb24")
+    content = bytearray(path.read_bytes())
+    first = content.index(b"\x89PNG")
+    content[first : first + 500] = bytes(500)
+    path.write_bytes(content)
+    source = PyavFile(path)
+    for number, image in source.numbered():
+        np.testing.assert_array_equal(image, noise[number])
+    assert [number for number, _ in source.numbered()] == [1, 2, 3, 4]
+
+
+def numbers_of(*events):
+    """Numbers of frames at 10 a second, of their times (None: unknown) and the word "damaged" where one is."""
+    numbers = FrameNumbers(10)
+    return [numbers.report_damaged() if event == "damaged" else numbers.of_next(event) for event in events]
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ((0, 0.1, "damaged", 0.3), [0, 1, None, 3]),
+        ((0, 0.1, "damaged", 0.2, 0.3, 0.5), [0, 1, None, 2, 3, 5]),  # The decoder held two frames back.
+        (("damaged", 0.1, 0.2), [None, 1, 2]),
+        ((None, None, "damaged", None), [0, 1, None, 3]),  # without times
+        ((0, 0.1, 0.2, "damaged", 0.9, 1.0), [0, 1, 2, None, 9, 10]),  # Others depended on the damaged one.
+        ((0, 0.1, 0.7, "damaged", 1.9), [0, 1, 2, None, 4]),  # At irregular times, it may have been a pause.
+        ((0, 1.0, 2.0, "damaged", 3.0, 5.0), [0, 1, 2, None, 3, 5]),  # The file claims another rate.
+        ((0, 0.1, 0.9, 1.0), [0, 1, 2, 3]),  # Frames at irregular times are counted.
+    ],
+)
+def test_times_tell_which_frames_are_missing(events, expected):
+    assert numbers_of(*events) == expected
+
+
+@pytest.mark.parametrize("damaged", [(4,), (4, 5, 6), (0,)])
+def test_frames_that_are_damaged_are_skipped_and_the_others_keep_their_numbers(tmp_path, caplog, damaged):
+    file = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 24))
+    for number in range(12):
+        writer.write(np.full((24, 32, 3), 20 * number, np.uint8))
+    writer.release()
+    content = bytearray(file.read_bytes())
+    jpegs = [place.start() for place in re.finditer(b"\xff\xd8\xff", content)]
+    for number in damaged:
+        content[jpegs[number] : jpegs[number] + 200] = bytes(200)
+    file.write_bytes(content)
+    left = [number for number in range(12) if number not in damaged]
+    with open_source(str(file)) as source:
+        for first in (0, 5):
+            frames = list(source.numbered(first))
+            assert [number for number, _ in frames] == [number for number in left if number >= first]
+            for number, image in frames:
+                assert abs(float(image.mean()) - 20 * number) < 3
+            assert source.skipped == len(damaged)
+    assert f"clip.avi: frames that cannot be decoded: {len(damaged)}; skipped" in caplog.text
+
+
+def test_what_is_damaged_in_a_video_costs_itself(tmp_path, pyav, caplog, monkeypatch):
+    noise = list(np.random.default_rng(0).integers(0, 255, (10, 48, 64, 3), np.uint8))
+    path = encoded(tmp_path / "clip.avi", noise, codec="png", pixels="rgb24")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 500] = bytes(500)
+    path.write_bytes(content)
+    unreadable(monkeypatch)
+    source = open_source(str(path))
+    frames = dict(source.numbered())
+    assert len(frames) == 9
+    (missing,) = set(range(10)) - set(frames)
+    assert 3 <= missing <= 6  # What is damaged lies in the middle.
+    for number, image in frames.items():
+        np.testing.assert_array_equal(image, noise[number])
+        assert source.seconds(number) == pytest.approx(number / 10, abs=1e-3)
+    assert source.skipped == 1
+    assert "clip.avi: 9 frames could be read; 1 are damaged" in caplog.text
+    path.write_bytes(content[: len(content) // 3])
+    caplog.clear()
+    assert len(list(open_source(str(path)))) in (2, 3)
+    assert "clip.avi: " in caplog.text
