@@ -226,9 +226,9 @@ def draw_points(xy: np.ndarray, size: int, sigma: float = 1.0) -> np.ndarray:
     reach = _SPOT_REACH * sigma  # Other objects' points are many, and mostly far away.
     xy = xy[((xy > -reach) & (xy < size - 1 + reach)).all(1)]
     if len(xy):
-        squares = (np.arange(size, dtype=np.float32)[:, None] - xy.T[:, None, :].astype(np.float32)) ** 2
-        across, down = np.exp(squares / (-2 * sigma**2))  # each (size, n)
-        np.maximum.reduce(down[:, None, :] * across[None, :, :], axis=2, out=spots)
+        squares = (xy.T[:, :, None].astype(np.float32) - np.arange(size, dtype=np.float32)) ** 2
+        across, down = np.exp(squares / (-2 * sigma**2))  # each (n, size)
+        np.maximum.reduce(down[:, :, None] * across[:, None, :], axis=0, out=spots)
     return spots
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
-from sampt_ros.tracking.masks.cohesion import cohesion
+from sampt_ros.tracking.masks.reliability import Reliability
 from sampt_ros.tracking.reacquisition.drift import ObjectLooks
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
@@ -35,6 +35,7 @@ class TrackedObject:
     result           its result on the newest frame
     clicked_ids      ids of its points that the user gave; the others were sampled from a mask
     certainty        0..1, the mask propagator's certainty of the propagated mask
+    reliability      how good its masks were since its start or its last correction
     memory           the segmenter's memory of it, or None
     looks            its recent appearance, by which drifted masks are detected
     reacquisition    what is needed to find it again, or None until its first mask has been learned
@@ -48,6 +49,7 @@ class TrackedObject:
     result: ObjectResult
     clicked_ids: frozenset[int] = frozenset()
     certainty: float = 0.0
+    reliability: Reliability = Reliability()
     memory: Any = None
     looks: ObjectLooks = field(default_factory=ObjectLooks)
     reacquisition: Reacquisition | None = None
@@ -65,16 +67,16 @@ class TrackedObject:
 
     def result_with(self, mask: LocalMask, predicted_iou: float) -> ObjectResult:
         """Its result on the frame on which it has this mask of bool."""
-        score = min(predicted_iou, 1.0) * cohesion(mask)
-        return ObjectResult(self.id, ObjectState.TRACKING, score, mask, self.points)
+        self.reliability = self.reliability.after(mask, predicted_iou)
+        return ObjectResult(self.id, ObjectState.TRACKING, self.reliability.score, mask, self.points)
 
     def result_without_mask(self, frame: Frame, state: ObjectState, score: float) -> ObjectResult:
         """Its result on a frame on which it has no mask, or a refused one of this score."""
         return ObjectResult(self.id, state, score, LocalMask.empty(frame.size), self.points)
 
     def forget_looks(self) -> None:
-        """Forget its appearance, and the certainty of its propagated mask."""
-        self.reacquisition, self.looks, self.certainty = None, ObjectLooks(), 0.0
+        """Forget its appearance, how good its masks were, and the certainty of its propagated mask."""
+        self.reacquisition, self.looks, self.certainty, self.reliability = None, ObjectLooks(), 0.0, Reliability()
 
     def lose_place(self) -> None:
         """Forget its position, but not its appearance."""

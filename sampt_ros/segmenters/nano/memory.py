@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from sampt_ros.segmenters.nano.interface import Array, Memory
 
@@ -23,6 +26,14 @@ class ObjectMemory:
     def wants(self, frame: int, gap: int) -> bool:
         """Whether a frame is to be remembered: the last one again, or one at least `gap` frames after it."""
         return not self.frames or frame == self.frames[-1] or frame - self.frames[-1] >= gap
+
+    @cached_property
+    def positions(self) -> Memory:
+        """All memories, of NumPy arrays, end to end, as a batch of one object; there is at least one.
+
+        It is kept, since an object is looked for in several frames before it is remembered anew.
+        """
+        return Memory(*(np.concatenate(values, axis=1) for values in zip(*map(_values, self.memories))))
 
     def learned(self, frame: int, memory: Memory, capacity: int) -> ObjectMemory:
         """With one more frame, at most `capacity` in all; the last one again takes its own place."""

@@ -12,7 +12,7 @@ from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.nano.backend import NanoBackend, PromptMaps
 from sampt_ros.segmenters.nano.interface import TOP, Features, Memory
-from sampt_ros.segmenters.nano.memory import ObjectMemory, joined
+from sampt_ros.segmenters.nano.memory import ObjectMemory
 from sampt_ros.segmenters.nano.weights import WEIGHTS, click_weights, nano_weights
 from sampt_ros.utils.machine import has_int8_instructions
 from sampt_ros.utils.side_threads import SideThreads
@@ -29,6 +29,13 @@ _PREFIXES: dict[str, tuple[str, ...]] = {
     "clicks_int8": (),
 }
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
+# What is remembered of an object of which nothing is: as many positions as are read, none of them valid.
+_NOTHING = Memory(
+    np.zeros((1, TOP, _KEY), np.float32),
+    np.zeros((1, TOP, _VALUE), np.float32),
+    np.zeros((1, TOP), np.float32),
+    np.zeros((1, TOP), bool),
+)
 
 
 class OnnxBackend(NanoBackend):
@@ -94,7 +101,8 @@ class OnnxBackend(NanoBackend):
     ) -> tuple[np.ndarray, np.ndarray]:
         def decode_row(row: int) -> list[np.ndarray]:
             rows = slice(row, row + 1)
-            memory = joined(memories[rows], np) or _nothing(1)
+            known = memories[row]
+            memory = known.positions if known and known.memories else _NOTHING
             remembered = memory.keys, memory.values, memory.inside, memory.valid
             return _run(self._decode, *features.select(rows).maps, prompts[row]()[None], *remembered)
 
@@ -155,13 +163,3 @@ def _run(session: InferenceSession, *inputs: np.ndarray) -> list[np.ndarray]:
             raise MemoryError(str(error)) from error
         raise
     return outputs
-
-
-def _nothing(batch: int) -> Memory:
-    """What is remembered of objects of which nothing is: as many positions as are read, none of them valid."""
-    return Memory(
-        np.zeros((batch, TOP, _KEY), np.float32),
-        np.zeros((batch, TOP, _VALUE), np.float32),
-        np.zeros((batch, TOP), np.float32),
-        np.zeros((batch, TOP), bool),
-    )

@@ -22,5 +22,7 @@ def cohesion(mask: LocalMask) -> float:
     height, width = (min(length, _MOST_CELLS) for length in inside.shape)
     coverage = cv2.resize(inside.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     count, parts = cv2.connectedComponents((coverage > 0).view(np.uint8))
+    if count == 2:  # one part, and the rest
+        return 1.0
     areas = np.bincount(parts.ravel(), coverage.ravel(), count)[1:]
     return float(areas.max() / areas.sum())

@@ -35,6 +35,14 @@ def test_a_frame_learned_again_takes_its_own_place():
     assert memory.memories[0] is again
 
 
+def test_the_positions_of_all_frames_are_put_together_once():
+    memory = ObjectMemory().learned(0, memory_of(4), capacity=3).learned(5, memory_of(9), capacity=3)
+    assert memory.positions.keys.shape == (1, 13, 3)
+    assert memory.positions.valid.shape == (1, 13)
+    assert memory.positions is memory.positions
+    assert memory.learned(10, memory_of(4), capacity=3).positions.keys.shape == (1, 17, 3)
+
+
 @pytest.mark.parametrize("name", ["numpy", "torch"])
 def test_memories_are_joined_with_padding_that_is_not_valid(name):
     if importlib.util.find_spec(name) is None:

@@ -1,9 +1,11 @@
 """Cuts between frames."""
 
+import cv2
 import numpy as np
+import pytest
 
 from sampt_ros.data_types import Frame
-from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
+from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector, thumbnail
 
 
 def cuts(detector, *levels):
@@ -37,3 +39,11 @@ def test_after_a_reset_there_is_nothing_to_compare_with():
     detector.reset()
     assert not detector.is_cut
     assert cuts(detector, 20) == [False]
+
+
+@pytest.mark.parametrize("size", [(480, 640), (481, 641), (63, 64), (16, 900), (5, 7), (1080, 1920)])
+def test_frames_are_compared_by_the_mean_grey_levels_of_their_parts(size):
+    rng = np.random.default_rng(0)
+    levels = cv2.resize(rng.integers(0, 255, (8, 8), np.uint8), size[::-1], interpolation=cv2.INTER_CUBIC)
+    exact = cv2.resize(levels.astype(np.float32), (16, 16), interpolation=cv2.INTER_AREA)
+    assert np.abs(thumbnail(levels) - exact).max() < 6
