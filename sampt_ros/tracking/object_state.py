@@ -49,7 +49,7 @@ class TrackedObject:
     result: ObjectResult
     clicked_ids: frozenset[int] = frozenset()
     certainty: float = 0.0
-    reliability: Reliability = Reliability()
+    reliability: Reliability = field(default_factory=Reliability)
     memory: Any = None
     looks: ObjectLooks = field(default_factory=ObjectLooks)
     reacquisition: Reacquisition | None = None

@@ -26,12 +26,8 @@ class NanoBackend(ABC):
     concurrent = False
 
     @abstractmethod
-    def encode(self, images: np.ndarray) -> Features:
-        """Features of n images (n, h, w, 3) uint8 RGB, whose sides are multiples of 32."""
-
-    @abstractmethod
-    def stacked(self, features: Sequence[Features]) -> Features:
-        """Features of n >= 1 windows of one size, each given alone, as one batch."""
+    def encode(self, images: np.ndarray) -> list[Features]:
+        """Features of each of n images (n, h, w, 3) uint8 RGB, whose sides are multiples of 32."""
 
     @abstractmethod
     def memorize(self, features: Features, mask: np.ndarray) -> Memory:
@@ -40,12 +36,13 @@ class NanoBackend(ABC):
     @abstractmethod
     def decode(
         self,
-        features: Features,
+        features: Sequence[Features],
         prompts: PromptMaps,
         memories: Sequence[ObjectMemory | None],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, S / 2, S / 2) float32 of the masks in n windows (S, S), and their predicted IoU (n,) float32 0..1.
 
+        features  of each window
         prompts   what computes each window's maps (6, S / 4, S / 4) float32, see interface.PROMPT_CHANNELS; it may be
                   called in other threads, several at once
         memories  what is remembered of each object, or None

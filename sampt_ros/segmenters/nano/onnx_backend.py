@@ -80,14 +80,9 @@ class OnnxBackend(NanoBackend):
         weights = nano_weights(config.checkpoint), click_weights(config.click_checkpoint)
         return cls(*weights, threads, (follows, clicks))
 
-    def encode(self, images: np.ndarray) -> Features:
+    def encode(self, images: np.ndarray) -> list[Features]:
         # One image at a time: no slower, and the large maps of the first layers take the memory of few images.
-        return self.stacked(self._side.share(lambda image: Features(tuple(_run(self._encode, image[None]))), [*images]))
-
-    def stacked(self, features: Sequence[Features]) -> Features:
-        if len(features) == 1:
-            return features[0]
-        return Features(tuple(np.concatenate(maps) for maps in zip(*(each.maps for each in features))))
+        return self._side.share(lambda image: Features(tuple(_run(self._encode, image[None]))), [*images])
 
     def memorize(self, features: Features, mask: np.ndarray) -> Memory:
         keys, values, inside = _run(self._memorize, features.maps[3], mask[None, None])
@@ -95,16 +90,15 @@ class OnnxBackend(NanoBackend):
 
     def decode(
         self,
-        features: Features,
+        features: Sequence[Features],
         prompts: PromptMaps,
         memories: Sequence[ObjectMemory | None],
     ) -> tuple[np.ndarray, np.ndarray]:
         def decode_row(row: int) -> list[np.ndarray]:
-            rows = slice(row, row + 1)
             known = memories[row]
             memory = known.positions if known and known.memories else _NOTHING
             remembered = memory.keys, memory.values, memory.inside, memory.valid
-            return _run(self._decode, *features.select(rows).maps, prompts[row]()[None], *remembered)
+            return _run(self._decode, *features[row].maps, prompts[row]()[None], *remembered)
 
         return self._for_each(decode_row, len(prompts))
 

@@ -175,19 +175,20 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         if not memory.wants(embedding.frame.index, self._config.memory_gap):
             return memory
         window = self._encoded_window(embedding, mask)
-        memorized = self._backend.memorize(self._features(embedding, [window]), window.cut_mask(mask))
+        memorized = self._backend.memorize(self._features(embedding, [window])[0], window.cut_mask(mask))
         return memory.learned(embedding.frame.index, memorized, self._config.memories)
 
     def describe(self, frame: Frame, embedding: NanoEmbedding) -> np.ndarray:
         scale = _DESCRIBED_SIDE / max(frame.size)
         height, width = (max(1, round(length * scale / _STRIDE)) * _STRIDE for length in frame.size)
         image = resized(frame.image, (width, height))
-        return self._backend.directions(self._backend.encode(image[None]).maps[_DESCRIBED_MAP])
+        (features,) = self._backend.encode(image[None])
+        return self._backend.directions(features.maps[_DESCRIBED_MAP])
 
     def describe_object(self, frame: Frame, embedding: NanoEmbedding, mask: LocalMask) -> WindowFeatures:
         window = self._encoded_window(embedding, mask)
-        features = self._features(embedding, [window]).maps[_DESCRIBED_MAP]
-        return WindowFeatures(window, self._backend.directions(features))
+        (features,) = self._features(embedding, [window])
+        return WindowFeatures(window, self._backend.directions(features.maps[_DESCRIBED_MAP]))
 
     def _scaled_side(self, objects: int, detail: float = 1.0) -> int:
         """The side in pixels that the windows of so many objects are scaled to: smaller where they are many.
@@ -318,12 +319,12 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
         logits, scores = (np.concatenate(values)[order] for values in zip(*found))
         return logits, scores
 
-    def _features(self, embedding: NanoEmbedding, windows: Sequence[Window]) -> Features:
-        """Features of n windows; those that were not encoded before are encoded in one batch."""
+    def _features(self, embedding: NanoEmbedding, windows: Sequence[Window]) -> list[Features]:
+        """Features of each of these windows; those that were not encoded before are encoded in one batch."""
         known, prepared = embedding.features, embedding.prepared
         known.update((window, prepared.pop(window)) for window in dict.fromkeys(windows) if window in prepared)
         known.update(self._encoded(embedding.frame, [window for window in windows if window not in known]))
-        return self._backend.stacked([known[window] for window in windows])
+        return [known[window] for window in windows]
 
     def _encoded(self, frame: Frame, windows: Sequence[Window]) -> dict[Window, Features]:
         """Features of each of these windows, encoded in one batch."""
@@ -331,4 +332,4 @@ class Nano(Segmenter[NanoEmbedding, ObjectMemory]):
             return {}
         different = list(dict.fromkeys(windows))
         encoded = self._backend.encode(np.stack([window.cut(frame.image) for window in different]))
-        return {window: encoded.select(slice(row, row + 1)) for row, window in enumerate(different)}
+        return dict(zip(different, encoded))

@@ -39,11 +39,9 @@ class TorchBackend(NanoBackend):
         return cls(network, clicks, torch_device(device))
 
     @torch.inference_mode()
-    def encode(self, images: np.ndarray) -> Features:
-        return self._network.encode(uploaded(images, self._device).permute(0, 3, 1, 2))
-
-    def stacked(self, features: Sequence[Features]) -> Features:
-        return Features(tuple(torch.cat(maps) for maps in zip(*(each.maps for each in features))))
+    def encode(self, images: np.ndarray) -> list[Features]:
+        encoded = self._network.encode(uploaded(images, self._device).permute(0, 3, 1, 2))
+        return [encoded.select(slice(row, row + 1)) for row in range(len(images))]
 
     @torch.inference_mode()
     def memorize(self, features: Features, mask: np.ndarray) -> Memory:
@@ -52,13 +50,14 @@ class TorchBackend(NanoBackend):
     @torch.inference_mode()
     def decode(
         self,
-        features: Features,
+        features: Sequence[Features],
         prompts: PromptMaps,
         memories: Sequence[ObjectMemory | None],
     ) -> tuple[np.ndarray, np.ndarray]:
         memory = joined(memories, torch)
         maps = uploaded(np.stack([compute() for compute in prompts]), self._device)
-        return _masks(*self._network.decode(features, maps, memory))
+        together = Features(tuple(torch.cat(of_stride) for of_stride in zip(*(each.maps for each in features))))
+        return _masks(*self._network.decode(together, maps, memory))
 
     @torch.inference_mode()
     def decode_clicks(self, images: np.ndarray, prompts: PromptMaps) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from sampt_ros.data_types import LocalMask
@@ -34,5 +35,5 @@ class Reliability:
 
     @property
     def score(self) -> float:
-        """0..1: the geometric mean of the newest mask's quality and the usual one, so that a poor mask shows at once."""
-        return (self.quality * self.usual) ** 0.5
+        """0..1: the geometric mean of the newest mask's quality and the usual one; a poor mask shows at once."""
+        return math.sqrt(self.quality * self.usual)

@@ -45,4 +45,5 @@ def thumbnail(gray: np.ndarray) -> np.ndarray:
     while min(gray.shape) >= 16 * _SIDE:
         height, width = (length // 2 for length in gray.shape)
         gray = cv2.resize(gray[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    levels: np.ndarray = cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return levels

@@ -42,10 +42,10 @@ def masks_and_scores(backend, batch: int, side: int, remembering: list[int]):
     prompts = rng.random((batch, PROMPT_CHANNELS, side // 4, side // 4), dtype=np.float32)
     mask = rng.random((side, side), dtype=np.float32)
     features = backend.encode(images)
-    known = ObjectMemory().learned(0, backend.memorize(features.select(slice(0, 1)), mask), 3)
-    longer = known.learned(5, backend.memorize(backend.encode(images[-1:, :96, :96]), mask[:96, :96]), 3)
+    known = ObjectMemory().learned(0, backend.memorize(features[0], mask), 3)
+    longer = known.learned(5, backend.memorize(backend.encode(images[-1:, :96, :96])[0], mask[:96, :96]), 3)
     memories = [longer if row == batch - 1 else known if row in remembering else None for row in range(batch)]
-    described = backend.directions(features.select(slice(0, 1)).maps[3])
+    described = backend.directions(features[0].maps[3])
     prompt_maps = [partial(np.asarray, maps) for maps in prompts]
     return described, *backend.decode(features, prompt_maps, memories if remembering else [None] * batch)
 
@@ -115,7 +115,7 @@ def test_what_8_bits_give_is_nearly_what_float32_gives(on_onnx, clicks):
     prompts[0, 0] = draw_points(np.array([[32.0, 30.0]]), 64)
     on_int8 = OnnxBackend.from_config(NanoConfig(precision="int8"))
     features, rounded = (backend.encode(image[None]) for backend in (on_onnx, on_int8))
-    for exact, quantized in zip(features.maps, rounded.maps):
+    for exact, quantized in zip(features[0].maps, rounded[0].maps):
         assert np.sqrt(np.mean((quantized - exact) ** 2) / np.mean(exact**2)) < 0.15
     prompt_maps = [partial(np.asarray, prompts[0])]
     if clicks:
