@@ -48,7 +48,7 @@ class DisFlowConfig(Section):
         "fast", "Preset of OpenCV's method; slower ones are more accurate", choices=("ultrafast", "fast", "medium")
     )
     size: int = _flow_size(480, minimum=96)
-    carry_size: int = _carry_size(192)
+    carry_size: int = _carry_size(240)
     max_error: float = _max_error(3.0)
 
 

@@ -78,7 +78,7 @@ def test_both_decode_clicks_alike(on_onnx, on_torch, batch, side):
 
 def test_maps_of_a_whole_image_are_the_same(on_onnx, on_torch):
     image = np.random.default_rng(0).integers(0, 256, (1, 96, 160, 3), dtype=np.uint8)
-    for ours, theirs in zip(on_onnx.encode(image).maps, on_torch.encode(image).maps):
+    for ours, theirs in zip(on_onnx.encode(image)[0].maps, on_torch.encode(image)[0].maps):
         np.testing.assert_allclose(ours, theirs.numpy(), atol=TOLERANCE)
 
 
