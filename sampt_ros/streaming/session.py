@@ -39,31 +39,49 @@ class Session:
         self.sam_pt = sam_pt
         self.history = history
         self._continuity = Continuity()
+        self._forget_frames()
         self.reset()
 
     def reset(self) -> None:
-        """Drop all objects and images; object ids start again from 1."""
+        """Drop all objects; object ids start again from 1, and the next image may be of any stamp and size.
+
+        Until it comes, queries may refer to the images so far.
+        """
+        kept = self._kept
         self.sam_pt.reset()
         self._continuity.reset()
         self.failed: FrameResult | None = None
         self._forget_frames()
+        self._kept_before_reset = kept
 
     def _forget_frames(self) -> None:
         self._kept: deque[_KeptImage] = deque()
+        self._kept_before_reset: deque[_KeptImage] = deque()
         self._newest: FrameResult | None = None
         self._clicked: int | None = None
+
+    def _recall(self) -> None:
+        """Go on from the newest image before a reset, if none has come since."""
+        newest = next((kept for kept in reversed(self._kept_before_reset) if kept.stepped), None)
+        if self._newest is not None or newest is None:
+            return
+        image = newest.load()
+        self._continuity.check(newest.stamp_ns, image.shape)
+        self._kept, self._kept_before_reset = self._kept_before_reset, deque()
+        self._newest = self.sam_pt.step(image)
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the images; raises QueryError before the first."""
+        self._recall()
         if self._newest is None:
             raise QueryError("expected an image before the first query; got none yet")
         return self._newest.size
 
     @property
     def has_images(self) -> bool:
-        """Whether an image was tracked since the start, or since the camera changed."""
-        return self._newest is not None
+        """Whether an image was tracked since the start, or since the camera changed, to which a query may refer."""
+        return self._newest is not None or len(self._kept_before_reset) > 0
 
     @property
     def newest(self) -> FrameResult | None:
@@ -88,6 +106,7 @@ class Session:
         FrameError if the frame cannot be used; it then has no effect.
         """
         change = self._continuity.check(stamp_ns, check_image(image).shape)
+        self._kept_before_reset.clear()
         if change is None or change.handling is ObjectHandling.KEEP:
             if self._kept and self._kept[-1].stamp_ns > stamp_ns:
                 self._kept.clear()  # The stamps of the kept frames are from before a jump back.
@@ -206,6 +225,7 @@ class Session:
 
     def _index(self, stamp_ns: int) -> int:
         """Index in `_kept` of the image that was current at `stamp_ns`; raises QueryError if it is not kept."""
+        self._recall()
         stepped = [row for row, kept in enumerate(self._kept) if kept.stepped]
         if not stepped:
             raise QueryError("expected an image before the first query; got none yet")
