@@ -20,6 +20,7 @@ class BagRecorder:
     The bag is created with the first image. Raises SourceError if it already exists or cannot be written.
 
     frames        number of images written
+    stored        number of those that are in the bag for certain; fewer only after an error
     seconds       time spent on tracking them
     with_depth    number of images with depth among them
     masks, poses  by object id, the numbers of images in which the object has a mask, and a pose
@@ -43,6 +44,10 @@ class BagRecorder:
             if (overlay or name != "overlay") and (depth or not output.needs_depth) and not output.is_compressed
         }
         self._writer: BagWriter | None = None
+
+    @property
+    def stored(self) -> int:
+        return 0 if self._writer is None else self._writer.stored
 
     def __enter__(self) -> BagRecorder:
         return self

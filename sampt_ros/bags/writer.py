@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sampt_ros.bags import types as bag_types
 from sampt_ros.errors import SourceError
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+_COMMIT_EVERY = 1.0  # seconds; SQLite stores nothing before that, and each time costs some milliseconds
 _UNSIGNED = "mcap"  # the format that cannot store negative times
 _FOREVER = QosTime(9223372036, 854775807)
 # The QoS of the node's publishers, which `ros2 bag play` then uses.
@@ -38,7 +40,9 @@ class BagWriter:
     """Writes a new bag, a folder as `ros2 bag record` creates it.
 
     Ctrl-C and SIGTERM are held back while a message is written, so that after `close` the bag is complete, however the
-    run ended. Raises SourceError if it cannot be written.
+    run ended. Raises SourceError if it cannot be written; what was stored before that stays.
+
+    stored  number of `add`s whose messages are in the file for certain; of SQLite those up to the last second
     """
 
     def __init__(self, path: Path, storage: str, topics: dict[str, str]) -> None:
@@ -47,6 +51,9 @@ class BagWriter:
         self._writer = _Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()])
         self._path = path
         self._storage = storage
+        self.stored = self._added = 0
+        self._failure = ""
+        self._commit_at = time.monotonic() + _COMMIT_EVERY
         with self._as_source_errors():
             self._writer.open()
             self._connections = {
@@ -55,10 +62,13 @@ class BagWriter:
                 )
                 for name, kind in topics.items()
             }
+            self._writer.commit()
 
     def add(self, recorded_ns: int, messages: dict[str, Any]) -> None:
         """Write messages, by topic, all with the same recording time."""
         types = bag_types.types()
+        if self._failure:  # Else there would be a gap before these messages.
+            raise SourceError(self._failure)
         if recorded_ns < 0 and self._storage == _UNSIGNED:
             raise SourceError(
                 f"cannot write {self._path}: MCAP holds no time before 1970, such as {recorded_ns / 1e9:g} s; "
@@ -68,11 +78,19 @@ class BagWriter:
             for name, message in messages.items():
                 connection = self._connections[name]
                 self._writer.write(connection, recorded_ns, types.serialize_cdr(message, connection.msgtype))
+            self._added += 1
+            if self._storage == _UNSIGNED:
+                self.stored = self._added
+            elif time.monotonic() >= self._commit_at:
+                self._writer.commit()
+                self.stored, self._commit_at = self._added, time.monotonic() + _COMMIT_EVERY
 
     def close(self) -> None:
         """Write the index and metadata.yaml, which complete the bag."""
         with self._as_source_errors():
             self._writer.close()
+        if not self._failure:
+            self.stored = self._added
 
     @contextmanager
     def _as_source_errors(self) -> Iterator[None]:
@@ -80,7 +98,9 @@ class BagWriter:
             with _uninterrupted():
                 yield
         except (OSError, WriterError, sqlite3.Error) as error:
-            raise SourceError(f"cannot write {self._path}: {getattr(error, 'strerror', None) or error}") from None
+            self._failure = f"cannot write {self._path}: {getattr(error, 'strerror', None) or error}"
+            self._writer.roll_back()
+            raise SourceError(self._failure) from None
 
 
 class _SqliteWriter(Sqlite3Writer):
@@ -95,6 +115,20 @@ class _SqliteWriter(Sqlite3Writer):
 
 class _Writer(Writer):
     STORAGE_PLUGINS = {**Writer.STORAGE_PLUGINS, StoragePlugin.SQLITE3: _SqliteWriter}  # noqa: RUF012 - as there
+    _committed: tuple[dict[int, int], int, int] | None = None  # what metadata.yaml says of the messages up to then
+
+    def commit(self) -> None:
+        """Store what was written so far in an SQLite file."""
+        if isinstance(self.storage, _SqliteWriter):
+            self.storage.conn.commit()
+        self._committed = dict(self.counts), self.min_timestamp, self.max_timestamp
+
+    def roll_back(self) -> None:
+        """After an error: forget what was written to an SQLite file since the last commit, as SQLite itself does."""
+        if isinstance(self.storage, _SqliteWriter) and self._committed is not None:
+            with suppress(sqlite3.Error):
+                self.storage.conn.rollback()
+            self.counts, self.min_timestamp, self.max_timestamp = self._committed
 
 
 @contextmanager

@@ -165,8 +165,10 @@ def _summary(recorder: BagRecorder, tracker: BagTracker, outputs: Outputs) -> Su
     depth = f", {recorder.with_depth} of them with depth" if recorder.writes_depth else ""
     poses = recorder.poses if recorder.writes_depth else None
     refused = f", {tracker.refused} messages refused" if tracker.refused else ""
+    lost = recorder.frames - recorder.stored
+    only = f" were made, of which the last {lost} could not be stored" if lost else ""
     text = (
-        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}; "
+        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}{only}; "
         + common.tracking_summary(recorder.frames, recorder.seconds, recorder.masks, poses)
         + outputs.text
     )

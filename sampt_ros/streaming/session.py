@@ -39,6 +39,7 @@ class Session:
         self.sam_pt = sam_pt
         self.history = history
         self._continuity = Continuity()
+        self._kept_before_reset: deque[_KeptImage] = deque()
         self._forget_frames()
         self.reset()
 
@@ -56,7 +57,7 @@ class Session:
 
     def _forget_frames(self) -> None:
         self._kept: deque[_KeptImage] = deque()
-        self._kept_before_reset: deque[_KeptImage] = deque()
+        self._kept_before_reset = deque()
         self._newest: FrameResult | None = None
         self._clicked: int | None = None
 

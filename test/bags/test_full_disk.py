@@ -1,0 +1,87 @@
+"""Bags that cannot be written to the end: what was stored before stays, and the rest is reported."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import bags
+import pytest
+import yaml
+from bags import IMAGES, images
+from command_line import run
+
+from sampt_ros.bags import types as bag_types
+from sampt_ros.bags import writer as bag_writer
+from sampt_ros.bags.reader import BagReader
+from sampt_ros.bags.types import IMAGE
+from sampt_ros.bags.writer import BagWriter
+from sampt_ros.errors import SourceError
+
+_PAGE = 4096  # bytes of SQLite's pages
+
+
+@pytest.fixture
+def small_disk(monkeypatch):
+    """A function that lets no SQLite file that is written grow beyond so many bytes."""
+
+    def allow(most: int) -> None:
+        opened = bag_writer._SqliteWriter.__init__
+
+        def open_limited(self, path: Path, compression) -> None:
+            opened(self, path, compression)
+            self.conn.execute(f"PRAGMA max_page_count = {most // _PAGE}")
+
+        monkeypatch.setattr(bag_writer._SqliteWriter, "__init__", open_limited)
+
+    return allow
+
+
+def written(folder: Path, commit_every: float, monkeypatch) -> BagWriter:
+    """A writer that was given ten images, and failed."""
+    monkeypatch.setattr(bag_writer, "_COMMIT_EVERY", commit_every)
+    writer = BagWriter(folder / "out", "sqlite3", {IMAGES: IMAGE})
+    bags.write(folder / "source", images(10), "sqlite3")
+    with BagReader(folder / "source") as source:
+        messages = [(at, bag_types.types().deserialize_cdr(data, IMAGE)) for _, at, data in source.messages({IMAGES})]
+    with pytest.raises(SourceError, match="disk is full"):
+        for at, message in messages:
+            writer.add(at, {IMAGES: message})
+    at, message = messages[0]
+    with pytest.raises(SourceError, match="disk is full"):  # nothing is added after a gap
+        writer.add(at, {IMAGES: message})
+    return writer
+
+
+def in_file(bag: Path) -> int:
+    with sqlite3.connect(next(bag.glob("*.db3"))) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM messages").fetchone()
+    return int(count)
+
+
+def test_what_was_stored_before_the_disk_was_full_stays(tmp_path, small_disk, monkeypatch):
+    small_disk(120_000)  # Each image takes 9 kB and more.
+    writer = written(tmp_path, 0.0, monkeypatch)
+    writer.close()
+    assert 3 <= writer.stored < 10
+    assert in_file(tmp_path / "out") == writer.stored
+    metadata = yaml.safe_load((tmp_path / "out/metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert metadata["message_count"] == writer.stored
+    with BagReader(tmp_path / "out") as bag:
+        assert len(list(bag.messages({IMAGES}))) == writer.stored
+
+
+def test_what_was_not_stored_is_not_counted(tmp_path, small_disk, monkeypatch):
+    small_disk(120_000)
+    writer = written(tmp_path, 3600.0, monkeypatch)
+    writer.close()
+    assert writer.stored == in_file(tmp_path / "out") == 0
+
+
+def test_the_command_says_how_many_images_could_not_be_stored(fakes, tmp_path, small_disk, capsys):
+    small_disk(200_000)
+    source = bags.write(tmp_path / "source", images(30), "sqlite3")
+    assert run("bag", source, tmp_path / "out", "--point", "20,20") == 2
+    said = capsys.readouterr()
+    assert "could not be stored" in said.out
+    assert "disk is full" in said.err
