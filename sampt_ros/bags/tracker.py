@@ -51,11 +51,11 @@ class BagTracker:
         is_compressed = inputs.depth is not None and inputs.depth.type == COMPRESSED_IMAGE
         self._load_depth = depth_from_compressed if is_compressed else depth_from_image
         self._images = 0  # Number of images so far, including damaged ones.
-        self._options = options or NodeConfig()
+        options = options or NodeConfig()
         self._stream = Stream.of_recording(
             sam_pt,
             starts,
-            self._options,
+            options,
             expects_depth=inputs.depth is not None,
             no_transforms="transforms are not read from a bag",
             camera_hint="(--camera-info TOPIC)",
@@ -142,7 +142,7 @@ class BagTracker:
         self._stream.click_in_space(label, xyz, message.header.frame_id, stamp)
 
     def _on_camera_info(self, message: Any, recorded_ns: int) -> None:
-        self._stream.camera(partial(fields.intrinsics_from_camera_info, message, self._options.rectified))
+        self._stream.camera(partial(fields.intrinsics_from_camera_info, message))
 
     def _on_depth(self, message: Any, recorded_ns: int) -> None:
         with self._stream.failures.depth("a depth image is dropped"):

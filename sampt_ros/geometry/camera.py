@@ -151,7 +151,9 @@ class Pinhole:
         # Zeros at the end say nothing; the T265's driver gives equidistant a fifth coefficient, which is 0.
         needed = next((count for count in counts if not given[count:].any()), len(given))
         given = given[:needed]
-        if len(given) not in counts or not np.isfinite(given).all():
+        if not np.isfinite(given).all():
+            raise QueryError(f"expected distortion coefficients that are finite; got {np.ravel(self.D).tolist()}")
+        if len(given) not in counts:
             expected = f"{' or '.join(map(str, counts))} distortion coefficients for {self.model}, others only as 0"
             raise QueryError(f"expected {expected}; got {np.ravel(self.D).tolist()}")
         return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import struct
@@ -53,6 +54,7 @@ _log = logging.getLogger(__name__)
 
 _LOSSY = ("JPEG", "MPO", "WEBP")
 _LOSSLESS_WEBP = b"VP8L"  # The name of the chunk of a lossless image, near the file's beginning.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _STACKS = ("TIFF", "GIF")  # Formats in which several images in a file are most likely several masks.
 _AREA = np.ones((3, 3), np.uint8)  # A value covers an area if it fills a square of this size, unlike those of edges.
 _SAME_HUE = 0.2  # Colours of one hue differ by at most this fraction of their strongest channel.
@@ -178,6 +180,8 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     try:
         image.save(path, format="PNG")
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            path.unlink(missing_ok=True)  # Half a file would be taken for a broken mask.
         raise SourceError(f"cannot write {path}: {error.strerror}") from None
 
 

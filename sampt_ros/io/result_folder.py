@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -17,6 +20,8 @@ from sampt_ros.io.image_files import folder_for_frames, write_image
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.overlay import ContactSheet, draw
 from sampt_ros.io.video_writer import VideoWriter, video_writer
+
+_log = logging.getLogger(__name__)
 
 
 class ResultFolder:
@@ -51,7 +56,7 @@ class ResultFolder:
         self._fps = fps
         self._seconds = seconds or (lambda number: number / fps)
         self._sheet = ContactSheet()
-        self._files: list[TextIO] = []
+        self._files: dict[Path, TextIO] = {}
         self._video: VideoWriter | None = None
 
     def __enter__(self) -> ResultFolder:
@@ -60,7 +65,12 @@ class ResultFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except SourceError as failure:
+            if error is None or isinstance(error, SourceError):
+                raise SourceError("; ".join(str(each) for each in (error, failure) if each)) from None
+            _log.warning("%s", failure)
 
     def add(self, image: np.ndarray, result: FrameResult) -> None:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
@@ -74,6 +84,9 @@ class ResultFolder:
             state = (obj.state.name, f"{obj.score:.4f}")
             self._objects.writerow((result.index, seconds, obj.id, *state, obj.area, *obj.box))
             self.masks[obj.id] += obj.area > 0
+        for path, file in self._files.items():
+            with _naming(path):
+                file.flush()  # So that the frames before are complete if there is no room for the next.
         drawn = draw(image, result)
         video.write(drawn)
         self._sheet.add(result.index, drawn)
@@ -81,13 +94,20 @@ class ResultFolder:
         self.seconds += sum(result.stages.values()) / 1000
 
     def close(self) -> None:
-        """Complete the files, and write the contact sheet."""
+        """Complete the files, and write the contact sheet; raises SourceError for what could not be written."""
+        steps: list[Callable[[], None]] = [partial(_close, path, file) for path, file in self._files.items()]
         if self._video is not None:
-            self._video.close()
-        for file in self._files:
-            file.close()
+            steps.append(self._video.close)
         if self.frames:
-            write_image(self.folder / "contact_sheet.png", self._sheet.image())
+            steps.append(lambda: write_image(self.folder / "contact_sheet.png", self._sheet.image()))
+        failures = []
+        for step in steps:
+            try:
+                step()
+            except SourceError as error:
+                failures.append(str(error))
+        if failures:
+            raise SourceError("; ".join(failures))
 
     def _open(self, size: tuple[int, int]) -> VideoWriter:
         try:
@@ -100,11 +120,25 @@ class ResultFolder:
         return self._video
 
     def _csv(self, name: str, header: Sequence[str]) -> Any:
-        file = (self.folder / name).open("w", newline="")
-        self._files.append(file)
+        path = self.folder / name
+        file = self._files[path] = path.open("w", newline="")
         writer = csv.writer(file)
         writer.writerow(header)
         return writer
+
+
+def _close(path: Path, file: TextIO) -> None:
+    with _naming(path):
+        file.close()
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Raise SourceError, which names a file, where it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _track_rows(when: tuple[int, str], object_id: int, points: Points) -> Iterator[tuple[Any, ...]]:

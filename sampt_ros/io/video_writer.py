@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -54,6 +56,8 @@ class OpenCvWriter(VideoWriter):
     """Writes by OpenCV, in even sizes; frames that are one row or column smaller are padded with the last one."""
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
+        self._path = path
+        self._frames = 0
         self._height, self._width = size
         # In a relative path FFmpeg takes all before a colon, as of a time, for a protocol.
         self._writer = cv2.VideoWriter(str(path.absolute()), cv2.VideoWriter.fourcc(*"mp4v"), fps, size[::-1])
@@ -67,9 +71,13 @@ class OpenCvWriter(VideoWriter):
         if below or right:
             image = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        self._frames += 1
 
     def close(self) -> None:
         self._writer.release()
+        # OpenCV reports no failed write; what comes last in the file, its index, is what a full disk leaves out.
+        if self._frames and not cv2.VideoCapture(str(self._path.absolute())).isOpened():
+            raise SourceError(f"cannot write {self._path}: it is not complete; the disk may be full")
 
 
 class PyavWriter(VideoWriter):
@@ -79,6 +87,7 @@ class PyavWriter(VideoWriter):
         import av
 
         self._av = av
+        self._path = path
         try:
             self._container = self._av.open(str(path.absolute()), "w")
             self._stream = self._container.add_stream("mpeg4", rate=Fraction(fps).limit_denominator(1000))
@@ -90,8 +99,18 @@ class PyavWriter(VideoWriter):
 
     def write(self, image: np.ndarray) -> None:
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        self._container.mux(self._stream.encode(frame))
+        with self._naming():
+            self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        self._container.mux(self._stream.encode())
-        self._container.close()
+        with self._naming():
+            self._container.mux(self._stream.encode())
+            self._container.close()
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Raise SourceError, which names the file, where it cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            raise SourceError(f"cannot write {self._path}: {error.strerror}") from None

@@ -259,8 +259,7 @@ class SamptNode(LifecycleNode):
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         if self._stream is not None:
-            rectified = self._settings.node.rectified
-            self._stream.camera(partial(conversions.intrinsics_from_camera_info, message, rectified))
+            self._stream.camera(partial(conversions.intrinsics_from_camera_info, message))
 
     def _on_depth(self, stream: Stream, sync: DepthSync, message: Any) -> None:
         with stream.failures.depth("a depth image is dropped"):

@@ -142,6 +142,7 @@ class Session:
             return Answer(f"object {object_id} removed")
         request, changes = request.fitted(self.size)
         past = self._past(request.stamp_ns)
+        changes = [*changes, *self._lateness(request.stamp_ns)]
         if object_id and request.action == Action.ADD:
             if object_id not in self.sam_pt.object_ids:
                 tracked = ", ".join(map(str, self.sam_pt.object_ids)) or "none"
@@ -151,7 +152,8 @@ class Session:
                 )
             if request.box is not None or request.mask is not None:
                 raise QueryError("expected only points for an object that is tracked; use REPLACE for a box or mask")
-            return self._update("corrected", self.sam_pt.add_points(object_id, request.points, request.labels, past))
+            corrected = self.sam_pt.add_points(object_id, request.points, request.labels, past)
+            return self._update("corrected", corrected, changes)
         started = self.sam_pt.add_object(
             request.points, request.labels, request.box, request.mask, object_id or None, past
         )
@@ -239,6 +241,11 @@ class Session:
                 f"expected the stamp of an image kept, {oldest:.3f} to {newest:.3f}; got {stamp_ns / 1e9:.3f}"
             )
         return min(older[-1], stepped[-1])
+
+    def _lateness(self, stamp_ns: int) -> list[str]:
+        """What there is to say of a query whose stamp is ahead of all images."""
+        ahead = (stamp_ns - self._kept[-1].stamp_ns) / 1e9
+        return [f"on the newest image, {ahead:.3f} s older than the query's stamp"] if stamp_ns and ahead > 0 else []
 
     def _past(self, stamp_ns: int) -> list[np.ndarray]:
         """The image that was current at `stamp_ns` and the stepped ones since, without the newest."""

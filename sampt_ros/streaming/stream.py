@@ -59,7 +59,8 @@ class Stream:
         self.depth_queue = DepthQueue(waiting, self.failures, options.history, expects_depth)
         transforms = transforms or NoTransforms("transforms are not known here")
         self.clicks = Clicks(self.session, self.depth_queue, transforms, camera_hint)
-        self.options = options
+        self._options = options
+        self._load_camera: Callable[[bool], Pinhole] | None = None
         self._starts = dict(starts or {})
         self._references: dict[int, Reference] = {}  # by object id
 
@@ -96,8 +97,11 @@ class Stream:
 
     @options.setter
     def options(self, options: NodeConfig) -> None:
-        self._options = options
+        before, self._options = self._options, options
         self.session.history = self.depth_queue.history = options.history
+        # A CameraInfo that is published once does not come again.
+        if self._load_camera is not None and options.rectified != before.rectified:
+            self.camera(self._load_camera)
 
     @property
     def statistics(self) -> StreamStatistics:
@@ -149,10 +153,11 @@ class Stream:
 
     # Camera model and depth
 
-    def camera(self, load: Callable[[], Pinhole]) -> Attempt:
-        """Use this camera model from now on."""
+    def camera(self, load: Callable[[bool], Pinhole]) -> Attempt:
+        """Use this camera model from now on; load: the model, given whether the images are rectified."""
+        self._load_camera = load
         with self.failures.camera() as attempt:
-            camera = load()
+            camera = load(self._options.rectified)
             self.depth_queue.set_camera(camera)
             if not camera.looks_forward:
                 x, y = camera.K[:2, 2]

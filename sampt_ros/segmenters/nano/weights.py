@@ -19,12 +19,12 @@ def nano_weights(checkpoint: str = "") -> dict[str, np.ndarray]:
 
     Raises CheckpointError if they cannot be read.
     """
-    return _weights("nano.checkpoint", checkpoint, "the nano segmenter", WEIGHTS)
+    return _weights("nano.checkpoint", checkpoint, "nano segmenter", WEIGHTS)
 
 
 def click_weights(checkpoint: str = "") -> dict[str, np.ndarray]:
     """The same of the click network."""
-    return _weights("nano.click_checkpoint", checkpoint, "the nano segmenter's click network", CLICK_WEIGHTS)
+    return _weights("nano.click_checkpoint", checkpoint, "nano click network", CLICK_WEIGHTS)
 
 
 def _weights(parameter: str, checkpoint: str, network: str, file: Path) -> dict[str, np.ndarray]:

@@ -27,8 +27,11 @@ def test_between_two_frames_the_older_one_is_meant(stream):
 
 
 def test_a_stamp_ahead_of_the_camera_means_the_newest_frame(stream):
-    stream.start(20, stamp_ns=stream.now + 5000 * MS)
+    newest = stream.now - 100 * MS
+    assert "newest image, 5.000 s older" in stream.start(20, stamp_ns=newest + 5000 * MS)
     assert stream.x() == 21
+    assert "older" not in stream.start(30, stamp_ns=stream.now - 100 * MS)
+    assert "older" not in stream.start(40)
 
 
 def test_a_skipped_image_can_be_named(stream):
