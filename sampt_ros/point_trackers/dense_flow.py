@@ -12,7 +12,6 @@ from sampt_ros.geometry.crops import Crop, resized
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
 
 _MARGIN, _PAD = 1.0, 16  # Flow for a mask is computed this far around it: a share of its size, plus pixels.
-_BACK_MARGIN, _BACK_PAD = 0.5, 32  # The flow back is computed this far around all points, likewise.
 _MAX_DIFFERENCE = 30.0  # Where motion leaves a larger difference in grey levels, a moved mask is little trusted.
 
 
@@ -20,13 +19,9 @@ class DenseFlowTracker(FrameToFrameTracker):
     """Moves points by the flow of the whole image, checked by the flow back, and a mask by the flow around it.
 
     A method implements `flow_input` and `flow`.
-
-    checks_nearby  whether the flow back is computed around the points only: for methods whose time depends on the
-                   number of pixels, at whatever size
     """
 
     carries_masks = True
-    checks_nearby = False
 
     def __init__(self, size: int, carry_size: int, max_error: float) -> None:
         """Set the sizes that flow is computed at.
@@ -58,9 +53,7 @@ class DenseFlowTracker(FrameToFrameTracker):
         before, after = self._scaled(previous), self._scaled(current)
         scale = np.array(before.shape[1::-1], np.float32) / np.array(previous.size[::-1], np.float32)
         moved = xy + _sample(self.flow(before, after), xy, scale)
-        around = self._around(np.concatenate([xy, moved]), scale, before.shape[:2])
-        flow_back = self.flow(*(np.ascontiguousarray(image[around]) for image in (after, before)))
-        back = moved + _sample(flow_back, moved, scale, (around[1].start, around[0].start))
+        back = moved + _sample(self.flow(after, before), moved, scale)
         visible, confidence = round_trip_visibility(xy, moved, back, self._max_error)
         visible &= inside(moved, current)
         return moved, visible, confidence * visible
@@ -78,21 +71,6 @@ class DenseFlowTracker(FrameToFrameTracker):
         trust = np.exp(-((cv2.GaussianBlur(difference, (0, 0), 2) / _MAX_DIFFERENCE) ** 2))
         return crop.placed(0.5 + trust * (moved - 0.5), current.size)
 
-    def _around(self, xy: np.ndarray, scale: np.ndarray, size: tuple[int, int]) -> tuple[slice, slice]:
-        """Rows and columns, of an image (height, width) scaled by scale (2,), in which the flow back is computed.
-
-        xy: (n, 2) image points, at least one
-        """
-        height, width = size
-        if not self.checks_nearby:
-            return slice(0, height), slice(0, width)
-        places = _scaled_xy(xy, scale)
-        low, high = places.min(0), places.max(0)
-        margin = _BACK_PAD + _BACK_MARGIN * float((high - low).max())
-        left, top = np.clip(np.floor(low - margin), 0, (width - 1, height - 1)).astype(int).tolist()
-        right, bottom = np.clip(np.ceil(high + margin) + 1, (left + 1, top + 1), (width, height)).astype(int).tolist()
-        return slice(top, bottom), slice(left, right)
-
     def _scaled(self, frame: Frame) -> np.ndarray:
         """The flow input of a frame, scaled down to the size that flow is computed at."""
         if self._newest is not None and self._newest[0] is frame:
@@ -104,20 +82,9 @@ class DenseFlowTracker(FrameToFrameTracker):
         return scaled
 
 
-def _scaled_xy(xy: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Image points (n, 2) in an image scaled by scale (2,)."""
-    scaled: np.ndarray = (xy + 0.5) * scale - 0.5
-    return scaled
-
-
-def _sample(flow: np.ndarray, xy: np.ndarray, scale: np.ndarray, corner: tuple[int, int] = (0, 0)) -> np.ndarray:
-    """(n, 2) float32 image pixels: a flow at image points (n, 2).
-
-    flow    (h, w, 2), computed at scale (2,) of the image, of a part of that
-    corner  x, y of that part
-    """
-    places = _scaled_xy(xy, scale) - np.array(corner, np.float32)
-    sampled: np.ndarray = _look_up(flow, places[None])[0] / scale
+def _sample(flow: np.ndarray, xy: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(n, 2) float32 image pixels: a flow (h, w, 2), computed at scale (2,) of the image, at image points (n, 2)."""
+    sampled: np.ndarray = _look_up(flow, ((xy + 0.5) * scale - 0.5)[None])[0] / scale
     return sampled
 
 

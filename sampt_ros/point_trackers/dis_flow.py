@@ -26,7 +26,6 @@ class DisFlow(DenseFlowTracker):
     """Dense inverse search on the luminance."""
 
     concurrent = True
-    checks_nearby = True
 
     def __init__(self, config: DisFlowConfig | None = None) -> None:
         config = config or DisFlowConfig()
