@@ -243,8 +243,8 @@ class Points:
 class ObjectResult:
     """One object in one frame.
 
-    score       predicted IoU of the mask, 0..1, also where the mask was refused; less where the mask is in several
-                parts, or doubted for its looks
+    score       0..1, the predicted IoU of the mask and of those before it, less where they are in several parts; where
+                the mask was refused, its own predicted IoU, less where it was doubted for its looks
     local_mask  of bool, empty unless the state is TRACKING or REACQUIRED
     points      its points, on this frame
     """

@@ -19,7 +19,7 @@ class BagRecorder:
 
     The bag is created with the first image. Raises SourceError if it already exists or cannot be written.
 
-    frames        number of images written
+    frames        number of images whose messages were made
     stored        number of those that are in the bag for certain; fewer only after an error
     seconds       time spent on tracking them
     with_depth    number of images with depth among them
@@ -67,9 +67,10 @@ class BagRecorder:
             for topic, output in self._outputs.items()
             if output.is_made_of(frame)
         }
-        self._writer.add(frame.event.recorded_ns, messages)
+        # Counted first: a signal that was held back while the messages are written is raised after that.
         self.frames += 1
         self.with_depth += frame.surfaces is not None
         self.seconds += sum(frame.result.stages.values()) / 1000
         self.masks.update({item.id: int(item.area > 0) for item in frame.result.objects})
         self.poses.update({object_id: int(surface.has_pose) for object_id, surface in (frame.surfaces or {}).items()})
+        self._writer.add(frame.event.recorded_ns, messages)

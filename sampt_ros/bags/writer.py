@@ -13,13 +13,14 @@ from typing import Any
 
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 from sampt_ros.bags import types as bag_types
 from sampt_ros.errors import SourceError
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
-_COMMIT_EVERY = 1.0  # seconds; SQLite stores nothing before that, and each time costs some milliseconds
+_COMMIT_EVERY = 1.0  # seconds; messages are in memory before that, and storing them costs some milliseconds
 _UNSIGNED = "mcap"  # the format that cannot store negative times
 _FOREVER = QosTime(9223372036, 854775807)
 # The QoS of the node's publishers, which `ros2 bag play` then uses.
@@ -42,7 +43,7 @@ class BagWriter:
     Ctrl-C and SIGTERM are held back while a message is written, so that after `close` the bag is complete, however the
     run ended. Raises SourceError if it cannot be written; what was stored before that stays.
 
-    stored  number of `add`s whose messages are in the file for certain; of SQLite those up to the last second
+    stored  number of `add`s whose messages are in the file for certain: those up to the last second, after `close` all
     """
 
     def __init__(self, path: Path, storage: str, topics: dict[str, str]) -> None:
@@ -79,9 +80,7 @@ class BagWriter:
                 connection = self._connections[name]
                 self._writer.write(connection, recorded_ns, types.serialize_cdr(message, connection.msgtype))
             self._added += 1
-            if self._storage == _UNSIGNED:
-                self.stored = self._added
-            elif time.monotonic() >= self._commit_at:
+            if time.monotonic() >= self._commit_at:
                 self._writer.commit()
                 self.stored, self._commit_at = self._added, time.monotonic() + _COMMIT_EVERY
 
@@ -89,8 +88,8 @@ class BagWriter:
         """Write the index and metadata.yaml, which complete the bag."""
         with self._as_source_errors():
             self._writer.close()
-        if not self._failure:
-            self.stored = self._added
+            if not self._failure:
+                self.stored = self._added
 
     @contextmanager
     def _as_source_errors(self) -> Iterator[None]:
@@ -118,17 +117,23 @@ class _Writer(Writer):
     _committed: tuple[dict[int, int], int, int] | None = None  # what metadata.yaml says of the messages up to then
 
     def commit(self) -> None:
-        """Store what was written so far in an SQLite file."""
+        """Store what was written so far in the file."""
         if isinstance(self.storage, _SqliteWriter):
             self.storage.conn.commit()
+        elif isinstance(self.storage, McapWriter):
+            if self.storage.chunk.bio.tell():
+                self.storage.close_chunk()
+            self.storage.bio.flush()
         self._committed = dict(self.counts), self.min_timestamp, self.max_timestamp
 
     def roll_back(self) -> None:
-        """After an error: forget what was written to an SQLite file since the last commit, as SQLite itself does."""
-        if isinstance(self.storage, _SqliteWriter) and self._committed is not None:
+        """After an error: forget what was written since the last commit, as SQLite itself does."""
+        if self._committed is None:
+            return
+        if isinstance(self.storage, _SqliteWriter):
             with suppress(sqlite3.Error):
                 self.storage.conn.rollback()
-            self.counts, self.min_timestamp, self.max_timestamp = self._committed
+        self.counts, self.min_timestamp, self.max_timestamp = self._committed
 
 
 @contextmanager

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +55,7 @@ class ResultFolder:
         self._fps = fps
         self._seconds = seconds or (lambda number: number / fps)
         self._sheet = ContactSheet()
-        self._files: dict[Path, TextIO] = {}
+        self._tables: list[_Table] = []
         self._video: VideoWriter | None = None
 
     def __enter__(self) -> ResultFolder:
@@ -80,13 +79,12 @@ class ResultFolder:
         labels = result.labels.astype(np.uint8) if fits else result.labels
         write_labels(self.folder / f"labels/{result.index:05d}.png", labels)
         for obj in result.objects:
-            self._tracks.writerows(_track_rows((result.index, seconds), obj.id, obj.points))
             state = (obj.state.name, f"{obj.score:.4f}")
-            self._objects.writerow((result.index, seconds, obj.id, *state, obj.area, *obj.box))
+            self._tracks.add(_track_rows((result.index, seconds), obj.id, obj.points))
+            self._objects.add([(result.index, seconds, obj.id, *state, obj.area, *obj.box)])
             self.masks[obj.id] += obj.area > 0
-        for path, file in self._files.items():
-            with _naming(path):
-                file.flush()  # So that the frames before are complete if there is no room for the next.
+        for table in (self._tracks, self._objects):
+            table.flush()  # So that the frames before are complete if there is no room for the next.
         drawn = draw(image, result)
         video.write(drawn)
         self._sheet.add(result.index, drawn)
@@ -95,7 +93,7 @@ class ResultFolder:
 
     def close(self) -> None:
         """Complete the files, and write the contact sheet; raises SourceError for what could not be written."""
-        steps: list[Callable[[], None]] = [partial(_close, path, file) for path, file in self._files.items()]
+        steps = [table.close for table in self._tables]
         if self._video is not None:
             steps.append(self._video.close)
         if self.frames:
@@ -112,33 +110,46 @@ class ResultFolder:
     def _open(self, size: tuple[int, int]) -> VideoWriter:
         try:
             folder_for_frames(self.folder / "labels", ".png")
-            self._tracks = self._csv("tracks.csv", self.TRACKS)
-            self._objects = self._csv("objects.csv", self.OBJECTS)
+            self._tracks = self._table("tracks.csv", self.TRACKS)
+            self._objects = self._table("objects.csv", self.OBJECTS)
         except OSError as error:
             raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
         self._video = video_writer(self.folder / "overlay.mp4", self._fps, size)
         return self._video
 
-    def _csv(self, name: str, header: Sequence[str]) -> Any:
-        path = self.folder / name
-        file = self._files[path] = path.open("w", newline="")
-        writer = csv.writer(file)
-        writer.writerow(header)
-        return writer
+    def _table(self, name: str, header: Sequence[str]) -> _Table:
+        table = _Table(self.folder / name, header)
+        self._tables.append(table)
+        return table
 
 
-def _close(path: Path, file: TextIO) -> None:
-    with _naming(path):
-        file.close()
+class _Table:
+    """A CSV file that is written; raises SourceError, which names the file, where it cannot be."""
 
+    def __init__(self, path: Path, header: Sequence[str]) -> None:
+        self._path = path
+        self._file = path.open("w", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(header)
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Raise SourceError, which names a file, where it cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise SourceError(f"cannot write {path}: {error.strerror}") from None
+    def add(self, rows: Iterable[Sequence[Any]]) -> None:
+        with self._naming():
+            self._writer.writerows(rows)
+
+    def flush(self) -> None:
+        with self._naming():
+            self._file.flush()
+
+    def close(self) -> None:
+        with self._naming():
+            self._file.close()
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SourceError(f"cannot write {self._path}: {error.strerror}") from None
 
 
 def _track_rows(when: tuple[int, str], object_id: int, points: Points) -> Iterator[tuple[Any, ...]]:

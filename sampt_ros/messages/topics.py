@@ -119,7 +119,11 @@ ENDPOINTS = (
         "message, and the object's id, state, score, box and area",
     ),
     Endpoint(
-        "service", "~/reset", "std_srvs/Trigger", "removes all objects before the next frame; ids start from 1 again"
+        "service",
+        "~/reset",
+        "std_srvs/Trigger",
+        "removes all objects before the next frame; ids start from 1 again, and until the next image comes queries may "
+        "refer to those so far",
     ),
     Endpoint(
         "service", "~/pause", "std_srvs/SetBool", "true: images are ignored and nothing is published, until false"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,26 +39,28 @@ class Session:
         """history: seconds that images are kept, for queries that refer to one of them."""
         self.sam_pt = sam_pt
         self.history = history
-        self._continuity = Continuity()
+        self._continuity = self._continuity_before_reset = Continuity()
+        self._kept: deque[_KeptImage] = deque()
         self._kept_before_reset: deque[_KeptImage] = deque()
-        self._forget_frames()
         self.reset()
 
     def reset(self) -> None:
-        """Drop all objects; object ids start again from 1, and the next image may be of any stamp and size.
+        """Drop all objects; object ids start again from 1.
 
-        Until it comes, queries may refer to the images so far.
+        Until the next image comes, queries may refer to those so far. Unless one did, the next image may be of any
+        stamp and size.
         """
-        kept = self._kept
+        kept, continuity = self._kept or self._kept_before_reset, copy(self._continuity)
         self.sam_pt.reset()
         self._continuity.reset()
         self.failed: FrameResult | None = None
         self._forget_frames()
         self._kept_before_reset = kept
+        if kept and continuity.has_frames:
+            self._continuity_before_reset = continuity
 
     def _forget_frames(self) -> None:
-        self._kept: deque[_KeptImage] = deque()
-        self._kept_before_reset = deque()
+        self._kept, self._kept_before_reset = deque(), deque()
         self._newest: FrameResult | None = None
         self._clicked: int | None = None
 
@@ -66,10 +69,9 @@ class Session:
         newest = next((kept for kept in reversed(self._kept_before_reset) if kept.stepped), None)
         if self._newest is not None or newest is None:
             return
-        image = newest.load()
-        self._continuity.check(newest.stamp_ns, image.shape)
+        self._newest = self.sam_pt.step(newest.load())
         self._kept, self._kept_before_reset = self._kept_before_reset, deque()
-        self._newest = self.sam_pt.step(image)
+        self._continuity = self._continuity_before_reset
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,7 +84,7 @@ class Session:
     @property
     def has_images(self) -> bool:
         """Whether an image was tracked since the start, or since the camera changed, to which a query may refer."""
-        return self._newest is not None or len(self._kept_before_reset) > 0
+        return self._newest is not None or any(kept.stepped for kept in self._kept_before_reset)
 
     @property
     def newest(self) -> FrameResult | None:
@@ -244,7 +246,7 @@ class Session:
 
     def _lateness(self, stamp_ns: int) -> list[str]:
         """What there is to say of a query whose stamp is ahead of all images."""
-        ahead = (stamp_ns - self._kept[-1].stamp_ns) / 1e9
+        ahead = (stamp_ns - (self.newest_stamp_ns or stamp_ns)) / 1e9
         return [f"on the newest image, {ahead:.3f} s older than the query's stamp"] if stamp_ns and ahead > 0 else []
 
     def _past(self, stamp_ns: int) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -37,7 +38,7 @@ class Stream:
             ...                                # frame.surfaces has the 3D surfaces, where there is depth
 
     Each event is processed within an error boundary (see Failures): one that fails is dropped, counted and logged, and
-    the stream goes on with the next. All events except depth must come from one thread.
+    the stream goes on with the next. All events except depth and CameraInfo must come from one thread.
 
     session, depth_queue, clicks, failures  the parts it is composed of
     """
@@ -60,6 +61,7 @@ class Stream:
         transforms = transforms or NoTransforms("transforms are not known here")
         self.clicks = Clicks(self.session, self.depth_queue, transforms, camera_hint)
         self._options = options
+        self._camera_lock = threading.RLock()
         self._load_camera: Callable[[bool], Pinhole] | None = None
         self._starts = dict(starts or {})
         self._references: dict[int, Reference] = {}  # by object id
@@ -97,11 +99,12 @@ class Stream:
 
     @options.setter
     def options(self, options: NodeConfig) -> None:
-        before, self._options = self._options, options
         self.session.history = self.depth_queue.history = options.history
-        # A CameraInfo that is published once does not come again.
-        if self._load_camera is not None and options.rectified != before.rectified:
-            self.camera(self._load_camera)
+        with self._camera_lock:
+            before, self._options = self._options, options
+            # A CameraInfo that is published once does not come again.
+            if self._load_camera is not None and options.rectified != before.rectified:
+                self.camera(self._load_camera)
 
     @property
     def statistics(self) -> StreamStatistics:
@@ -155,18 +158,20 @@ class Stream:
 
     def camera(self, load: Callable[[bool], Pinhole]) -> Attempt:
         """Use this camera model from now on; load: the model, given whether the images are rectified."""
-        self._load_camera = load
-        with self.failures.camera() as attempt:
-            camera = load(self._options.rectified)
-            self.depth_queue.set_camera(camera)
-            if not camera.looks_forward:
-                x, y = camera.K[:2, 2]
-                self.failures.log.repeated(
-                    f"the CameraInfo's principal point ({x:g}, {y:g}) is not inside its {camera.width}x{camera.height} "
-                    "images, as of an uncalibrated camera or another resolution: 3D may be wrong"
-                )
-        self.depth_queue.camera_error = attempt.reason
-        return attempt
+        with self._camera_lock:
+            self._load_camera = load
+            with self.failures.camera() as attempt:
+                camera = load(self._options.rectified)
+                self.depth_queue.set_camera(camera)
+                if not camera.looks_forward:
+                    x, y = camera.K[:2, 2]
+                    self.failures.log.repeated(
+                        f"the CameraInfo's principal point ({x:g}, {y:g}) is not inside its "
+                        f"{camera.width}x{camera.height} images, as of an uncalibrated camera or another resolution: "
+                        "3D may be wrong"
+                    )
+            self.depth_queue.camera_error = attempt.reason
+            return attempt
 
     def depth(self, time_ns: int, load: LoadDepth) -> None:
         """Add a depth image of this time, registered to the images; the queue matches it to a frame."""

@@ -65,9 +65,8 @@ class TrackedObject:
         result = ObjectResult(object_id, ObjectState.LOST, 0.0, LocalMask.empty(frame.size), points)
         return cls(object_id, points, MaskHistory(started_area, frame.index, deque(maxlen=lookback)), None, result)
 
-    def result_with(self, mask: LocalMask, predicted_iou: float) -> ObjectResult:
-        """Its result on the frame on which it has this mask of bool."""
-        self.reliability = self.reliability.after(mask, predicted_iou)
+    def result_with(self, mask: LocalMask) -> ObjectResult:
+        """Its result on the frame on which it has this mask of bool, after its `reliability` took that in."""
         return ObjectResult(self.id, ObjectState.TRACKING, self.reliability.score, mask, self.points)
 
     def result_without_mask(self, frame: Frame, state: ObjectState, score: float) -> ObjectResult:

@@ -344,7 +344,8 @@ class SamPt:
             tracked.result = tracked.result_without_mask(self._frames.newest, ObjectState.UNCERTAIN, score)
             return
         frame = self._frames.newest
-        tracked.result = tracked.result_with(mask, score)
+        tracked.reliability = tracked.reliability.after(mask, score)
+        tracked.result = tracked.result_with(mask)
         tracked.propagated_mask = mask
         tracked.memory = self._segmenter.remember(frame, mask, tracked.memory)
         tracked.history.add(AcceptedMask(frame.index, mask))

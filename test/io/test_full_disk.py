@@ -100,3 +100,18 @@ def test_a_file_that_may_not_be_written_is_left_as_it_is(tmp_path, monkeypatch):
     with pytest.raises(SourceError, match="Permission denied"):
         label_images.write_labels(path, np.zeros((4, 4), np.uint8))
     assert path.read_bytes() == b"mine"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is missing, which takes nothing")
+@pytest.mark.parametrize("points", [1, 2000])  # within the file's buffer, and beyond it
+def test_a_table_for_which_there_is_no_room_is_named(tmp_path, points):
+    many = Points.start(np.arange(points), np.zeros((points, 2)), np.ones(points))
+    item = ObjectResult(1, ObjectState.TRACKING, 0.9, MASK, many)
+    with (
+        pytest.raises(SourceError, match=r"cannot write .*tracks\.csv: No space left"),
+        Path("/dev/full").open("w") as full,
+        ResultFolder(tmp_path, 10) as folder,
+    ):
+        folder.add(IMAGE, result(0))
+        folder._tracks._file, folder._tracks._writer = full, csv.writer(full)
+        folder.add(IMAGE, FrameResult(1, (24, 32), (item,)))

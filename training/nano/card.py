@@ -109,7 +109,11 @@ def _interface(sizes: Sequence[Sequence[int]]) -> str:
         ),
         ("memory", "of earlier windows", "their features at stride 16 and the object's mask in them; may be empty"),
         ("mask, out", "S / 2 x S / 2", "logits; above 0 is the object"),
-        ("predicted IoU, out", "1", "a logit; its sigmoid, less where the mask is in several parts, is the newest share of the `score`"),
+        (
+            "predicted IoU, out",
+            "1",
+            "a logit; its sigmoid, less where the mask is in several parts, counts in the `score`",
+        ),
     ]
     text = (
         "The click network has no memory. An object without a mask yet is searched for in windows of several sizes "

@@ -32,6 +32,8 @@ def test_a_stamp_ahead_of_the_camera_means_the_newest_frame(stream):
     assert stream.x() == 21
     assert "older" not in stream.start(30, stamp_ns=stream.now - 100 * MS)
     assert "older" not in stream.start(40)
+    stream.skip()  # kept, but not tracked
+    assert "newest image, 0.110 s older" in stream.start(50, stamp_ns=stream.now - 90 * MS)
 
 
 def test_a_skipped_image_can_be_named(stream):

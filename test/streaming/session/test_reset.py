@@ -6,7 +6,7 @@ import pytest
 from fakes import blank
 from session_stream import MS, SessionStream, stepped
 
-from sampt_ros.errors import QueryError
+from sampt_ros.errors import FrameError, QueryError
 
 
 def test_reset_begins_anew():
@@ -63,5 +63,47 @@ def test_after_the_next_image_those_before_the_reset_are_forgotten():
 def test_before_the_first_image_a_reset_changes_nothing():
     stream = SessionStream()
     stream.session.reset()
+    with pytest.raises(QueryError, match="expected an image before the first query"):
+        stream.start()
+
+
+def test_a_second_reset_does_not_forget_the_images():
+    stream = SessionStream()
+    stream.step(3)
+    stream.session.reset()
+    stream.session.reset()
+    assert stream.start().startswith("started object 1")
+    stream.session.reset()
+    assert stream.start().startswith("started object 1")
+
+
+def test_an_image_that_cannot_be_computed_after_a_reset_is_tried_again(monkeypatch):
+    stream = SessionStream()
+    stream.step(2)
+    stream.session.reset()
+    with monkeypatch.context() as failing:
+        failing.setattr(stream.session.sam_pt, "step", lambda image: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            stream.start()
+    assert stream.session.has_images
+    assert stream.start().startswith("started object 1")
+
+
+def test_after_a_reset_and_a_query_the_stream_goes_on_as_before():
+    stream = SessionStream()
+    stream.step(3)
+    stream.session.reset()
+    stream.start()
+    with pytest.raises(FrameError, match="older"):
+        stream.session.observe(stream.now - 250 * MS, blank())
+    stream.step()
+    assert stream.ids == [1]
+
+
+def test_images_that_were_only_skipped_cannot_be_asked_about():
+    stream = SessionStream()
+    stream.skip()
+    stream.session.reset()
+    assert not stream.session.has_images
     with pytest.raises(QueryError, match="expected an image before the first query"):
         stream.start()
