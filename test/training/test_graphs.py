@@ -26,7 +26,7 @@ def test_exported_graphs_compute_what_those_in_the_package_do(tmp_path):
     (graph,) = export_graphs(weights, ["memorize"])
     shipped = OnnxBackend.from_config()
     rng = np.random.default_rng(0)
-    features = shipped.encode(rng.integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8))
+    (features,) = shipped.encode(rng.integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8))
     mask = rng.random((SIZE, SIZE), dtype=np.float32)
     session = InferenceSession(graph, providers=["CPUExecutionProvider"])
     found = session.run(None, {"features16": features.maps[3], "masks": mask[None, None]})
