@@ -16,6 +16,7 @@ from statistics import fmean
 
 from sampt_ros.errors import SourceError
 from sampt_ros.fleet import remote_files
+from sampt_ros.io.writing import writing_to
 
 RESULT = "result.json"  # A file in a recording's folder of results, with its outcome; it shows that they are complete.
 _PARTIAL = ".partial"
@@ -131,11 +132,9 @@ class LocalResults(Results):
         if is_taken:  # It is better to say so before the work than after it.
             raise SourceError(f"cannot write to {target}: it contains files that are not results")
         folder = self.folder / _PARTIAL / f"{name.replace('/', '_')}.{socket.gethostname()}.{os.getpid()}"
-        try:
+        with writing_to(self.folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-        except OSError as error:
-            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
         try:
             yield folder
         finally:
@@ -166,12 +165,10 @@ class LocalResults(Results):
         shutil.rmtree(aside, ignore_errors=True)
 
     def write(self, name: str, text: str) -> None:
-        try:
+        with writing_to(self.folder):
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        except OSError as error:
-            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
 
     def clear(self) -> None:
         shutil.rmtree(self.folder / _PARTIAL, ignore_errors=True)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.io.writing import writing
 from sampt_ros.weights import git_lfs
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -81,11 +82,9 @@ def what_is_wrong(data: bytes) -> str:
 
 def write_image(path: Path, image: np.ndarray) -> None:
     """Write an image (H, W, 3) uint8 RGB, creating its folder if needed; raises SourceError if that fails."""
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
-    except OSError as error:
-        raise SourceError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _lacks_end(content: np.ndarray) -> bool:

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.image_files import what_is_wrong
+from sampt_ros.io.writing import writing
 
 HIGHEST = 65535  # The largest label.
 
@@ -177,12 +178,13 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     image = Image.fromarray(labels)
     if labels.dtype == np.uint8:
         image.putpalette([0, 0, 0, *(value for label in range(1, 256) for value in object_color(label))])
-    try:
-        image.save(path, format="PNG")
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            path.unlink(missing_ok=True)  # Half a file would be taken for a broken mask.
-        raise SourceError(f"cannot write {path}: {error.strerror}") from None
+    with writing(path):
+        try:
+            image.save(path, format="PNG")
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                path.unlink(missing_ok=True)  # Half a file would be taken for a broken mask.
+            raise
 
 
 def _is_lossless_webp(data: bytes) -> bool:

@@ -6,7 +6,6 @@ import csv
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +18,7 @@ from sampt_ros.io.image_files import folder_for_frames, write_image
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.io.overlay import ContactSheet, draw
 from sampt_ros.io.video_writer import VideoWriter, video_writer
+from sampt_ros.io.writing import writing, writing_to
 
 _log = logging.getLogger(__name__)
 
@@ -108,12 +108,10 @@ class ResultFolder:
             raise SourceError("; ".join(failures))
 
     def _open(self, size: tuple[int, int]) -> VideoWriter:
-        try:
+        with writing_to(self.folder):
             folder_for_frames(self.folder / "labels", ".png")
             self._tracks = self._table("tracks.csv", self.TRACKS)
             self._objects = self._table("objects.csv", self.OBJECTS)
-        except OSError as error:
-            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
         self._video = video_writer(self.folder / "overlay.mp4", self._fps, size)
         return self._video
 
@@ -133,23 +131,16 @@ class _Table:
         self._writer.writerow(header)
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
-        with self._naming():
+        with writing(self._path):
             self._writer.writerows(rows)
 
     def flush(self) -> None:
-        with self._naming():
+        with writing(self._path):
             self._file.flush()
 
     def close(self) -> None:
-        with self._naming():
+        with writing(self._path):
             self._file.close()
-
-    @contextmanager
-    def _naming(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise SourceError(f"cannot write {self._path}: {error.strerror}") from None
 
 
 def _track_rows(when: tuple[int, str], object_id: int, points: Points) -> Iterator[tuple[Any, ...]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
+from sampt_ros.io.writing import writing
 
 _log = logging.getLogger(__name__)
 
@@ -99,18 +98,10 @@ class PyavWriter(VideoWriter):
 
     def write(self, image: np.ndarray) -> None:
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        with self._naming():
+        with writing(self._path):
             self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        with self._naming():
+        with writing(self._path):
             self._container.mux(self._stream.encode())
             self._container.close()
-
-    @contextmanager
-    def _naming(self) -> Iterator[None]:
-        """Raise SourceError, which names the file, where it cannot be written."""
-        try:
-            yield
-        except OSError as error:
-            raise SourceError(f"cannot write {self._path}: {error.strerror}") from None

@@ -67,11 +67,6 @@ class Continuity:
         self._before_reset_ns = self._before_reset_ns if self._stamp_ns is None else self._stamp_ns
         self._clear()
 
-    @property
-    def has_frames(self) -> bool:
-        """Whether any frame was accepted since the start or a reset."""
-        return self._stamp_ns is not None
-
     def _clear(self) -> None:
         self._stamp_ns = None
         self._is_first = True  # whether the last accepted frame is the first one

@@ -39,9 +39,9 @@ class Session:
         """history: seconds that images are kept, for queries that refer to one of them."""
         self.sam_pt = sam_pt
         self.history = history
-        self._continuity = self._continuity_before_reset = Continuity()
+        self._continuity = Continuity()
         self._kept: deque[_KeptImage] = deque()
-        self._kept_before_reset: deque[_KeptImage] = deque()
+        self._before_reset: tuple[deque[_KeptImage], Continuity] | None = None  # until the next image
         self.reset()
 
     def reset(self) -> None:
@@ -50,28 +50,28 @@ class Session:
         Until the next image comes, queries may refer to those so far. Unless one did, the next image may be of any
         stamp and size.
         """
-        kept, continuity = self._kept or self._kept_before_reset, copy(self._continuity)
+        before = self._before_reset
+        if self.newest_stamp_ns is not None:
+            before = self._kept, copy(self._continuity)
         self.sam_pt.reset()
         self._continuity.reset()
         self.failed: FrameResult | None = None
         self._forget_frames()
-        self._kept_before_reset = kept
-        if kept and continuity.has_frames:
-            self._continuity_before_reset = continuity
+        self._before_reset = before
 
     def _forget_frames(self) -> None:
-        self._kept, self._kept_before_reset = deque(), deque()
+        self._kept, self._before_reset = deque(), None
         self._newest: FrameResult | None = None
         self._clicked: int | None = None
 
     def _recall(self) -> None:
         """Go on from the newest image before a reset, if none has come since."""
-        newest = next((kept for kept in reversed(self._kept_before_reset) if kept.stepped), None)
-        if self._newest is not None or newest is None:
+        if self._before_reset is None:
             return
+        images, continuity = self._before_reset
+        newest = next(kept for kept in reversed(images) if kept.stepped)
         self._newest = self.sam_pt.step(newest.load())
-        self._kept, self._kept_before_reset = self._kept_before_reset, deque()
-        self._continuity = self._continuity_before_reset
+        self._kept, self._continuity, self._before_reset = images, continuity, None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -84,7 +84,7 @@ class Session:
     @property
     def has_images(self) -> bool:
         """Whether an image was tracked since the start, or since the camera changed, to which a query may refer."""
-        return self._newest is not None or any(kept.stepped for kept in self._kept_before_reset)
+        return self._newest is not None or self._before_reset is not None
 
     @property
     def newest(self) -> FrameResult | None:
@@ -109,7 +109,7 @@ class Session:
         FrameError if the frame cannot be used; it then has no effect.
         """
         change = self._continuity.check(stamp_ns, check_image(image).shape)
-        self._kept_before_reset.clear()
+        self._before_reset = None
         if change is None or change.handling is ObjectHandling.KEEP:
             if self._kept and self._kept[-1].stamp_ns > stamp_ns:
                 self._kept.clear()  # The stamps of the kept frames are from before a jump back.
@@ -246,8 +246,10 @@ class Session:
 
     def _lateness(self, stamp_ns: int) -> list[str]:
         """What there is to say of a query whose stamp is ahead of all images."""
-        ahead = (stamp_ns - (self.newest_stamp_ns or stamp_ns)) / 1e9
-        return [f"on the newest image, {ahead:.3f} s older than the query's stamp"] if stamp_ns and ahead > 0 else []
+        newest = self.newest_stamp_ns
+        if not stamp_ns or newest is None or stamp_ns <= newest:
+            return []
+        return [f"on the newest image, {(stamp_ns - newest) / 1e9:.3f} s older than the query's stamp"]
 
     def _past(self, stamp_ns: int) -> list[np.ndarray]:
         """The image that was current at `stamp_ns` and the stepped ones since, without the newest."""

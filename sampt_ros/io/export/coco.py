@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -13,9 +12,9 @@ import numpy as np
 import yaml
 
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState
-from sampt_ros.errors import SourceError
 from sampt_ros.io.export.outlines import outline, run_lengths
 from sampt_ros.io.image_files import folder_for_frames, write_image
+from sampt_ros.io.writing import writing_to
 
 _NOTE = "# Made by sampt. Every image is listed for training and for validation: split them as your training needs.\n"
 
@@ -72,7 +71,7 @@ class CocoDataset:
         height, width = result.size
         self._images.append({"id": result.index, "file_name": f"{name}.jpg", "width": width, "height": height})
         shown = [item for item in result.objects if item.area]
-        with self._writing():
+        with writing_to(self.folder):
             for item in shown:
                 file.write(",\n" if self._annotations else "\n")
                 self._annotations += 1
@@ -88,7 +87,7 @@ class CocoDataset:
         file, self._file = self._file, None
         categories = [{"id": number, "name": name} for number, name in enumerate(self._categories, 1)]
         classes = {"train": "images", "val": "images", "names": dict(enumerate(self._categories))}
-        with self._writing():
+        with writing_to(self.folder):
             with file:
                 file.write('\n], "images": ')
                 json.dump(self._images, file)
@@ -97,17 +96,9 @@ class CocoDataset:
                 file.write("}\n")
             (self.folder / "data.yaml").write_text(_NOTE + yaml.safe_dump(classes, sort_keys=False))
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """What fails inside is a SourceError that names the folder."""
-        try:
-            yield
-        except OSError as error:
-            raise SourceError(f"cannot write to {self.folder}: {error.strerror}") from None
-
     def _open(self) -> TextIO:
         """Open the file of annotations, which are written one by one, and delete the files of an earlier run."""
-        with self._writing():
+        with writing_to(self.folder):
             folder_for_frames(self.folder / "images", ".jpg")
             folder_for_frames(self.folder / "labels", ".txt")
             self._file = file = (self.folder / "annotations.json").open("w")

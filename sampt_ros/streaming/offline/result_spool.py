@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 import tempfile
 import zlib
+from pathlib import Path
 
 from sampt_ros.data_types import FrameResult
-from sampt_ros.errors import SourceError
+from sampt_ros.io.writing import writing_to
 
 _FASTEST = 1  # Level of compression, with which masks already shrink to about a hundredth.
 
@@ -22,11 +23,9 @@ class ResultSpool:
     def put(self, result: FrameResult) -> None:
         """Store a frame's result; raises SourceError if it cannot be written."""
         data = zlib.compress(pickle.dumps(result), _FASTEST)
-        try:
+        with writing_to(Path(tempfile.gettempdir())):
             self._extents[result.index] = self._file.seek(0, 2), len(data)
             self._file.write(data)
-        except OSError as error:
-            raise SourceError(f"cannot write to {tempfile.gettempdir()}: {error.strerror}") from None
 
     def get(self, index: int) -> FrameResult | None:
         """The result of frame `index`, or None if none was stored."""
