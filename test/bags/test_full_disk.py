@@ -124,9 +124,17 @@ def test_of_an_mcap_file_no_more_is_counted_than_can_be_read(tmp_path, monkeypat
         assert len(list(bag.messages({IMAGES}))) == writer.stored
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 @pytest.mark.parametrize(("interrupted", "expected"), [("write", 3), ("close", 2)])
-def test_an_interrupt_loses_nothing(tmp_path, monkeypatch, storage, interrupted, expected):
+def test_an_interrupt_loses_nothing(tmp_path, monkeypatch, interruptible, storage, interrupted, expected):
     bags.write(tmp_path / "source", images(3), storage)
     writer = BagWriter(tmp_path / "out", storage, {IMAGES: IMAGE})
     with BagReader(tmp_path / "source") as source:
