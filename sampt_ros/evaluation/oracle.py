@@ -147,8 +147,8 @@ class OracleTracker(PointTracker):
     def update(self, frame: Frame) -> Tracks:
         return self._true(self._tracker.update(frame), frame)
 
-    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask | None:
-        return self._tracker.propagate_mask(mask, previous, current)
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame, among: int = 1) -> LocalMask | None:
+        return self._tracker.propagate_mask(mask, previous, current, among)
 
     def _true(self, tracks: Tracks, frame: Frame) -> Tracks:
         """Tracks of the same points at their true positions in a frame."""

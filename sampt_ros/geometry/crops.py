@@ -76,15 +76,15 @@ class Window:
         """
         return self.scaled(mask.part(*self.visible), size)
 
-    def scaled(self, part: np.ndarray, size: int | None = None) -> np.ndarray:
-        """The same from the `visible` part of an image or a map."""
+    def scaled(self, part: np.ndarray, size: int | None = None, beyond: float = 0.0) -> np.ndarray:
+        """The same from the `visible` part of an image or a map; `beyond`: what lies beyond a map."""
         if part.dtype == bool:
             part = part.astype(np.float32)
         above, before = max(-self.top, 0), max(-self.left, 0)
-        beyond = above, self.side - above - part.shape[0], before, self.side - before - part.shape[1]
-        if any(beyond):
-            fill = _OUTSIDE if part.ndim == 3 else 0
-            part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_CONSTANT, value=fill)
+        missing = above, self.side - above - part.shape[0], before, self.side - before - part.shape[1]
+        if any(missing):
+            fill = _OUTSIDE if part.ndim == 3 else beyond
+            part = cv2.copyMakeBorder(part, *missing, cv2.BORDER_CONSTANT, value=fill)
         size = size or self.size
         return resized(part, (size, size))
 
@@ -144,12 +144,22 @@ class Crop:
         left, top, right, bottom = self.window
         return slice(top, bottom), slice(left, right)
 
+    @property
+    def scale(self) -> np.ndarray:
+        """(2,) float64: what it is scaled by, along x and y."""
+        left, top, right, bottom = self.window
+        return np.array([self.size[0] / (right - left), self.size[1] / (bottom - top)])
+
     def cut(self, image: np.ndarray) -> np.ndarray:
         """This part of an image (H, W) or (H, W, channels), scaled."""
         return resized(image[self.rectangle], self.size)
 
     def cut_mask(self, mask: LocalMask) -> np.ndarray:
         """This part of a mask, scaled, as (h, w) float32 0..1."""
+        left, top, right, bottom = self.window
+        if mask.values.dtype == bool and self.scale.max() < 1:
+            # The exact mean as below, of what lies in the mask's rectangle only.
+            return cell_shares(mask, (left, top, right - left, bottom - top), self.size[::-1])
         return resized(mask.part(*self.rectangle).astype(np.float32, copy=False), self.size)
 
     def paste(self, values: np.ndarray, size: tuple[int, int], outside: float = -1.0) -> np.ndarray:
@@ -170,9 +180,7 @@ class Crop:
 
     def to_crop(self, xy: np.ndarray) -> np.ndarray:
         """Image pixels (n, 2) as pixels of the crop."""
-        left, top, right, bottom = self.window
-        scale = np.array([self.size[0] / (right - left), self.size[1] / (bottom - top)])
-        scaled: np.ndarray = (xy - [left, top] + 0.5) * scale - 0.5
+        scaled: np.ndarray = (xy - self.window[:2] + 0.5) * self.scale - 0.5
         return scaled
 
 
@@ -204,20 +212,26 @@ def cell_shares(mask: LocalMask, window: tuple[float, float, float, float], shap
     """
     left, top, width, height = window
     on_object = mask.on_object
-    down = _shares_of_pixels(shape[0], top, height, on_object.rectangle[0])
-    across = _shares_of_pixels(shape[1], left, width, on_object.rectangle[1])
-    shares: np.ndarray = down @ on_object.values.astype(np.float32) @ across.T
+    rows, down = _shares_of_pixels(shape[0], top, height, on_object.rectangle[0])
+    columns, across = _shares_of_pixels(shape[1], left, width, on_object.rectangle[1])
+    shares = np.zeros(shape, np.float32)
+    shares[rows, columns] = down @ on_object.values.astype(np.float32) @ across.T
     return shares
 
 
-def _shares_of_pixels(cells: int, start: float, length: float, pixels: slice) -> np.ndarray:
-    """(cells, n) float32: how much of each cell each of n pixels fills, along one axis; the cells begin at `start`."""
+def _shares_of_pixels(cells: int, start: float, length: float, pixels: slice) -> tuple[slice, np.ndarray]:
+    """Those of the cells along one axis, which begin at `start`, that n pixels may reach: which they are, c of them,
+    and (c, n) float32: how much of each cell each pixel fills.
+    """
+    reached = (np.array([pixels.start, pixels.stop]) - start) * (cells / length)
+    first, last = max(0, math.floor(reached[0])), min(cells, math.ceil(reached[1]))
+    last = max(first, last)
     # Multiplied first, so that edges between pixels are exact: a cell beside the mask has a share of 0, not of 1e-15.
-    edges = start + length * np.arange(cells + 1)[:, None] / cells
+    edges = start + length * np.arange(first, last + 1)[:, None] / cells
     pixel = np.arange(pixels.start, pixels.stop)
     overlap = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
     shares: np.ndarray = np.maximum(overlap * (cells / length), 0).astype(np.float32)
-    return shares
+    return slice(first, last), shares
 
 
 def draw_points(xy: np.ndarray, size: int, sigma: float = 1.0) -> np.ndarray:

@@ -86,10 +86,11 @@ class PointTracker(ABC):
     def update(self, frame: Frame) -> Tracks:
         """Move every point to `frame`, the next of the stream."""
 
-    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask | None:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame, among: int = 1) -> LocalMask | None:
         """Move a mask from one frame to the next by the motion inside it; None if this tracker cannot.
 
-        mask: on `previous`; returns it on `current`, nearer to 0.5 where it is less sure. Both are bool or float32.
+        mask   on `previous`; returned on `current`, nearer to 0.5 where it is less sure; both are bool or float32
+        among  how many masks are moved between these frames: of many, each may take less time
         """
         return None
 

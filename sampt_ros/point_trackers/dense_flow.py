@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -12,13 +14,15 @@ from sampt_ros.geometry.crops import Crop, resized
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
 
 _MARGIN, _PAD = 1.0, 16  # Flow for a mask is computed this far around it: a share of its size, plus pixels.
+_OWN_FLOWS = 3  # So many masks are moved by a flow of their own each; more share the image's, where it is as fine.
 _MAX_DIFFERENCE = 30.0  # Where motion leaves a larger difference in grey levels, a moved mask is little trusted.
 
 
 class DenseFlowTracker(FrameToFrameTracker):
     """Moves points by the flow of the whole image, checked by the flow back, and a mask by the flow around it.
 
-    A method implements `flow_input` and `flow`.
+    The flow around a mask finds faster objects. Many masks, whose surroundings together have more pixels than the
+    image, share the flow that checks the points. A method implements `flow_input` and `flow`.
     """
 
     carries_masks = True
@@ -31,11 +35,12 @@ class DenseFlowTracker(FrameToFrameTracker):
         max_error   pixels of the image that a visible point may be off after the way back
         """
         self._size, self._carry_size, self._max_error = size, carry_size, max_error
+        self._lock = threading.Lock()
         super().__init__()
 
     def reset(self) -> None:
         super().reset()
-        self._newest: tuple[Frame, np.ndarray] | None = None  # scaled down; it is the next step's start
+        self._pair: _FramePair | None = None  # the newest one
 
     @abstractmethod
     def flow_input(self, frame: Frame) -> np.ndarray:
@@ -50,20 +55,23 @@ class DenseFlowTracker(FrameToFrameTracker):
         return self.flow(start, end)
 
     def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        before, after = self._scaled(previous), self._scaled(current)
-        scale = np.array(before.shape[1::-1], np.float32) / np.array(previous.size[::-1], np.float32)
-        moved = xy + _sample(self.flow(before, after), xy, scale)
-        back = moved + _sample(self.flow(after, before), moved, scale)
+        pair = self._frame_pair(previous, current)
+        moved = xy + _sample(self.flow(pair.before, pair.after), xy, pair.scale)
+        back = moved + _sample(pair.flow_back(), moved, pair.scale)
         visible, confidence = round_trip_visibility(xy, moved, back, self._max_error)
         visible &= inside(moved, current)
         return moved, visible, confidence * visible
 
-    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame, among: int = 1) -> LocalMask:
         if not mask.area:
             return mask
         crop = Crop.around(mask, _MARGIN, self._carry_size, _PAD)
         before, after = (crop.cut(self.flow_input(frame)) for frame in (previous, current))
-        origins = _destinations(self.carrying_flow(after, before))
+        if among > _OWN_FLOWS and self._scale(current) >= crop.scale.max():
+            flow = self._frame_pair(previous, current).flow_back_in(crop)
+        else:
+            flow = self.carrying_flow(after, before)
+        origins = _destinations(flow)
         moved, warped = (_look_up(source, origins) for source in (crop.cut_mask(mask), before))
         difference = cv2.absdiff(after, warped).astype(np.float32)
         if difference.ndim == 3:
@@ -71,15 +79,68 @@ class DenseFlowTracker(FrameToFrameTracker):
         trust = np.exp(-((cv2.GaussianBlur(difference, (0, 0), 2) / _MAX_DIFFERENCE) ** 2))
         return crop.placed(0.5 + trust * (moved - 0.5), current.size)
 
+    def _scale(self, frame: Frame) -> float:
+        """What a frame is scaled by for the flow of the whole image."""
+        return min(1.0, self._size / max(frame.size))
+
+    def _frame_pair(self, previous: Frame, current: Frame) -> _FramePair:
+        """Two frames of the stream as flow inputs, scaled down."""
+        with self._lock:
+            known = self._pair
+            if known is None or known.frames != (previous, current):
+                # The last pair's second frame is mostly this one's first.
+                before = known.after if known is not None and known.frames[1] is previous else self._scaled(previous)
+                self._pair = known = _FramePair((previous, current), before, self._scaled(current), self.carrying_flow)
+            return known
+
     def _scaled(self, frame: Frame) -> np.ndarray:
         """The flow input of a frame, scaled down to the size that flow is computed at."""
-        if self._newest is not None and self._newest[0] is frame:
-            return self._newest[1]
-        scale = min(1.0, self._size / max(frame.size))
-        height, width = (max(1, round(length * scale)) for length in frame.size)
-        scaled = resized(self.flow_input(frame), (width, height))
-        self._newest = (frame, scaled)
-        return scaled
+        height, width = (max(1, round(length * self._scale(frame))) for length in frame.size)
+        return resized(self.flow_input(frame), (width, height))
+
+
+class _FramePair:
+    """Two frames of the stream, and the flow of the whole image from the second one back to the first.
+
+    frames         the two
+    before, after  their flow inputs, scaled down
+    scale          (2,) float32: by which, along x and y
+    """
+
+    def __init__(
+        self,
+        frames: tuple[Frame, Frame],
+        before: np.ndarray,
+        after: np.ndarray,
+        flow: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    ) -> None:
+        """flow: from one input to another"""
+        self.frames, self.before, self.after = frames, before, after
+        self.scale = np.array(before.shape[1::-1], np.float32) / np.array(frames[0].size[::-1], np.float32)
+        self._flow, self._lock = flow, threading.Lock()
+        self._flow_back: np.ndarray | None = None
+
+    def flow_back(self) -> np.ndarray:
+        """(h, w, 2) float32 xy, in pixels of the scaled inputs; the first thread to need it computes it."""
+        with self._lock:
+            if self._flow_back is None:
+                self._flow_back = self._flow(self.after, self.before)
+            return self._flow_back
+
+    def flow_back_in(self, crop: Crop) -> np.ndarray:
+        """(h, w, 2) float32 xy: the same for the pixels of a crop, in pixels of the crop."""
+        scale = self.scale / crop.scale.astype(np.float32)
+        first = (np.array(crop.window[:2], np.float32) + 0.5 / crop.scale) * self.scale - 0.5
+        to_flow = np.column_stack([np.diag(scale), first])
+        flow: np.ndarray = cv2.warpAffine(
+            self.flow_back(),
+            to_flow,
+            crop.size,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        flow /= scale
+        return flow
 
 
 def _sample(flow: np.ndarray, xy: np.ndarray, scale: np.ndarray) -> np.ndarray:

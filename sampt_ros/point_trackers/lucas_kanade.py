@@ -30,7 +30,7 @@ class LucasKanade(FrameToFrameTracker):
         visible &= inside(moved, current) & (status.ravel() > 0) & (back_status.ravel() > 0)
         return moved, visible, confidence * visible
 
-    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame, among: int = 1) -> LocalMask:
         """Move a mask by the similarity transform that most corners in it agree on; if there is none, it stays."""
         on_object = mask.on_object.whole().view(np.uint8)
         corners = cv2.goodFeaturesToTrack(previous.gray, _MAX_CORNERS, 0.01, 5, mask=on_object)

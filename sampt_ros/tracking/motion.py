@@ -84,7 +84,7 @@ class FrameMotion:
         masks: dict[int, LocalMask | None] = {}
 
         def carry(tracked: TrackedObject) -> None:
-            masks[tracked.id] = mask = self._carrier.moved(tracked, frames, effort)
+            masks[tracked.id] = mask = self._carrier.moved(tracked, frames, effort, len(objects))
             if encodes and self._segmenter.prepares_beside:
                 self._prepare([tracked], [mask], visible, frames[-1], effort)
 

@@ -6,7 +6,7 @@ import pytest
 from synthetic import disk, texture
 
 from sampt_ros.data_types import LocalMask
-from sampt_ros.geometry.crops import Window, box_of, cell_shares, draw_box, draw_points, resized
+from sampt_ros.geometry.crops import Crop, Window, box_of, cell_shares, draw_box, draw_points, resized
 
 IMAGE = texture(120, 160)
 MEAN = [124, 116, 104]
@@ -133,3 +133,15 @@ def test_cells_that_only_touch_a_mask_have_a_share_of_0():
     mask[:240] = True
     shares = cell_shares(LocalMask.of(mask), (0, 0, 1, 480), (26, 1))  # The edge is 480 / 26 * 13, in floats 239.99...
     assert np.flatnonzero(shares).tolist() == list(range(13))
+
+
+@pytest.mark.parametrize("size", [(50, 40), (100, 80), (37, 29)])
+def test_a_crop_of_a_mask_of_bool_is_that_of_the_same_mask_of_float(size):
+    mask = np.zeros((120, 160), bool)
+    mask[20:70, 50:131] = True
+    mask[40:50, 60:70] = False
+    crop = Crop((30, 10, 130, 90), size)
+    exact = crop.cut_mask(LocalMask.of(mask.astype(np.float32)))
+    np.testing.assert_allclose(crop.cut_mask(LocalMask.of(mask)), exact, atol=1e-6)
+    np.testing.assert_allclose(crop.cut_mask(LocalMask.of(mask).trimmed()), exact, atol=1e-6)
+    assert not crop.cut_mask(LocalMask.empty((120, 160))).any()

@@ -52,7 +52,7 @@ class DriftingTracker(PointTracker):
         self._tracks = replace(self._tracks, xy=self._tracks.xy + self.drift, visible=visible)
         return self._tracks
 
-    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame, among: int = 1) -> LocalMask:
         x, y = self.drift.astype(int)
         return LocalMask.of(np.roll(mask.whole(), (y, x), (0, 1)))
 

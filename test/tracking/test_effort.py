@@ -119,7 +119,7 @@ def test_an_object_without_a_visible_point_is_lost_on_every_frame(tracked):
 
 def test_where_masks_cannot_be_moved_the_network_works_on_every_frame(tracked):
     tracked.sam_pt.effort = EVERY_SECOND
-    tracked.tracker.propagate_mask = lambda *frames: None
+    tracked.tracker.propagate_mask = lambda *arguments: None
     tracked.step()
     assert len(tracked.decoded()) == 4
 

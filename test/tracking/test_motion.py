@@ -35,7 +35,7 @@ class ConcurrentTracker(DriftingTracker):
         self._fail("fails_in_update")
         return super().update(frame)
 
-    def propagate_mask(self, mask, previous, current):
+    def propagate_mask(self, mask, previous, current, among=1):
         self.threads["carrying"] = threading.current_thread()
         self.before_carrying()
         self._fail("fails_in_carrying")

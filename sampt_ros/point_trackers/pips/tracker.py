@@ -116,7 +116,7 @@ class PipsTracker(PointTracker):
         self._last.append((frame, tracks))
         return tracks
 
-    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame) -> LocalMask | None:
+    def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame, among: int = 1) -> LocalMask | None:
         """Move a mask as the points in it moved; None between other frames than the last two, or without points."""
         if [frame for frame, _ in self._last] != [previous, current]:
             return None

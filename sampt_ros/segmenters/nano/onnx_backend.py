@@ -11,7 +11,7 @@ from onnxruntime import InferenceSession, OrtValue, SessionOptions
 from sampt_ros.config.segmenters import NanoConfig
 from sampt_ros.errors import ConfigError
 from sampt_ros.segmenters.nano.backend import NanoBackend, PromptMaps
-from sampt_ros.segmenters.nano.interface import TOP, Features, Memory
+from sampt_ros.segmenters.nano.interface import PROMPT_STRIDE, TOP, Features, Memory
 from sampt_ros.segmenters.nano.memory import ObjectMemory
 from sampt_ros.segmenters.nano.weights import WEIGHTS, click_weights, nano_weights
 from sampt_ros.utils.machine import has_int8_instructions
@@ -28,6 +28,9 @@ _PREFIXES: dict[str, tuple[str, ...]] = {
     "clicks": ("",),
     "clicks_int8": (),
 }
+# The networks' maps of a window with a shorter side than this, pixels, are so small that waking another thread for each
+# saves little: on two cores, a second one made the processor's time 1.2 to 1.4 times as long.
+_SHARED_SIDE = 192
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
 # What is remembered of an object of which nothing is: as many positions as are read, none of them valid.
 _NOTHING = Memory(
@@ -56,12 +59,11 @@ class OnnxBackend(NanoBackend):
         quantized  whether each computes in 8 bits, which only the package's own weights can be
         """
         suffix, click_suffix = ("_int8" if each else "" for each in quantized)
-        self._encode, self._memorize, self._decode = (
-            _session(graph_path(name), _own(weights, _PREFIXES[name]), threads)
-            for name in (f"encode{suffix}", "memorize", f"decode{suffix}")
+        self._encode, self._decode = (
+            _Network(name, weights, threads) for name in (f"encode{suffix}", f"decode{suffix}")
         )
-        clicks = f"clicks{click_suffix}"
-        self._decode_clicks = _session(graph_path(clicks), _own(click_weights, _PREFIXES[clicks]), threads)
+        self._memorize = _Network("memorize", weights)
+        self._decode_clicks = _Network(f"clicks{click_suffix}", click_weights, threads)
         self._side = SideThreads("sampt_network", threads - 1)
 
     @classmethod
@@ -82,10 +84,13 @@ class OnnxBackend(NanoBackend):
 
     def encode(self, images: np.ndarray) -> list[Features]:
         # One image at a time: no slower, and the large maps of the first layers take the memory of few images.
-        return self._side.share(lambda image: Features(tuple(_run(self._encode, image[None]))), [*images])
+        def encode_row(image: np.ndarray) -> Features:
+            return Features(tuple(self._encode.run(max(image.shape), image[None])))
+
+        return self._side.share(encode_row, [*images])
 
     def memorize(self, features: Features, mask: np.ndarray) -> Memory:
-        keys, values, inside = _run(self._memorize, features.maps[3], mask[None, None])
+        keys, values, inside = self._memorize.run(len(mask), features.maps[3], mask[None, None])
         return Memory(keys, values, inside, np.ones(inside.shape, bool))
 
     def decode(
@@ -98,13 +103,15 @@ class OnnxBackend(NanoBackend):
             known = memories[row]
             memory = known.positions if known and known.memories else _NOTHING
             remembered = memory.keys, memory.values, memory.inside, memory.valid
-            return _run(self._decode, *features[row].maps, prompts[row]()[None], *remembered)
+            maps = prompts[row]()
+            side = PROMPT_STRIDE * len(maps[0])
+            return self._decode.run(side, *features[row].maps, maps[None], *remembered)
 
         return self._for_each(decode_row, len(prompts))
 
     def decode_clicks(self, images: np.ndarray, prompts: PromptMaps) -> tuple[np.ndarray, np.ndarray]:
         def decode_row(row: int) -> list[np.ndarray]:
-            return _run(self._decode_clicks, images[row : row + 1], prompts[row]()[None])
+            return self._decode_clicks.run(images.shape[1], images[row : row + 1], prompts[row]()[None])
 
         return self._for_each(decode_row, len(prompts))
 
@@ -126,9 +133,30 @@ def graph_path(name: str) -> Path:
     return WEIGHTS.with_name(f"{name}.onnx")
 
 
-def _own(weights: Mapping[str, np.ndarray], prefixes: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Those of the weights whose names begin with one of `prefixes`."""
-    return {name: value for name, value in weights.items() if name.startswith(prefixes)}
+class _Network:
+    """One part of the networks. Small windows are computed on one thread."""
+
+    def __init__(self, name: str, weights: Mapping[str, np.ndarray], threads: int = 1) -> None:
+        """threads: that large windows are computed on"""
+        own = {key: value for key, value in weights.items() if key.startswith(_PREFIXES[name])}
+        self._small = self._large = _session(graph_path(name), own, 1)
+        if threads > 1:
+            self._large = _session(graph_path(name), own, threads)
+
+    def run(self, side: int, *inputs: np.ndarray) -> list[np.ndarray]:
+        """The outputs for these inputs, in the graph's order. Raises MemoryError where memory ran out.
+
+        side: of the window, the longer one, pixels
+        """
+        session = self._small if side < _SHARED_SIDE else self._large
+        feed = {node.name: value for node, value in zip(session.get_inputs(), inputs)}
+        try:
+            outputs: list[np.ndarray] = session.run(None, feed)
+        except Exception as error:  # ONNX Runtime has no class of errors for this.
+            if "alloc" in str(error):
+                raise MemoryError(str(error)) from error
+            raise
+        return outputs
 
 
 def _session(graph: Path, weights: Mapping[str, np.ndarray], threads: int) -> InferenceSession:
@@ -145,15 +173,3 @@ def _session(graph: Path, weights: Mapping[str, np.ndarray], threads: int) -> In
         list(weights), [OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
     )
     return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
-def _run(session: InferenceSession, *inputs: np.ndarray) -> list[np.ndarray]:
-    """The outputs for these inputs, in the graph's order. Raises MemoryError where memory ran out."""
-    feed = {node.name: value for node, value in zip(session.get_inputs(), inputs)}
-    try:
-        outputs: list[np.ndarray] = session.run(None, feed)
-    except Exception as error:  # ONNX Runtime has no class of errors for this.
-        if "alloc" in str(error):
-            raise MemoryError(str(error)) from error
-        raise
-    return outputs

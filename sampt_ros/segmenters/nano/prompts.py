@@ -43,8 +43,8 @@ class MaskPrompt:
     def shown(self, window: Window, cells: int) -> np.ndarray:
         """(cells, cells) float32 -1..1: what a window shows of it."""
         values = self.values.part(*window.visible).astype(np.float32, copy=False)
-        logits = self.factor * (values - self.middle)
-        shown: np.ndarray = np.tanh(window.scaled(logits, cells) / 2)
+        scaled = window.scaled(values, cells, beyond=self.middle)
+        shown: np.ndarray = np.tanh(self.factor / 2 * (scaled - self.middle))
         return shown
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -53,11 +53,11 @@ class MaskCarrier:
         if self._propagator is not None:
             self._propagator.remove(object_id)
 
-    def move(self, objects: Iterable[TrackedObject], frames: Sequence[Frame], effort: Effort) -> None:
+    def move(self, objects: Sequence[TrackedObject], frames: Sequence[Frame], effort: Effort) -> None:
         """Move the masks from the previous frame, frames[0], to the newest, frames[-1]."""
         if self._propagator is None:
             for tracked in objects:
-                tracked.propagated_mask = self.moved(tracked, frames, effort)
+                tracked.propagated_mask = self.moved(tracked, frames, effort, len(objects))
             return
         found = self._propagator.update(frames[-1])
         for tracked in objects:
@@ -92,12 +92,17 @@ class MaskCarrier:
         if self._propagator is not None and self.config.propagation.use == "mask" and tracked.result.state.has_mask:
             self._propagator.start(tracked.id, tracked.result.mask, frame)
 
-    def moved(self, tracked: TrackedObject, frames: Sequence[Frame], effort: Effort) -> LocalMask | None:
-        """An object's mask of frames[0] on frames[-1], by the tracker's motion; the object is not changed."""
+    def moved(
+        self, tracked: TrackedObject, frames: Sequence[Frame], effort: Effort, among: int = 1
+    ) -> LocalMask | None:
+        """An object's mask of frames[0] on frames[-1], by the tracker's motion; the object is not changed.
+
+        among: number of objects whose masks are moved
+        """
         mask = tracked.propagated_mask
         # A mask that is not moved is dropped, because it would be outdated if the option were switched on later.
         carries = self.config.prompting.carry_mask or effort.carries
-        return None if mask is None or not carries else self._points.propagate_mask(mask, frames)
+        return None if mask is None or not carries else self._points.propagate_mask(mask, frames, among)
 
 
 def _unless_tiny(mask: np.ndarray) -> LocalMask | None:

@@ -82,12 +82,12 @@ class TrackedPoints:
         rows = [np.array([row_of[point_id] for point_id in points.id.tolist()], int) for points in groups]
         return [self._filtered(points, tracks.at(own_rows), frame) for points, own_rows in zip(groups, rows)]
 
-    def propagate_mask(self, mask: LocalMask, frames: Sequence[Frame]) -> LocalMask | None:
-        """A mask of frames[0], moved to frames[-1], or None if too little is left."""
+    def propagate_mask(self, mask: LocalMask, frames: Sequence[Frame], among: int = 1) -> LocalMask | None:
+        """A mask of frames[0], one `among` so many, moved to frames[-1], or None if too little is left."""
         moved: LocalMask | None = mask
         for previous, current in pairwise(frames):
             if moved is not None:
-                moved = self.tracker.propagate_mask(moved, previous, current)
+                moved = self.tracker.propagate_mask(moved, previous, current, among)
         # If too little of a mask is left, only the points locate the object.
         return moved if moved is not None and moved.area >= MIN_PROPAGATED else None
 

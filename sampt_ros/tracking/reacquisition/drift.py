@@ -215,8 +215,10 @@ class ObjectLooks:
         if not self.is_distinctive:
             return mask
         (left, top, _, _), inside = mask.bounds, mask.within_bounds
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
-        areas = stats[1:, cv2.CC_STAT_AREA]
+        count, labels = cv2.connectedComponents(inside.view(np.uint8), connectivity=8)
+        if count == 2:  # one part, and the rest
+            return mask
+        areas = np.bincount(labels.ravel(), minlength=count)[1:]
         large = [part for part in range(1, count) if areas[part - 1] >= _SMALLEST_PART * areas.sum()]
         if len(large) < 2:
             return mask

@@ -82,9 +82,10 @@ def test_maps_of_a_whole_image_are_the_same(on_onnx, on_torch):
         np.testing.assert_allclose(ours, theirs.numpy(), atol=TOLERANCE)
 
 
-def test_the_number_of_threads_changes_nothing_but_the_time(on_onnx):
+@pytest.mark.parametrize("side", [96, 192])  # computed on one thread in any case, and on several
+def test_the_number_of_threads_changes_nothing_but_the_time(on_onnx, side):
     several = OnnxBackend.from_config(NanoConfig(precision="float32"), threads=3)
-    for ours, theirs in zip(*(masks_and_scores(each, 2, 96, [0]) for each in (on_onnx, several))):
+    for ours, theirs in zip(*(masks_and_scores(each, 2, side, [0]) for each in (on_onnx, several))):
         np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
 
@@ -98,7 +99,7 @@ def test_memory_that_runs_out_is_told_from_other_errors(on_onnx, monkeypatch):
         def run(self, *arguments):
             raise RuntimeError(self.message)
 
-    monkeypatch.setattr(on_onnx, "_encode", Session())
+    monkeypatch.setattr(on_onnx._encode, "_small", Session())
     with pytest.raises(MemoryError, match="1048576"):
         on_onnx.encode(np.zeros((1, 96, 96, 3), np.uint8))
     Session.message = "Unexpected input data type"

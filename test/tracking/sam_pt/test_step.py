@@ -255,7 +255,7 @@ def test_a_mask_that_was_not_propagated_all_along_is_no_prompt():
 def test_a_mask_worn_away_is_no_prompt_any_more():
     fixed = Fixed(prompting__carry_mask=True, points__negative=0, reinit__policy="never")
     fixed.sam_pt.add_object(mask=square(20, 20))
-    fixed.tracker.propagate_mask = lambda mask, previous, current: LocalMask.empty(mask.image_size)
+    fixed.tracker.propagate_mask = lambda mask, *others: LocalMask.empty(mask.image_size)
     fixed.step()
     first, _ = fixed.segmenter.passes[0]
     assert first.logits is None  # the points alone find it again
