@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,7 +15,9 @@ from sampt_ros.geometry.crops import Crop, resized
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
 
 _MARGIN, _PAD = 1.0, 16  # Flow for a mask is computed this far around it: a share of its size, plus pixels.
-_OWN_FLOWS = 3  # So many masks are moved by a flow of their own each; more share the image's, where it is as fine.
+# So many masks are moved by a flow of their own each; more share the image's, unless its resolution is a smaller share
+# of that of their own. Chosen on the validation sequences, whose masks the image's flow moves as well.
+_OWN_FLOWS, _SHARED_RESOLUTION = 3, 0.7
 _MAX_DIFFERENCE = 30.0  # Where motion leaves a larger difference in grey levels, a moved mask is little trusted.
 
 
@@ -66,10 +69,10 @@ class DenseFlowTracker(FrameToFrameTracker):
         if not mask.area:
             return mask
         crop = Crop.around(mask, _MARGIN, self._carry_size, _PAD)
-        before, after = (crop.cut(self.flow_input(frame)) for frame in (previous, current))
-        if among > _OWN_FLOWS and self._scale(current) >= crop.scale.max():
-            flow = self._frame_pair(previous, current).flow_back_in(crop)
+        if among > _OWN_FLOWS and self._scale(current) >= _SHARED_RESOLUTION * crop.scale.max():
+            crop, before, after, flow = self._frame_pair(previous, current).within(crop)
         else:
+            before, after = (crop.cut(self.flow_input(frame)) for frame in (previous, current))
             flow = self.carrying_flow(after, before)
         origins = _destinations(flow)
         moved, warped = (_look_up(source, origins) for source in (crop.cut_mask(mask), before))
@@ -127,20 +130,21 @@ class _FramePair:
                 self._flow_back = self._flow(self.after, self.before)
             return self._flow_back
 
-    def flow_back_in(self, crop: Crop) -> np.ndarray:
-        """(h, w, 2) float32 xy: the same for the pixels of a crop, in pixels of the crop."""
-        scale = self.scale / crop.scale.astype(np.float32)
-        first = (np.array(crop.window[:2], np.float32) + 0.5 / crop.scale) * self.scale - 0.5
-        to_flow = np.column_stack([np.diag(scale), first])
-        flow: np.ndarray = cv2.warpAffine(
-            self.flow_back(),
-            to_flow,
-            crop.size,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        flow /= scale
-        return flow
+    def within(self, crop: Crop) -> tuple[Crop, np.ndarray, np.ndarray, np.ndarray]:
+        """Both inputs and the flow back in a crop, which is not enlarged: the crop at its size, and the three.
+
+        Its edges are those of the nearest pixels of the scaled inputs.
+        """
+        flow = self.flow_back()
+        corners = np.rint(np.reshape(crop.window, (2, 2)) * self.scale).astype(int)
+        left, top = np.minimum(corners[0], np.array(flow.shape[1::-1]) - 1)
+        right, bottom = np.maximum(corners[1], (left + 1, top + 1))
+        before, after, flow = (whole[top:bottom, left:right] for whole in (self.before, self.after, flow))
+        size = int(right - left), int(bottom - top)
+        if size[0] * size[1] <= crop.size[0] * crop.size[1]:
+            return replace(crop, size=size), before, after, flow
+        flow = cv2.multiply(cv2.resize(flow, crop.size), (*np.divide(crop.size, size), 0, 0))
+        return crop, resized(before, crop.size), resized(after, crop.size), flow
 
 
 def _sample(flow: np.ndarray, xy: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -80,25 +80,38 @@ def test_the_flow_of_a_new_pair_is_computed_anew():
     assert len(tracker.asked) == 4
 
 
-@pytest.mark.parametrize("size", [(480, 640), (240, 320), (200, 320)])
-def test_the_images_flow_in_a_crop_is_in_pixels_of_the_crop(size):
-    """The flow is linear in the position, so that interpolation leaves it as it is."""
+@pytest.mark.parametrize("crop_size", [(150, 110), (300, 220)], ids=["smaller", "as large or larger"])
+@pytest.mark.parametrize("size", [(480, 640), (240, 320), (300, 400)])
+def test_the_images_flow_within_a_crop_is_in_pixels_of_the_crop(size, crop_size):
     frames = darkening(480, 640)
 
     def flow(start, end):
         rows, columns = np.mgrid[: start.shape[0], : start.shape[1]].astype(np.float32)
         return np.stack([0.5 + columns / 100, -1 + rows / 50], axis=2)
 
-    pair = _FramePair(frames, np.zeros(size, np.uint8), np.zeros(size, np.uint8), flow)
-    crop = Crop((100, 80, 400, 300), (150, 110))
-    found = pair.flow_back_in(crop)
-    assert found.shape == (110, 150, 2)
+    ramp = np.broadcast_to(np.linspace(0, 250, size[1]).astype(np.uint8), size)
+    pair = _FramePair(frames, ramp, ramp[:, ::-1], flow)
+    crop, before, after, found = pair.within(Crop((100, 80, 400, 300), crop_size))
+    assert crop.window == (100, 80, 400, 300)
+    assert before.shape == after.shape == found.shape[:2] == crop.size[::-1]
+    assert crop.size[0] <= crop_size[0]
     scale = np.array([size[1] / 640, size[0] / 480])
-    rows, columns = np.mgrid[:110, :150]
-    image_xy = np.stack([(columns + 0.5) * 2 + 100 - 0.5, (rows + 0.5) * 2 + 80 - 0.5], axis=2)
+    rows, columns = np.mgrid[: crop.size[1], : crop.size[0]]
+    image_xy = np.stack([(columns + 0.5) / crop.scale[0] + 99.5, (rows + 0.5) / crop.scale[1] + 79.5], axis=2)
     at = (image_xy + 0.5) * scale - 0.5
-    expected = np.stack([0.5 + at[..., 0] / 100, -1 + at[..., 1] / 50], axis=2) / scale / 2
-    np.testing.assert_allclose(found, expected, atol=2e-3)  # OpenCV interpolates at 32nds of a pixel.
+    expected = np.stack([0.5 + at[..., 0] / 100, -1 + at[..., 1] / 50], axis=2) / scale * crop.scale
+    # Half a pixel of the scaled image, in which the flow changes by 1 / 100 and 1 / 50 of one; at the border it ends.
+    inner = np.s_[4:-4, 4:-4]
+    np.testing.assert_allclose(found[inner], expected[inner], atol=0.6 / 50 * (crop.scale / scale).max())
+    np.testing.assert_allclose(before[inner], (at[..., 0] * 250 / (size[1] - 1))[inner], atol=2)
+
+
+def test_a_crop_of_a_single_pixel_of_the_scaled_image():
+    pair = CountingFlow(size=320)._frame_pair(*darkening(480, 640))
+    for window in ((639, 479, 640, 480), (0, 0, 1, 1), (320, 479, 340, 480)):
+        crop, before, after, flow = pair.within(Crop(window, (16, 16)))
+        assert before.shape == after.shape == flow.shape[:2] == crop.size[::-1]
+        assert before.size
 
 
 def test_many_masks_of_dis_flow_move_with_the_image():
