@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
-from collections.abc import Callable
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,17 +12,16 @@ from sampt_ros.geometry.crops import Crop, resized
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
 
 _MARGIN, _PAD = 1.0, 16  # Flow for a mask is computed this far around it: a share of its size, plus pixels.
-# So many masks are moved by a flow of their own each; more share the image's, unless its resolution is a smaller share
-# of that of their own. Chosen on the validation sequences, whose masks the image's flow moves as well.
-_OWN_FLOWS, _SHARED_RESOLUTION = 3, 0.7
+# Where more masks than these few are moved, this is the share, and their surroundings are scaled down further, by this
+# factor, to take less time. The validation sequences' masks are as good then; fewer objects that leave are found again.
+_FEW, _CLOSE_MARGIN, _SMALL_SIZE = 3, 0.7, 0.8
 _MAX_DIFFERENCE = 30.0  # Where motion leaves a larger difference in grey levels, a moved mask is little trusted.
 
 
 class DenseFlowTracker(FrameToFrameTracker):
     """Moves points by the flow of the whole image, checked by the flow back, and a mask by the flow around it.
 
-    The flow around a mask finds faster objects. Many masks, whose surroundings together have more pixels than the
-    image, share the flow that checks the points. A method implements `flow_input` and `flow`.
+    A method implements `flow_input` and `flow`.
     """
 
     carries_masks = True
@@ -34,16 +30,15 @@ class DenseFlowTracker(FrameToFrameTracker):
         """Set the sizes that flow is computed at.
 
         size        the image is scaled down to this longest side for the points, pixels
-        carry_size  a mask's surroundings are scaled down to this side, pixels
+        carry_size  a mask's surroundings are scaled down to this side, pixels; those of one of many to a smaller one
         max_error   pixels of the image that a visible point may be off after the way back
         """
         self._size, self._carry_size, self._max_error = size, carry_size, max_error
-        self._lock = threading.Lock()
         super().__init__()
 
     def reset(self) -> None:
         super().reset()
-        self._pair: _FramePair | None = None  # the newest one
+        self._newest: tuple[Frame, np.ndarray] | None = None  # scaled down; it is the next step's start
 
     @abstractmethod
     def flow_input(self, frame: Frame) -> np.ndarray:
@@ -58,9 +53,10 @@ class DenseFlowTracker(FrameToFrameTracker):
         return self.flow(start, end)
 
     def move(self, xy: np.ndarray, previous: Frame, current: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        pair = self._frame_pair(previous, current)
-        moved = xy + _sample(self.flow(pair.before, pair.after), xy, pair.scale)
-        back = moved + _sample(pair.flow_back(), moved, pair.scale)
+        before, after = self._scaled(previous), self._scaled(current)
+        scale = np.array(before.shape[1::-1], np.float32) / np.array(previous.size[::-1], np.float32)
+        moved = xy + _sample(self.flow(before, after), xy, scale)
+        back = moved + _sample(self.flow(after, before), moved, scale)
         visible, confidence = round_trip_visibility(xy, moved, back, self._max_error)
         visible &= inside(moved, current)
         return moved, visible, confidence * visible
@@ -68,13 +64,10 @@ class DenseFlowTracker(FrameToFrameTracker):
     def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame, among: int = 1) -> LocalMask:
         if not mask.area:
             return mask
-        crop = Crop.around(mask, _MARGIN, self._carry_size, _PAD)
-        if among > _OWN_FLOWS and self._scale(current) >= _SHARED_RESOLUTION * crop.scale.max():
-            crop, before, after, flow = self._frame_pair(previous, current).within(crop)
-        else:
-            before, after = (crop.cut(self.flow_input(frame)) for frame in (previous, current))
-            flow = self.carrying_flow(after, before)
-        origins = _destinations(flow)
+        margin, size = (_MARGIN, 1.0) if among <= _FEW else (_CLOSE_MARGIN, _SMALL_SIZE)
+        crop = Crop.around(mask, margin, size * self._carry_size, _PAD)
+        before, after = (crop.cut(self.flow_input(frame)) for frame in (previous, current))
+        origins = _destinations(self.carrying_flow(after, before))
         moved, warped = (_look_up(source, origins) for source in (crop.cut_mask(mask), before))
         difference = cv2.absdiff(after, warped).astype(np.float32)
         if difference.ndim == 3:
@@ -82,69 +75,15 @@ class DenseFlowTracker(FrameToFrameTracker):
         trust = np.exp(-((cv2.GaussianBlur(difference, (0, 0), 2) / _MAX_DIFFERENCE) ** 2))
         return crop.placed(0.5 + trust * (moved - 0.5), current.size)
 
-    def _scale(self, frame: Frame) -> float:
-        """What a frame is scaled by for the flow of the whole image."""
-        return min(1.0, self._size / max(frame.size))
-
-    def _frame_pair(self, previous: Frame, current: Frame) -> _FramePair:
-        """Two frames of the stream as flow inputs, scaled down."""
-        with self._lock:
-            known = self._pair
-            if known is None or known.frames != (previous, current):
-                # The last pair's second frame is mostly this one's first.
-                before = known.after if known is not None and known.frames[1] is previous else self._scaled(previous)
-                self._pair = known = _FramePair((previous, current), before, self._scaled(current), self.carrying_flow)
-            return known
-
     def _scaled(self, frame: Frame) -> np.ndarray:
         """The flow input of a frame, scaled down to the size that flow is computed at."""
-        height, width = (max(1, round(length * self._scale(frame))) for length in frame.size)
-        return resized(self.flow_input(frame), (width, height))
-
-
-class _FramePair:
-    """Two frames of the stream, and the flow of the whole image from the second one back to the first.
-
-    frames         the two
-    before, after  their flow inputs, scaled down
-    scale          (2,) float32: by which, along x and y
-    """
-
-    def __init__(
-        self,
-        frames: tuple[Frame, Frame],
-        before: np.ndarray,
-        after: np.ndarray,
-        flow: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    ) -> None:
-        """flow: from one input to another"""
-        self.frames, self.before, self.after = frames, before, after
-        self.scale = np.array(before.shape[1::-1], np.float32) / np.array(frames[0].size[::-1], np.float32)
-        self._flow, self._lock = flow, threading.Lock()
-        self._flow_back: np.ndarray | None = None
-
-    def flow_back(self) -> np.ndarray:
-        """(h, w, 2) float32 xy, in pixels of the scaled inputs; the first thread to need it computes it."""
-        with self._lock:
-            if self._flow_back is None:
-                self._flow_back = self._flow(self.after, self.before)
-            return self._flow_back
-
-    def within(self, crop: Crop) -> tuple[Crop, np.ndarray, np.ndarray, np.ndarray]:
-        """Both inputs and the flow back in a crop, which is not enlarged: the crop at its size, and the three.
-
-        Its edges are those of the nearest pixels of the scaled inputs.
-        """
-        flow = self.flow_back()
-        corners = np.rint(np.reshape(crop.window, (2, 2)) * self.scale).astype(int)
-        left, top = np.minimum(corners[0], np.array(flow.shape[1::-1]) - 1)
-        right, bottom = np.maximum(corners[1], (left + 1, top + 1))
-        before, after, flow = (whole[top:bottom, left:right] for whole in (self.before, self.after, flow))
-        size = int(right - left), int(bottom - top)
-        if size[0] * size[1] <= crop.size[0] * crop.size[1]:
-            return replace(crop, size=size), before, after, flow
-        flow = cv2.multiply(cv2.resize(flow, crop.size), (*np.divide(crop.size, size), 0, 0))
-        return crop, resized(before, crop.size), resized(after, crop.size), flow
+        if self._newest is not None and self._newest[0] is frame:
+            return self._newest[1]
+        scale = min(1.0, self._size / max(frame.size))
+        height, width = (max(1, round(length * scale)) for length in frame.size)
+        scaled = resized(self.flow_input(frame), (width, height))
+        self._newest = (frame, scaled)
+        return scaled
 
 
 def _sample(flow: np.ndarray, xy: np.ndarray, scale: np.ndarray) -> np.ndarray:

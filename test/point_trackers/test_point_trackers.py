@@ -207,14 +207,15 @@ def test_a_mask_moves_as_most_points_do(count):
     np.testing.assert_allclose(moved_by_points(mask, start, moved), np.roll(mask, (-3, 4), (0, 1)), atol=0.01)
 
 
-def test_a_propagated_mask_moves_with_the_image(accurate_tracker):
+@pytest.mark.parametrize("among", [1, 8])
+def test_a_propagated_mask_moves_with_the_image(accurate_tracker, among):
     if not accurate_tracker.carries_masks:
         pytest.skip("this tracker does not move masks")
     previous, current = moving_texture(2, (4, -3))
     mask = np.zeros((HEIGHT, WIDTH), np.float32)
     mask[40:80, 50:100] = 1
     run(accurate_tracker, [previous, current])
-    propagated = accurate_tracker.propagate_mask(LocalMask.of(mask), previous, current)
+    propagated = accurate_tracker.propagate_mask(LocalMask.of(mask), previous, current, among)
     moved, expected = propagated.whole() > 0.5, np.roll(mask, (-3, 4), (0, 1)) > 0
     assert (moved & expected).sum() > 0.95 * (moved | expected).sum()
 

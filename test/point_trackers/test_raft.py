@@ -138,3 +138,14 @@ def test_an_image_may_be_a_view(raft_network):
     expected = tracker.move(xy, Frame(0, image), Frame(1, image))
     for found, wanted in zip(tracker.move(xy, Frame(0, view), Frame(1, view)), expected):
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_flow_for_one_of_many_masks_is_computed_in_smaller_surroundings():
+    mask = LocalMask.of(np.pad(np.ones((40, 40), bool), ((190, 250), (250, 350))))
+    sizes = []
+    for among in (1, 3, 4):
+        network = Shift((0, 0))
+        Raft(network, RaftConfig(carry_size=200), "cpu").propagate_mask(mask, *darkening(480, 640), among)
+        sizes.append(network.seen[0][2:])
+    # Around 40 pixels lie 40 + 16 on each side, or 28 + 16; a multiple of 8 is computed.
+    assert sizes == [(152, 152), (152, 152), (128, 128)]

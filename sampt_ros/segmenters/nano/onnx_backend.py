@@ -142,6 +142,7 @@ class _Network:
         self._small = self._large = _session(graph_path(name), own, 1)
         if threads > 1:
             self._large = _session(graph_path(name), own, threads)
+        self._inputs = [node.name for node in self._small.get_inputs()]
 
     def run(self, side: int, *inputs: np.ndarray) -> list[np.ndarray]:
         """The outputs for these inputs, in the graph's order. Raises MemoryError where memory ran out.
@@ -149,9 +150,8 @@ class _Network:
         side: of the window, the longer one, pixels
         """
         session = self._small if side < _SHARED_SIDE else self._large
-        feed = {node.name: value for node, value in zip(session.get_inputs(), inputs)}
         try:
-            outputs: list[np.ndarray] = session.run(None, feed)
+            outputs: list[np.ndarray] = session.run(None, dict(zip(self._inputs, inputs)))
         except Exception as error:  # ONNX Runtime has no class of errors for this.
             if "alloc" in str(error):
                 raise MemoryError(str(error)) from error

@@ -93,9 +93,6 @@ def test_memory_that_runs_out_is_told_from_other_errors(on_onnx, monkeypatch):
     class Session:
         message = "Failed to allocate memory for requested buffer of size 1048576"
 
-        def get_inputs(self):
-            return []
-
         def run(self, *arguments):
             raise RuntimeError(self.message)
 
