@@ -82,8 +82,10 @@ class SamptNode(LifecycleNode):
         self._diagnostics = Diagnostics(self, self.statistics, self._log)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/pause", self._on_pause)
-        # In its own callback group, so that messages are received while a query waits for its answer.
-        self.create_service(Query, "~/query", self._on_query, callback_group=ReentrantCallbackGroup())
+        # In its own group, to receive messages while a query waits. Without a profile, of a burst ten calls are kept.
+        self.create_service(
+            Query, "~/query", self._on_query, qos_profile=copy(QUERIES), callback_group=ReentrantCallbackGroup()
+        )
         # On a steady clock, because the node's clock may be simulated, and stand still.
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
 

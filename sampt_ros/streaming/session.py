@@ -200,7 +200,8 @@ class Session:
         """Put an object's new result into the newest frame's, which the next click may refer to; returns the answer."""
         if self._newest is not None:
             others = {other.id: other for other in self._newest.objects}
-            self._newest = replace(self._newest, objects=tuple((others | {item.id: item}).values()))
+            objects, wholes = tuple((others | {item.id: item}).values()), self.sam_pt.newest_result.wholes
+            self._newest = replace(self._newest, objects=objects, wholes=wholes)
         text = f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
         return Answer("; ".join([text, *changes]), item)
 

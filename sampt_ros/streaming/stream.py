@@ -268,7 +268,8 @@ class Stream:
                 continue
             with self.failures.query(f"object {object_id} is not started on image {number}"):
                 self._log_accepted(self._begin(object_id, start))
-        return replace(result, objects=self.session.newest.objects) if self.session.newest else result
+        newest = self.session.newest
+        return replace(result, objects=newest.objects, wholes=newest.wholes) if newest else result
 
     def _begin(self, object_id: int, start: ObjectStart) -> Answer:
         """Start an object on the newest image; raises QueryError."""

@@ -247,9 +247,8 @@ class ObjectTable:
         for other in self:
             if other.id == tracked.id or (other_mask := other.known_mask) is None:
                 continue
-            common = int(np.count_nonzero(mask.part(*other_mask.rectangle) & other_mask.values))
-            tracked.set_part_of(other.id, common > _COVERED * mask.area)
-            other.set_part_of(tracked.id, common > _COVERED * other_mask.area)
+            tracked.set_part_of(other.id, covers(other_mask, mask))
+            other.set_part_of(tracked.id, covers(mask, other_mask))
 
     @property
     def wholes(self) -> dict[int, frozenset[int]]:
@@ -286,3 +285,8 @@ class ObjectTable:
         """Forget of which objects one with this id was a whole: it has ended."""
         for other in self:
             other.set_part_of(object_id, False)
+
+
+def covers(whole: LocalMask, part: LocalMask) -> bool:
+    """Whether a mask covers so much of another one, both of bool, that the other one's object is a part of its own."""
+    return bool(np.count_nonzero(part.part(*whole.rectangle) & whole.values) > _COVERED * part.area)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from types import TracebackType
 
 import numpy as np
@@ -18,6 +19,7 @@ from sampt_ros.streaming.offline.reversed_frames import reversed_frames
 from sampt_ros.streaming.requests import ObjectStart
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
+from sampt_ros.tracking.object_state import covers
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -127,9 +129,23 @@ class VideoTracker:
             stage: result.stages.get(stage, 0.0) + earlier.stages.get(stage, 0.0)
             for stage in (result.stages | earlier.stages)
         }
-        return replace(result, objects=(*objects, *earlier.objects), stages=stages)
+        return replace(result, objects=(*objects, *earlier.objects), stages=stages, wholes=_wholes(result, earlier))
 
     def _renumbered(self, item: ObjectResult) -> ObjectResult:
         """An object with its point ids shifted past those that tracking backwards has used."""
         points = replace(item.points, id=item.points.id + np.uint32(self._first_point_id))
         return replace(item, points=points)
+
+
+def _wholes(result: FrameResult, earlier: FrameResult) -> dict[int, frozenset[int]]:
+    """`FrameResult.wholes` of one frame that was tracked forwards and backwards.
+
+    Objects that were tracked in different directions are parts of one another by their masks on this frame.
+    """
+    wholes = {object_id: frozenset(ids) for each in (result, earlier) for object_id, ids in each.wholes.items()}
+    with_mask = [[item for item in each.objects if item.state.has_mask] for each in (result, earlier)]
+    for one, other in product(*with_mask):
+        for part, whole in ((one, other), (other, one)):
+            if covers(whole.local_mask, part.local_mask) and not covers(part.local_mask, whole.local_mask):
+                wholes[part.id] = wholes.get(part.id, frozenset()) | {whole.id}
+    return wholes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
 
 from fakes import SIDE, blank
-from node_harness import CAMERA, FRAME_NS, HEIGHT, START_NS, WIDTH, Harness, call, wait_for
+from node_harness import CAMERA, FRAME_NS, HEIGHT, PATIENCE, START_NS, WIDTH, Harness, call, wait_for
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sampt_ros.msg import QueryPoint, QueryPoints, Reference
 from sampt_ros.srv import Query
@@ -103,6 +104,24 @@ def test_fifty_references_that_were_latched_before_the_node_was_there_all_arrive
 
 
 # The service
+
+
+def test_of_a_burst_of_calls_each_is_answered(start_node):
+    sampt = start_node(max_objects=50)
+    sampt.track()
+    ask(sampt, points((20, 20)))  # Both know each other now.
+    client = sampt._listener.node.create_client(Query, "/sampt/query")
+    assert client.wait_for_service(PATIENCE)
+    # Its executor takes no call before all have come, as that of a busy robot may.
+    answers = sampt.in_node(lambda: burst(client, 30))
+    wait_for(lambda: all(answer.done() for answer in answers), "calls without an answer")
+    assert all(answer.result().success for answer in answers)
+
+
+def burst(client: Any, count: int) -> list[Any]:
+    answers = [client.call_async(Query.Request(query=points((20, 20)))) for _ in range(count)]
+    time.sleep(0.3)
+    return answers
 
 
 def test_a_query_is_answered_with_the_object_when_it_is_carried_out(sampt):

@@ -15,6 +15,7 @@ from sampt_ros.config.options import updated
 from sampt_ros.data_types import ObjectState
 from sampt_ros.errors import QueryError, SourceError
 from sampt_ros.io.video import FrameSource
+from sampt_ros.segmenters.base import MaskDecoded
 from sampt_ros.streaming.offline.video_tracker import VideoTracker
 from sampt_ros.streaming.requests import ObjectStart
 from sampt_ros.tracking.effort import Effort
@@ -113,6 +114,44 @@ def test_both_ways_every_object_is_there_from_the_first_frame_on(sam_pt):
     assert middles(results, 3) == {0: 34, 1: 33, 2: 32, 3: 31, 4: 30, 5: 31}
     assert tracker.started == {1, 2, 3}
     assert tracker.dropped == 0
+
+
+class CarriedSegmenter(SquareSegmenter):
+    """Finds the mask that it is given, the surer of it the larger it is."""
+
+    def decode(self, embedding, prompts, ambiguous=False):
+        areas = (prompts.logits > 0).sum((1, 2))
+        return MaskDecoded(prompts.logits, (0.7 + 0.2 * areas / areas.max()).astype(np.float32))
+
+
+def seed(x, y, side, frame=0):
+    """A start with the mask of a square around a place."""
+    mask = np.zeros((48, 64), bool)
+    mask[y - side // 2 : y + side // 2 + 1, x - side // 2 : x + side // 2 + 1] = True
+    return ObjectStart(mask=mask, frame=frame)
+
+
+def labelled(result):
+    """How many pixels of the label image each object has."""
+    return dict(zip(*(values.tolist() for values in np.unique(result.labels, return_counts=True))))
+
+
+def test_a_part_is_shown_on_its_whole_where_it_starts(sam_pt):
+    for starts in ({1: seed(30, 24, 5), 2: seed(30, 24, 21)}, {1: seed(30, 24, 21), 2: seed(30, 24, 5)}):
+        (_, result), *_ = follow(sam_pt, [blank()] * 2, starts)
+        assert sorted(labelled(result).values())[:2] == [25, 21 * 21 - 25]
+        sam_pt.reset()
+
+
+@pytest.mark.parametrize(("whole_frame", "part_frame"), [(4, 4), (0, 4), (4, 0), (3, 4)])
+def test_a_part_is_shown_on_its_whole_on_frames_tracked_backwards(sam_pt, whole_frame, part_frame):
+    config = updated(
+        sam_pt.config, {"prompting.carry_mask": True, "prompting.refinements": 0, "reacquire.enabled": False}
+    )
+    sam_pt = SamPt(config, CarriedSegmenter(), DriftingTracker())
+    starts = {1: seed(30, 24, 21, whole_frame), 2: seed(30, 24, 5, part_frame)}
+    _, results, _ = both_ways(sam_pt, starts)
+    assert [labelled(result) for result in results] == [{0: 48 * 64 - 441, 1: 441 - 25, 2: 25}] * 6
 
 
 def test_points_that_were_tracked_backwards_have_ids_of_their_own(sam_pt):
