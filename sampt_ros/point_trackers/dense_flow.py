@@ -10,6 +10,7 @@ import numpy as np
 from sampt_ros.data_types import Frame, LocalMask
 from sampt_ros.geometry.crops import Crop, resized
 from sampt_ros.point_trackers.base import FrameToFrameTracker, inside, round_trip_visibility
+from sampt_ros.utils.blas_threads import on_one_thread
 
 _MARGIN, _PAD = 1.0, 16  # Flow for a mask is computed this far around it: a share of its size, plus pixels.
 # Where more masks than these few are moved, this is the share, and their surroundings are scaled down further, by this
@@ -61,6 +62,7 @@ class DenseFlowTracker(FrameToFrameTracker):
         visible &= inside(moved, current)
         return moved, visible, confidence * visible
 
+    @on_one_thread
     def propagate_mask(self, mask: LocalMask, previous: Frame, current: Frame, among: int = 1) -> LocalMask:
         if not mask.area:
             return mask

@@ -145,3 +145,10 @@ def test_a_crop_of_a_mask_of_bool_is_that_of_the_same_mask_of_float(size):
     np.testing.assert_allclose(crop.cut_mask(LocalMask.of(mask)), exact, atol=1e-6)
     np.testing.assert_allclose(crop.cut_mask(LocalMask.of(mask).trimmed()), exact, atol=1e-6)
     assert not crop.cut_mask(LocalMask.empty((120, 160))).any()
+
+
+@pytest.mark.parametrize("window", [(0, 0, 20, 20), (90, 70, 10, 10), (0, 60, 100, 20), (-50, -50, 30, 30)])
+def test_a_grid_beside_a_mask_shares_nothing_with_it(window):
+    mask = np.zeros((80, 100), bool)
+    mask[20:60, 30:90] = True
+    assert not cell_shares(LocalMask.of(mask).trimmed(), window, (7, 5)).any()
