@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _JPEG_BLOCK = 8  # Height and width in pixels.
 _JPEG_FILL = 128  # The value that a decoder writes where data are missing.
+_FRAME_NUMBER = re.compile("[0-9]{5}|[1-9][0-9]{5,}")  # As files are named: with zeros before it up to five digits.
 _PNG_CHUNK = 12  # Bytes of a PNG chunk besides its content: length, kind, checksum.
 
 # Pillow's names for pixels of other numbers, as of radiometric thermal cameras, and what they are.
@@ -120,8 +122,9 @@ def _is_complete(content: np.ndarray) -> bool:
 def folder_for_frames(folder: Path, suffix: str) -> None:
     """Create a folder for files named by frame number, such as 00012.png; those of an earlier run are deleted.
 
-    Raises OSError.
+    Files of any other name are not ours, and stay. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob(f"[0-9][0-9][0-9][0-9][0-9]{suffix}"):
-        old.unlink()
+    for path in list(folder.iterdir()):
+        if path.suffix == suffix and _FRAME_NUMBER.fullmatch(path.stem):
+            path.unlink()

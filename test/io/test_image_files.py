@@ -13,7 +13,7 @@ from PIL import Image
 from synthetic import texture
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.image_files import decode, read_image, write_image
+from sampt_ros.io.image_files import decode, folder_for_frames, read_image, write_image
 
 
 @pytest.fixture
@@ -78,6 +78,16 @@ def test_a_photo_stands_as_its_camera_says(tmp_path):
 def test_an_image_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SourceError, match=r"cannot read .*nowhere\.png: No such file"):
         read_image(tmp_path / "nowhere.png")
+
+
+def test_files_of_earlier_frames_are_deleted_and_no_others(tmp_path):
+    ours = {"00000.png", "99999.png", "100000.png", "1234567.png"}
+    # Too few digits, zeros that we do not write, other suffixes, other names, digits of another script.
+    others = {"0000.png", "012345.png", "00000.PNG", "00000.txt", "100000", "a00000.png", "00000_1.png", "٠٠٠٠٠.png"}
+    for name in ours | others:
+        (tmp_path / name).touch()
+    folder_for_frames(tmp_path, ".png")
+    assert {path.name for path in tmp_path.iterdir()} == others
 
 
 def test_opencv_reads_no_image_of_a_size_that_only_damage_can_claim():
