@@ -58,6 +58,13 @@ def test_pixels_of_other_numbers_are_named(tmp_path, kind, name):
         read_image(tmp_path / "thermal.tif")
 
 
+def test_sixteen_bits_may_have_a_sign(tmp_path):
+    counts = np.int16(np.arange(24 * 32).reshape(24, 32) // 2 - 192)  # half of them are below 0
+    cv2.imwrite(str(tmp_path / "thermal.tif"), counts)
+    image = read_image(tmp_path / "thermal.tif")
+    assert [len(np.unique(half)) > 90 for half in (image[:12], image[12:])] == [True] * 2
+
+
 def test_what_follows_a_png_does_not_matter(png):
     assert np.array_equal(decode(png + b"and more", cv2.IMREAD_COLOR), texture(24, 32))
 

@@ -170,6 +170,30 @@ def test_of_a_damaged_file_of_images_those_before_the_damage_are_read_and_that_i
     assert "stack.tif: 1 of its 3 images can be read" in caplog.text
 
 
+@pytest.mark.parametrize(("kind", "name"), [(np.float32, "floats of 32 bits"), (np.int32, "whole numbers of 32 bits")])
+def test_images_of_other_numbers_in_a_file_are_refused_or_told(tmp_path, caplog, kind, name):
+    good = [Image.fromarray(np.uint16(9000 + 4 * np.arange(24 * 32).reshape(24, 32)))] * 2
+    other = [Image.fromarray(np.full((24, 32), 290, kind))] * 2
+    wrong = f"its pixels are {name}; expected 8 or 16 bits"
+    other[0].save(tmp_path / "all.tif", save_all=True, append_images=other[1:])
+    with pytest.raises(SourceError, match=f"cannot read .*all.tif: {wrong}"):
+        open_source(str(tmp_path / "all.tif"))
+    good[0].save(tmp_path / "some.tif", save_all=True, append_images=[*other, good[1]])
+    source = open_source(str(tmp_path / "some.tif"))
+    for _ in range(2):
+        assert [number for number, _ in source.numbered()] == [0, 3]
+        assert source.skipped == 2
+    assert caplog.text.count(wrong) == 1
+    assert "cannot read image 1 of " in caplog.text
+
+
+def test_images_of_a_file_may_have_sixteen_bits_with_a_sign(tmp_path):
+    counts = np.int16(np.arange(24 * 32).reshape(24, 32) // 2 - 192)  # half of them are below 0
+    cv2.imwritemulti(str(tmp_path / "stack.tif"), [counts, counts])
+    for image in open_source(str(tmp_path / "stack.tif")):
+        assert [len(np.unique(half)) > 90 for half in (image[:12], image[12:])] == [True] * 2
+
+
 def test_a_recording_that_was_cut_off_is_named(tmp_path, no_pyav):
     (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(12) + b"\0\1\0\0mdat" + bytes(999))
     with pytest.raises(SourceError, match=r"clip\.mp4', which lacks its index \(moov\), as where a recording was cut"):
