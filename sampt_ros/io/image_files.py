@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _JPEG_BLOCK = 8  # Height and width in pixels.
 _JPEG_FILL = 128  # The value that a decoder writes where data are missing.
+_FRAME_NUMBER = re.compile("[0-9]{5}|[1-9][0-9]{5,}")  # As files are named: with zeros before it up to five digits.
+_BITS_PER_SAMPLE = 258  # The number of a TIFF's tag.
 _PNG_CHUNK = 12  # Bytes of a PNG chunk besides its content: length, kind, checksum.
 
 # Pillow's names for pixels of other numbers, as of radiometric thermal cameras, and what they are.
@@ -57,6 +60,8 @@ def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
     image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is not None and image.dtype != np.uint8:
+        if image.dtype == np.int16:
+            image = unsigned(image)
         if image.dtype == np.uint16:
             has_colors = bool((image != image[..., :1]).any())
             image = (grey or GreyRange()).to_8_bits(image, from_zero=has_colors)
@@ -75,9 +80,16 @@ def what_is_wrong(data: bytes) -> str:
     if _lacks_end(np.frombuffer(data, np.uint8)):
         return "a JPEG that is cut off"
     with suppress(OSError, ValueError, SyntaxError), Image.open(io.BytesIO(data)) as image:
-        if image.mode in _OTHER_NUMBERS:
-            return f"its pixels are {_OTHER_NUMBERS[image.mode]}; expected 8 or 16 bits"
+        if wrong := wrong_numbers(image):
+            return wrong
     return "not an image file, or a broken one"
+
+
+def wrong_numbers(image: Image.Image) -> str:
+    """What is wrong with an open file's pixels if they are not of 8 or 16 bits, for people; otherwise empty."""
+    if image.mode not in _OTHER_NUMBERS or (image.mode == "I" and _has_16_bits(image)):
+        return ""
+    return f"its pixels are {_OTHER_NUMBERS[image.mode]}; expected 8 or 16 bits"
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
@@ -85,6 +97,17 @@ def write_image(path: Path, image: np.ndarray) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
+
+
+def unsigned(values: np.ndarray) -> np.ndarray:
+    """Values of 16 bits with a sign as uint16 from 0 on, with the same differences."""
+    return (values.astype(np.int32) - np.iinfo(np.int16).min).astype(np.uint16)
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether a file has 16 bits where Pillow holds 32: with a sign in TIFF, and in older versions always in PNG."""
+    tags = getattr(image, "tag_v2", {})
+    return image.format == "PNG" or tags.get(_BITS_PER_SAMPLE) == (16,)
 
 
 def _lacks_end(content: np.ndarray) -> bool:
@@ -120,8 +143,9 @@ def _is_complete(content: np.ndarray) -> bool:
 def folder_for_frames(folder: Path, suffix: str) -> None:
     """Create a folder for files named by frame number, such as 00012.png; those of an earlier run are deleted.
 
-    Raises OSError.
+    Files of any other name are not ours, and stay. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob(f"[0-9][0-9][0-9][0-9][0-9]{suffix}"):
-        old.unlink()
+    for path in list(folder.iterdir()):
+        if path.suffix == suffix and _FRAME_NUMBER.fullmatch(path.stem):
+            path.unlink()

@@ -109,10 +109,13 @@ class ResultFolder:
 
     def _open(self, size: tuple[int, int]) -> VideoWriter:
         with writing_to(self.folder):
+            (self.folder / "labels").mkdir(parents=True, exist_ok=True)
+        # The video first: where none can be made, the files of an earlier run stay.
+        self._video = video_writer(self.folder / "overlay.mp4", self._fps, size)
+        with writing_to(self.folder):
             folder_for_frames(self.folder / "labels", ".png")
             self._tracks = self._table("tracks.csv", self.TRACKS)
             self._objects = self._table("objects.csv", self.OBJECTS)
-        self._video = video_writer(self.folder / "overlay.mp4", self._fps, size)
         return self._video
 
     def _table(self, name: str, header: Sequence[str]) -> _Table:

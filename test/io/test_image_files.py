@@ -13,7 +13,7 @@ from PIL import Image
 from synthetic import texture
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.image_files import decode, read_image, write_image
+from sampt_ros.io.image_files import decode, folder_for_frames, read_image, write_image
 
 
 @pytest.fixture
@@ -58,6 +58,13 @@ def test_pixels_of_other_numbers_are_named(tmp_path, kind, name):
         read_image(tmp_path / "thermal.tif")
 
 
+def test_sixteen_bits_may_have_a_sign(tmp_path):
+    counts = np.int16(np.arange(24 * 32).reshape(24, 32) // 2 - 192)  # half of them are below 0
+    cv2.imwrite(str(tmp_path / "thermal.tif"), counts)
+    image = read_image(tmp_path / "thermal.tif")
+    assert [len(np.unique(half)) > 90 for half in (image[:12], image[12:])] == [True] * 2
+
+
 def test_what_follows_a_png_does_not_matter(png):
     assert np.array_equal(decode(png + b"and more", cv2.IMREAD_COLOR), texture(24, 32))
 
@@ -78,6 +85,16 @@ def test_a_photo_stands_as_its_camera_says(tmp_path):
 def test_an_image_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SourceError, match=r"cannot read .*nowhere\.png: No such file"):
         read_image(tmp_path / "nowhere.png")
+
+
+def test_files_of_earlier_frames_are_deleted_and_no_others(tmp_path):
+    ours = {"00000.png", "99999.png", "100000.png", "1234567.png"}
+    # Too few digits, zeros that we do not write, other suffixes, other names, digits of another script.
+    others = {"0000.png", "012345.png", "00000.PNG", "00000.txt", "100000", "a00000.png", "00000_1.png", "٠٠٠٠٠.png"}
+    for name in ours | others:
+        (tmp_path / name).touch()
+    folder_for_frames(tmp_path, ".png")
+    assert {path.name for path in tmp_path.iterdir()} == others
 
 
 def test_opencv_reads_no_image_of_a_size_that_only_damage_can_claim():

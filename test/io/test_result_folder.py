@@ -11,6 +11,7 @@ from streams import follow
 
 from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
+from sampt_ros.data_types import FrameResult
 from sampt_ros.errors import FrameError, SourceError
 from sampt_ros.io.image_files import read_image
 from sampt_ros.io.label_images import read_labels
@@ -79,6 +80,30 @@ def test_what_is_written_before_an_error_is_usable_and_older_files_are_gone(sam_
     assert len(rows(tmp_path / "objects.csv")) == 2
     assert (tmp_path / "contact_sheet.png").is_file()
     assert not (tmp_path / "labels/00099.png").exists()
+
+
+@pytest.mark.parametrize("size", [(48, 64), (47, 63)])
+def test_where_no_video_can_be_made_an_earlier_run_stays(sam_pt, tmp_path, size):
+    earlier = ("labels/00099.png", "tracks.csv", "objects.csv", "overlay.mp4", "contact_sheet.png")
+    (tmp_path / "labels").mkdir()
+    for name in earlier:
+        (tmp_path / name).write_text("of an earlier run")
+    frames = follow(sam_pt, [blank(*size)], parse_starts(["20,20"], [], []))
+    with (
+        pytest.raises(SourceError, match=r"overlay\.mp4: expected 0\.002 to 65535 frames per second"),
+        ResultFolder(tmp_path, fps=0.0001) as recorder,
+    ):
+        recorder.add(*next(frames))
+    assert {(tmp_path / name).read_text() for name in earlier} == {"of an earlier run"}
+
+
+def test_labels_of_images_that_are_larger_than_a_video_can_be_have_their_size(tmp_path, caplog):
+    size = (16, 8200)
+    with ResultFolder(tmp_path, fps=10) as recorder:
+        recorder.add(blank(*size), FrameResult(0, size))
+    assert read_labels(tmp_path / "labels/00000.png").shape == size
+    assert VideoFile(tmp_path / "overlay.mp4").size == (16, 8190)
+    assert "overlay.mp4 is 8190x16, scaled down" in caplog.text
 
 
 def test_nothing_is_touched_before_the_first_frame(tmp_path):

@@ -170,6 +170,30 @@ def test_of_a_damaged_file_of_images_those_before_the_damage_are_read_and_that_i
     assert "stack.tif: 1 of its 3 images can be read" in caplog.text
 
 
+@pytest.mark.parametrize(("kind", "name"), [(np.float32, "floats of 32 bits"), (np.int32, "whole numbers of 32 bits")])
+def test_images_of_other_numbers_in_a_file_are_refused_or_told(tmp_path, caplog, kind, name):
+    good = [Image.fromarray(np.uint16(9000 + 4 * np.arange(24 * 32).reshape(24, 32)))] * 2
+    other = [Image.fromarray(np.full((24, 32), 290, kind))] * 2
+    wrong = f"its pixels are {name}; expected 8 or 16 bits"
+    other[0].save(tmp_path / "all.tif", save_all=True, append_images=other[1:])
+    with pytest.raises(SourceError, match=f"cannot read .*all.tif: {wrong}"):
+        open_source(str(tmp_path / "all.tif"))
+    good[0].save(tmp_path / "some.tif", save_all=True, append_images=[*other, good[1]])
+    source = open_source(str(tmp_path / "some.tif"))
+    for _ in range(2):
+        assert [number for number, _ in source.numbered()] == [0, 3]
+        assert source.skipped == 2
+    assert caplog.text.count(wrong) == 1
+    assert "cannot read image 1 of " in caplog.text
+
+
+def test_images_of_a_file_may_have_sixteen_bits_with_a_sign(tmp_path):
+    counts = np.int16(np.arange(24 * 32).reshape(24, 32) // 2 - 192)  # half of them are below 0
+    cv2.imwritemulti(str(tmp_path / "stack.tif"), [counts, counts])
+    for image in open_source(str(tmp_path / "stack.tif")):
+        assert [len(np.unique(half)) > 90 for half in (image[:12], image[12:])] == [True] * 2
+
+
 def test_a_recording_that_was_cut_off_is_named(tmp_path, no_pyav):
     (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(12) + b"\0\1\0\0mdat" + bytes(999))
     with pytest.raises(SourceError, match=r"clip\.mp4', which lacks its index \(moov\), as where a recording was cut"):
@@ -182,8 +206,8 @@ def test_pyav_says_what_it_cannot_read(tmp_path, pyav):
         open_source(str(tmp_path / "clip.mp4"))
 
 
-def written(path, size):
-    writer = video_writer(path, 10, size)
+def written(path, size, fps=10):
+    writer = video_writer(path, fps, size)
     for _ in range(3):
         writer.write(texture(*size))
     writer.close()
@@ -205,6 +229,38 @@ def test_odd_sizes_are_padded_and_told_without_it(tmp_path, no_pyav, caplog):
     assert "overlay.mp4 is 162x122, padded, for frames of 161x121" in caplog.text
     for image in source:
         assert np.abs(image[:121, :161].astype(int) - texture(121, 161)).mean() < 20
+
+
+@pytest.mark.parametrize(
+    ("size", "fitted"), [((24, 8192), (24, 8190)), ((8195, 25), (8190, 24)), ((3, 20000), (2, 8190))]
+)
+def test_frames_that_are_larger_than_mpeg_4_can_be_are_scaled_down_and_told(tmp_path, caplog, size, fitted):
+    source = written(tmp_path / "overlay.mp4", size)
+    assert (source.size, len(list(source))) == (fitted, 3)
+    assert f"{fitted[1]}x{fitted[0]}, scaled down, for frames of {size[1]}x{size[0]}: no side" in caplog.text
+
+
+# Odd sizes are PyAV's, where it is installed.
+@pytest.mark.parametrize("size", [(24, 32), (25, 33)])
+class TestRates:
+    # Seven milliseconds a frame, three, and what has too many decimals to be a fraction of 16 bits; the lowest.
+    @pytest.mark.parametrize("fps", [1000 / 7, 1000 / 3, 70.123, 30000 / 1001, 0.002])
+    def test_rates_are_kept_as_far_as_the_file_can_hold_them(self, tmp_path, size, fps):
+        assert written(tmp_path / "overlay.mp4", size, fps).fps == pytest.approx(fps, rel=1e-4)
+
+    @pytest.mark.parametrize("fps", [1 / 4000, 1e6, float("nan")])
+    def test_other_rates_are_named_and_a_file_that_is_there_stays(self, tmp_path, size, fps):
+        (tmp_path / "overlay.mp4").write_text("of an earlier run")
+        with pytest.raises(SourceError) as raised:
+            video_writer(tmp_path / "overlay.mp4", fps, size)
+        assert "expected 0.002 to 65535 frames per second" in str(raised.value)
+        assert str(raised.value).endswith(f"got {fps:g}")
+        assert (tmp_path / "overlay.mp4").read_text() == "of an earlier run"
+
+    def test_why_the_file_cannot_be_opened_is_said(self, tmp_path, size):
+        (tmp_path / "overlay.mp4").mkdir()
+        with pytest.raises(SourceError, match=r"cannot write .*overlay\.mp4: .*[Ii]s a directory"):
+            video_writer(tmp_path / "overlay.mp4", 10, size)
 
 
 def test_an_av1_video_is_read_or_named(shared_folder):

@@ -32,7 +32,8 @@ class CocoDataset:
     data.yaml          the classes, for YOLO's training
 
     A frame in which an object is UNCERTAIN is skipped, because the object is visible, but its mask is unknown. Frames
-    before the start of the first object are skipped, too.
+    before the start of the first object are skipped, too. Nothing is written before the first frame; then the files of
+    an earlier run are replaced, even if all frames are skipped: a dataset of no images is whole, too.
 
     frames   number of frames written
     skipped  number of frames skipped
@@ -62,10 +63,10 @@ class CocoDataset:
 
     def add(self, image: np.ndarray, result: FrameResult) -> None:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
+        file = self._file or self._open()  # Before a frame is skipped: no file of an earlier run may stay.
         if not result.objects or any(item.state is ObjectState.UNCERTAIN for item in result.objects):
             self.skipped += 1
             return
-        file = self._file or self._open()
         name = f"{result.index:05d}"
         write_image(self.folder / f"images/{name}.jpg", image)
         height, width = result.size

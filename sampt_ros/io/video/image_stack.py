@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
+from sampt_ros.io.image_files import unsigned, wrong_numbers
 from sampt_ros.io.label_images import UNREADABLE, image_count
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
 
@@ -20,16 +22,23 @@ _SUFFIXES = (".apng", ".gif", ".png", ".tif", ".tiff", ".webp")  # Of files that
 
 
 class ImageStack(NumberedSource):
-    """The images of one file: the pages of a TIFF, or an animated GIF, WebP or PNG."""
+    """The images of one file: the pages of a TIFF, or an animated GIF, WebP or PNG.
+
+    The first image's pixels have 8 or 16 bits; later ones that have not are skipped, counted and reported in a warning.
+    """
 
     def __init__(self, path: Path) -> None:
+        """Raises SourceError if the first image's pixels are of other numbers."""
         self._path = path
         self._times: dict[int, float] = {}
         self._grey = GreyRange()
+        self._reported = False  # Whether an image with other numbers has been reported.
         with Image.open(path) as images:
             self.length = image_count(images) or None
             images.seek(0)
             images.load()  # WebP knows its duration after that.
+            if wrong := wrong_numbers(images):
+                raise SourceError(f"cannot read {path}: {wrong}")
             self.size = images.size[::-1]
             self.fps = 1000 / (images.info.get("duration") or 1000 / FALLBACK_FPS)  # the duration is in milliseconds
 
@@ -42,20 +51,31 @@ class ImageStack(NumberedSource):
                     images.seek(number)
                     images.load()
                 except UNREADABLE as error:
-                    self.skipped = (self.length or number + 1) - number
+                    self.skipped += (self.length or number + 1) - number
                     _log.warning(
                         "%s: %d of its %s images can be read (%s)", self._path, number, self.length or "several", error
                     )
                     return
                 self._times[number] = seconds
                 seconds += (images.info.get("duration") or 1000 / self.fps) / 1000
-                if number >= first:
+                if number < first:
+                    continue
+                if wrong := wrong_numbers(images):
+                    self._skip(number, wrong)
+                else:
                     yield number, self._rgb(images)
+
+    def _skip(self, number: int, reason: str) -> None:
+        self.skipped += 1
+        if not self._reported:  # The others are counted.
+            self._reported = True
+            _log.warning("cannot read image %d of %s: %s; such images are skipped", number, self._path, reason)
 
     def _rgb(self, image: Image.Image) -> np.ndarray:
         """The current image (H, W, 3) uint8 RGB of an open file."""
         if image.mode.startswith("I"):
-            values = np.clip(np.asarray(image), 0, np.iinfo(np.uint16).max).astype(np.uint16)
+            has_sign = image.mode == "I" and image.format == "TIFF"
+            values = unsigned(np.asarray(image)) if has_sign else np.asarray(image).astype(np.uint16)
             return np.repeat(self._grey.to_8_bits(values)[..., None], 3, axis=2)
         return np.asarray(image.convert("RGB"))
 

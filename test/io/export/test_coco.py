@@ -103,6 +103,19 @@ def test_an_earlier_dataset_is_replaced(folder):
     assert sorted(path.name for path in folder.glob("*/*")) == ["00000.jpg", "00000.txt"]
 
 
+def test_an_earlier_dataset_is_replaced_by_one_of_no_images_where_all_frames_are_left_out(folder):
+    image, red, _ = two_disks(0)
+    with CocoDataset(folder, {1: "cup"}) as dataset:
+        dataset.add(image, FrameResult(0, red.shape))
+        dataset.add(image, FrameResult(1, red.shape, (item(1, red, ObjectState.UNCERTAIN),)))
+    assert (dataset.frames, dataset.skipped) == (0, 2)
+    assert not list(folder.glob("*/*"))
+    content = json.loads((folder / "annotations.json").read_text())
+    assert (content["images"], content["annotations"]) == ([], [])
+    assert content["categories"] == [{"id": 1, "name": "cup"}]
+    assert yaml.safe_load((folder / "data.yaml").read_text())["names"] == {0: "cup"}
+
+
 def test_nothing_is_written_without_a_frame(tmp_path):
     with CocoDataset(tmp_path / "coco"):
         pass
