@@ -19,10 +19,11 @@ from tqdm import tqdm
 
 from sampt_ros.cli import bag, common, track
 from sampt_ros.cli.options.outputs import add_outputs
-from sampt_ros.cli.options.prompts import PATH_OPTIONS
+from sampt_ros.cli.options.prompts import PATH_OPTIONS, path_and_object
 from sampt_ros.cli.options.workers import add_workers, workers_for
 from sampt_ros.errors import ConfigError, QueryError
 from sampt_ros.fleet import remote_files, report
+from sampt_ros.fleet.digests import digest
 from sampt_ros.fleet.prompt_file import PromptFile, with_name
 from sampt_ros.fleet.recordings import Recording, find_recordings
 from sampt_ros.fleet.remote_files import is_remote
@@ -76,6 +77,12 @@ class _Job:
         """The command line, without the folder for results."""
         return ("bag" if self.recording.is_bag else "track", self.recording.source, *self.options)
 
+    @property
+    def files(self) -> list[str]:
+        """Paths and addresses of the files and folders that the options name."""
+        given = [option.removeprefix("--").partition("=")[::2] for option in self.options]
+        return [_file_of(value) for name, value in given if _is_file(name, value)]
+
 
 def add(commands: Any) -> None:
     """Add the command to a parser's subcommands."""
@@ -101,12 +108,7 @@ def _run(parsed: argparse.Namespace) -> int:
     jobs = {job.recording.name: job for job in _jobs(parsed, out)}
     results = results_at(out)
     finished = {} if parsed.redo else {name: outcome for name in jobs if (outcome := results.finished(name))}
-    changed = [name for name, outcome in finished.items() if outcome.arguments != jobs[name].arguments]
-    if changed:
-        raise ConfigError(
-            f"{parsed.out}: expected results of the same options; those of {', '.join(changed)} were made with others: "
-            "name another --out, or do them again with --redo"
-        )
+    _require_same(parsed.out, jobs, finished)
     pending = {name: job for name, job in jobs.items() if name not in finished}
     workers = workers_for(parsed) if pending else ThisProcess()
     summary = report.Report(finished)
@@ -123,6 +125,40 @@ def _run(parsed: argparse.Namespace) -> int:
         results.clear()
         results.write(report.FILE, summary.as_json(time.monotonic() - began))
     return 1 if summary.failures else 0
+
+
+def _require_same(out: str, jobs: dict[str, _Job], finished: dict[str, Outcome]) -> None:
+    """Raise ConfigError for finished recordings that were made with other options, or with other content of files."""
+    remedy = "name another --out, or do them again with --redo"
+    changed = [name for name, outcome in finished.items() if outcome.arguments != jobs[name].arguments]
+    if changed:
+        raise ConfigError(
+            f"{out}: expected results of the same options; those of {', '.join(changed)} were made with others: "
+            f"{remedy}"
+        )
+    known_digest = cache(digest)  # Recordings may share a file.
+    unknown, files = [], []
+    for name, outcome in finished.items():
+        now = {file: known_digest(file) for file in jobs[name].files}
+        before = outcome.files or {}
+        if None in now.values() or now.keys() - before.keys():
+            unknown.append(name)
+        different = [file for file, found in now.items() if found and before.get(file, found) != found]
+        if different:
+            changed.append(name)
+            files += different
+    if changed:
+        raise ConfigError(
+            f"{out}: expected results of the same files; those of {', '.join(changed)} were made before a change of "
+            f"{', '.join(dict.fromkeys(files))}: {remedy}"
+        )
+    if unknown:
+        logging.getLogger(__name__).warning(
+            "%s: the results of %s are kept, though it is not known whether they were made with the same content of "
+            "files, which is gone or was not noted",
+            out,
+            ", ".join(unknown),
+        )
 
 
 def _track_all(workers: Workers, jobs: dict[str, _Job], summary: report.Report) -> None:
@@ -176,8 +212,17 @@ def _common_options(parsed: argparse.Namespace, with_prompts: bool, is_bag: bool
 
 
 def _absolute(option: str, value: str) -> str:
-    is_path = (option in _PATH_OPTIONS and not is_remote(value)) or (option == "preset" and Path(value).is_file())
-    return str(Path(value).resolve()) if is_path else value
+    return str(Path(value).resolve()) if _is_file(option, value) and not is_remote(value) else value
+
+
+def _is_file(option: str, value: str) -> bool:
+    """Whether an option's value is a file or folder, or the address of one, rather than a name or a number."""
+    return option in _PATH_OPTIONS or (option == "preset" and Path(value).is_file())
+
+
+def _file_of(value: str) -> str:
+    """The path or address in an option's value, without the object number that may end a --mask."""
+    return re.sub(r",\d+$", "", value) if is_remote(value) else str(path_and_object(value)[0])
 
 
 def track_recording(job: _Job) -> Outcome:
@@ -187,6 +232,7 @@ def track_recording(job: _Job) -> Outcome:
         return done
     began = time.monotonic()
     with results.working_folder(job.recording.name) as folder, TemporaryDirectory(prefix="sampt-") as temporary:
+        files = {file: found for file in job.files if (found := digest(file))}
         parsed = _parse(_with_local_files(job.arguments, Path(temporary)), folder)
         with _captured_warnings() as warnings, redirect_stderr(StringIO()):  # Hides the progress bar.
             summary = (bag.track if parsed.command == "bag" else track.track)(parsed)
@@ -202,6 +248,7 @@ def track_recording(job: _Job) -> Outcome:
             tracking_seconds=summary.seconds,
             seconds=time.monotonic() - began,
             warnings=tuple(dict.fromkeys(warnings))[:_MAX_WARNINGS],
+            files=files,
         )
         return results.publish(folder, outcome)
 
@@ -236,7 +283,7 @@ def _with_local_files(arguments: tuple[str, ...], folder: Path) -> tuple[str, ..
     """Download the files of a command line that are given as URLs into a folder; returns it with local paths."""
 
     def fetched(url: str) -> str:
-        file = re.sub(r",\d+$", "", url)  # without the object number that may end a --mask
+        file = _file_of(url)
         return f"{remote_files.fetch(file, folder / str(len(list(folder.iterdir()))))}{url.removeprefix(file)}"
 
     command, source, *options = arguments

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from sampt_ros.data_types import FrameResult
+from sampt_ros.errors import SourceError
 from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence
 from sampt_ros.evaluation.masks import object_records
 from sampt_ros.io.masks import files_by_frame
@@ -35,14 +36,16 @@ class Truth:
         """Compare a frame, by its index; raises SourceError for a mask that cannot be read or is of another size."""
         if result.index not in self._sequence.annotations:
             return
-        self._compared.add(result.index)
         truth = self._sequence.truth(result.index)
         self._in_truth.update(truth.masks)
         for item in result.objects:
             self._records.setdefault(item.id, [])
-        for (object_id, values), record in zip(
-            self._records.items(), object_records(truth, result, list(self._records))
-        ):
+        try:
+            records = object_records(truth, result, list(self._records))
+        except SourceError as error:
+            raise SourceError(f"{self._sequence.annotations[result.index]}: {error}") from None
+        self._compared.add(result.index)
+        for (object_id, values), record in zip(self._records.items(), records):
             if self._starts.get(object_id) != result.index:
                 values.append(record.j)
 
@@ -55,3 +58,13 @@ class Truth:
     def j(self) -> dict[int, float]:
         """Region similarity by object, 0..1, the mean of the frames that were scored; only objects that truth shows."""
         return {key: fmean(values) for key, values in self._records.items() if values and key in self._in_truth}
+
+    @property
+    def reason(self) -> str:
+        """Why there is no J of any object."""
+        if not self._compared:
+            return "no true mask could be compared with a tracked frame"
+        if self._in_truth & self._records.keys():
+            return "the only true mask of an object is that of the frame it starts from"
+        tracked, shown = (", ".join(map(str, sorted(ids))) or "none" for ids in (self._records, self._in_truth))
+        return f"the true masks show no object of those tracked ({tracked}); they show {shown}"

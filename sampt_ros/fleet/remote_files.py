@@ -57,6 +57,22 @@ def fetch(address: str, folder: Path) -> Path:
     return target
 
 
+def contents(address: str) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the file at an address, "" for its name, or of each visible file in the folder there.
+
+    They are in the order of their names; there are none if nothing is there. Raises SourceError if one cannot be read.
+    """
+    files, path = _opened(address)
+    with _told("read", address):
+        found = sorted(files.find(path))
+    for each in found:
+        name = "" if each == path else PurePosixPath(each).relative_to(path).as_posix()
+        if not any(part.startswith(".") for part in name.split("/")):
+            with _told("read", address):
+                content = files.cat_file(each)
+            yield name, content
+
+
 def send(folder: Path, address: str, last: str) -> None:
     """Copy the files of a folder to an address; the file called `last` comes after all others.
 

@@ -36,6 +36,8 @@ class Outcome:
     seconds           wall-clock time of everything
     warnings          warnings that were logged meanwhile
     machine           name of the machine
+    files             by path or address, the digest of each file or folder that the command line names besides the
+                      recording; None in results of versions that did not note it
     """
 
     name: str
@@ -48,6 +50,7 @@ class Outcome:
     seconds: float
     warnings: tuple[str, ...] = ()
     machine: str = field(default_factory=socket.gethostname)
+    files: Mapping[str, str] | None = None
 
     @property
     def mean_j(self) -> float | None:

@@ -134,6 +134,13 @@ def test_that_nothing_was_tracked_is_said(fakes, tmp_path, capsys):
     assert "no object was ever started: all masks are empty" in capsys.readouterr().out
 
 
+def test_prompts_that_start_nothing_are_an_error(fakes, source, tmp_path, capsys):
+    assert run("bag", source, tmp_path / "out", "--start", "9", "--point", "20,20") == 2
+    told = capsys.readouterr()
+    assert "expected at least one object that can be started" in told.err.splitlines()[-1]
+    assert "points of 5 images" in told.out
+
+
 @pytest.fixture
 def heard():
     """Ctrl-C counts, even where these tests run in the background, which ignores it."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import fleet_recordings as fleet
 import pytest
 
 from sampt_ros.cli import main as cli
+from sampt_ros.fleet.digests import digest
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is missing, which the default preset needs")
 
@@ -55,6 +57,50 @@ def test_results_of_other_options_are_not_taken_for_these(folder, done, capsys):
     assert "those of a, b, c were made with others: name another --out, or do them again with --redo" in (
         capsys.readouterr().err
     )
+
+
+@pytest.fixture
+def marked(folder, tmp_path):
+    """The command to track one recording from a mask, with a preset and true masks that are files of its own."""
+    shutil.copytree(folder / "masks/a", tmp_path / "masks")
+    shutil.copytree(folder / "masks/a", tmp_path / "truth")
+    (tmp_path / "preset.yaml").write_text("segmenter: grabcut\n")
+    files = ("--mask", f"{tmp_path}/masks/00000.png,3", "--truth", f"{tmp_path}/truth")
+    where = ("--preset", f"{tmp_path}/preset.yaml", "--out", str(tmp_path / "out"), "--workers", "1")
+    return ["batch", f"{folder}/recordings/a", *files, *where, *fleet.OPTIONS]
+
+
+def test_results_of_other_content_of_files_are_not_taken_for_these(marked, tmp_path, capsys):
+    assert cli.main(marked) == cli.main(marked) == 0
+    assert "warning" not in capsys.readouterr().err.lower()
+    for file, content in (
+        ("masks/00000.png", (tmp_path / "masks/00004.png").read_bytes()),
+        ("truth/00001.png", (tmp_path / "masks/00004.png").read_bytes()),
+        ("preset.yaml", b"segmenter: grabcut\nseed: 5\n"),
+    ):
+        before = (tmp_path / file).read_bytes()
+        (tmp_path / file).write_bytes(content)
+        assert cli.main(marked) == 2
+        told = capsys.readouterr().err
+        assert "those of a were made before a change of" in told
+        assert str((tmp_path / file).parent if file.startswith("truth") else tmp_path / file) in told
+        (tmp_path / file).write_bytes(before)
+    assert cli.main(marked) == 0
+
+
+@pytest.mark.parametrize("how", ["not noted", "gone"])
+def test_results_whose_files_cannot_be_compared_are_kept_with_a_warning(marked, tmp_path, caplog, how):
+    assert cli.main(marked) == 0
+    if how == "gone":
+        (tmp_path / "masks/00000.png").unlink()
+    else:  # as before there were digests
+        path = tmp_path / "out/a/result.json"
+        content = json.loads(path.read_text())
+        del content["files"]
+        path.write_text(json.dumps(content))
+    assert cli.main(marked) == 0
+    assert "the results of a are kept, though it is not known whether" in caplog.text
+    assert fleet.report(tmp_path / "out")["of which earlier"] == 1
 
 
 def test_done_again_a_recording_is_new_and_what_was_damaged_is_whole(folder, tmp_path, capsys):
@@ -123,6 +169,8 @@ def test_addresses_are_fetched_and_results_sent_there(folder, done, tmp_path):
         assert fleet.report(tmp_path / "out")["recordings"][name]["frames"] == fleet.FRAMES
     assert cli.main(command) == 0
     assert fleet.report(tmp_path / "out")["of which earlier"] == 2
+    noted = json.loads((tmp_path / "out/a/result.json").read_text())["files"]
+    assert noted == {f"file://{folder}/masks/a": digest(str(folder / "masks/a"))}
 
 
 @pytest.mark.parametrize(

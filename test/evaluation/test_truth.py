@@ -93,5 +93,25 @@ def test_two_masks_of_one_frame_are_refused(tmp_path):
 
 def test_a_mask_of_another_size_is_refused(tmp_path):
     write_labels(tmp_path / "00000.png", square(10)[:10])
-    with pytest.raises(SourceError, match="expected an annotation of its frame's size"):
-        Truth(tmp_path).add(result(0, one=10))
+    truth = Truth(tmp_path)
+    with pytest.raises(SourceError, match=r"00000\.png: expected an annotation of its frame's size"):
+        truth.add(result(0, one=10))
+    assert truth.reason == "no true mask could be compared with a tracked frame"
+
+
+@pytest.mark.parametrize(
+    ("shown", "tracked", "reason"),
+    [
+        (7, {"one": 10, "two": 0}, "the true masks show no object of those tracked (1, 2); they show 7"),
+        (0, {"one": 10}, "the true masks show no object of those tracked (1); they show none"),
+        (7, {}, "the true masks show no object of those tracked (none); they show 7"),
+        (1, {"one": 10}, "the only true mask of an object is that of the frame it starts from"),
+    ],
+)
+def test_without_a_score_the_reason_is_said(tmp_path, shown, tracked, reason):
+    write_labels(tmp_path / "00000.png", square(10, shown))
+    write_labels(tmp_path / "00001.png", square(10, 7))
+    truth = Truth(tmp_path, starts={1: 0} if "one" in tracked else {})
+    truth.add(result(0, **tracked))
+    assert not truth.j
+    assert truth.reason == reason

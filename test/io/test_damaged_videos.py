@@ -36,6 +36,26 @@ def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
     assert "clip.mp4: 48 of the 50 frames that it claims could be read" in caplog.text
 
 
+@pytest.mark.parametrize("opencv", [True, False])
+@pytest.mark.parametrize("rate", ["steady", "varies"])
+def test_a_video_without_a_count_of_its_frames_is_whole_if_they_reach_its_end(
+    tmp_path, pyav, caplog, monkeypatch, rate, opencv
+):
+    noise = list(np.random.default_rng(0).integers(0, 255, (12, 48, 64, 3), np.uint8))
+    times = None if rate == "steady" else [0, 0.1, 0.2, 0.9, 1.0, 1.05, 1.1, 3.0, 3.1, 3.2, 3.3, 3.4]
+    path = encoded(tmp_path / "clip.mkv", noise, times, codec="ffv1")
+    if not opencv:
+        unreadable(monkeypatch)
+    assert len(list(open_source(str(path)))) == 12
+    assert not caplog.text
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert 3 < len(list(open_source(str(path)))) < 8
+    assert re.search(
+        r"clip\.mkv: (frames could be read up to \d\.\d+ s of the |\d frames could be read; )", caplog.text
+    )
+
+
 def test_pyav_numbers_the_frames_after_a_damaged_first_one(tmp_path, pyav):
     noise = list(np.random.default_rng(0).integers(0, 255, (5, 48, 64, 3), np.uint8))
     path = encoded(tmp_path / "clip.mov", noise, codec="png", pixels="rgb24")

@@ -100,7 +100,7 @@ class Outputs:
                 parts.append(f" ({self._dataset.skipped} left out, in which a mask is uncertain or nothing is tracked)")
         if self._truth is not None:
             scores = ", ".join(f"{value:.3f} of object {object_id}" for object_id, value in self.j.items())
-            parts.append(f"; J {scores}" if scores else "; no J, since no frame that was tracked has a true mask")
+            parts.append(f"; J {scores}" if scores else f"; no J, since {self._truth.reason}")
             if scores and self._truth.unused:
                 parts.append(f" ({self._truth.unused} true masks are of frames that were not tracked)")
         return "".join(parts)

@@ -76,7 +76,7 @@ PATH_OPTIONS = {option.name for option in PROMPT_OPTIONS if option.is_path}
 def prompt_files(prompts: Sequence[tuple[str, Any]]) -> list[tuple[str, Path]]:
     """Option and path of all files and folders that prompts name, as for `starts_in_order`."""
     given = [(name.replace("_", "-"), value) for name, value in prompts]
-    return [(f"--{option}", _path_and_object(value)[0]) for option, value in given if option in PATH_OPTIONS]
+    return [(f"--{option}", path_and_object(value)[0]) for option, value in given if option in PATH_OPTIONS]
 
 
 def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:
@@ -215,12 +215,12 @@ def _require_unset(value: object, kind: str, object_id: int) -> None:
 
 def _read_masks(text: str) -> list[tuple[int, np.ndarray]]:
     """The (object id, mask (H, W) bool) pairs that "FILE[,object]" names."""
-    path, object_id = _path_and_object(text)
+    path, object_id = path_and_object(text)
     return list(read_masks(path).items()) if object_id is None else [(object_id, read_mask(path))]
 
 
-def _path_and_object(text: str) -> tuple[Path, int | None]:
-    """The parts of "FILE[,object]"."""
+def path_and_object(text: str) -> tuple[Path, int | None]:
+    """The parts of "FILE[,object]"; a file whose own name ends so is taken as a whole."""
     name, _, number = text.rpartition(",")
     if name and number.isdecimal() and not Path(text).exists():
         return Path(name), int(number)

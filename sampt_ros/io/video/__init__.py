@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from sampt_ros.errors import SourceError
+from sampt_ros.io.video.file_order import natural_key
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameSource
 from sampt_ros.io.video.image_folder import (
     IMAGE_SUFFIXES,
@@ -14,7 +15,6 @@ from sampt_ros.io.video.image_folder import (
     image_files,
     is_pattern,
     matching_files,
-    natural_key,
 )
 from sampt_ros.io.video.image_stack import ImageStack, is_stack
 from sampt_ros.io.video.opencv_sources import Camera, VideoFile, grey_bits

@@ -15,9 +15,9 @@ FALLBACK_FPS = 30.0  # For image folders, and for sources that do not know their
 
 _log = logging.getLogger(__name__)
 
-# How many of the frames that a video's header claims may be missing without a warning: a fraction if the header only
-# gives the duration, as in Matroska and WebM, or a number if it counts the frames.
-_COUNT_TOLERANCE = 0.05
+# How much of what a video's header claims may be missing without a warning: a fraction if the header only gives the
+# duration, as in Matroska and WebM, or a number of frames if it counts them.
+_DURATION_TOLERANCE = 0.05
 _COUNTED_TOLERANCE = 1
 _REGULAR = 1.5  # Frames come regularly if their longest interval is at most so many times the shortest.
 _COUNTING = (".avi", ".m4v", ".mov", ".mp4")
@@ -122,6 +122,24 @@ class FrameNumbers:
         self.frames += 1
         return self._next - 1
 
+    def warn_of_missing(self, path: Path, claimed: int | None) -> None:
+        """Warn, at the end of a video, if there are fewer frames than its header claims, beyond its tolerance.
+
+        What a header claims that only gives the duration is the number at a steady rate. Frames may come at any time,
+        so they are missing if the last one is before the end.
+        """
+        if not claimed:
+            return
+        read = self.frames + self.damaged
+        is_counted = path.suffix.lower() in _COUNTING
+        if is_counted or self._newest is None:
+            if read < claimed - (_COUNTED_TOLERANCE if is_counted else _DURATION_TOLERANCE * claimed):
+                _log.warning("%s: %d of the %d frames that it claims could be read", path, read, claimed)
+            return
+        duration, end = claimed / self._fps, self._newest[1] + 1 / self._fps
+        if end < (1 - _DURATION_TOLERANCE) * duration:
+            _log.warning("%s: frames could be read up to %.3f s of the %.3f s that it claims", path, end, duration)
+
     @property
     def _is_regular(self) -> bool:
         """Whether frames came, all at about the same intervals; a rate that a file claims may be wrong."""
@@ -132,12 +150,3 @@ class FrameNumbers:
         number, newest = self._newest or (-1, -1 / self._fps)
         interval = newest / number if number > 0 and newest > 0 else 1 / self._fps
         return round((seconds - newest) / interval) - (self._next - number)
-
-
-def warn_of_missing(path: Path, read: int, claimed: int | None) -> None:
-    """Warn if fewer frames could be read than a video's header claims, beyond its tolerance."""
-    if not claimed:
-        return
-    max_missing = _COUNTED_TOLERANCE if path.suffix.lower() in _COUNTING else _COUNT_TOLERANCE * claimed
-    if read < claimed - max_missing:
-        _log.warning("%s: %d of the %d frames that it claims could be read", path, read, claimed)

@@ -7,7 +7,6 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.image_files import read_image
+from sampt_ros.io.video.file_order import in_order, other_order
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -22,8 +22,6 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".we
 _log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"%0?(\d*)d")  # As in FFmpeg and OpenCV, %05d in a file name stands for a number of 5 digits.
-# Seconds since 1970 with decimals; more than 7 digits may be nanoseconds without the zeros before them.
-_EPOCH_SECONDS = re.compile(r"[0-9]{9,}\.[0-9]{1,7}")
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
 _MAX_OTHER_SIZE = 5  # Images of another size in a row that are an error, rather than being skipped.
 
@@ -45,6 +43,13 @@ class ImageFolder(NumberedSource):
         if warn_of_several_kinds:
             _warn_of_several_kinds(folder, files)
         _warn_of_gaps(folder, files)
+        if swapped := other_order(files):
+            _log.warning(
+                "%s: the names do not tell for certain which order is meant; %s is taken to come before %s; as many "
+                "digits after the point in all names would leave no doubt",
+                folder,
+                *swapped,
+            )
         self._first_failure = ""  # Why the first unreadable image cannot be read.
         first = next(self._readable(), None)
         if first is None:
@@ -79,23 +84,6 @@ class ImageFolder(NumberedSource):
         if warn and self._files[number] not in self._reported:
             self._reported.add(self._files[number])
             _log.warning("%s; skipped", reason)
-
-
-def natural_key(path: Path) -> list[tuple[int, int | str]]:
-    """A sorting key that puts 2.jpg before 10.jpg."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
-
-
-def in_order(files: Sequence[Path]) -> list[Path]:
-    """Files in natural order; those whose names are times, in the order of these.
-
-    1700000000.5.png is earlier than 1700000000.49996000.png if the digits after the point count nanoseconds, and later
-    if they are decimals. Decimals are what programs write that know microseconds, so they are few.
-    """
-    if all(_EPOCH_SECONDS.fullmatch(path.stem) for path in files):
-        return sorted(files, key=lambda path: (Decimal(path.stem), path.name))
-    return sorted(files, key=natural_key)
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, FrameSource, NumberedSource, warn_of_missing
+from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, FrameSource, NumberedSource
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class VideoFile(NumberedSource):
         self.skipped = numbers.damaged
         if self.skipped:
             _log.warning("%s: frames that cannot be decoded: %d; skipped", self._path, self.skipped)
-        warn_of_missing(self._path, numbers.frames + self.skipped, self.length)
+        numbers.warn_of_missing(self._path, self.length)
 
     def _readable(
         self, capture: cv2.VideoCapture, numbers: FrameNumbers, first: int

@@ -11,7 +11,7 @@ import numpy as np
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
-from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, NumberedSource, warn_of_missing
+from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, NumberedSource
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class PyavFile(NumberedSource):
         if self.skipped:
             _log.warning("%s: %d frames could be read; %d are damaged", self._path, numbers.frames, self.skipped)
         else:
-            warn_of_missing(self._path, numbers.frames, self.length)
+            numbers.warn_of_missing(self._path, self.length)
 
     def _frames(self, container: Any, numbers: FrameNumbers) -> Iterator[Any]:
         """Yield the frames that can be decoded; damaged packets are reported to `numbers`."""

@@ -105,6 +105,18 @@ def test_after_a_long_pause_the_objects_are_kept(stream):
     assert result.objects[0].points.xy[0, 0] == before + 1
 
 
+def test_after_a_pause_that_a_recording_shows_to_be_one_no_frame_is_rejected(stream):
+    stream.start()
+    before = stream.session.newest.objects[0].points.xy[0, 0]
+    stream.now -= 100 * MS
+    for _ in range(2):
+        stream.now += 15_000 * MS
+        change = stream.session.observe(stream.now, blank(), next_ns=stream.now)
+        assert change == Change("time jumped ahead by 15.000 s: the objects are kept", ObjectHandling.KEEP)
+        (item,) = stream.session.step(stream.now, blank()).objects
+    assert item.points.xy[0, 0] == before + 2
+
+
 def looped(stream: SessionStream, start_ns: int) -> Change | None:
     """What the next frame shows, which is the first one after a jump."""
     stream.now = start_ns + 100 * MS
