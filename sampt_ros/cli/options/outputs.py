@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from sampt_ros.errors import ConfigError
 from sampt_ros.evaluation.truth import Truth
 from sampt_ros.io.export import EXPORTERS
 from sampt_ros.streaming.requests import ObjectStart
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Outputs:
         names = _names(parsed.names)
         self._dataset = EXPORTERS[parsed.export](folder / parsed.export, names) if parsed.export else None
         frames = {object_id: start.frame for object_id, start in starts.items() if start.reference is None}
+        if self._dataset is not None and not getattr(parsed, "both_ways", False):
+            _warn_of_background(frames)
         self._truth = Truth(parsed.truth, frame_names, frames) if parsed.truth else None
 
     def __enter__(self) -> Outputs:
@@ -117,3 +122,16 @@ def _names(text: str) -> dict[int, str]:
             raise ConfigError(f"--names: expected one name for each object; got a second one for {int(number)}")
         names[int(number)] = name.strip()
     return names
+
+
+def _warn_of_background(frames: Mapping[int, int]) -> None:
+    """Say which objects a dataset shows without a mask at first; frames: by object id, where each starts."""
+    first = min(frames.values(), default=0)
+    if late := [object_id for object_id, frame in frames.items() if frame > first]:
+        _log.warning(
+            "--export: frames from %d on are exported, in which %s %s background until the start; start all objects on "
+            "the same frame, or track a video with --both-ways",
+            first,
+            ", ".join(f"object {object_id}" for object_id in late),
+            "is" if len(late) == 1 else "are",
+        )
