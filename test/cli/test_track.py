@@ -145,10 +145,10 @@ def test_a_dataset_is_exported_and_masks_are_scored(run, folder, tmp_path, capsy
 
 
 @pytest.mark.parametrize("both_ways", [False, True])
-def test_objects_that_a_dataset_shows_as_background_at_first_are_named(run, folder, capsys, both_ways):
+def test_objects_that_a_dataset_shows_as_background_at_first_are_named(run, folder, caplog, both_ways):
     later = ("--start", 2, "--point", "40,20,1,2")
     run(folder, "--point", "20,20", *later, "--export", "coco", *(["--both-ways"] if both_ways else []))
-    warned = "frames from 0 on are exported, in which object 2 is background until the start" in capsys.readouterr().err
+    warned = "frames from 0 on are exported, in which object 2 is background until the start" in caplog.text
     assert warned != both_ways
 
 
