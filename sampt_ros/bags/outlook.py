@@ -1,44 +1,44 @@
-"""Looks ahead in a bag, to the stamp of the next image, which tells a long pause from a wrong stamp."""
+"""Looks ahead in a bag, to the stamps of the next images, which tell a long pause from wrong stamps."""
 
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from sampt_ros.bags.storage import Entry
 
-_MAX_WAITING_BYTES = 128 * 2**20  # read after an image, such as depth that goes on after the last one
+_IMAGES = 4  # Images that are looked ahead to; more with wrong stamps in a row count as a change of the stream.
+_MAX_WAITING_BYTES = 128 * 2**20  # of images, and of what was recorded between them
 _SECOND = 1_000_000_000
 
 
-def with_outlook(messages: Iterable[Entry], topic: str) -> Iterator[tuple[Entry, int | None]]:
-    """Each message, in the order given, and for an image on `topic` the stamp of the next one in nanoseconds.
+def with_outlook(messages: Iterable[Entry], topic: str) -> Iterator[tuple[Entry, tuple[int, ...]]]:
+    """Each message, in the order given, and for an image on `topic` the stamps of up to four next ones in nanoseconds.
 
-    Its own stamp stands for that of the next one where there is none, or none that can be read.
+    There are fewer at the end, where a stamp cannot be read, or where much was recorded meanwhile.
     """
-    waiting: list[Entry] = []  # an image, and what was recorded after it
+    waiting: deque[Entry] = deque()
+    stamps: deque[int | None] = deque()  # of the images that wait
     waiting_bytes = 0
+
+    def released() -> tuple[Entry, tuple[int, ...]]:
+        entry = waiting.popleft()
+        if entry[0] != topic:
+            return entry, ()
+        stamps.popleft()
+        return entry, tuple(stamp for stamp in stamps if stamp is not None)
+
     for entry in messages:
-        is_image = entry[0] == topic
-        if waiting and (is_image or waiting_bytes > _MAX_WAITING_BYTES):
-            yield from _released(waiting, entry[2] if is_image else b"")
-            waiting, waiting_bytes = [], 0
-        if is_image or waiting:
-            waiting.append(entry)
-            waiting_bytes += len(entry[2])
-        else:
-            yield entry, None
-    if waiting:
-        yield from _released(waiting, b"")
-
-
-def _released(waiting: list[Entry], following: bytes) -> Iterator[tuple[Entry, int | None]]:
-    """What has waited, given the image that follows."""
-    image, *others = waiting
-    next_ns = _stamp_ns(following)
-    yield image, _stamp_ns(image[2]) if next_ns is None else next_ns
-    for entry in others:
-        yield entry, None
+        waiting.append(entry)
+        waiting_bytes += len(entry[2])
+        if entry[0] == topic:
+            stamps.append(_stamp_ns(entry[2]))
+        while waiting and (waiting[0][0] != topic or len(stamps) > _IMAGES or waiting_bytes > _MAX_WAITING_BYTES):
+            waiting_bytes -= len(waiting[0][2])
+            yield released()
+    while waiting:
+        yield released()
 
 
 def _stamp_ns(data: bytes) -> int | None:

@@ -96,10 +96,10 @@ class BagTracker:
         image.
         """
         messages = bag.messages(self._inputs.names)
-        for (topic, recorded_ns, data), next_ns in with_outlook(messages, self._inputs.image.name):
+        for (topic, recorded_ns, data), following_ns in with_outlook(messages, self._inputs.image.name):
             if topic != self._inputs.image.name:
                 self._dispatch(topic, recorded_ns, data)
-            elif self._track_image(recorded_ns, data, next_ns) is None:
+            elif self._track_image(recorded_ns, data, following_ns) is None:
                 yield None
             yield from self._stream.ready_frames()
         self._stream.refuse_unstarted()
@@ -109,14 +109,16 @@ class BagTracker:
         """Take the tracked images that still wait for their depth, if the bag was not read to its end."""
         return self._stream.remaining_frames()
 
-    def _track_image(self, recorded_ns: int, data: bytes, next_ns: int | None) -> TrackedFrame | None:
+    def _track_image(self, recorded_ns: int, data: bytes, following_ns: tuple[int, ...]) -> TrackedFrame | None:
         kind, event = self._inputs.image.type, None
         number, self._images = self._images, self._images + 1
         with self._stream.failures.frame(f"the image recorded at {recorded_ns / 1e9:.3f} s is rejected"):
             message = _read(data, kind)
             load = partial(_CONVERSIONS[kind], message, self._grey)
             stamp_ns = fields.stamp_ns(message.header)
-            event = ImageEvent(stamp_ns, message.header, load, recorded_ns=recorded_ns, number=number, next_ns=next_ns)
+            event = ImageEvent(
+                stamp_ns, message.header, load, recorded_ns=recorded_ns, number=number, following_ns=following_ns
+            )
         return None if event is None else self._stream.image(event)
 
     def _dispatch(self, topic: str, recorded_ns: int, data: bytes) -> None:

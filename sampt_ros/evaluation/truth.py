@@ -65,6 +65,6 @@ class Truth:
         if not self._compared:
             return "no true mask could be compared with a tracked frame"
         if self._in_truth & self._records.keys():
-            return "the only true mask of an object is that of the frame it starts from"
+            return "an object's only true mask of a tracked frame is that of the frame it starts from"
         tracked, shown = (", ".join(map(str, sorted(ids))) or "none" for ids in (self._records, self._in_truth))
         return f"the true masks show no object of those tracked ({tracked}); they show {shown}"

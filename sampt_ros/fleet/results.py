@@ -62,7 +62,10 @@ class Outcome:
         """Read what `as_json` wrote; raises a SourceError that names `path` for anything else."""
         try:
             content = json.loads(text)
-            return cls(**{**content, "arguments": tuple(content["arguments"]), "warnings": tuple(content["warnings"])})
+            lists = {name: tuple(content[name]) for name in ("arguments", "warnings")}
+            if not isinstance(content.get("files"), dict | None):
+                raise TypeError("files: not a mapping")
+            return cls(**{**content, **lists})
         except (ValueError, TypeError, LookupError) as error:
             raise SourceError(
                 f"expected what `sampt batch` writes in {path}; got something else ({error}): "

@@ -22,7 +22,9 @@ _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _JPEG_BLOCK = 8  # Height and width in pixels.
 _JPEG_FILL = 128  # The value that a decoder writes where data are missing.
 _FRAME_NUMBER = re.compile("[0-9]{5}|[1-9][0-9]{5,}")  # As files are named: with zeros before it up to five digits.
-_BITS_PER_SAMPLE = 258  # The number of a TIFF's tag.
+_TIFF = (b"II*\0", b"MM\0*")
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # Numbers of a TIFF's tags.
+_SIGNED = 2  # a value of the latter
 _PNG_CHUNK = 12  # Bytes of a PNG chunk besides its content: length, kind, checksum.
 
 # Pillow's names for pixels of other numbers, as of radiometric thermal cameras, and what they are.
@@ -60,8 +62,8 @@ def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
     image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is not None and image.dtype != np.uint8:
-        if image.dtype == np.int16:
-            image = unsigned(image)
+        if image.dtype == np.int16 or (image.dtype == np.uint16 and _has_sign(data)):
+            image = unsigned(image.view(np.int16))  # Before version 5, OpenCV does not tell that there is a sign.
         if image.dtype == np.uint16:
             has_colors = bool((image != image[..., :1]).any())
             image = (grey or GreyRange()).to_8_bits(image, from_zero=has_colors)
@@ -102,6 +104,15 @@ def write_image(path: Path, image: np.ndarray) -> None:
 def unsigned(values: np.ndarray) -> np.ndarray:
     """Values of 16 bits with a sign as uint16 from 0 on, with the same differences."""
     return (values.astype(np.int32) - np.iinfo(np.int16).min).astype(np.uint16)
+
+
+def _has_sign(data: bytes) -> bool:
+    """Whether a file's content is a TIFF of whole numbers with a sign."""
+    if bytes(data[:4]) not in _TIFF:
+        return False
+    with suppress(OSError, ValueError, SyntaxError), Image.open(io.BytesIO(data)) as image:
+        return set(getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, ())) == {_SIGNED}
+    return False
 
 
 def _has_16_bits(image: Image.Image) -> bool:

@@ -6,6 +6,7 @@ import csv
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -111,12 +112,18 @@ class ResultFolder:
         with writing_to(self.folder):
             (self.folder / "labels").mkdir(parents=True, exist_ok=True)
         # The video first: where none can be made, the files of an earlier run stay.
-        self._video = video_writer(self.folder / "overlay.mp4", self._fps, size)
-        with writing_to(self.folder):
-            folder_for_frames(self.folder / "labels", ".png")
-            self._tracks = self._table("tracks.csv", self.TRACKS)
-            self._objects = self._table("objects.csv", self.OBJECTS)
-        return self._video
+        video = video_writer(self.folder / "overlay.mp4", self._fps, size)
+        try:
+            with writing_to(self.folder):
+                folder_for_frames(self.folder / "labels", ".png")
+                self._tracks = self._table("tracks.csv", self.TRACKS)
+                self._objects = self._table("objects.csv", self.OBJECTS)
+        except SourceError:
+            with suppress(SourceError):
+                video.close()
+            raise
+        self._video = video
+        return video
 
     def _table(self, name: str, header: Sequence[str]) -> _Table:
         table = _Table(self.folder / name, header)

@@ -16,7 +16,7 @@ from sampt_ros.io.writing import writing
 _log = logging.getLogger(__name__)
 
 _LONGEST = 8190  # Pixels: MPEG-4 has 13 bits for a side, and OpenCV writes even sizes alone.
-_LOWEST_RATE = 0.002  # Frames per second: OpenCV rounds rates to a thousandth, and refuses the first.
+_LOWEST_RATE = 0.002  # Frames per second: OpenCV rounds rates to a thousandth, and refuses 0.001.
 _HIGHEST_RATE = 65535  # MPEG-4 has 16 bits for a rate's numerator.
 
 
@@ -96,10 +96,13 @@ class OpenCvWriter(VideoWriter):
         # In a relative path FFmpeg takes all before a colon, as of a time, for a protocol.
         # OpenCV makes a fraction of the rate's decimals; with too many of them its numerator is too large.
         rate = next(rate for digits in (3, 2, 1, 0) if (rate := round(fps, digits)) * 10**digits <= _HIGHEST_RATE)
+        existed = path.exists()
         self._writer = cv2.VideoWriter(str(path.absolute()), cv2.VideoWriter.fourcc(*"mp4v"), rate, size[::-1])
         if not self._writer.isOpened():
             with writing(path):  # OpenCV does not say why.
                 path.open("ab").close()
+                if not existed:
+                    path.unlink()
             raise SourceError(
                 f"cannot write {path}: this OpenCV has no MPEG-4 encoder for {self._width}x{self._height}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -75,14 +76,14 @@ class Continuity:
         self._outlier_stamps: list[int] = []
         self._loop: _Loop | None = None  # the latest confirmed jump back
 
-    def check(self, stamp_ns: int, shape: tuple[int, ...], next_ns: int | None = None) -> Change | None:
+    def check(self, stamp_ns: int, shape: tuple[int, ...], following_ns: Sequence[int] | None = None) -> Change | None:
         """Accept the next frame, given its stamp and its image's shape; returns what has changed, if anything.
 
-        next_ns  stamp of the frame after it, in a recording
+        following_ns  stamps of some frames after it, in a recording
 
         Raises FrameError for an outlier: a frame older than the last one, more than 10 s later, or of another size. An
         outlier is accepted if the four frames before it were outliers of the same kind, if it restarts a known loop, or
-        if the next frame shows that it comes after a pause, not with a wrong stamp.
+        if the frames after it show that it comes after a pause, not with a wrong stamp.
         """
         change = self._jump_during_reset(stamp_ns) if self._stamp_ns is None else None
         outlier = self._find_outlier(stamp_ns, shape)
@@ -93,20 +94,21 @@ class Continuity:
             kind, expected, change = outlier
             self._outlier_stamps = [*self._outlier_stamps, stamp_ns] if self._outlier == kind else [stamp_ns]
             self._outlier = kind
-            if not self._confirm(stamp_ns, next_ns):
+            if not self._confirm(stamp_ns, following_ns):
                 raise FrameError(expected)
             self._outlier, self._outlier_stamps = None, []
         self._is_first = self._stamp_ns is None
         self._stamp_ns, self._shape = stamp_ns, shape
         return change
 
-    def _confirm(self, stamp_ns: int, next_ns: int | None) -> bool:
+    def _confirm(self, stamp_ns: int, following_ns: Sequence[int] | None) -> bool:
         """Whether the latest outlier confirms a change; a confirmed jump back is remembered as a possible loop."""
         is_back, last_ns = self._outlier == _BACKWARDS, self._stamp_ns or 0
         if is_back and self._loop is not None and self._loop.restarts_at(last_ns, stamp_ns):
             return True
-        if self._outlier == _AHEAD and next_ns is not None and not last_ns <= next_ns < stamp_ns:
-            return True  # The recording goes on from here, or begins anew, but not from the last frame.
+        goes_on_from_before = any(last_ns <= next_ns < stamp_ns for next_ns in following_ns or ())
+        if self._outlier == _AHEAD and following_ns is not None and not goes_on_from_before:
+            return True  # The recording goes on from here, or begins anew.
         if len(self._outlier_stamps) < _CONFIRMED_AFTER:
             return False
         self._loop = _Loop(min(self._outlier_stamps), stamp_ns, last_ns) if is_back else None

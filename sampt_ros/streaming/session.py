@@ -102,15 +102,15 @@ class Session:
         if latest < stamp_ns and self._continuity.is_near(stamp_ns):  # else an outlier, or a camera without stamps
             self._keep(_KeptImage(stamp_ns, load, False))
 
-    def observe(self, stamp_ns: int, image: np.ndarray, next_ns: int | None = None) -> Change | None:
+    def observe(self, stamp_ns: int, image: np.ndarray, following_ns: Sequence[int] | None = None) -> Change | None:
         """Check the next frame, (H, W, 3) uint8 RGB, against the stream so far; call this before `step`.
 
-        next_ns: stamp of the frame after it, in a recording; it tells a long pause from a wrong stamp.
+        following_ns: stamps of some frames after it, in a recording; they tell a long pause from a wrong stamp.
 
         Returns the change of the stream that the frame confirms, if any, and handles the objects accordingly. Raises
         FrameError if the frame cannot be used; it then has no effect.
         """
-        change = self._continuity.check(stamp_ns, check_image(image).shape, next_ns)
+        change = self._continuity.check(stamp_ns, check_image(image).shape, following_ns)
         self._before_reset = None
         if change is None or change.handling is ObjectHandling.KEEP:
             if self._kept and self._kept[-1].stamp_ns > stamp_ns:

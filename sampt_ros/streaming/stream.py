@@ -122,7 +122,7 @@ class Stream:
         image, frame, change = None, None, None
         with self.failures.frame(f"{event.name} is rejected") as attempt:
             image = event.load()
-            change = self.session.observe(event.stamp_ns, image, event.next_ns)
+            change = self.session.observe(event.stamp_ns, image, event.following_ns)
             self._apply_change(event, change)
             frame = TrackedFrame(event, image, self.session.step(event.stamp_ns, image), change=change)
         if frame is not None:

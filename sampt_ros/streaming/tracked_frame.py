@@ -24,7 +24,7 @@ class ImageEvent:
     recorded_ns  when it was recorded, if it comes from a recording
     title        its name in log messages; if empty, it is named by its time
     number       its index in a recording, from 0
-    next_ns      in a bag, stamp of the image after it; its own for the last one, or if that is unknown
+    following_ns in a bag, stamps of some images after it
     """
 
     stamp_ns: int
@@ -34,7 +34,7 @@ class ImageEvent:
     recorded_ns: int = 0
     title: str = ""
     number: int = 0
-    next_ns: int | None = None
+    following_ns: tuple[int, ...] | None = None
 
     @property
     def name(self) -> str:

@@ -84,11 +84,12 @@ class FrameMotion:
         masks: dict[int, LocalMask | None] = {}
 
         def carry(tracked: TrackedObject) -> None:
-            masks[tracked.id] = mask = self._carrier.moved(tracked, frames, effort, len(objects))
+            masks[tracked.id] = mask = self._carrier.moved(tracked, frames, effort, among)
             if encodes and self._segmenter.prepares_beside:
                 self._prepare([tracked], [mask], visible, frames[-1], effort)
 
         visible = sum(tracked.has_visible_point for tracked in objects)
+        among = sum(tracked.propagated_mask is not None for tracked in objects)
         failure: Exception | None = None
         try:
             with clock("carrying"):

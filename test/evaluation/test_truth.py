@@ -105,7 +105,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
         (7, {"one": 10, "two": 0}, "the true masks show no object of those tracked (1, 2); they show 7"),
         (0, {"one": 10}, "the true masks show no object of those tracked (1); they show none"),
         (7, {}, "the true masks show no object of those tracked (none); they show 7"),
-        (1, {"one": 10}, "the only true mask of an object is that of the frame it starts from"),
+        (1, {"one": 10}, "an object's only true mask of a tracked frame is that of the frame it starts from"),
     ],
 )
 def test_without_a_score_the_reason_is_said(tmp_path, shown, tracked, reason):

@@ -60,7 +60,11 @@ def test_removed_results_can_be_made_again(results):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"name": "cups"}', '{"arguments": [], "warnings": [], "by": "another program"}']
+    "text",
+    [
+        *("", "{", "[]", '{"name": "cups"}', '{"arguments": [], "warnings": [], "by": "another program"}'),
+        '{"arguments": [], "warnings": [], "files": []}',
+    ],
 )
 def test_a_damaged_file_of_results_is_told_and_can_be_removed(results, text):
     publish(results, "first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -90,6 +91,27 @@ def numbers_of(*events):
 )
 def test_times_tell_which_frames_are_missing(events, expected):
     assert numbers_of(*events) == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        (np.arange(100) / 10, ""),
+        (
+            np.r_[0:3:0.1, 6.9:9.95:0.1],
+            "clip.mkv: 61 of the 100 frames that it claims could be read; there are gaps of up to",
+        ),
+        (np.cumsum(np.tile([0.1, 0.3], 25)) - 0.1, ""),  # a variable rate
+        (np.arange(50) / 10, "clip.mkv: frames could be read up to 5.000 s of the 10.000 s that it claims"),
+    ],
+)
+def test_missing_frames_are_told_where_a_header_gives_the_duration_alone(caplog, times, told):
+    numbers = FrameNumbers(10)
+    for seconds in times:
+        numbers.of_next(seconds)
+    numbers.warn_of_missing(Path("clip.mkv"), 100)
+    assert told in caplog.text
+    assert bool(caplog.text) == bool(told)
 
 
 @pytest.mark.parametrize("damaged", [(4,), (4, 5, 6), (0,)])

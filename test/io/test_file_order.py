@@ -32,6 +32,9 @@ def files(stems):
         ["1.1", "1.99", "1.100"],
         ["12.5", "12.33333333", "12.66666660", "12.100000000"],
         ["1700000000.963431", "1700000000.49996001", "1700000000.229820001"],
+        # of frames, whose zeros before it are outgrown,
+        [f"1.{number:02d}" for number in range(1, 103)],
+        [f"scene_2.{number:04d}" for number in range(9998, 10003)],
         # and of versions.
         ["1.2.9", "1.2.11"],
         # All with as many decimals, or another text before: there is only one order.
@@ -48,6 +51,7 @@ def test_names_tell_whether_decimals_or_a_count_follow_the_point(stems):
     ("stems", "swapped"),
     [
         (["1.1", "1.9", "1.11"], ("1.9.png", "1.11.png")),
+        (["1.05", "1.20", "1.130"], ("1.20.png", "1.130.png")),
         (["1.125", "1.2", "1.7"], ("1.125.png", "1.2.png")),
         (["3.5", "3.7", "3.12345678"], ("3.5.png", "3.12345678.png")),  # decimals, or nanoseconds
     ],

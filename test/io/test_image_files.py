@@ -9,10 +9,11 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from synthetic import texture
 
 from sampt_ros.errors import SourceError
+from sampt_ros.io import image_files
 from sampt_ros.io.image_files import decode, folder_for_frames, read_image, write_image
 
 
@@ -58,9 +59,15 @@ def test_pixels_of_other_numbers_are_named(tmp_path, kind, name):
         read_image(tmp_path / "thermal.tif")
 
 
-def test_sixteen_bits_may_have_a_sign(tmp_path):
+@pytest.mark.parametrize("tells_of_the_sign", [True, False])  # OpenCV before version 5 does not
+def test_sixteen_bits_may_have_a_sign(tmp_path, monkeypatch, tells_of_the_sign):
     counts = np.int16(np.arange(24 * 32).reshape(24, 32) // 2 - 192)  # half of them are below 0
-    cv2.imwrite(str(tmp_path / "thermal.tif"), counts)
+    # Pillow writes no signs: a picture without one gets the tag.
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[339] = 2
+    Image.fromarray(counts.view(np.uint16)).save(tmp_path / "thermal.tif", tiffinfo=tags)
+    decoded = counts if tells_of_the_sign else counts.view(np.uint16)
+    monkeypatch.setattr(image_files, "decode", lambda data, flags: np.dstack([decoded] * 3))
     image = read_image(tmp_path / "thermal.tif")
     assert [len(np.unique(half)) > 90 for half in (image[:12], image[12:])] == [True] * 2
 

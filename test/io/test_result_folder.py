@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 
+import cv2
 import numpy as np
 import pytest
 from fakes import DriftingTracker, SquareSegmenter, blank
@@ -17,6 +18,7 @@ from sampt_ros.io.image_files import read_image
 from sampt_ros.io.label_images import read_labels
 from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import VideoFile
+from sampt_ros.io.video_writer import video_writer
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -82,8 +84,24 @@ def test_what_is_written_before_an_error_is_usable_and_older_files_are_gone(sam_
     assert not (tmp_path / "labels/00099.png").exists()
 
 
-@pytest.mark.parametrize("size", [(48, 64), (47, 63)])
-def test_where_no_video_can_be_made_an_earlier_run_stays(sam_pt, tmp_path, size):
+def test_where_a_table_cannot_be_written_each_frame_says_so(sam_pt, tmp_path):
+    (tmp_path / "objects.csv").mkdir()
+    image, result = next(follow(sam_pt, [blank()], parse_starts(["20,20"], [], [])))
+    with ResultFolder(tmp_path, fps=10) as recorder:
+        for _ in range(2):
+            with pytest.raises(SourceError, match=r"cannot write to .*: Is a directory"):
+                recorder.add(image, result)
+
+
+def test_a_video_that_cannot_be_opened_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda writer: False)
+    with pytest.raises(SourceError, match="no MPEG-4 encoder for 64x48"):
+        video_writer(tmp_path / "overlay.mp4", 10, (48, 64))
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_no_video_can_be_made_an_earlier_run_stays(sam_pt, tmp_path):
+    size = (48, 64)
     earlier = ("labels/00099.png", "tracks.csv", "objects.csv", "overlay.mp4", "contact_sheet.png")
     (tmp_path / "labels").mkdir()
     for name in earlier:

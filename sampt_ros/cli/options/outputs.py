@@ -68,7 +68,7 @@ class Outputs:
         self._dataset = EXPORTERS[parsed.export](folder / parsed.export, names) if parsed.export else None
         frames = {object_id: start.frame for object_id, start in starts.items() if start.reference is None}
         if self._dataset is not None and not getattr(parsed, "both_ways", False):
-            _warn_of_background(frames)
+            _warn_of_background(frames, min((start.frame for start in starts.values()), default=0))
         self._truth = Truth(parsed.truth, frame_names, frames) if parsed.truth else None
 
     def __enter__(self) -> Outputs:
@@ -106,7 +106,7 @@ class Outputs:
         if self._truth is not None:
             scores = ", ".join(f"{value:.3f} of object {object_id}" for object_id, value in self.j.items())
             parts.append(f"; J {scores}" if scores else f"; no J, since {self._truth.reason}")
-            if scores and self._truth.unused:
+            if self._truth.unused:
                 parts.append(f" ({self._truth.unused} true masks are of frames that were not tracked)")
         return "".join(parts)
 
@@ -124,9 +124,11 @@ def _names(text: str) -> dict[int, str]:
     return names
 
 
-def _warn_of_background(frames: Mapping[int, int]) -> None:
-    """Say which objects a dataset shows without a mask at first; frames: by object id, where each starts."""
-    first = min(frames.values(), default=0)
+def _warn_of_background(frames: Mapping[int, int], first: int) -> None:
+    """Say which objects a dataset shows without a mask at first.
+
+    frames: by object id, where each starts; first: the first frame that is exported
+    """
     if late := [object_id for object_id, frame in frames.items() if frame > first]:
         _log.warning(
             "--export: frames from %d on are exported, in which %s %s background until the start; start all objects on "

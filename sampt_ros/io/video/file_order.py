@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -46,24 +46,36 @@ def _orders(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     by_value = sorted(files, key=lambda path: (values[path], path.name))
     if by_value == natural:
         return natural, natural
-    is_regular = len(files) > 2 and len({b - a for a, b in itertools.pairwise(sorted(values.values()))}) == 1
-    are_values, is_certain = _judged([match[2] for match in matches], [match[3] for match in matches], is_regular)
+    units, decimals = [match[2] for match in matches], [match[3] for match in matches]
+    counts = [int(part) for part in decimals] if len(set(units)) == 1 else []
+    are_values, is_certain = _judged(units, decimals, (_is_regular(values.values()), _is_regular(counts)))
     order, other = (by_value, natural) if are_values else (natural, by_value)
     return order, order if is_certain else other
 
 
-def _judged(wholes: Sequence[str], decimals: Sequence[str], is_regular: bool) -> tuple[bool, bool]:
+def _is_regular(numbers: Collection[Decimal | int]) -> bool:
+    """Whether numbers, of which there are several, are at equal intervals."""
+    return len(numbers) > 2 and len({b - a for a, b in itertools.pairwise(sorted(numbers))}) == 1
+
+
+def _judged(units: Sequence[str], decimals: Sequence[str], are_regular: tuple[bool, bool]) -> tuple[bool, bool]:
     """Whether names are meant as decimal numbers, of which some have more decimals than others, and if that is certain.
 
-    is_regular: whether the numbers are at equal intervals.
+    units        what is before the point
+    decimals     what is after it
+    are_regular  whether the decimal numbers are at equal intervals, and whether the numbers after the point are
     """
+    if are_regular[0] != are_regular[1]:
+        return are_regular[0], True
     most = max(map(len, decimals))
-    if any(len(part) > 1 and part.startswith("0") for part in decimals):  # as no count is written
-        return True, True
-    if all(len(whole) >= _EPOCH_DIGITS for whole in wholes):
-        return most <= _MAX_EPOCH_DECIMALS, True
-    if most > _MAX_COUNT_DECIMALS:
-        return True, True
-    if any(len(part) > 1 and part.endswith("0") for part in decimals):  # as in a count
-        return False, True
-    return is_regular or 2 < most <= _MAX_EPOCH_DECIMALS, is_regular
+    has_zero = any(len(part) > 1 and part.startswith("0") for part in decimals)
+    if all(len(unit) >= _EPOCH_DIGITS for unit in units):
+        return has_zero or most <= _MAX_EPOCH_DECIMALS, True
+    lengths_with_zero = {len(part) for part in decimals if part.startswith("0")}
+    is_padded = has_zero and lengths_with_zero == {min(map(len, decimals))}
+    ends_in_zero = any(len(part) > 1 and part.endswith("0") for part in decimals)  # as in a count
+    if is_padded:  # A count with zeros before it, that outgrew its digits, or decimals by chance.
+        return False, False
+    if has_zero or most > _MAX_COUNT_DECIMALS:
+        return True, not ends_in_zero
+    return not ends_in_zero and 2 < most <= _MAX_EPOCH_DECIMALS, ends_in_zero

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from types import MappingProxyType, TracebackType
 
 import numpy as np
@@ -19,6 +21,7 @@ _log = logging.getLogger(__name__)
 # duration, as in Matroska and WebM, or a number of frames if it counts them.
 _DURATION_TOLERANCE = 0.05
 _COUNTED_TOLERANCE = 1
+_FEW_GAPS = 0.05  # Of so many of the intervals, or fewer, each is a gap.
 _REGULAR = 1.5  # Frames come regularly if their longest interval is at most so many times the shortest.
 _COUNTING = (".avi", ".m4v", ".mov", ".mp4")
 
@@ -97,7 +100,7 @@ class FrameNumbers:
         self._fps = fps
         self._next = self._unplaced = 0
         self._newest: tuple[int, float] | None = None  # the newest number whose time is known, and that
-        self._intervals: tuple[float, float] | None = None  # the shortest and the longest between two frames
+        self._intervals = array("d")  # seconds between neighbouring frames
 
     def report_damaged(self, count: int = 1) -> None:
         """Take in that frames cannot be decoded, which lie somewhere after the newest one."""
@@ -113,9 +116,7 @@ class FrameNumbers:
             self.damaged += max(lost - self._unplaced, 0)
             self._next, self._unplaced = self._next + lost, max(self._unplaced - lost, 0)
         elif seconds is not None and self._newest is not None and self._newest[0] == self._next - 1:
-            interval = seconds - self._newest[1]
-            shortest, longest = self._intervals or (interval, interval)
-            self._intervals = min(shortest, interval), max(longest, interval)
+            self._intervals.append(seconds - self._newest[1])
         if seconds is not None:
             self._newest = self._next, seconds
         self._next += 1
@@ -125,8 +126,8 @@ class FrameNumbers:
     def warn_of_missing(self, path: Path, claimed: int | None) -> None:
         """Warn, at the end of a video, if there are fewer frames than its header claims, beyond its tolerance.
 
-        What a header claims that only gives the duration is the number at a steady rate. Frames may come at any time,
-        so they are missing if the last one is before the end.
+        A header that only gives the duration claims the number of frames at a steady rate. In a video of a variable
+        rate there may be fewer; some are missing if the last one is before the end, or if nearly all come steadily.
         """
         if not claimed:
             return
@@ -139,11 +140,25 @@ class FrameNumbers:
         duration, end = claimed / self._fps, self._newest[1] + 1 / self._fps
         if end < (1 - _DURATION_TOLERANCE) * duration:
             _log.warning("%s: frames could be read up to %.3f s of the %.3f s that it claims", path, end, duration)
+        elif read < (1 - _DURATION_TOLERANCE) * claimed and (gaps := self._gaps()):
+            _log.warning(
+                "%s: %d of the %d frames that it claims could be read; there are gaps of up to %.3f s",
+                path,
+                read,
+                claimed,
+                max(gaps),
+            )
+
+    def _gaps(self) -> list[float]:
+        """The intervals, in seconds, that are longer than nearly all others, which are equal; otherwise none."""
+        usual = median(self._intervals or [0.0])
+        gaps = [interval for interval in self._intervals if interval > _REGULAR * usual]
+        return gaps if len(gaps) <= _FEW_GAPS * len(self._intervals) else []
 
     @property
     def _is_regular(self) -> bool:
         """Whether frames came, all at about the same intervals; a rate that a file claims may be wrong."""
-        return self._intervals is not None and self._intervals[1] <= _REGULAR * self._intervals[0]
+        return len(self._intervals) > 0 and max(self._intervals) <= _REGULAR * min(self._intervals)
 
     def _missing_before(self, seconds: float) -> int:
         """How many frames lie between the newest one and a time, at the rate of those before."""

@@ -28,8 +28,8 @@ _PREFIXES: dict[str, tuple[str, ...]] = {
     "clicks": ("",),
     "clicks_int8": (),
 }
-# The networks' maps of a window with a shorter side than this, pixels, are so small that waking another thread for each
-# saves little: on two cores, a second one made the processor's time 1.2 to 1.4 times as long.
+# The networks' maps of windows of fewer pixels a side than this are so small that waking another thread for each saves
+# little: on two cores, a second one made the processor's time 1.2 to 1.4 times as long.
 _SHARED_SIDE = 192
 _KEY, _VALUE = 64, 96  # Channels of memory keys and values.
 # What is remembered of an object of which nothing is: as many positions as are read, none of them valid.

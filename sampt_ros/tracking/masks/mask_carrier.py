@@ -56,8 +56,9 @@ class MaskCarrier:
     def move(self, objects: Sequence[TrackedObject], frames: Sequence[Frame], effort: Effort) -> None:
         """Move the masks from the previous frame, frames[0], to the newest, frames[-1]."""
         if self._propagator is None:
+            among = sum(tracked.propagated_mask is not None for tracked in objects)
             for tracked in objects:
-                tracked.propagated_mask = self.moved(tracked, frames, effort, len(objects))
+                tracked.propagated_mask = self.moved(tracked, frames, effort, among)
             return
         found = self._propagator.update(frames[-1])
         for tracked in objects:
@@ -97,7 +98,7 @@ class MaskCarrier:
     ) -> LocalMask | None:
         """An object's mask of frames[0] on frames[-1], by the tracker's motion; the object is not changed.
 
-        among: number of objects whose masks are moved
+        among: number of masks that are moved
         """
         mask = tracked.propagated_mask
         # A mask that is not moved is dropped, because it would be outdated if the option were switched on later.

@@ -111,7 +111,7 @@ def test_after_a_pause_that_a_recording_shows_to_be_one_no_frame_is_rejected(str
     stream.now -= 100 * MS
     for _ in range(2):
         stream.now += 15_000 * MS
-        change = stream.session.observe(stream.now, blank(), next_ns=stream.now)
+        change = stream.session.observe(stream.now, blank(), following_ns=[stream.now])
         assert change == Change("time jumped ahead by 15.000 s: the objects are kept", ObjectHandling.KEEP)
         (item,) = stream.session.step(stream.now, blank()).objects
     assert item.points.xy[0, 0] == before + 2
