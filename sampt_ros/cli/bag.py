@@ -96,11 +96,10 @@ def add(commands: Any) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     summary = track(parsed, print_text=True)
-    if summary.masks:
-        return 0
     if common.has_prompts(parsed):
-        raise QueryError("expected at least one object that can be started; the warnings above say why none can")
-    print("no object was ever started: all masks are empty")  # Nobody has clicked while the bag was recorded.
+        summary.require_objects()
+    elif not summary.masks:  # Nobody has clicked while the bag was recorded.
+        print("no object was ever started: all masks are empty")
     return 0
 
 

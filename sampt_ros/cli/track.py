@@ -13,7 +13,7 @@ from sampt_ros.cli import common
 from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
 from sampt_ros.cli.options.prompts import prompt_files
 from sampt_ros.config.options import updated
-from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.errors import SourceError
 from sampt_ros.io.export import EXPORTERS
 from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import FrameSource, open_source
@@ -81,9 +81,7 @@ def add(commands: Any) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    summary = track(parsed, print_text=True)
-    if not summary.masks:
-        raise QueryError("expected at least one object that can be started; the warnings above say why none can")
+    track(parsed, print_text=True).require_objects()
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sampt_ros.data_types import Frame, LocalMask, Points
 from sampt_ros.tracking.effort import Effort
 from sampt_ros.tracking.frame_segmenter import FrameSegmenter
-from sampt_ros.tracking.masks.mask_carrier import MaskCarrier
+from sampt_ros.tracking.masks.mask_carrier import MaskCarrier, count_masks
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.points.point_set import TrackedPoints
 from sampt_ros.utils.side_threads import SideThreads
@@ -89,7 +89,7 @@ class FrameMotion:
                 self._prepare([tracked], [mask], visible, frames[-1], effort)
 
         visible = sum(tracked.has_visible_point for tracked in objects)
-        among = sum(tracked.propagated_mask is not None for tracked in objects)
+        among = count_masks(objects)
         failure: Exception | None = None
         try:
             with clock("carrying"):

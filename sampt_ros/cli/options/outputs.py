@@ -13,7 +13,7 @@ from types import TracebackType
 import numpy as np
 
 from sampt_ros.data_types import FrameResult
-from sampt_ros.errors import ConfigError
+from sampt_ros.errors import ConfigError, QueryError
 from sampt_ros.evaluation.truth import Truth
 from sampt_ros.io.export import EXPORTERS
 from sampt_ros.streaming.requests import ObjectStart
@@ -38,6 +38,11 @@ class Summary:
     masks: Mapping[int, int] = field(default_factory=Counter)
     j: Mapping[int, float] = field(default_factory=dict)
     text: str = ""
+
+    def require_objects(self) -> None:
+        """Raise QueryError if no object was started."""
+        if not self.masks:
+            raise QueryError("expected at least one object that can be started; the warnings above say why none can")
 
 
 def add_outputs(parser: argparse.ArgumentParser, file: Callable[[str], Path | str] = Path) -> None:

@@ -145,7 +145,8 @@ def _wholes(result: FrameResult, earlier: FrameResult) -> dict[int, frozenset[in
     wholes = {object_id: frozenset(ids) for each in (result, earlier) for object_id, ids in each.wholes.items()}
     with_mask = [[item for item in each.objects if item.state.has_mask] for each in (result, earlier)]
     for one, other in product(*with_mask):
-        for part, whole in ((one, other), (other, one)):
-            if covers(whole.local_mask, part.local_mask) and not covers(part.local_mask, whole.local_mask):
-                wholes[part.id] = wholes.get(part.id, frozenset()) | {whole.id}
+        is_part, is_whole = covers(other.local_mask, one.local_mask), covers(one.local_mask, other.local_mask)
+        if is_part != is_whole:
+            part, whole = (one, other) if is_part else (other, one)
+            wholes[part.id] = wholes.get(part.id, frozenset()) | {whole.id}
     return wholes

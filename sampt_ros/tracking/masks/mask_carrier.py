@@ -56,7 +56,7 @@ class MaskCarrier:
     def move(self, objects: Sequence[TrackedObject], frames: Sequence[Frame], effort: Effort) -> None:
         """Move the masks from the previous frame, frames[0], to the newest, frames[-1]."""
         if self._propagator is None:
-            among = sum(tracked.propagated_mask is not None for tracked in objects)
+            among = count_masks(objects)
             for tracked in objects:
                 tracked.propagated_mask = self.moved(tracked, frames, effort, among)
             return
@@ -98,12 +98,17 @@ class MaskCarrier:
     ) -> LocalMask | None:
         """An object's mask of frames[0] on frames[-1], by the tracker's motion; the object is not changed.
 
-        among: number of masks that are moved
+        among: number of masks that are moved, see count_masks
         """
         mask = tracked.propagated_mask
         # A mask that is not moved is dropped, because it would be outdated if the option were switched on later.
         carries = self.config.prompting.carry_mask or effort.carries
         return None if mask is None or not carries else self._points.propagate_mask(mask, frames, among)
+
+
+def count_masks(objects: Sequence[TrackedObject]) -> int:
+    """How many of the objects have a mask to be moved."""
+    return sum(tracked.propagated_mask is not None for tracked in objects)
 
 
 def _unless_tiny(mask: np.ndarray) -> LocalMask | None:
