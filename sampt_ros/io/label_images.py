@@ -18,7 +18,8 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.image_files import what_is_wrong
 from sampt_ros.io.writing import writing
 
-HIGHEST = 65535  # The largest label.
+VOID = 255  # In label images of 8 bits (DAVIS, VOC), pixels that belong to no object; in 16 bits, an id like others.
+HIGHEST = 65535  # The largest label; in label images of 16 bits, void.
 
 Color = tuple[int, int, int]  # RGB, 0..255
 

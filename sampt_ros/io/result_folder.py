@@ -16,7 +16,7 @@ import numpy as np
 from sampt_ros.data_types import FrameResult, Points
 from sampt_ros.errors import SourceError
 from sampt_ros.io.image_files import folder_for_frames, write_image
-from sampt_ros.io.label_images import write_labels
+from sampt_ros.io.label_images import HIGHEST, VOID, write_labels
 from sampt_ros.io.overlay import ContactSheet, draw
 from sampt_ros.io.video_writer import VideoWriter, video_writer
 from sampt_ros.io.writing import writing, writing_to
@@ -31,7 +31,7 @@ class ResultFolder:
             for image, result in track(...):
                 recorder.add(image, result)
 
-    labels/00000.png    object id per pixel: with a palette, or 16 bits where an id is over 255
+    labels/00000.png    object id per pixel: with a palette, or 16 bits where an id is over 254 (in 8 bits 255 is void)
     tracks.csv          frame, seconds (from the first one), object, point, x, y (pixels), label (1 on the object, 0
                         off it), visible, confidence
     objects.csv         frame, seconds, object, state, score, area, x, y, width, height (pixels)
@@ -58,6 +58,7 @@ class ResultFolder:
         self._sheet = ContactSheet()
         self._tables: list[_Table] = []
         self._video: VideoWriter | None = None
+        self._has_void_id = False
 
     def __enter__(self) -> ResultFolder:
         return self
@@ -76,9 +77,13 @@ class ResultFolder:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
         video = self._video or self._open(result.size)
         seconds = f"{self._seconds(result.index):.4f}"
-        fits = max((obj.id for obj in result.objects), default=0) <= 255
+        highest = max((obj.id for obj in result.objects), default=0)
+        fits = highest < VOID  # As an id, 255 would be lost where the labels are read as masks.
         labels = result.labels.astype(np.uint8) if fits else result.labels
         write_labels(self.folder / f"labels/{result.index:05d}.png", labels)
+        if highest == HIGHEST and not self._has_void_id:
+            self._has_void_id = True
+            _log.warning("object %d: in label images this number is read as void; choose a lower one", HIGHEST)
         for obj in result.objects:
             state = (obj.state.name, f"{obj.score:.4f}")
             self._tracks.add(_track_rows((result.index, seconds), obj.id, obj.points))

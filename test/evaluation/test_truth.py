@@ -65,6 +65,7 @@ def soft(left: int) -> np.ndarray:
     [
         ("00000.jpg", square(10, 255)),
         ("00000.png", soft(10)),
+        ("00000.png", square(10, 1).astype(np.uint16) * 65535),
         ("00000.png", np.dstack([square(10, 128), square(10, 0), square(10, 0)])),  # DAVIS's label 1 as a colour
     ],
 )
@@ -82,6 +83,15 @@ def test_void_around_a_thin_object_is_not_the_object(tmp_path):
     truth = Truth(tmp_path, starts={1: 7, 5: 7})
     truth.add(result(0, one=25))
     assert truth.j == {5: 0}
+
+
+def test_void_alone_in_the_first_true_mask_is_not_the_object(tmp_path):
+    write_labels(tmp_path / "00000.png", square(30, 255))
+    write_labels(tmp_path / "00001.png", np.where(square(10) > 0, square(10), square(12, 255)))
+    truth = Truth(tmp_path)
+    for index in (0, 1):
+        truth.add(result(index, one=(30, 10)[index]))
+    assert truth.j == {1: 1}
 
 
 def test_two_masks_of_one_frame_are_refused(tmp_path):

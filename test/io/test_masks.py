@@ -7,7 +7,7 @@ from PIL import Image
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.label_images import write_labels
-from sampt_ros.io.masks import read_first_masks, read_mask, read_masks
+from sampt_ros.io.masks import read_annotation, read_first_masks, read_mask, read_masks, shows_labels
 
 y, x = np.mgrid[:60, :80]
 DISK = np.hypot(x - 25, y - 30) <= 12
@@ -49,7 +49,11 @@ ON = DISK.astype(np.uint8) * 255
         (DISK, {1: DISK}),  # one bit per pixel
         (labels(1), {1: DISK}),
         (labels(65535, kind=np.uint16), {1: DISK}),
-        (labels(255, kind=np.uint16), {1: DISK}),
+        # with 16 bits, 255 is an id like others
+        (labels(255, kind=np.uint16), {255: DISK}),
+        (labels(1, 255, kind=np.uint16), {1: DISK, 255: BAR}),
+        (labels(255, 300, kind=np.int32), {255: DISK, 300: BAR}),
+        (labels(1, 255, 65535, kind=np.uint16), {1: DISK, 255: BAR}),
         # a single id is kept, as the labels of a run have it when one object is left
         (labels(3), {3: DISK}),
         (labels(700, kind=np.uint16), {700: DISK}),
@@ -211,6 +215,7 @@ def test_of_several_images_in_a_file_the_first_is_read_and_that_is_told(tmp_path
     [
         (np.zeros((60, 80), np.uint8), "got a mask without one"),
         (labels(127, 255), "got 2 different values from 127 to 255"),
+        (labels(254, 255), "got 2 different values from 254 to 255"),
         (NOISE[..., 0], "different values from 1 to 255"),
         (colored((200, 10, 30), (10, 200, 30)), "got 2 different colours"),
         (labels(65536, 65537, kind=np.int32), "expected labels from 0 to 65535 .* got 0 to 65537"),
@@ -245,6 +250,60 @@ def test_in_a_folder_of_masks_each_object_begins_where_it_is_first_seen(tmp_path
     assert first_frames(tmp_path) == {3: (9, bar), 2: (10, disk + int(RING.sum())), 4: (11, bar)}
     names = ["0", "8", "9", "10", "00011"]
     assert {name: frame for name, (frame, _) in first_frames(tmp_path, names).items()} == {3: 2, 2: 3, 4: 4}
+
+
+THIN = (y == 55) & (x < 40)
+VOC_VOID = (224, 224, 192)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        # 255 alone is void if another file has labels, before or after it, beside 255 or not
+        ([labels(0, 255), labels(1, ring=255)], {1: 1}),
+        ([labels(2), labels(0, 255)], {2: 0}),
+        ([labels(0, 255), labels(0, 3)], {3: 1}),
+        ([labels(0, 65535, kind=np.uint16), labels(1, ring=65535, kind=np.uint16)], {1: 1}),
+        # also if the labels are those of thin objects
+        ([labels(0, 255), (THIN * 3 + BAR * 255).astype(np.uint8)], {3: 1}),
+        ([labels(0, 255), (THIN * 3).astype(np.uint8)], {3: 1}),
+        # ... and the object otherwise
+        ([labels(0), labels(255), labels(0, 255)], {1: 1}),
+        ([DISK, labels(0, 255)], {1: 0}),
+        # of masks with soft edges, a file may show a faint edge alone
+        ([SOFT, labels(0, 255), (THIN * 20).astype(np.uint8)], {1: 0, 20: 2}),
+        # with 16 bits, 255 is no void
+        ([labels(255, kind=np.uint16), labels(255, 7, kind=np.uint16), labels(7)], {255: 0, 7: 1}),
+        # what could also be soft edges is clear among labels
+        ([labels(0, 3), labels(127, 0, 255)], {3: 0, 127: 1}),
+        # colours: one alone is a label if several are labels
+        ([colored((0, 0, 0), (0, 128, 0)), colored((128, 0, 0), (0, 128, 0))], {2: 0, 1: 1}),
+        ([colored((0, 0, 0), (0, 128, 0)), colored((128, 0, 0), (0, 0, 0))], {2: 0, 1: 1}),
+        ([colored((0, 0, 0), VOC_VOID), colored((128, 0, 0), (0, 128, 0))], {1: 1, 2: 1}),
+        ([colored((0, 0, 0), (0, 128, 0)), colored((0, 128, 0), (0, 0, 0))], {1: 0}),
+    ],
+)
+def test_what_255_or_one_colour_means_is_decided_by_the_whole_folder(tmp_path, files, expected):
+    paths = [saved(tmp_path, pixels, f"{number}.tif") for number, pixels in enumerate(files)]
+    assert {name: frame for name, (frame, _) in read_first_masks(tmp_path).items()} == expected
+    # True masks are read in the same way.
+    truths = [read_annotation(path, lambda: shows_labels(paths))[0] for path in paths]
+    shown = {name for masks in truths for name, mask in masks.items() if mask.any()}
+    assert shown == set(expected)
+
+
+def test_a_folder_is_read_up_to_the_first_labels(tmp_path):
+    paths = [saved(tmp_path, labels(0, 255), "0.png"), saved(tmp_path, labels(2), "1.png"), tmp_path / "missing.png"]
+    assert shows_labels(paths)
+    with pytest.raises(SourceError, match="cannot read"):
+        shows_labels(reversed(paths))
+
+
+def test_an_unclear_file_in_a_folder_without_labels_is_named(tmp_path):
+    for number, pixels in enumerate((labels(255), labels(127, 255))):
+        saved(tmp_path, pixels, f"{number}.png")
+    with pytest.raises(SourceError, match=r"in .*1\.png; got 2 different values from 127 to 255"):
+        read_first_masks(tmp_path)
 
 
 def test_masks_in_a_folder_have_the_names_of_frames(tmp_path):

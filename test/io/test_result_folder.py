@@ -16,6 +16,7 @@ from sampt_ros.data_types import FrameResult
 from sampt_ros.errors import FrameError, SourceError
 from sampt_ros.io.image_files import read_image
 from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.masks import read_first_masks
 from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import VideoFile
 from sampt_ros.io.video_writer import video_writer
@@ -61,11 +62,27 @@ def test_the_tables_say_what_the_results_say(sam_pt, tmp_path):
     assert tuple(int(last[name]) for name in ("x", "y", "width", "height")) == item.box
 
 
-def test_ids_over_255_are_written_with_16_bits(sam_pt, tmp_path):
+@pytest.mark.parametrize("ids", [(255,), (7, 255), (300,), (255, 300)])
+def test_ids_over_254_are_written_with_16_bits_and_read_back_as_masks(sam_pt, tmp_path, ids, caplog):
+    starts = parse_starts([f"{20 + 20 * place},20,1,{name}" for place, name in enumerate(ids)], [], [])
     with ResultFolder(tmp_path, fps=10) as recorder:
-        for image, result in follow(sam_pt, [blank()], parse_starts(["20,20,1,300"], [], [])):
+        for image, result in follow(sam_pt, [blank()], starts):
             recorder.add(image, result)
-    assert set(np.unique(read_labels(tmp_path / "labels/00000.png"))) == {0, 300}
+    assert read_labels(tmp_path / "labels/00000.png").dtype == np.uint16
+    masks = {name: mask for name, (_, mask) in read_first_masks(tmp_path / "labels").items()}
+    assert set(masks) == set(ids)
+    for name in ids:
+        np.testing.assert_array_equal(masks[name], result.labels == name)
+    assert not caplog.records
+
+
+def test_an_id_that_label_images_cannot_say_is_named_once(sam_pt, tmp_path, caplog):
+    with ResultFolder(tmp_path, fps=10) as recorder:
+        for image, result in follow(sam_pt, [blank()] * 3, parse_starts(["20,20,1,65535"], [], [])):
+            recorder.add(image, result)
+    assert [record.message for record in caplog.records] == [
+        "object 65535: in label images this number is read as void; choose a lower one"
+    ]
 
 
 def test_what_is_written_before_an_error_is_usable_and_older_files_are_gone(sam_pt, tmp_path):

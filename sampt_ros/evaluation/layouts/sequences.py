@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.masks import label_values
+from sampt_ros.io.masks import read_annotation, shows_labels
 from sampt_ros.io.video import image_files
-
-_VOID = 255  # The value of undecided pixels in an annotation with several objects.
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +26,14 @@ class Annotation:
     void: np.ndarray
 
     @classmethod
-    def read(cls, path: Path, is_binary: bool = True) -> Annotation:
-        """Read an image file: with only 0 and 255 it shows object 1; other values are object ids, and 255 is then void.
+    def read(cls, path: Path, in_labels: Callable[[], bool] = lambda: False) -> Annotation:
+        """Read an image file as `read_annotation` does: with only 0 and 255 it shows object 1, unless `in_labels`.
 
-        Colours, JPEG and soft edges are read as `label_values` describes.
-
-        is_binary  whether 255 without other values stands for object 1; otherwise it is void
+        in_labels  whether other files of its folder show labels; then 255, in 8 bits, is void also where it is alone
 
         Raises SourceError if the file cannot be read.
         """
-        labels = label_values(path)
-        ids = _ids(labels)
-        if is_binary and ids in ([], [_VOID]):
-            return cls({1: labels > 0}, np.zeros(labels.shape, bool))
-        return cls({label: labels == label for label in ids if label != _VOID}, labels == _VOID)
+        return cls(*read_annotation(path, in_labels))
 
 
 @dataclass(frozen=True)
@@ -78,7 +70,7 @@ class AnnotatedSequence:
 
     def truth(self, index: int) -> Annotation:
         """The annotation of a frame that has one; raises SourceError if the file cannot be read."""
-        return Annotation.read(self.annotations[index], self._is_binary)
+        return Annotation.read(self.annotations[index], lambda: self._shows_labels)
 
     def counts(self, object_id: int, index: int) -> bool:
         """Whether an object that is annotated in frame `index` is scored."""
@@ -91,10 +83,9 @@ class AnnotatedSequence:
         return self.objects[object_id].split if self.objects else ""
 
     @cached_property
-    def _is_binary(self) -> bool:
-        """Whether the first annotation with an object has no value other than 255."""
-        found = (_ids(label_values(path)) for _, path in sorted(self.annotations.items()))
-        return next((ids == [_VOID] for ids in found if ids), True)
+    def _shows_labels(self) -> bool:
+        """Whether an annotation shows labels; of those in order, files up to the first that does are read."""
+        return shows_labels(path for _, path in sorted(self.annotations.items()))
 
 
 def chosen_folders(folder: Path, names: Sequence[str] = ()) -> list[str]:
@@ -131,7 +122,3 @@ def png_files(folder: Path) -> dict[str, Path]:
     """The PNG files of a folder by name without the suffix, which may be in capitals; none if there is no folder."""
     files = folder.iterdir() if folder.is_dir() else ()
     return {path.stem: path for path in files if path.suffix.lower() == ".png" and not path.name.startswith(".")}
-
-
-def _ids(labels: np.ndarray) -> list[int]:
-    return [int(label) for label in np.unique(labels) if label]

@@ -52,6 +52,23 @@ def test_in_a_sequence_of_several_objects_255_alone_is_void(tmp_path):
     assert [list(single.truth(index).masks) for index in (2, 3)] == [[1], [1]]
 
 
+def test_255_alone_is_void_also_before_the_first_labels(tmp_path):
+    labels = [255 * square(50, 30), 255 * square(50, 30), square(20, 20) + 255 * square(50, 30)]
+    for index, each in enumerate(labels):
+        write_labels(tmp_path / f"{index}.png", each.astype(np.uint8))
+    sequence = AnnotatedSequence("late", (), {index: tmp_path / f"{index}.png" for index in range(3)})
+    assert [list(sequence.truth(index).masks) for index in range(3)] == [[], [], [1]]
+    assert sequence.truth(0).void.any()
+
+
+def test_with_16_bits_255_is_an_object_and_65535_void(tmp_path):
+    labels = 255 * square(20, 20) + 65535 * square(50, 30)
+    write_labels(tmp_path / "labels.png", labels.astype(np.uint16))
+    read = Annotation.read(tmp_path / "labels.png")
+    assert list(read.masks) == [255]
+    np.testing.assert_array_equal(read.void, square(50, 30))
+
+
 def test_listed_objects_alone_count_from_their_first_frames_on():
     listed = {1: ListedObject(0), 2: ListedObject(5, "seen")}
     sequence = AnnotatedSequence("listed", (), {}, listed, later_objects=True)
