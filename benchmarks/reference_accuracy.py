@@ -21,7 +21,7 @@ from pathlib import Path
 from sampt_ros.config.presets import load_preset
 from sampt_ros.errors import QueryError
 from sampt_ros.evaluation.layouts.davis import davis_sequences
-from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence
 from sampt_ros.evaluation.metrics import region_similarity
 from sampt_ros.io.image_files import read_image
 from sampt_ros.tracking.sam_pt import SamPt
@@ -36,7 +36,7 @@ def overlaps(sam_pt: SamPt, reference: AnnotatedSequence, stream: AnnotatedSeque
     If the stream is another sequence, J has no meaning, and only the number of masks counts.
     """
     sam_pt.reset()
-    picture = Annotation.read(reference.annotations[0])
+    picture = reference.truth(0)
     name, mask = next(iter(picture.masks.items()))
     try:
         sam_pt.add_reference(read_image(reference.frames[0]), mask, name)
@@ -46,7 +46,7 @@ def overlaps(sam_pt: SamPt, reference: AnnotatedSequence, stream: AnnotatedSeque
     for index in range(first, min(first + FRAMES, len(stream.frames))):
         (item,) = sam_pt.step(read_image(stream.frames[index])).objects
         if item.area:
-            truth = Annotation.read(stream.annotations[index]).masks
+            truth = stream.truth(index).masks
             found.append(region_similarity(truth[name], item.mask) if name in truth else 0.0)
     return found
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from sampt_ros.config.presets import load_preset
 from sampt_ros.data_types import FrameResult
 from sampt_ros.evaluation.layouts.davis import davis_sequences
-from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, Annotation
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence
 from sampt_ros.evaluation.mask_scores import MaskScore
 from sampt_ros.evaluation.masks import evaluate_sequence
 from sampt_ros.io.image_files import write_image
@@ -39,7 +39,7 @@ class Maps:
     def watch(self, image: np.ndarray, result: FrameResult) -> None:
         """Draw the mask of a frame, if it is one of those that are shown."""
         if result.index in self.frames:
-            truth = Annotation.read(self._sequence.annotations[result.index])
+            truth = self._sequence.truth(result.index)
             self._drawn.append(_agreement(np.any(list(truth.masks.values()), axis=0), result.mask > 0))
 
     def row(self, title: str) -> np.ndarray:
