@@ -9,7 +9,7 @@ from enum import IntEnum
 import cv2
 import numpy as np
 
-from sampt_ros.data_types import ObjectResult
+from sampt_ros.data_types import POSITIVE, ObjectResult
 from sampt_ros.errors import QueryError
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -40,10 +40,11 @@ class Request:
     stamp_ns: int = 0
 
     def fitted(self, size: tuple[int, int]) -> tuple[Request, list[str]]:
-        """The request fitted to an image of size (height, width), and the changes made, in words."""
+        """The request fitted to an image of size (height, width), and in words what was changed or has no effect."""
         box, clipped = fitted_box(self.box, size)
         mask, scaled = fitted_mask(self.mask, size)
-        return replace(self, box=box, mask=mask), [*clipped, *scaled]
+        unused = contradicted_points(self.points, self.labels, mask, size)
+        return replace(self, box=box, mask=mask), [*clipped, *scaled, *unused]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,12 +91,13 @@ class ObjectStart:
     frame: int = 0
 
     def fitted(self, size: tuple[int, int]) -> tuple[ObjectStart, list[str]]:
-        """The prompts fitted to an image of size (height, width), and the changes made, in words."""
+        """The prompts fitted to an image of size (height, width), and in words what was changed or has no effect."""
         if self.reference is not None:
             return self, []
         box, clipped = fitted_box(self.box, size)
         mask, scaled = fitted_mask(self.mask, size)
-        return replace(self, box=None if box is None else list(box), mask=mask), [*clipped, *scaled]
+        unused = contradicted_points(self.points, self.labels, mask, size)
+        return replace(self, box=None if box is None else list(box), mask=mask), [*clipped, *scaled, *unused]
 
     def begin(self, sam_pt: SamPt, object_id: int) -> ObjectResult:
         """Start the object on the newest frame, or search for it from now on; raises QueryError."""
@@ -107,6 +109,7 @@ class ObjectStart:
 
 
 Box = tuple[float, float, float, float]
+_NEAR = 10  # Pixels between a point and a mask drawn by hand that are no contradiction.
 
 
 def fitted_box(box: Sequence[float] | None, size: tuple[int, int]) -> tuple[Box | None, list[str]]:
@@ -139,3 +142,30 @@ def fitted_mask(mask: np.ndarray | None, size: tuple[int, int]) -> tuple[np.ndar
         return mask, []
     scaled = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return scaled.astype(bool), [f"its mask scaled from {columns}x{rows} to {width}x{height}"]
+
+
+def contradicted_points(
+    points: Sequence[Sequence[float]] | np.ndarray,
+    labels: Sequence[int] | np.ndarray,
+    mask: np.ndarray | None,
+    size: tuple[int, int],
+) -> list[str]:
+    """Say which points (n, 2) with labels (n,) have no effect, as a seed mask (H, W) says otherwise.
+
+    That is a point on the object far off its mask, or one off the object deep in its mask. Points and masks that do not
+    fit an image of size (height, width) are refused elsewhere.
+    """
+    if mask is None or mask.shape != size or not np.any(mask) or len(points) != len(labels):
+        return []
+    told = []
+    for point, label in zip(points, labels):
+        rows, columns = np.nonzero(mask if label == POSITIVE else ~mask.astype(bool))
+        if len(point) != 2 or len(rows) == 0:
+            continue
+        distance = np.hypot(columns - point[0], rows - point[1]).min()
+        if distance > _NEAR:
+            where = "off its mask" if label == POSITIVE else "inside its mask though off the object"
+            told.append(
+                f"its point {point[0]:g},{point[1]:g} is {distance:.0f} pixels {where}; the mask is used unchanged"
+            )
+    return told

@@ -62,6 +62,32 @@ def test_what_was_changed_is_said_for_both_and_nothing_where_nothing_is_given():
     assert ObjectStart([(1, 2)], [1]).fitted(SIZE)[1] == Request().fitted(SIZE)[1] == []
 
 
+@pytest.mark.parametrize(
+    ("points", "labels", "told"),
+    [
+        # on the mask, and near it, as hands draw
+        ([(10, 10), (28, 10)], [1, 1], []),
+        # far off it
+        ([(10, 10), (50, 10)], [1, 1], ["its point 50,10 is 31 pixels off its mask; the mask is used unchanged"]),
+        # off the object: near its mask, and deep inside
+        ([(50, 10), (15, 10)], [0, 0], []),
+        (
+            [(5, 10)],
+            [0],
+            ["its point 5,10 is 15 pixels inside its mask though off the object; the mask is used unchanged"],
+        ),
+        # what is refused elsewhere
+        ([(float("nan"), 10)], [1], []),
+        ([(50, 10)], [], []),
+    ],
+)
+def test_points_that_a_mask_contradicts_are_told(points, labels, told):
+    mask = np.zeros(SIZE, bool)
+    mask[:, :20] = True
+    assert ObjectStart(points, labels, mask=mask).fitted(SIZE)[1] == told
+    assert Request(points=np.array(points), labels=np.array(labels), mask=mask).fitted(SIZE)[1] == told
+
+
 def test_a_mask_that_belongs_to_a_reference_picture_is_left_alone():
     start = ObjectStart(mask=np.ones((24, 32), bool), reference=np.zeros((24, 32, 3), np.uint8))
     assert start.fitted(SIZE) == (start, [])
