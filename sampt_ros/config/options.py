@@ -102,7 +102,8 @@ def walk(config: Section, prefix: str = "") -> Iterator[tuple[str, Any, Option]]
 def updated(config: Config, changes: Mapping[str, Any], prefix: str = "") -> Config:
     """A copy of `config` with `changes`: dotted names, or nested mappings as in YAML.
 
-    Raises ConfigError for an unknown name, listing the known ones, or a bad value.
+    Raises ConfigError for an unknown name, listing the known ones, a bad value, a parameter that is given both dotted
+    and nested, and a section without parameters.
     """
     known = {parameter.name: getattr(config, parameter.name) for parameter in fields(config)}  # type: ignore[arg-type]
     direct: dict[str, Any] = {}
@@ -110,11 +111,18 @@ def updated(config: Config, changes: Mapping[str, Any], prefix: str = "") -> Con
     for name, value in changes.items():
         head, _, rest = str(name).partition(".")
         is_section = is_dataclass(known.get(head))
+        if is_section and not rest and value is None:
+            expected = ", ".join(name for name, _, _ in walk(known[head]))
+            raise ConfigError(f"{prefix}{head}: expected parameters of this section ({expected}); got none")
         if head not in known or (bool(rest) != is_section and not (is_section and isinstance(value, Mapping))):
             expected = ", ".join(name for name, _, _ in walk(config))
             raise ConfigError(f"unknown parameter {prefix}{name}; expected one of {prefix}[{expected}]")
         if is_section:
-            nested.setdefault(head, {}).update({rest: value} if rest else value)
+            inner = {rest: value} if rest else value
+            section = nested.setdefault(head, {})
+            if twice := sorted(section.keys() & inner.keys()):
+                raise ConfigError(f"{prefix}{head}.{twice[0]}: expected each parameter once; got it dotted and nested")
+            section.update(inner)
         else:
             direct[head] = value
     for head, inner in nested.items():

@@ -22,6 +22,11 @@ from sampt_ros.errors import ConfigError
         # a section is not a value, a value is not a section
         ({"reinit": 4}, "unknown parameter reinit"),
         ({"seed.value": 4}, r"unknown parameter seed\.value"),
+        # a section without parameters
+        ({"reinit": None}, r"reinit: expected parameters of this section \(policy, horizon.*\); got none"),
+        # dotted and nested at once, in either order
+        ({"reinit": {"horizon": 3}, "reinit.horizon": 5}, r"reinit\.horizon: expected each parameter once"),
+        ({"reinit.horizon": 5, "reinit": {"horizon": 3}}, r"reinit\.horizon: expected each parameter once"),
         # not one of the choices
         ({"reinit.policy": "sometimes"}, r"reinit\.policy: expected one of never, horizon, .*'sometimes'"),
         # out of range on either side, and where there is only one side
