@@ -158,6 +158,19 @@ def test_names_are_pairs(run, folder, capsys, names):
     assert "--names: expected ID=NAME pairs, such as 1=mug,2=can; got" in capsys.readouterr().err
 
 
+def test_names_that_are_not_used_are_told(run, folder, caplog):
+    assert run(folder, "--point", "20,20", "--names", "1=mug")[0] == 0
+    assert "--names: these are the categories of a dataset; without --export they are not used" in caplog.text
+    caplog.clear()
+    assert run(folder, "--point", "20,20", "--export", "coco", "--names", "1=mug,9=can")[0] == 0
+    assert (
+        "--names: expected ids of objects that were tracked (1); got 9, whose categories have no masks" in caplog.text
+    )
+    caplog.clear()
+    run(folder, "--point", "20,20", "--export", "coco", "--names", "1=mug")
+    assert "--names" not in caplog.text
+
+
 def test_a_full_disk_ends_the_run_in_one_line(run, folder, capsys, monkeypatch):
     monkeypatch.setattr(
         ResultFolder, "add", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device", "x.csv"))

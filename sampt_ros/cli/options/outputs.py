@@ -69,8 +69,11 @@ class Outputs:
         frame_names: Sequence[str] = (),
     ) -> None:
         """folder: parent of the dataset's folder; frame_names: names of the frames, if these are files."""
-        names = _names(parsed.names)
-        self._dataset = EXPORTERS[parsed.export](folder / parsed.export, names) if parsed.export else None
+        self._names = _names(parsed.names)
+        self._seen: set[int] = set()  # Ids of the objects in the frames so far.
+        self._dataset = EXPORTERS[parsed.export](folder / parsed.export, self._names) if parsed.export else None
+        if self._names and self._dataset is None:
+            _log.warning("--names: these are the categories of a dataset; without --export they are not used")
         frames = {object_id: start.frame for object_id, start in starts.items() if start.reference is None}
         if self._dataset is not None and not getattr(parsed, "both_ways", False):
             _warn_of_background(frames, min((start.frame for start in starts.values()), default=0))
@@ -82,8 +85,16 @@ class Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._dataset is not None:
-            self._dataset.close()
+        if self._dataset is None:
+            return
+        self._dataset.close()
+        unknown = sorted(self._names.keys() - self._seen)
+        if unknown and error is None:
+            _log.warning(
+                "--names: expected ids of objects that were tracked (%s); got %s, whose categories have no masks",
+                ", ".join(map(str, sorted(self._seen))) or "none",
+                ", ".join(map(str, unknown)),
+            )
 
     def add(self, image: np.ndarray, result: FrameResult) -> None:
         """Add a frame; image: (H, W, 3) uint8 RGB; result: its `index` is the number of the frame in the recording.
@@ -92,6 +103,7 @@ class Outputs:
         """
         if self._dataset is not None:
             self._dataset.add(image, result)
+            self._seen.update(item.id for item in result.objects)
         if self._truth is not None:
             self._truth.add(result)
 
