@@ -41,7 +41,7 @@ def read_masks(path: Path) -> dict[int, np.ndarray]:
 
     - black and white, also with soft edges or as JPEG: object 1 is where it is lighter than middle grey
     - labels, grey or palette: each label is an object id; with 8 bits 255 beside lower labels is void, and with 16 bits
-      65535, while 255 is an id like others
+      65535, while 255 beside others is an id like these
     - colours: a single one on black is object 1, also with soft edges or as JPEG; several are objects if they are
       colours of DAVIS's palette
     - a cut-out with a transparent background: object 1 is where it is opaque
@@ -247,7 +247,7 @@ def _by_value(pixels: Pixels, path: Path | str) -> _Content:
     void = HIGHEST if full == HIGHEST else VOID  # in 16 bits, 255 is a label like others
     if values.dtype == bool or (pixels.is_lossy and found.tolist() == [full]):
         return _Content.of_mask(labels > 0)
-    if len(found) == 0 or found.tolist() == [void]:
+    if len(found) == 0 or found.tolist() in ([void], [_FULL[1]]):  # Masks of 0 and 255 are stored with 16 bits, too.
         return _Content(labels, void, mask=labels > 0)
     if len(found) == 1:
         return _Content(labels, void)

@@ -49,8 +49,8 @@ ON = DISK.astype(np.uint8) * 255
         (DISK, {1: DISK}),  # one bit per pixel
         (labels(1), {1: DISK}),
         (labels(65535, kind=np.uint16), {1: DISK}),
-        # with 16 bits, 255 is an id like others
-        (labels(255, kind=np.uint16), {255: DISK}),
+        (labels(255, kind=np.uint16), {1: DISK}),
+        # beside others, with 16 bits, 255 is an id like these
         (labels(1, 255, kind=np.uint16), {1: DISK, 255: BAR}),
         (labels(255, 300, kind=np.int32), {255: DISK, 300: BAR}),
         (labels(1, 255, 65535, kind=np.uint16), {1: DISK, 255: BAR}),
