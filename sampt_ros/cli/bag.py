@@ -98,13 +98,13 @@ def _run(parsed: argparse.Namespace) -> int:
     summary = track(parsed, print_text=True)
     if common.has_prompts(parsed):
         summary.require_objects()
-    elif not summary.masks:  # Nobody has clicked while the bag was recorded.
-        print("no object was ever started: all masks are empty")
+    elif not summary.masks:  # Nobody has clicked while the bag was recorded, or only after the last image.
+        print("no image has an object: all masks are empty")
     return 0
 
 
 def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
-    """Run the command with its parsed arguments; returns a summary, which has no masks if no object was started.
+    """Run the command with its parsed arguments; returns a summary, which has no masks if no image has an object.
 
     print_text  whether to print the summary, also if an error or Ctrl-C ends the run after some images
 
@@ -167,10 +167,11 @@ def _summary(recorder: BagRecorder, tracker: BagTracker, outputs: Outputs) -> Su
     depth = f", {recorder.with_depth} of them with depth" if recorder.writes_depth else ""
     poses = recorder.poses if recorder.writes_depth else None
     refused = f", {tracker.refused} messages refused" if tracker.refused else ""
+    late = f", {tracker.too_late} queries after the last image" if tracker.too_late else ""
     lost = recorder.frames - recorder.stored
     only = f" were made, of which the last {lost} could not be stored" if lost else ""
     text = (
-        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}{only}; "
+        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}{late}{only}; "
         + common.tracking_summary(recorder.frames, recorder.seconds, recorder.masks, poses)
         + outputs.text
     )

@@ -131,7 +131,16 @@ def test_what_waits_for_its_depth_when_a_run_is_interrupted_is_written(fakes, tm
 def test_that_nothing_was_tracked_is_said(fakes, tmp_path, capsys):
     sent = [*(bags.image(index, blank()) for index in range(2)), bags.query(0, [(99, 9)])]
     assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out") == 0
-    assert "no object was ever started: all masks are empty" in capsys.readouterr().out
+    assert "no image has an object: all masks are empty" in capsys.readouterr().out
+
+
+def test_queries_after_the_last_image_are_in_the_summary(fakes, tmp_path, capsys, caplog):
+    sent = [*(bags.image(index, blank()) for index in range(2)), bags.query(1, [(20, 20)])]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out") == 0
+    told = capsys.readouterr()
+    assert "of 2 images, 1 queries after the last image; " in told.out
+    assert "no image has an object: all masks are empty" in told.out
+    assert "1 queries or clicks come after the last image that can be used: they change no output" in caplog.text
 
 
 def test_prompts_that_start_nothing_are_an_error(fakes, source, tmp_path, capsys):
