@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
     )
     argument = parser.add_argument
     argument("bag", type=Path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or one of its files")
-    argument("out", type=Path, metavar="OUT", help="the new bag's folder")
+    argument("out", type=Path, metavar="OUT", help="the new bag's folder, outside of IN's")
     argument("--image", default="", metavar="TOPIC", help="raw or compressed; needed if there are several")
     argument(
         "--depth",
@@ -111,6 +111,7 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
     Raises SamPtError.
     """
     try:
+        from sampt_ros.bags.files import require_outside
         from sampt_ros.bags.reader import BagReader
         from sampt_ros.bags.recorder import BagRecorder
         from sampt_ros.bags.topics import choose_inputs, inspect_topics
@@ -119,6 +120,7 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
         raise SamPtError(
             f"expected rosbags and mcap, which read bags: pip install rosbags mcap; got: {error}"
         ) from None
+    require_outside(parsed.out, parsed.bag)
     starts = common.starts(parsed) if common.has_prompts(parsed) else {}
     config = common.config(parsed)
     options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified, clicks=parsed.clicks)

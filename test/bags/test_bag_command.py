@@ -81,6 +81,23 @@ def test_what_goes_wrong_is_said_in_one_line_and_leaves_no_bag(fakes, source, tm
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("given", ["in", "in/metadata.yaml", "in/FILE", "link"])
+@pytest.mark.parametrize("out", ["in/out", "in/deep/out", "elsewhere/../in/out", "link/out"])
+def test_nothing_is_written_into_the_bag_that_is_read(fakes, source, tmp_path, capsys, given, out):
+    (tmp_path / "link").symlink_to(source)
+    (tmp_path / "elsewhere").mkdir()
+    before = sorted(source.rglob("*"))
+    path = tmp_path / given.replace("FILE", bags.storage_file(source).name)
+    assert run("bag", path, tmp_path / out, "--point", "20,20", "--export", "coco") == 2
+    assert "expected OUT outside of the bag" in capsys.readouterr().err
+    assert sorted(source.rglob("*")) == before
+
+
+def test_out_may_be_beside_a_file_that_is_no_part_of_a_bags_folder(fakes, source, tmp_path):
+    (source / "metadata.yaml").unlink()
+    assert run("bag", bags.storage_file(source), source / "out", "--point", "20,20") == 0
+
+
 def test_a_bag_without_a_usable_image_is_an_error(fakes, tmp_path, capsys):
     sent = bags.image(0, blank())
     sent[1].encoding = "magic"
