@@ -185,6 +185,14 @@ def _without_metadata(files: Sequence[Path], warn: Callable[[str], None]) -> lis
     return files
 
 
+def require_outside(out: Path, bag: Path) -> None:
+    """Raise SourceError if `out` would be in the folder of a bag, which is not changed; bag: as for `find_files`."""
+    folder = bag if bag.is_dir() else bag.parent
+    # The folder of a file without metadata may be any, such as one of many recordings.
+    if (bag.is_dir() or (folder / METADATA).is_file()) and folder.resolve() in out.resolve().parents:
+        raise SourceError(f"expected OUT outside of the bag {str(folder)!r}, which is not changed; got {str(out)!r}")
+
+
 def _without_unpacked(files: Sequence[Path]) -> list[Path]:
     """The files without compressed ones that also exist decompressed, as a recorder or player may leave them."""
     names = {file.name for file in files}

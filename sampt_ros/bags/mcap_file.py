@@ -9,11 +9,11 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from heapq import heappop, heappush
 from pathlib import Path
 
 import lz4.frame
@@ -30,13 +30,15 @@ _RECORD = struct.Struct("<BQ")  # opcode, length of the content
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, recorded (ns), published (ns); then the data
 _CHUNK = struct.Struct("<QQQII")  # first and last time, size and CRC of the records, length of the compression's name
 _FOOTER = struct.Struct("<BQQQI8s")  # opcode, length, start of the summary, start of its offsets, its CRC, the magic
+_TIMES = struct.Struct("<QQ")  # what a chunk's content begins with
 _FOOTER_SUMMED = 25  # bytes of the footer that its checksum covers, too
 _DATA_RECORDS = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)
 _UNKNOWN = (0x10, 0x80)  # range of unassigned opcodes; those from 0x80 on are for applications
 _INDEX_RECORD = 15  # bytes of a message index besides its entries
 _INDEX_ENTRY = 16
 _RUN = 4 << 20  # bytes; records outside of chunks are read in runs of about this size
-_JUMP_NS = 1_000_000_000  # after a jump back this large, later messages are not sorted in among earlier ones
+_JUMP_NS = 1_000_000_000  # a clock that is this much earlier than before was set back
+_MOST_HELD = 512 * 2**20  # bytes of messages that wait for earlier ones
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class _Segment:
     start: int  # byte offset of the first record
     end: int  # byte offset of the end of the last record, or of the file
     is_chunk: bool
+    first_ns: int = 0  # earliest recording time of its messages, and the latest
+    last_ns: int = 0
 
 
 @dataclass
@@ -83,31 +87,65 @@ class McapFile:
         self._segments = list(self._find_segments())
         self.topics = self._find_topics()
 
-    def messages(self, names: Collection[str]) -> Iterator[Entry]:
-        """The messages of these topics, sorted by time across neighbouring chunks."""
-        held: list[Entry] = []  # entries of the last segment, which may be later than those of the next one
-        for segment in self._segments:
-            entries = [
-                (self._channels[channel][0], recorded, data)
-                for channel, recorded, data in self._read(segment, self._wanted(names))
-            ]
-            if not entries:
-                continue
-            entries.sort(key=_time)
-            if held and entries[0][1] < held[0][1] - _JUMP_NS:
-                yield from held
-            elif held:
-                earlier = bisect_left(held, entries[0][1], key=_time)
-                yield from held[:earlier]
-                if rest := held[earlier:]:
-                    until = bisect_left(entries, rest[-1][1], key=_time)
-                    yield from sorted([*rest, *entries[:until]], key=_time)
-                    entries = entries[until:]
-            held = entries
-        yield from held
+    def messages(self, names: Collection[str], clock: str = "") -> Iterator[Entry]:
+        """The messages of these topics by time; from where the clock was set back by more than 1 s, after all before.
+
+        clock: the topic whose times tell that; any of these if empty
+        """
+        parts = sorted(
+            (epoch, segment.first_ns, row, cuts)
+            for row, (segment, (epoch, cuts)) in enumerate(
+                zip(self._segments, self._epochs({clock} if clock else names), strict=True)
+            )
+        )
+        held: list[tuple[int, int, int, int, str, bytes]] = []  # epoch, time, segment, number in it; topic, data
+        held_bytes = 0
+        for part, following in zip(parts, [*parts[1:], None], strict=True):
+            epoch, _, row, cuts = part
+            for number, channel, recorded, data in self._read(self._segments[row], self._wanted(names)):
+                own = epoch + sum(cut <= number for cut in cuts)
+                heappush(held, (own, recorded, row, number, self._channels[channel][0], data))
+                held_bytes += len(data)
+            while held and (following is None or held[0][:3] < following[:3] or held_bytes > _MOST_HELD):
+                if following is not None and held[0][:3] > following[:3]:
+                    self._warn(f"{self._path}: its messages are so far out of order that not all of them can be sorted")
+                _, recorded, _, _, name, data = heappop(held)
+                held_bytes -= len(data)
+                yield name, recorded, data
 
     def close(self) -> None:
         self._file.close()
+
+    def _epochs(self, clock: Collection[str]) -> Iterator[tuple[int, list[int]]]:
+        """For each segment, in which epoch it begins, and the numbers of its messages with which another one does.
+
+        The clock is set back between two epochs. A message of another topic that is stored long after its time, as one
+        that was added to a finished recording, does not show that, so in doubt the messages themselves are looked at.
+        """
+        latest: dict[_Segment, int] = {}  # of the clock's messages in a segment
+
+        def is_before(recorded: int, segment: _Segment) -> bool:
+            if segment.last_ns <= recorded + _JUMP_NS:
+                return False
+            if segment not in latest:
+                latest[segment] = max((time for _, _, time, _ in self._read(segment, self._wanted(clock))), default=0)
+            return latest[segment] > recorded + _JUMP_NS
+
+        epoch, earlier, reach, newest = 0, list[_Segment](), 0, 0
+        for segment in self._segments:
+            begins, cuts = epoch, list[int]()
+            if segment.first_ns < reach - _JUMP_NS:
+                for number, _, recorded, _ in self._read(segment, self._wanted(clock)):
+                    if newest > recorded + _JUMP_NS or any(is_before(recorded, other) for other in earlier):
+                        epoch, earlier, newest = epoch + 1, [], 0
+                        cuts.append(number)
+                    newest = max(newest, recorded)
+            if cuts:
+                reach = newest
+            else:
+                earlier.append(segment)
+                reach = max(reach, segment.last_ns)
+            yield begins, cuts
 
     def _wanted(self, names: Collection[str]) -> Callable[[int], bool]:
         return lambda channel: channel in self._channels and self._channels[channel][0] in names
@@ -144,30 +182,36 @@ class McapFile:
     def _find_segments(self) -> Iterator[_Segment]:
         """Find the segments by the lengths of the records; those after a damaged record by the chunk index."""
         at, run = len(MAGIC), -1  # -1: no run has begun
+        times: list[int] = []  # of the messages of a run
         while True:
             self._file.seek(at)
-            head = self._file.read(_RECORD.size)
-            opcode, length = _RECORD.unpack(head) if len(head) == _RECORD.size else (0, self._size)
+            head = self._file.read(_RECORD.size + max(_TIMES.size, _MESSAGE.size))
+            opcode, length = _RECORD.unpack_from(head) if len(head) >= _RECORD.size else (0, self._size)
             end = at + _RECORD.size + length
             if run >= 0 and (opcode not in _DATA_RECORDS or at - run > _RUN):
-                yield _Segment(run, at, is_chunk=False)
-                run = -1
+                yield _Segment(run, at, False, min(times, default=0), max(times, default=0))
+                run, times = -1, []
             if opcode == Opcode.DATA_END:
                 return
             if opcode == Opcode.CHUNK:
-                yield _Segment(at, min(end, self._size), is_chunk=True)
+                whole = len(head) >= _RECORD.size + _TIMES.size
+                first, last = _TIMES.unpack_from(head, _RECORD.size) if whole else (0, 0)
+                yield _Segment(at, min(end, self._size), True, first, last)
             elif opcode in _DATA_RECORDS and run < 0:
                 run = at
+            if opcode == Opcode.MESSAGE and len(head) >= _RECORD.size + _MESSAGE.size:
+                times.append(_MESSAGE.unpack_from(head, _RECORD.size)[2])
             if end > self._size or _UNKNOWN[0] <= opcode < _UNKNOWN[1] or opcode == 0:
                 break
             at = end
         if run >= 0:
-            yield _Segment(run, self._size, is_chunk=False)
+            yield _Segment(run, self._size, False, min(times, default=0), max(times, default=0))
         reason = "it has no end" if end > self._size else f"a record of kind {opcode:#x} is none of MCAP's"
         self._warn(damaged(self._path, reason))
         for start, chunk in sorted(self._summary.chunks.items()):
             if start > at:
-                yield _Segment(start, min(start + chunk.chunk_length, self._size), is_chunk=True)
+                end = min(start + chunk.chunk_length, self._size)
+                yield _Segment(start, end, True, chunk.message_start_time, chunk.message_end_time)
 
     def _find_topics(self) -> list[Topic]:
         """The topics from the summary, if it has every channel with its schema and count; otherwise by reading all."""
@@ -177,24 +221,26 @@ class McapFile:
         if not known or not all(channel in self._channels and self._channels[channel][1] for channel in counts):
             counted: Counter[int] = Counter()
             for segment in self._segments:
-                counted.update(channel for channel, _, _ in self._read(segment, lambda _: True))
+                counted.update(channel for _, channel, _, _ in self._read(segment, lambda _: True))
             counts |= counted
         found: dict[str, Topic] = {}
         for channel, (name, kind) in self._channels.items():
             found[name] = Topic(name, kind or "of unknown type", counts[channel]) + found.get(name)
         return list(found.values())
 
-    def _read(self, segment: _Segment, wanted: Callable[[int], bool]) -> Iterator[tuple[int, int, bytes]]:
-        """Channel, time and data of the wanted messages, in the order of the file."""
+    def _read(self, segment: _Segment, wanted: Callable[[int], bool]) -> Iterator[tuple[int, int, int, bytes]]:
+        """Number in the segment, channel, time and data of the wanted messages, in the order of the file."""
         index = self._summary.chunks.get(segment.start)
         if index and self._summary.is_indexed and not any(map(wanted, index.message_index_offsets)):
             return
+        number = 0
         try:
             for opcode, content in _records(self._content(segment)):
                 if opcode == Opcode.MESSAGE:
                     channel, _, recorded, _ = _MESSAGE.unpack_from(content)
                     if wanted(channel):
-                        yield channel, recorded, bytes(content[_MESSAGE.size :])
+                        yield number, channel, recorded, bytes(content[_MESSAGE.size :])
+                    number += 1
                 else:
                     self._add_record(opcode, content)
         except DAMAGE as error:
@@ -230,10 +276,6 @@ class McapFile:
             schema_name = self._schemas.get(channel.schema_id, "" if channel.schema_id else "no type")
             kind = type_name(schema_name, channel.message_encoding) if schema_name else ""
             self._channels[channel.id] = channel.topic, kind
-
-
-def _time(entry: Entry) -> int:
-    return entry[1]
 
 
 def _records(content: bytes) -> Iterator[tuple[int, memoryview]]:

@@ -1,10 +1,11 @@
-"""Looks ahead in a bag, to the stamps of the next images, which tell a long pause from wrong stamps."""
+"""Looks ahead in a bag, to the stamps of its images: of the next ones, and of the one that a query names."""
 
 from __future__ import annotations
 
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import count
 
 from sampt_ros.bags.storage import Entry
 
@@ -39,6 +40,36 @@ def with_outlook(messages: Iterable[Entry], topic: str) -> Iterator[tuple[Entry,
             yield released()
     while waiting:
         yield released()
+
+
+class ImageStamps:
+    """The stamps of all images of a bag, which are read as far as they are asked for."""
+
+    def __init__(self, images: Iterable[Entry]) -> None:
+        """images: the messages of the images, in the order in which they are tracked."""
+        self._unread = iter(images)
+        self._stamps: list[int | None] = []
+
+    def named_by(self, stamp_ns: int, newest: int) -> int | None:
+        """The number of the image that a query's stamp names, if images up to number `newest` (-1: none) have come.
+
+        That is a later image of exactly this stamp; or else `newest`, if none comes or the next one is newer than the
+        stamp; or else None. A few images with wrong stamps in a row are passed over.
+        """
+        following: int | None = None  # stamp of the next image
+        newer = 0
+        for number in count(newest + 1):
+            while number >= len(self._stamps) and (entry := next(self._unread, None)) is not None:
+                self._stamps.append(_stamp_ns(entry[2]))
+            if number >= len(self._stamps) or newer > _IMAGES:
+                break
+            stamp = self._stamps[number]
+            if stamp == stamp_ns:
+                return number
+            if stamp is not None:
+                following = stamp if following is None else following
+                newer = newer + 1 if stamp > stamp_ns else 0
+        return newest if following is None or following > stamp_ns else None
 
 
 def _stamp_ns(data: bytes) -> int | None:

@@ -64,12 +64,15 @@ class BagReader:
     ) -> None:
         self._stack.close()
 
-    def messages(self, names: Collection[str]) -> Iterator[Entry]:
-        """The messages of these topics, file by file, in the order of their recording."""
+    def messages(self, names: Collection[str], clock: str = "") -> Iterator[Entry]:
+        """The messages of these topics, file by file, in the order of their recording times.
+
+        clock: the topic by whose times a clock that was set back is told, such as the images'; any if empty
+        """
         read: Counter[str] = Counter()
         for path, file in self._files:
             try:
-                for name, recorded, data in file.messages(names):
+                for name, recorded, data in file.messages(names, clock):
                     try:
                         message = _decompressed(data)
                     except zstandard.ZstdError as error:

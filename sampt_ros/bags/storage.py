@@ -61,8 +61,12 @@ class StorageFile(Protocol):
 
     topics: list[Topic]
 
-    def messages(self, names: Collection[str]) -> Iterator[Entry]:
-        """The messages of these topics by time; damaged ones are skipped with a warning."""
+    def messages(self, names: Collection[str], clock: str = "") -> Iterator[Entry]:
+        """The messages of these topics by time; damaged ones are skipped with a warning.
+
+        clock: the topic whose times may tell, in a format that keeps the order of recording, that the clock was set
+        back; what was recorded after that comes later. Any of these topics if empty.
+        """
 
     def close(self) -> None: ...
 

@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
     )
     argument = parser.add_argument
     argument("bag", type=Path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or one of its files")
-    argument("out", type=Path, metavar="OUT", help="the new bag's folder")
+    argument("out", type=Path, metavar="OUT", help="the new bag's folder, outside of IN's")
     argument("--image", default="", metavar="TOPIC", help="raw or compressed; needed if there are several")
     argument(
         "--depth",
@@ -98,19 +98,20 @@ def _run(parsed: argparse.Namespace) -> int:
     summary = track(parsed, print_text=True)
     if common.has_prompts(parsed):
         summary.require_objects()
-    elif not summary.masks:  # Nobody has clicked while the bag was recorded.
-        print("no object was ever started: all masks are empty")
+    elif not summary.masks:  # Nobody has clicked while the bag was recorded, or only after the last image.
+        print("no image has an object: all masks are empty")
     return 0
 
 
 def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
-    """Run the command with its parsed arguments; returns a summary, which has no masks if no object was started.
+    """Run the command with its parsed arguments; returns a summary, which has no masks if no image has an object.
 
     print_text  whether to print the summary, also if an error or Ctrl-C ends the run after some images
 
     Raises SamPtError.
     """
     try:
+        from sampt_ros.bags.files import require_outside
         from sampt_ros.bags.reader import BagReader
         from sampt_ros.bags.recorder import BagRecorder
         from sampt_ros.bags.topics import choose_inputs, inspect_topics
@@ -119,6 +120,7 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
         raise SamPtError(
             f"expected rosbags and mcap, which read bags: pip install rosbags mcap; got: {error}"
         ) from None
+    require_outside(parsed.out, parsed.bag)
     starts = common.starts(parsed) if common.has_prompts(parsed) else {}
     config = common.config(parsed)
     options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified, clicks=parsed.clicks)
@@ -167,10 +169,11 @@ def _summary(recorder: BagRecorder, tracker: BagTracker, outputs: Outputs) -> Su
     depth = f", {recorder.with_depth} of them with depth" if recorder.writes_depth else ""
     poses = recorder.poses if recorder.writes_depth else None
     refused = f", {tracker.refused} messages refused" if tracker.refused else ""
+    late = f", {tracker.too_late} queries after the last image" if tracker.too_late else ""
     lost = recorder.frames - recorder.stored
     only = f" were made, of which the last {lost} could not be stored" if lost else ""
     text = (
-        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}{only}; "
+        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}{late}{only}; "
         + common.tracking_summary(recorder.frames, recorder.seconds, recorder.masks, poses)
         + outputs.text
     )

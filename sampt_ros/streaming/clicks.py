@@ -66,8 +66,11 @@ class Clicks:
         """Project a point (3,), metres in frame `source`; returns the pixel xy and the stamp of the image.
 
         That image is the one that was current at `stamp_ns` (0: the newest). timeout: seconds to wait for a transform.
-        Raises QueryError if the point is occluded or outside the image, or if the camera or the transform is unknown.
+        Raises QueryError if the point is not finite, is occluded or outside the image, or if the camera or the
+        transform is unknown.
         """
+        if not np.isfinite(xyz).all():
+            raise QueryError(f"expected a click with finite coordinates; got ({', '.join(f'{x:g}' for x in xyz)})")
         stamp_ns = self._session.stamp_current_at(stamp_ns)
         point = xyz
         if source not in ("", self.frame_id):

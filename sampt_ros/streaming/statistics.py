@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+ACCEPTED = "queries_accepted"  # counter of the queries, clicks and references that were carried out
+
 _RECENT = 100  # frames over which medians and percentiles are computed
 _PAUSE = 1.0  # seconds without an event after which the rate is computed from the length of the pause
 _SILENT_AFTER = 2.0  # seconds without an image after which the stream counts as interrupted
@@ -92,7 +94,7 @@ _COUNTS = (
     "frames_tracked",
     "frames_dropped",
     "frames_rejected",
-    "queries_accepted",
+    ACCEPTED,
     "queries_refused",
     "depth_rejected",
     "camera_info_rejected",

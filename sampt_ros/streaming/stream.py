@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +20,7 @@ from sampt_ros.streaming.depth_queue import DepthQueue, LoadDepth, RecordedWaiti
 from sampt_ros.streaming.failures import Attempt, Failures
 from sampt_ros.streaming.requests import Action, Answer, ObjectStart, Reference, Request
 from sampt_ros.streaming.session import Session
-from sampt_ros.streaming.statistics import StreamStatistics
+from sampt_ros.streaming.statistics import ACCEPTED, StreamStatistics
 from sampt_ros.streaming.tracked_frame import ImageEvent, TrackedFrame
 from sampt_ros.tracking.sam_pt import SamPt
 from sampt_ros.utils.log_once import LogOnce
@@ -113,8 +113,10 @@ class Stream:
 
     # Images
 
-    def image(self, event: ImageEvent) -> TrackedFrame | None:
+    def image(self, event: ImageEvent, queries: Iterable[Callable[[], object]] = ()) -> TrackedFrame | None:
         """Track all objects to the next image; returns None if the image cannot be used.
+
+        queries: carry out those of a recording that were waiting for this image; not called if it fails.
 
         If the image is good but the computation fails, the frame is marked as failed and has no masks. An object of
         `starts` that cannot be started on its image is refused and logged; on the first image QueryError is raised.
@@ -126,7 +128,12 @@ class Stream:
             self._apply_change(event, change)
             frame = TrackedFrame(event, image, self.session.step(event.stamp_ns, image), change=change)
         if frame is not None:
-            frame = replace(frame, result=self._start_due(frame.result, event.number))
+            self._start_due(event.number)
+            for carry_out in queries:
+                carry_out()
+            if newest := self.session.newest:
+                result = replace(frame.result, objects=newest.objects, wholes=newest.wholes)
+                frame = replace(frame, result=result)
         elif image is not None and not isinstance(attempt.error, FrameError):
             partial_result = self.session.failed or FrameResult(0, image.shape[:2])
             frame = TrackedFrame(event, image, partial_result, change=change, failed=True)
@@ -238,7 +245,7 @@ class Stream:
 
     def _log_accepted(self, answer: Answer) -> Answer:
         self.failures.log.info(answer.text)
-        self.statistics.count("queries_accepted")
+        self.statistics.count(ACCEPTED)
         return answer
 
     def _restore_references(self) -> None:
@@ -249,14 +256,12 @@ class Stream:
             with self.failures.query("a reference is not searched for again"):
                 self.failures.log.info(self.session.add_reference(reference).text)
 
-    def _start_due(self, result: FrameResult, number: int) -> FrameResult:
-        """Start the objects of a recording that are due on frame `number`; returns its result with them.
+    def _start_due(self, number: int) -> None:
+        """Start the objects of a recording that are due on frame `number`.
 
         Objects of frame 0 start on the first frame that can be used.
         """
         due = {object_id: start for object_id, start in self._starts.items() if start.frame in (0, number)}
-        if not due:
-            return result
         for object_id, start in due.items():
             del self._starts[object_id]
             if start.frame == 0:
@@ -268,8 +273,6 @@ class Stream:
                 continue
             with self.failures.query(f"object {object_id} is not started on image {number}"):
                 self._log_accepted(self._begin(object_id, start))
-        newest = self.session.newest
-        return replace(result, objects=newest.objects, wholes=newest.wholes) if newest else result
 
     def _begin(self, object_id: int, start: ObjectStart) -> Answer:
         """Start an object on the newest image; raises QueryError."""

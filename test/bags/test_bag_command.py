@@ -81,6 +81,23 @@ def test_what_goes_wrong_is_said_in_one_line_and_leaves_no_bag(fakes, source, tm
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("given", ["in", "in/metadata.yaml", "in/FILE", "link"])
+@pytest.mark.parametrize("out", ["in/out", "in/deep/out", "elsewhere/../in/out", "link/out"])
+def test_nothing_is_written_into_the_bag_that_is_read(fakes, source, tmp_path, capsys, given, out):
+    (tmp_path / "link").symlink_to(source)
+    (tmp_path / "elsewhere").mkdir()
+    before = sorted(source.rglob("*"))
+    path = tmp_path / given.replace("FILE", bags.storage_file(source).name)
+    assert run("bag", path, tmp_path / out, "--point", "20,20", "--export", "coco") == 2
+    assert "expected OUT outside of the bag" in capsys.readouterr().err
+    assert sorted(source.rglob("*")) == before
+
+
+def test_out_may_be_beside_a_file_that_is_no_part_of_a_bags_folder(fakes, source, tmp_path):
+    (source / "metadata.yaml").unlink()
+    assert run("bag", bags.storage_file(source), source / "out", "--point", "20,20") == 0
+
+
 def test_a_bag_without_a_usable_image_is_an_error(fakes, tmp_path, capsys):
     sent = bags.image(0, blank())
     sent[1].encoding = "magic"
@@ -131,7 +148,16 @@ def test_what_waits_for_its_depth_when_a_run_is_interrupted_is_written(fakes, tm
 def test_that_nothing_was_tracked_is_said(fakes, tmp_path, capsys):
     sent = [*(bags.image(index, blank()) for index in range(2)), bags.query(0, [(99, 9)])]
     assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out") == 0
-    assert "no object was ever started: all masks are empty" in capsys.readouterr().out
+    assert "no image has an object: all masks are empty" in capsys.readouterr().out
+
+
+def test_queries_after_the_last_image_are_in_the_summary(fakes, tmp_path, capsys, caplog):
+    sent = [*(bags.image(index, blank()) for index in range(2)), bags.query(1, [(20, 20)])]
+    assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out") == 0
+    told = capsys.readouterr()
+    assert "of 2 images, 1 queries after the last image; " in told.out
+    assert "no image has an object: all masks are empty" in told.out
+    assert "1 queries or clicks come after the last image that can be used: they change no output" in caplog.text
 
 
 def test_prompts_that_start_nothing_are_an_error(fakes, source, tmp_path, capsys):

@@ -8,7 +8,9 @@ from bags import IMAGES, PERIOD, recorded, times, write_mcap
 from mcap.writer import IndexType
 from mcap.writer import Writer as McapWriter
 
-from sampt_ros.bags.mcap_file import _decompressed
+from sampt_ros.bags import mcap_file
+from sampt_ros.bags.mcap_file import McapFile, _decompressed
+from sampt_ros.bags.reader import BagReader
 from sampt_ros.bags.types import IMAGE
 
 
@@ -92,17 +94,95 @@ def test_a_chunk_that_is_shorter_than_it_says_is_told(tmp_path, caplog):
     assert f"1 of 8 messages on {IMAGES} are missing or damaged" in caplog.text
 
 
-def test_messages_of_neighbouring_chunks_are_sorted_and_a_clock_set_back_is_not(tmp_path):
-    def written(name, order):
-        with (tmp_path / name).open("wb") as file:
-            writer = McapWriter(file, chunk_size=1)
-            writer.start("ros2")
-            channel = writer.register_channel(IMAGES, "cdr", writer.register_schema(IMAGE, "ros2msg", b""))
-            for at in order:
-                writer.add_message(channel, at, b"", at)
-            writer.finish()
-        return tmp_path / name
+QUERIES = "/queries"
 
-    assert times(written("a.mcap", [1, 3, 2, 4])) == [1, 2, 3, 4]
-    back = [5 * 10**9, 6 * 10**9, 1, 2]
-    assert times(written("b.mcap", back)) == back
+
+def written(path, order, **options):
+    """An MCAP file with messages of these times on these topics, in this order, each in its own chunk if not told."""
+    with path.open("wb") as file:
+        writer = McapWriter(file, **{"chunk_size": 1, **options})
+        writer.start("ros2")
+        schema = writer.register_schema(IMAGE, "ros2msg", b"")
+        channels = {topic: writer.register_channel(topic, "cdr", schema) for topic in (IMAGES, QUERIES)}
+        for topic, at in order:
+            writer.add_message(channels[topic], at, bytes(20), at)
+        writer.finish()
+    return path
+
+
+def read(path, clock=IMAGES):
+    """The topics and times of all messages, as they are read."""
+    with BagReader(path) as bag:
+        return [(topic, at) for topic, at, _ in bag.messages({IMAGES, QUERIES}, clock)]
+
+
+def images(*seconds):
+    return [(IMAGES, round(at * 10**9)) for at in seconds]
+
+
+def queries(*seconds):
+    return [(QUERIES, round(at * 10**9)) for at in seconds]
+
+
+def test_messages_of_neighbouring_chunks_are_sorted_and_a_clock_set_back_is_not(tmp_path):
+    path = written(tmp_path / "a.mcap", [(IMAGES, at) for at in (1, 3, 2, 4)])
+    assert times(path) == [1, 2, 3, 4]
+    back = images(5, 6, 1, 2)
+    assert times(written(tmp_path / "b.mcap", back)) == [at for _, at in back]
+
+
+ALL = images(*range(30))
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        [*ALL, *queries(5.5)],  # added to a finished recording
+        [*ALL[:20], *queries(19.5), *ALL[20:], *queries(5.5, 3.5)],  # on a topic that is in the recording
+        [*queries(5.5, 19.5), *ALL],  # written before all images
+        [*ALL[:8], *queries(5.5), *ALL[8:]],  # late by more than a chunk
+    ],
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"chunk_size": 100},
+        {"chunk_size": 1 << 20},
+        {"use_chunking": False},
+        {"index_types": IndexType.NONE, "use_statistics": False},
+    ],
+    ids=str,
+)
+def test_a_message_that_is_stored_far_from_its_time_is_read_in_time(tmp_path, order, options, caplog):
+    assert read(written(tmp_path / "a.mcap", order, **options)) == sorted(order, key=lambda each: each[1])
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk_size": 100}, {"index_types": IndexType.NONE}], ids=str)
+def test_after_a_clock_was_set_back_messages_come_after_all_before(tmp_path, options):
+    before, after = [*images(0, 1, 2, 3), *queries(3.5), *images(*range(4, 30))], images(*range(10, 20))
+    path = written(tmp_path / "a.mcap", [*before, *after, *queries(12.5)], **options)
+    expected = before + sorted([*after, *queries(12.5)], key=lambda each: each[1])
+    assert read(path) == expected
+
+
+def test_few_chunks_are_held_at_a_time(tmp_path, monkeypatch):
+    order = [each for pair in zip(images(*range(1, 60, 2)), images(*range(0, 60, 2)), strict=True) for each in pair]
+    loaded = []
+    content = McapFile._content
+    monkeypatch.setattr(McapFile, "_content", lambda self, segment: loaded.append(segment) or content(self, segment))
+    with BagReader(written(tmp_path / "a.mcap", order)) as bag:
+        behind = [len(loaded) - index for index, _ in enumerate(bag.messages({IMAGES}))]
+    assert max(behind) <= 4
+
+
+def test_more_disorder_than_memory_allows_is_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(mcap_file, "_MOST_HELD", 100)
+    order = [*images(*range(20)), *queries(*range(5, 15))]
+    path = written(tmp_path / "a.mcap", order, chunk_size=10_000)
+    assert sorted(read(path)) == sorted(order)
+    path = written(tmp_path / "b.mcap", [each for at in range(20) for each in images(at) + queries(0)], chunk_size=60)
+    assert len(read(path)) == 40
+    assert "b.mcap: its messages are so far out of order that not all of them can be sorted" in caplog.text
+    assert "a.mcap" not in caplog.text

@@ -40,7 +40,7 @@ def test_damaged_bytes_are_no_end(tmp_path, sam_pt):
             for at in random.integers(0, max(1, min(len(damaged), 70)), 4 if len(damaged) else 0):
                 damaged[at] = random.integers(256)
             messages[index] = (topic, time, bytes(damaged))
-        bag.messages = lambda names: messages
+        bag.messages = lambda names, clock: messages
         results = list(tracker.track(bag))
     assert len(results) == 40
     assert 20 < tracker.dropped < 40

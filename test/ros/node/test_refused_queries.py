@@ -60,7 +60,7 @@ def test_a_bad_query_is_refused_and_the_object_tracked_on(busy, ask, reason):
 BAD_CLICKS = {
     "behind the camera": ((0.0, 0.0, -1.0), CAMERA, "in front of the camera"),
     "outside the image": ((5.0, 0.0, 1.0), CAMERA, "inside the 64x48 image"),
-    "NaN": ((np.nan, 0.0, 1.0), CAMERA, "expected a point"),
+    "NaN": ((np.nan, 0.0, 1.0), CAMERA, "finite coordinates; got (nan, 0, 1)"),
     "another frame, without tf2_ros": ((0.0, 0.0, 1.0), "map", "as tf2_ros is missing; got one in 'map'"),
 }
 
