@@ -231,7 +231,8 @@ class Stream:
         label: POSITIVE or NEGATIVE; load_stamp_ns: the stamp in nanoseconds, 0 for the newest image.
         """
         with self.failures.query("the click is refused") as attempt:
-            xy, stamp_ns = self.clicks.in_space(xyz, frame_id, load_stamp_ns(), self._options.tf_timeout)
+            stamp_ns = load_stamp_ns()
+            xy = self.clicks.in_space(xyz, frame_id, stamp_ns, self._options.tf_timeout)
             attempt.answer = self._log_accepted(self.session.click(xy, label, self._extends, stamp_ns))
         return attempt
 

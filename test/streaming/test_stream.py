@@ -12,8 +12,9 @@ from streams import follow
 
 from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import ObjectState, check_image
+from sampt_ros.data_types import POSITIVE, ObjectState, check_image
 from sampt_ros.errors import QueryError, SamPtError
+from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.streaming.requests import Action, ObjectStart, Reference, Request
@@ -211,3 +212,19 @@ def test_only_the_newest_deliveries_are_remembered(sam_pt, monkeypatch):
     for sent_ns in (5, 6, 7):
         stream.reference(lambda: picture_of(7), sent_ns)
     assert stream._delivered == {6: 7, 7: 7}
+
+
+# Clicks in space
+
+
+@pytest.mark.parametrize(
+    ("stamp_ns", "note"), [(0, ""), (1, ""), (1_500_000_001, "1.500 s older than the query's stamp")]
+)
+def test_a_click_in_space_says_when_its_stamp_is_ahead_of_all_images(sam_pt, stamp_ns, note):
+    stream = started(sam_pt)
+    stream.camera(
+        lambda rectified: Pinhole(np.array([[50.0, 0, 32], [0, 50.0, 24], [0, 0, 1]]), np.zeros(0), "", 64, 48)
+    )
+    attempt = stream.click_in_space(POSITIVE, np.array([0.0, 0.0, 1.0]), "", lambda: stamp_ns)
+    assert attempt.error is None and attempt.answer.text.startswith("started object 1: TRACKING")
+    assert attempt.answer.text.partition("on the newest image, ")[2] == note
