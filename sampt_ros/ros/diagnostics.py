@@ -17,6 +17,7 @@ from sampt_ros.messages.compressed_depth import TRANSPORT
 from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
 from sampt_ros.ros.qos import OVERRIDABLE
+from sampt_ros.ros.viewing.reference_answers import ReferenceAnswers
 from sampt_ros.streaming.failures import Log
 from sampt_ros.streaming.live.worker import Worker
 from sampt_ros.streaming.statistics import StreamStatistics
@@ -57,10 +58,14 @@ class NodeState:
 
 
 class Diagnostics:
-    """Publishes the status of a node's stream, and logs each problem that lasts, once."""
+    """Publishes the status of a node's stream, and logs each problem that lasts, once.
+
+    references  the answers to references, which are published too
+    """
 
     def __init__(self, node: Any, statistics: StreamStatistics, log: Log) -> None:
         self._node, self._statistics, self._log = node, statistics, log
+        self.references = ReferenceAnswers()
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", copy(QoSProfile(depth=1)), qos_overriding_options=OVERRIDABLE
         )
@@ -79,6 +84,7 @@ class Diagnostics:
             | _depth_summary(state)
             | device_memory()
             | states
+            | dict(self.references.values())
         )
         name = self._node.get_fully_qualified_name().strip("/")  # unique among the nodes of several cameras
         status = conversions.diagnostic_status(f"{name}: stream", level, message, values)

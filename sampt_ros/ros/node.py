@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import partial
 from typing import Any
@@ -184,7 +184,7 @@ class SamptNode(LifecycleNode):
     def _output(self, kind: Any, topic: str) -> Any:
         return self.create_publisher(kind, topic, copy(RELIABLE), qos_overriding_options=OVERRIDABLE)
 
-    def _input(self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile = QUERIES) -> None:
+    def _input(self, kind: Any, topic: str, callback: Callable[..., None], qos: QoSProfile = QUERIES) -> None:
         subscription = self.create_subscription(kind, topic, callback, copy(qos), qos_overriding_options=OVERRIDABLE)
         self._inputs.append(subscription)
 
@@ -207,7 +207,7 @@ class SamptNode(LifecycleNode):
         convert = partial(convert, grey=GreyRange())
         self._input(kind, self._image_topic, partial(self._on_image, convert), NEWEST)
         self._input(CameraInfo, "camera_info", self._on_camera_info, qos_profile_sensor_data)
-        self._input(QueryPoints, "~/query_points", self._on_query_points)
+        self._input(QueryPoints, "~/query_points", lambda message: self._ask(_query(message)))
         self._input(Reference, "~/reference", self._on_reference, LATCHED)
         self._input(PointStamped, "/clicked_point", partial(self._on_click, POSITIVE))
         self._input(PointStamped, "~/clicked_background", partial(self._on_click, NEGATIVE))
@@ -267,9 +267,6 @@ class SamptNode(LifecycleNode):
         with stream.failures.depth("a depth image is dropped"):
             sync.add_depth(message)
 
-    def _on_query_points(self, message: QueryPoints) -> None:
-        self._ask(_query(message))
-
     async def _on_query(self, request: Query.Request, response: Query.Response) -> Query.Response:
         """Respond once the worker has carried out the query; the executor serves other callbacks meanwhile."""
         answered: Future[Attempt] = Future()
@@ -282,8 +279,10 @@ class SamptNode(LifecycleNode):
         if self.executor is not None:
             self.executor.wake()
 
-    def _on_reference(self, message: Reference) -> None:
-        self._ask(lambda stream: stream.reference(partial(conversions.reference_from_message, message)))
+    def _on_reference(self, message: Reference, info: Mapping[str, Any]) -> None:
+        load, sent_ns = partial(conversions.reference_from_message, message), info["source_timestamp"]
+        report = partial(self._diagnostics.references.add, message.header)
+        self._ask(lambda stream: stream.reference(load, sent_ns), report)
 
     def _on_click(self, label: int, message: PointStamped) -> None:
         xyz, header = np.array([message.point.x, message.point.y, message.point.z]), message.header

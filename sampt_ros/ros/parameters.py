@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -15,6 +16,9 @@ from sampt_ros.config.live import Settings
 from sampt_ros.config.options import Config, Option, walk
 from sampt_ros.errors import SamPtError
 from sampt_ros.ros.conversions import parameter_descriptor
+
+_QOS = "qos_overrides."
+_LIKE = 0.8  # least similarity of names that are compared without their groups, 0 to 1
 
 
 class NodeParameters:
@@ -31,6 +35,7 @@ class NodeParameters:
         self.settings.load_preset()
         self._declare(walk(self.settings.core))
         node.add_on_set_parameters_callback(self._on_set)
+        _warn_of_unknown(node, self.settings.names)
 
     def _declare(self, options: Iterable[tuple[str, Any, Option]]) -> None:
         for name, value, option in options:
@@ -66,4 +71,27 @@ def declare_config(node: Any, kind: type[Config]) -> Config:
         default = list(item.default) if isinstance(item.default, tuple) else item.default
         value = node.declare_parameter(item.name, default, descriptor).value
         given[item.name] = tuple(value) if isinstance(value, list | array) else value
+    _warn_of_unknown(node, given)
     return kind(**given)
+
+
+def _warn_of_unknown(node: Any, known: Iterable[str]) -> None:
+    """Warn of values that were given at start for parameters that the node does not have, such as misspelt ones.
+
+    known: names of the node's own parameters. It is no error: a file's parameters may be meant for several nodes.
+    """
+    # rclpy has no public way to ask for these; it declares those of QoS profiles with each publisher and subscription.
+    given = getattr(node, "_parameter_overrides", {})
+    unknown = [name for name in given if not node.has_parameter(name) and not name.startswith(_QOS)]
+    if unknown:
+        names = ", ".join(_with_nearest(name, list(known)) for name in sorted(unknown))
+        node.get_logger().warning(f"expected parameters that this node has; ignored: {names}")
+
+
+def _with_nearest(name: str, known: Sequence[str]) -> str:
+    """An unknown name, and the known one that is most like it, with or without what stands before its last dot."""
+    near = get_close_matches(name, known, 1)
+    if not near:
+        ends = {other.rpartition(".")[2]: other for other in known}
+        near = [ends[end] for end in get_close_matches(name.rpartition(".")[2], ends, 1, cutoff=_LIKE)]
+    return f"{name} (did you mean {near[0]}?)" if near else name

@@ -62,8 +62,8 @@ class Clicks:
         height, width = self._session.size
         return (x - 1 if x == width else x), (y - 1 if y == height else y)
 
-    def in_space(self, xyz: np.ndarray, source: str, stamp_ns: int, timeout: float) -> tuple[tuple[float, float], int]:
-        """Project a point (3,), metres in frame `source`; returns the pixel xy and the stamp of the image.
+    def in_space(self, xyz: np.ndarray, source: str, stamp_ns: int, timeout: float) -> tuple[float, float]:
+        """Project a point (3,), metres in frame `source`; returns the pixel xy in the image that was clicked.
 
         That image is the one that was current at `stamp_ns` (0: the newest). timeout: seconds to wait for a transform.
         Raises QueryError if the point is not finite, is occluded or outside the image, or if the camera or the
@@ -82,4 +82,4 @@ class Clicks:
             raise QueryError(f"expected a CameraInfo of these images {self.camera_hint} before a 3D click; got {got}")
         xy = camera.for_images(self._session.size).project_point(point)
         self._depth.require_in_sight(point, xy, stamp_ns, self._session.size)
-        return xy, stamp_ns
+        return xy

@@ -59,7 +59,9 @@ class Answer:
 class Reference:
     """A reference picture of an object to search for.
 
-    image (H, W, 3) uint8 RGB, of any size; mask (H, W) bool of the object in it, or None if it was not given.
+    image      (H, W, 3) uint8 RGB, of any size
+    mask       (H, W) bool of the object in it, or None if it was not given
+    object_id  0: a new object, under a free id. A tracked object of the id is replaced
     """
 
     image: np.ndarray

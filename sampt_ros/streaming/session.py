@@ -168,15 +168,15 @@ class Session:
         return self._update("started", begin(self.sam_pt))
 
     def add_reference(self, reference: Reference) -> Answer:
-        """Search for the object of a reference picture from now on, and return the answer.
+        """Search for the object of a reference picture from now on, and return the answer, which has its id.
 
         Raises what SamPt.add_reference raises, and QueryError if the reference has no mask.
         """
         mask = reference.mask
         if mask is None:
             raise QueryError("expected a mask of the object in the reference picture; got none")
-        answer = self.start(lambda sam_pt: sam_pt.add_reference(reference.image, mask, reference.object_id))
-        return replace(answer, text=f"object {reference.object_id}: searched for")
+        item = self.sam_pt.add_reference(reference.image, mask, reference.object_id or None)
+        return replace(self._update("started", item), text=f"object {item.id}: searched for")
 
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> Answer:
         """Carry out a single click at pixel xy and return the answer; raises QueryError.

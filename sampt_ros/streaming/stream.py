@@ -27,6 +27,8 @@ from sampt_ros.utils.log_once import LogOnce
 
 _log = logging.getLogger(__name__)
 
+_MAX_DELIVERED = 1000  # references that are recognised when they are delivered again
+
 
 class Stream:
     """Tracks objects through a camera's images. The node, bags and videos all use it.
@@ -65,6 +67,7 @@ class Stream:
         self._load_camera: Callable[[bool], Pinhole] | None = None
         self._starts = dict(starts or {})
         self._references: dict[int, Reference] = {}  # by object id
+        self._delivered: dict[int, int] = {}  # object id that a reference was given, by when it was sent
 
     @classmethod
     def of_recording(
@@ -198,19 +201,28 @@ class Stream:
                 self._references.pop(request.object_id, None)
         return attempt
 
-    def reference(self, load: Callable[[], Reference]) -> Attempt:
+    def reference(self, load: Callable[[], Reference], sent_ns: int = 0) -> Attempt:
         """Search for the object of a reference picture from now on, and again after all objects were dropped.
 
-        Receiving the same reference again, as happens with latched messages, changes nothing while its object exists.
+        sent_ns: when it was published, which tells a latched message that is delivered again from one that was
+        published anew; 0: not known.
+
+        Receiving the same reference again changes nothing while its object exists. If it is delivered again after its
+        object was removed or replaced, it stays so.
         """
         with self.failures.query("the reference is refused") as attempt:
             reference = load()
-            object_id = reference.object_id
-            if object_id in self.session.sam_pt.object_ids and reference.is_same(self._references.get(object_id)):
-                self.failures.log.info(f"object {object_id}: already searched for")
-                return attempt
-            attempt.answer = self._log_accepted(self.session.add_reference(reference))
-            self._references[object_id] = reference
+            given = self._delivered.get(sent_ns)
+            reference = reference if given is None else replace(reference, object_id=given)
+            is_newest = reference.is_same(self._references.get(reference.object_id))
+            if is_newest and reference.object_id in self.session.sam_pt.object_ids:
+                attempt.answer = self._log_unchanged(reference, "already searched for")
+            elif given is not None and not is_newest:
+                text = "not searched for again, as it was removed or replaced since its reference was published"
+                attempt.answer = self._log_unchanged(reference, text)
+            else:
+                attempt.answer, reference = self._search_for(reference)
+            self._remember_delivery(sent_ns, reference.object_id)
         return attempt
 
     def click_in_view(self, x: float, y: float) -> Attempt:
@@ -226,7 +238,8 @@ class Stream:
         label: POSITIVE or NEGATIVE; load_stamp_ns: the stamp in nanoseconds, 0 for the newest image.
         """
         with self.failures.query("the click is refused") as attempt:
-            xy, stamp_ns = self.clicks.in_space(xyz, frame_id, load_stamp_ns(), self._options.tf_timeout)
+            stamp_ns = load_stamp_ns()
+            xy = self.clicks.in_space(xyz, frame_id, stamp_ns, self._options.tf_timeout)
             attempt.answer = self._log_accepted(self.session.click(xy, label, self._extends, stamp_ns))
         return attempt
 
@@ -247,6 +260,25 @@ class Stream:
         self.failures.log.info(answer.text)
         self.statistics.count(ACCEPTED)
         return answer
+
+    def _log_unchanged(self, reference: Reference, text: str) -> Answer:
+        """Log why a reference changes nothing."""
+        self.failures.log.info(f"object {reference.object_id}: {text}")
+        return Answer(f"object {reference.object_id}: {text}")
+
+    def _search_for(self, reference: Reference) -> tuple[Answer, Reference]:
+        """Search for the object of a reference; returns the answer, and the reference with the id of its object."""
+        answer = self._log_accepted(self.session.add_reference(reference))
+        if answer.object is not None:
+            reference = replace(reference, object_id=answer.object.id)
+        self._references[reference.object_id] = reference
+        return answer, reference
+
+    def _remember_delivery(self, sent_ns: int, object_id: int) -> None:
+        if sent_ns:
+            self._delivered[sent_ns] = object_id
+            while len(self._delivered) > _MAX_DELIVERED:
+                del self._delivered[next(iter(self._delivered))]
 
     def _restore_references(self) -> None:
         """Search again for the objects of references that were dropped."""

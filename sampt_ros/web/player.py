@@ -152,7 +152,7 @@ class Player:
             self.statistics.frame_done(1000 * (time.perf_counter() - event.received), frame.result.stages)
         self._shown = event.stamp_ns, frame.image
         if (show := self._show) is not None:
-            show(View(event.stamp_ns, frame.image, frame.result))
+            show(_view(stream, event.stamp_ns, frame.image, frame.result))
 
     def _put(self, ask: Callable[[Stream], Attempt], tell: Callable[[Attempt], None]) -> None:
         """Let the worker answer a query; its effect is shown at once, not only with the next frame."""
@@ -173,12 +173,18 @@ class Player:
             return
         stamp_ns, image = self._shown
         result = stream.session.newest or FrameResult(0, image.shape[:2])
-        there = stream.session.sam_pt.object_ids
-        objects = tuple(item for item in result.objects if item.id in there)
-        self._show(View(stamp_ns, image, replace(result, objects=objects)))
+        self._show(_view(stream, stamp_ns, image, result))
 
     def _reset(self, stream: Stream) -> None:
         stream.reset()
         self._show_again(stream)
         if self._shown is not None and not self._running.is_set():  # Clicks need an image, but none comes in a pause.
             self._hand_in(self._shown[1])
+
+
+def _view(stream: Stream, stamp_ns: int, image: np.ndarray, result: FrameResult) -> View:
+    """The view of an image and its result, with only the objects that still are there."""
+    there = frozenset(stream.session.sam_pt.object_ids)
+    objects = tuple(item for item in result.objects if item.id in there)
+    others = there - {item.id for item in objects}
+    return View(stamp_ns, image, replace(result, objects=objects), others=others)

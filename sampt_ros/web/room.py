@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sampt_ros.config.web import WebConfig
-from sampt_ros.errors import ServerError
+from sampt_ros.errors import QueryError, ServerError
 from sampt_ros.streaming.live.view import Condition, View
 from sampt_ros.web.backend import Backend
 from sampt_ros.web.packets import packet, small_pictures
@@ -39,7 +39,7 @@ class Room:
         self.number = self.condition_number = 0
         self.condition = ""
         self._names: dict[int, str] = {}
-        self._missing: set[int] = set()  # Named objects that were not in the newest view at the last update.
+        self._ids: set[int] = set()  # Of all objects, as of the newest view.
         self._view: View | None = None
         self._packets: dict[bool, tuple[int, asyncio.Future[bytes]]] = {}  # The newest ones, by whether they are small.
         self._loop = asyncio.get_running_loop()
@@ -80,7 +80,6 @@ class Room:
     async def keep_updating(self) -> None:
         """Update the condition every second, without an end."""
         while True:
-            self._forget_names()
             self.update_condition()
             await asyncio.sleep(_PERIOD)
 
@@ -94,20 +93,20 @@ class Room:
             self._wake()
 
     def rename(self, object_id: int, name: str) -> None:
-        """Name an object; an empty name deletes the one it had."""
+        """Name an object; an empty name deletes the one it had. Raises QueryError if there is no such object."""
+        if object_id not in self._ids:
+            there = ", ".join(map(str, sorted(self._ids))) or "none"
+            raise QueryError(f"object: expected one that is there ({there}); got {object_id}")
         self._names.pop(object_id, None)
         if name:
             self._names[object_id] = name
         self.update_condition()
 
-    def free_id(self) -> int:
-        """An id that no object in the newest view and no named object has."""
-        seen = [item.id for item in self._view.result.objects] if self._view else []
-        return max([0, *seen, *self._names]) + 1
-
     def _take(self, view: View) -> None:
         self._view = view
         self.number += 1
+        self._ids = {item.id for item in view.result.objects} | view.others
+        self._forget_names()
         self._wake()
 
     def _wake(self) -> None:
@@ -115,12 +114,12 @@ class Room:
             viewer.wake.set()
 
     def _forget_names(self) -> None:
-        """Forget the names of objects that are missing in two updates in a row: a single frame may have failed."""
-        there = {item.id for item in self._view.result.objects} if self._view else set()
-        missing = self._names.keys() - there
-        for object_id in missing & self._missing:
+        """Forget the names of objects that are gone, at once: after a reset, another object may have the id."""
+        gone = self._names.keys() - self._ids
+        for object_id in gone:
             del self._names[object_id]
-        self._missing = set(missing)
+        if gone:
+            self.update_condition()
 
 
 def _condition_message(condition: Condition, names: dict[int, str], viewers: int) -> dict[str, Any]:

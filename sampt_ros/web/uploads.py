@@ -27,7 +27,7 @@ def reference_from_upload(header: Mapping[str, Any], content: bytes, object_id: 
 
     header     its `picture` is the number of bytes of the picture's file
     content    the picture's file and then the mask's, which may be missing if the picture's background is transparent
-    object_id  id of the object
+    object_id  id of the object, 0 for a new one
 
     Raises QueryError or FrameError if the upload cannot be used.
     """

@@ -183,7 +183,7 @@ class Viewer:
         if not self._uploads.take():
             raise QueryError("expected fewer uploads at a time; try again in some seconds")
         header, content = split(data, _MOST_TEXT)
-        name = object_id(header) or self._room.free_id()
+        name = object_id(header)  # For a new object, its id is chosen by who starts it: others may start some now.
         made = await self._loop.run_in_executor(self._room.pool, reference_from_upload, header, content, name)
         self._room.backend.refer(made, self._tell)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest.mock import Mock
 
 import numpy as np
@@ -11,11 +12,12 @@ from streams import follow
 
 from sampt_ros.cli.options.prompts import parse_starts
 from sampt_ros.config.core import SamPtConfig
-from sampt_ros.data_types import ObjectState, check_image
+from sampt_ros.data_types import POSITIVE, ObjectState, check_image
 from sampt_ros.errors import QueryError, SamPtError
+from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
-from sampt_ros.streaming.requests import ObjectStart, Reference
+from sampt_ros.streaming.requests import Action, ObjectStart, Reference, Request
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 from sampt_ros.tracking.sam_pt import SamPt
@@ -136,3 +138,93 @@ def test_a_start_that_does_not_fit_the_image_is_fitted_and_that_is_told(sam_pt, 
     assert [item.id for item in result.objects] == [1, 2]
     assert "object 1: its mask scaled from 32x24 to 64x48" in caplog.text
     assert "object 2: its box clipped to the 64x48 image" in caplog.text
+
+
+# References
+
+
+def picture_of(object_id: int, edge: int = 10) -> Reference:
+    image = blank()
+    image[10:20, edge : edge + 10] = 200
+    return Reference(image, image[..., 0] > 0, object_id)
+
+
+def started(sam_pt: SamPt) -> Stream:
+    stream = Stream.of_recording(sam_pt, {})
+    stream.image(ImageEvent(1, None, blank))
+    return stream
+
+
+def test_references_without_an_id_get_one_that_was_never_used(sam_pt):
+    stream = started(sam_pt)
+    sam_pt.add_object([(20, 20)], object_id=65535)
+    attempts = [stream.reference(lambda edge=edge: picture_of(0, edge)) for edge in (10, 30)]
+    assert [attempt.answer.object.id for attempt in attempts] == [1, 2]
+    assert [attempt.answer.text for attempt in attempts] == ["object 1: searched for", "object 2: searched for"]
+    assert sam_pt.object_ids == [65535, 1, 2]
+    stream.reset()
+    assert sam_pt.object_ids == [1, 2]
+
+
+@pytest.mark.parametrize("asked", [0, 7])
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_reference_delivered_again_does_not_bring_back_what_was_removed_or_replaced(sam_pt, asked, is_replaced):
+    stream, name = started(sam_pt), asked or 1
+    stream.reference(lambda: picture_of(asked), sent_ns=5)
+    action = Action.REPLACE if is_replaced else Action.REMOVE
+    stream.query(lambda: Request(action, name, np.array([(30.0, 30.0)], np.float32), np.array([1], np.uint8)))
+    again = stream.reference(lambda: picture_of(asked), sent_ns=5)
+    assert again.error is None and again.answer.text.startswith(f"object {name}: not searched for again, as it was ")
+    assert [item.state for item in sam_pt.newest_result.objects] == ([ObjectState.TRACKING] if is_replaced else [])
+
+
+def test_a_reference_that_another_one_replaced_stays_so_when_both_are_delivered_again(sam_pt):
+    stream = started(sam_pt)
+    for sent_ns, edge in ((5, 10), (6, 30)):
+        stream.reference(lambda edge=edge: picture_of(7, edge), sent_ns)
+    again = [stream.reference(lambda edge=edge: picture_of(7, edge), sent) for sent, edge in ((5, 10), (6, 30))]
+    assert "not searched for again" in again[0].answer.text
+    assert again[1].answer.text == "object 7: already searched for"
+    assert stream.statistics["queries_accepted"] == 2
+
+
+@pytest.mark.parametrize("sent_ns", [0, 6])
+def test_a_reference_that_is_published_anew_brings_its_object_back(sam_pt, sent_ns):
+    stream = started(sam_pt)
+    stream.reference(lambda: picture_of(7), sent_ns and 5)
+    stream.query(lambda: Request(Action.REMOVE, 7))
+    assert stream.reference(lambda: picture_of(7), sent_ns).answer.text == "object 7: searched for"
+    assert sam_pt.object_ids == [7]
+
+
+def test_a_reference_that_was_refused_is_tried_when_it_is_delivered_again(sam_pt):
+    stream = started(sam_pt)
+    stream.session.sam_pt.config = replace(sam_pt.config, max_objects=1)
+    sam_pt.add_object([(20, 20)])
+    assert stream.reference(lambda: picture_of(7), sent_ns=5).reason.startswith("expected at most max_objects")
+    sam_pt.remove_object(1)
+    assert stream.reference(lambda: picture_of(7), sent_ns=5).answer.text == "object 7: searched for"
+
+
+def test_only_the_newest_deliveries_are_remembered(sam_pt, monkeypatch):
+    monkeypatch.setattr("sampt_ros.streaming.stream._MAX_DELIVERED", 2)
+    stream = started(sam_pt)
+    for sent_ns in (5, 6, 7):
+        stream.reference(lambda: picture_of(7), sent_ns)
+    assert stream._delivered == {6: 7, 7: 7}
+
+
+# Clicks in space
+
+
+@pytest.mark.parametrize(
+    ("stamp_ns", "note"), [(0, ""), (1, ""), (1_500_000_001, "1.500 s older than the query's stamp")]
+)
+def test_a_click_in_space_says_when_its_stamp_is_ahead_of_all_images(sam_pt, stamp_ns, note):
+    stream = started(sam_pt)
+    stream.camera(
+        lambda rectified: Pinhole(np.array([[50.0, 0, 32], [0, 50.0, 24], [0, 0, 1]]), np.zeros(0), "", 64, 48)
+    )
+    attempt = stream.click_in_space(POSITIVE, np.array([0.0, 0.0, 1.0]), "", lambda: stamp_ns)
+    assert attempt.error is None and attempt.answer.text.startswith("started object 1: TRACKING")
+    assert attempt.answer.text.partition("on the newest image, ")[2] == note

@@ -169,6 +169,40 @@ def test_a_reference_is_taken():
         wait_until(lambda: [item.id for item in audience.views[-1].result.objects] == [5])
 
 
+def test_pictures_of_new_objects_and_clicks_at_the_same_time_start_an_object_each():
+    with playing(Clip(length=1000, fps=50.0)) as audience:
+        for edge in (10, 30):
+            image = np.zeros((48, 64, 3), np.uint8)
+            image[10:20, edge : edge + 10] = 200
+            audience.player.refer(Reference(image, image[..., 0] > 0, 0), audience.attempts.append)
+        click = Request(points=np.array([(20, 20)], np.float32), labels=np.array([1], np.uint8))
+        audience.player.ask(click, audience.attempts.append)
+        wait_until(lambda: len(audience.attempts) == 3)
+        assert [attempt.answer.object.id for attempt in audience.attempts] == [1, 2, 3]
+        wait_until(lambda: [item.id for item in audience.views[-1].result.objects] == [1, 2, 3])
+
+
+def test_objects_of_a_failed_frame_are_still_there():
+    class Failing(SquareSegmenter):
+        fails = False
+
+        def encode(self, frame):
+            if self.fails:
+                raise RuntimeError("a fault")
+            return super().encode(frame)
+
+    segmenter = Failing()
+    config = SamPtConfig(segmenter="grabcut", point_tracker="lucas_kanade")
+    with Player(Clip(length=1000, fps=50.0), SamPt(config, segmenter, DriftingTracker((0, 0)))) as player:
+        audience = Audience(player)
+        wait_until(lambda: audience.views)
+        audience.click()
+        segmenter.fails = True
+        wait_until(lambda: player.statistics["frames_rejected"] > 3)
+        view = audience.views[-1]
+        assert {item.id for item in view.result.objects} | view.others == {1}
+
+
 def test_a_slow_tracker_drops_frames_and_counts_them():
     gate = threading.Event()
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("aiohttp", reason="aiohttp is missing: pip install aiohttp")
@@ -15,6 +18,7 @@ from web_helpers import PATIENCE, get, looking, raw, refusal, served, view
 
 from sampt_ros.errors import ServerError
 from sampt_ros.streaming.requests import Action
+from sampt_ros.web.packets import joined
 
 # The page
 
@@ -278,6 +282,70 @@ def test_all_viewers_see_a_name_and_a_pause(server, backend):
 
     told = asyncio.run(act())
     assert told["names"] == {"2": "my<b>mug</b>"} and told["viewers"] == 2
+
+
+def test_a_name_does_not_pass_to_another_object_of_the_id(server, backend):
+    async def act() -> list[dict]:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            backend.show(view(ids=(1, 2)))
+            await onlooker.receive("frame")
+            await onlooker.send(type="rename", object=1, name="mug")
+            while (await onlooker.receive("condition"))["names"] != {"1": "mug"}:
+                pass
+            backend.show(view(ids=()))  # a reset
+            backend.show(view(ids=(1,)))
+            return (await onlooker.receive("condition"))["names"]
+
+    assert asyncio.run(act()) == {}
+
+
+def test_a_name_stays_while_a_frame_fails(server, backend):
+    async def act() -> list[dict]:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            backend.show(view(ids=(1,)))
+            await onlooker.receive("frame")
+            await onlooker.send(type="rename", object=1, name="mug")
+            while (await onlooker.receive("condition"))["names"] != {"1": "mug"}:
+                pass
+            backend.show(replace(view(ids=()), others=frozenset({1})))
+            await onlooker.send(type="pause", paused=True)
+            return (await onlooker.receive("condition"))["names"]
+
+    assert asyncio.run(act()) == {"1": "mug"}
+
+
+@pytest.mark.parametrize(("ids", "there"), [((), "none"), ((1, 2), "1, 2")])
+def test_to_rename_an_object_that_is_not_there_is_refused(server, backend, ids, there):
+    async def act() -> dict:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            backend.show(view(ids=ids))
+            await onlooker.receive("frame")
+            await onlooker.send(type="rename", object=65535, name="mug")
+            return await onlooker.receive("answer")
+
+    answer = asyncio.run(act())
+    assert not answer["ok"] and answer["text"] == f"object: expected one that is there ({there}); got 65535"
+
+
+def test_an_uploads_new_object_gets_its_id_from_who_starts_it(server, backend):
+    black = cv2.imencode(".png", np.zeros((20, 30, 3), np.uint8))[1].tobytes()
+    white = cv2.imencode(".png", np.full((20, 30), 255, np.uint8))[1].tobytes()
+
+    async def act() -> None:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            backend.show(view(ids=(65535,)))
+            await onlooker.receive("frame")
+            for name in (0, 7):
+                header = {"type": "reference", "object": name, "picture": len(black)}
+                await onlooker.socket.send_bytes(joined(header, black + white))
+                assert (await onlooker.receive("answer"))["text"] == "noted"
+
+    asyncio.run(act())
+    assert [reference.object_id for reference in backend.asked] == [0, 7]
 
 
 def test_a_name_is_forgotten_with_its_object(server, backend):

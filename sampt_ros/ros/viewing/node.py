@@ -28,10 +28,12 @@ from sampt_ros.ros.node_log import NodeLog
 from sampt_ros.ros.parameters import declare_config
 from sampt_ros.ros.qos import LATCHED, OVERRIDABLE, QUERIES, RELIABLE
 from sampt_ros.ros.viewing.pairing import Pairing
+from sampt_ros.ros.viewing.reference_answers import answer_key, attempt_from_value
+from sampt_ros.srv import Query
 from sampt_ros.streaming import requests
 from sampt_ros.streaming.failures import Attempt, Failures
 from sampt_ros.streaming.live.view import Condition, View
-from sampt_ros.streaming.requests import Request
+from sampt_ros.streaming.requests import Answer, Request
 from sampt_ros.streaming.statistics import StreamStatistics
 
 _DIAGNOSTICS_TIMEOUT = 3.0  # Seconds without diagnostics after which the tracker counts as gone.
@@ -39,7 +41,6 @@ _VIEWERS_PERIOD = 0.1  # Seconds between checks whether anyone is watching.
 # Latched, so that a tracker that starts later receives the last references.
 _REFERENCES = QoSProfile(depth=4, reliability=RELIABLE.reliability, durability=LATCHED.durability)
 _PAUSED = "paused"  # The message in the diagnostics of a paused tracker.
-_REFUSED = "queries_refused"
 
 Tell = Callable[[Attempt], None]
 
@@ -57,12 +58,14 @@ class WebNode(Node):
         self._inputs: list[Any] = []
         self._frame_id = ""
         self._grey = GreyRange()
+        self._stamp_ns = 0  # Of the last reference.
         self._status: DiagnosticStatus | None = None
         self._status_time = -_DIAGNOSTICS_TIMEOUT
-        self._last_tell: Tell | None = None  # Of the last query, to report a refusal.
-        self._lock = threading.Lock()  # Guards `_last_tell`, which the page's thread and the executor both change.
-        self._queries = self._output(QueryPoints, "sampt/query_points", QUERIES)
+        self._tells: dict[str, Tell] = {}  # Of the references that are not answered yet, by the keys of their answers.
+        self._lock = threading.Lock()  # Guards `_tells`, which the page's thread and the executor both change.
         self._references = self._output(Reference, "sampt/reference", _REFERENCES)
+        # Deep, as the service is, so that of a burst of clicks each is answered.
+        self._query_client = self.create_client(Query, "sampt/query", qos_profile=copy(QUERIES))
         self._reset_client = self.create_client(Trigger, "sampt/reset")
         self._pause_client = self.create_client(SetBool, "sampt/pause")
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=10))
@@ -88,28 +91,43 @@ class WebNode(Node):
         return Condition(source, message, well, self._pairing.is_paused, values)
 
     def ask(self, request: Request, tell: Tell) -> None:
-        with self._reporting("the query is not published", tell):
-            self._publish(self._queries, query_message(request, Header(frame_id=self._frame_id)), tell)
+        def on_success(response: Any) -> None:
+            tell(Attempt(answer=Answer(response.message)))
+
+        def make() -> Query.Request:
+            return Query.Request(query=query_message(request, Header(frame_id=self._frame_id)))
+
+        self._call(self._query_client, make, tell, on_success)
 
     def refer(self, reference: requests.Reference, tell: Tell) -> None:
         with self._reporting("the reference is not published", tell):
-            self._publish(self._references, reference_message(reference), tell)
+            if self._references.get_subscription_count() == 0:
+                topic = self._references.topic_name
+                raise QueryError(f"expected an active node that listens to {topic}; there is none")
+            message = reference_message(reference)
+            with self._lock:
+                message.header.stamp = conversions.time_from_ns(self._unique_stamp())
+                self._tells[answer_key(message.header)] = tell
+            self._references.publish(message)
 
     def reset(self, tell: Tell) -> None:
-        self._call(self._reset_client, Trigger.Request(), tell)
+        def on_success(response: Any) -> None:
+            self._show_view(self._pairing.without_objects())
+
+        self._call(self._reset_client, Trigger.Request, tell, on_success)
 
     def pause(self, paused: bool, tell: Tell) -> None:
-        def on_success() -> None:
+        def on_success(response: Any) -> None:
             self._pairing.is_paused = paused
 
-        self._call(self._pause_client, SetBool.Request(data=paused), tell, on_success)
+        self._call(self._pause_client, partial(SetBool.Request, data=paused), tell, on_success)
 
     # Internals
 
     @property
     def _tracker(self) -> str:
         """The full name of the tracking node, without the leading slash."""
-        return str(self._queries.topic_name).strip("/").rpartition("/")[0]
+        return str(self._references.topic_name).strip("/").rpartition("/")[0]
 
     @property
     def _image_topic(self) -> str:
@@ -127,27 +145,27 @@ class WebNode(Node):
         if attempt.error is not None:
             tell(attempt)
 
-    def _publish(self, publisher: Any, message: Any, tell: Tell) -> None:
-        """Publish a query; raises QueryError if nobody subscribes. The tracker's refusal goes to `tell`."""
-        if publisher.get_subscription_count() == 0:
-            raise QueryError(f"expected an active node that listens to {publisher.topic_name}; there is none")
-        with self._lock:
-            self._last_tell = tell
-        publisher.publish(message)
+    def _unique_stamp(self) -> int:
+        """The time now in nanoseconds, by which a reference's answer is recognised; not that of an earlier one."""
+        self._stamp_ns = max(time.time_ns(), self._stamp_ns + 1)
+        return self._stamp_ns
 
-    def _call(self, client: Any, request: Any, tell: Tell, on_success: Callable[[], None] = lambda: None) -> None:
-        """Call a service; a refusal goes to `tell`, as does the failure if the service is not available."""
-        with self._reporting("a service is not called", tell):
+    def _call(self, client: Any, make: Callable[[], Any], tell: Tell, on_success: Callable[[Any], None]) -> None:
+        """Call a service with the request that `make` returns; `on_success` gets the response.
+
+        A refusal goes to `tell`, as does the failure if the service is not available.
+        """
+        with self._reporting(f"{client.srv_name} is not called", tell):
             if not client.service_is_ready():
                 raise QueryError(f"expected a node that serves {client.srv_name}; there is none")
-            client.call_async(request).add_done_callback(partial(self._on_response, tell, on_success))
+            client.call_async(make()).add_done_callback(partial(self._on_response, client.srv_name, tell, on_success))
 
-    def _on_response(self, tell: Tell, on_success: Callable[[], None], future: Any) -> None:
-        with self._reporting("a service fails", tell):
+    def _on_response(self, name: str, tell: Tell, on_success: Callable[[Any], None], future: Any) -> None:
+        with self._reporting(f"{name} refuses", tell):
             response = future.result()
             if not response.success:
                 raise QueryError(response.message)
-            on_success()
+            on_success(response)
 
     # Callbacks, in the executor's thread
 
@@ -191,15 +209,13 @@ class WebNode(Node):
         status = next((status for status in message.status if status.name == name), None)
         if status is None:
             return
-        before, self._status, self._status_time = self._status, status, time.monotonic()
+        self._status, self._status_time = status, time.monotonic()
         self._pairing.is_paused = status.message == _PAUSED
-        if before is None or _value(before, _REFUSED) == _value(status, _REFUSED):
-            return
-        with self._lock:
-            tell, self._last_tell = self._last_tell, None
-        if tell is not None:
-            reason = _value(status, f"last reason of {_REFUSED}")
-            tell(Attempt(QueryError(reason), reason))
+        for item in status.values:
+            with self._lock:
+                tell = self._tells.pop(item.key, None)
+            if tell is not None:
+                tell(attempt_from_value(item.value))
 
 
 def query_message(request: Request, header: Header) -> QueryPoints:
@@ -218,7 +234,3 @@ def reference_message(reference: requests.Reference) -> Reference:
         image=conversions.image_from_array(reference.image, "rgb8", Header()),
         mask=Image() if mask is None else conversions.image_from_array(mask, "mono8", Header()),
     )
-
-
-def _value(status: DiagnosticStatus, key: str) -> str:
-    return next((str(item.value) for item in status.values if item.key == key), "")

@@ -37,6 +37,8 @@ class Pairing:
         """clock: seconds."""
         self.is_paused = False
         self._clock = clock
+        self._last: View | None = None
+        self._ids: frozenset[int] = frozenset()  # Of the objects in the last view that was complete.
         self.reset()
 
     def reset(self) -> None:
@@ -55,7 +57,8 @@ class Pairing:
         self._of(stamp_ns).load_image = load
         if self._clock() - self._completed > _RESULT_TIMEOUT:
             image = load()
-            return View(stamp_ns, image, FrameResult(0, image.shape[:2]))
+            self._last = View(stamp_ns, image, FrameResult(0, image.shape[:2]), others=self._ids)
+            return self._last
         return self._joined(stamp_ns)
 
     def labels(self, stamp_ns: int, message: Any) -> View | None:
@@ -67,6 +70,13 @@ class Pairing:
         """Add the objects (sampt_ros/TrackedObjects) in an image; returns the view that they complete, if any."""
         self._of(stamp_ns).objects = message
         return self._joined(stamp_ns)
+
+    def without_objects(self) -> View | None:
+        """The last view as it is after a reset, which has dropped all objects; None before the first view."""
+        self._ids = frozenset()
+        if self._last is not None:
+            self._last = View(self._last.stamp_ns, self._last.image, FrameResult(0, self._last.result.size))
+        return self._last
 
     def _of(self, stamp_ns: int) -> _Parts:
         while len(self._parts) >= _MAX_KEPT and stamp_ns not in self._parts:
@@ -81,4 +91,6 @@ class Pairing:
         self._parts = {other: kept for other, kept in self._parts.items() if other > stamp_ns}
         self._completed = self._clock()
         result, positions = result_from_messages(parts.objects, labels_from_image(parts.labels))
-        return View(stamp_ns, parts.load_image(), result, positions)
+        self._ids = frozenset(item.id for item in result.objects)
+        self._last = View(stamp_ns, parts.load_image(), result, positions)
+        return self._last

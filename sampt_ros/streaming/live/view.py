@@ -18,12 +18,14 @@ class View:
     image      (H, W, 3) uint8 RGB
     result     the objects tracked in it
     positions  by object id, the centre (3,) of its visible surface, metres, in the camera's optical frame
+    others     ids of objects that are there, but not in `result`: its computation failed, or no results come
     """
 
     stamp_ns: int
     image: np.ndarray
     result: FrameResult
     positions: Mapping[int, np.ndarray] = field(default_factory=dict)
+    others: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from sampt_ros.tracking.reacquisition.lessons import Lessons
 from sampt_ros.tracking.reacquisition.matching import Reacquisition, ResponseMap, Sighting
 from sampt_ros.tracking.reacquisition.scene_cut import SceneCutDetector
 
+_LEAST_SIDE = 16  # Pixels of a reference picture: that of the patches that encoders divide an image into.
 _OCCUPIED = 0.5  # A mask of which rivals' masks cover a larger share is not accepted.
 
 
@@ -65,7 +66,13 @@ class ObjectSearch:
         self._lessons.forget()
 
     def from_reference(self, picture: Frame, mask: np.ndarray) -> Reacquisition:
-        """Learn an object from a picture and its mask (H, W) bool in it; raises QueryError if it is too small."""
+        """Learn an object from a picture and its mask (H, W) bool in it; raises QueryError if either is too small."""
+        if min(picture.size) < _LEAST_SIDE:
+            height, width = picture.size
+            least = f"{_LEAST_SIDE}x{_LEAST_SIDE}"
+            raise QueryError(
+                f"expected a picture of at least {least} pixels to know an object from; got {width}x{height}"
+            )
         feature_map = self._segmenter.describe(picture)
         target = self._segmenter.target(picture, mask)
         known = Reacquisition.from_reference(self.config.reacquire, picture.index, feature_map, mask, target)

@@ -82,3 +82,36 @@ def test_after_cleanup_every_parameter_may_change(sampt):
     assert sampt.change_state("cleanup")
     assert sampt.set_parameter("reinit.horizon", 4).successful
     assert sampt.start().node._stream.session.sam_pt.config.reinit.horizon == 4
+
+
+# Values for parameters that there are none of
+
+
+def overrides(*names: str) -> list[str]:
+    return [word for name in names for word in ("-p", f"{name}:=4")]
+
+
+def test_values_for_unknown_parameters_are_told_with_the_nearest_known_ones(start_node, capfd):
+    start_node(args=overrides("reinit.horzon", "max_objcts", "positive", "exposure_time"))
+    told = [line for line in capfd.readouterr().err.splitlines() if "ignored" in line]
+    assert len(told) == 1 and told[0].endswith(
+        "expected parameters that this node has; ignored: exposure_time, max_objcts (did you mean max_objects?), "
+        "positive (did you mean points.positive?), reinit.horzon (did you mean reinit.horizon?)"
+    )
+
+
+def test_a_file_for_several_nodes_is_no_error(start_node, capfd, tmp_path):
+    file = tmp_path / "all.yaml"
+    file.write_text(
+        "/**:\n  ros__parameters:\n    history: 2.0\n    exposure_time: 5\n/camera:\n  ros__parameters: {fps: 3}\n"
+    )
+    sampt = start_node(args=["--params-file", str(file)])
+    assert sampt.node.get_parameter("history").value == 2.0
+    told = capfd.readouterr().err
+    assert "ignored: exposure_time" in told and "fps" not in told
+
+
+def test_what_ros_itself_declares_is_known(start_node, capfd):
+    depth = "qos_overrides./sampt/mask.publisher.depth:=4"
+    start_node(args=["-p", "use_sim_time:=false", "-p", depth, *overrides("max_objects")])
+    assert "ignored" not in capfd.readouterr().err

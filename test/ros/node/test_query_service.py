@@ -186,6 +186,32 @@ def test_a_latched_reference_does_not_restart_its_object_when_the_node_is_reacti
     assert sampt.track().objects[7].state == TRACKING
 
 
+@pytest.mark.parametrize("action", [QueryPoints.REMOVE, QueryPoints.REPLACE])
+def test_a_latched_reference_does_not_undo_what_was_done_by_hand_when_the_node_is_reactivated(sampt, action):
+    latched = reference(7)
+    latched.header.stamp.sec = 5
+    sampt.latch("/sampt/reference", latched)
+    wait_for(lambda: "searched for" in sampt.diagnostics().get("reference of 5.000000000", ""), "it is not heard")
+    prompts = {} if action == QueryPoints.REMOVE else {"points": points((20, 20)).points}
+    assert ask(sampt, QueryPoints(action=action, object_id=7, **prompts)).success
+    assert sampt.change_state("deactivate")
+    assert sampt.change_state("activate")
+    wait_for(lambda: "not searched for again" in sampt.diagnostics()["reference of 5.000000000"], "it is not heard")
+    states = {name: item.state for name, item in sampt.track().objects.items()}
+    assert states == ({} if action == QueryPoints.REMOVE else {7: TRACKING})
+
+
+def test_references_for_new_objects_get_ids_that_were_never_used(sampt):
+    for edge in (10, 30):
+        image = blank()
+        image[10:20, edge : edge + 10] = 200
+        mask = (image[..., 0] > 0).astype(np.uint8) * 255
+        picture, seed = image_from_array(image, "rgb8", Header()), image_from_array(mask, "mono8", Header())
+        sampt.latch("/sampt/reference", Reference(image=picture, mask=seed))
+    sampt.wait_for_count("queries_accepted", 2)
+    assert set(sampt.track().objects) == {1, 2}
+
+
 def test_a_reference_is_looked_for_again_after_a_reset_and_after_a_jump(sampt):
     sampt.latch("/sampt/reference", reference(7))
     sampt.wait_for_count("queries_accepted", 1)

@@ -26,6 +26,7 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from ros_helpers import have_met, ros_domain  # noqa: F401
+from sampt_ros.msg import QueryPoints
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -76,10 +77,10 @@ class Page:
         for topic in ("/sampt/labels", "/sampt/points"):
             heard = next(item for item in self.node.subscriptions if item.topic_name == topic)
             wait_for(lambda heard=heard, topic=topic: have_met(sampt.publisher(topic), heard), f"{topic} is not heard")
-        for publisher in (self.node._queries, self.node._references):
-            heard = next(item for item in sampt.node.subscriptions if item.topic_name == publisher.topic_name)
-            wait_for(lambda publisher=publisher, heard=heard: have_met(publisher, heard), "the node does not hear it")
-        for client in (self.node._reset_client, self.node._pause_client):
+        publisher = self.node._references
+        heard = next(item for item in sampt.node.subscriptions if item.topic_name == publisher.topic_name)
+        wait_for(lambda: have_met(publisher, heard), "the node does not hear it")
+        for client in (self.node._query_client, self.node._reset_client, self.node._pause_client):
             wait_for(client.service_is_ready, "a service is not there")
 
     def follow(self, sampt: Harness, *ids: int) -> View:
@@ -133,7 +134,8 @@ def test_a_click_starts_an_object_on_the_image_that_was_clicked(sampt, page):
     assert np.array_equal(item.mask, labels == 1) and item.area > 0
     assert item.box[0] > 16  # the tracker moves everything to the right, from the clicked image on
     assert len(item.points) > 0
-    assert page.told == []
+    (told,) = page.told
+    assert told.error is None and told.answer.text.startswith("started object 1: TRACKING")
 
 
 def test_what_the_node_refuses_is_told(sampt, page):
@@ -162,7 +164,63 @@ def test_boxes_references_pauses_and_resets_reach_the_node(sampt, page):
     page.follow(sampt, 7)  # a reset drops all, and looks for references again
     page.node.ask(Request(Action.REMOVE, 7), page.told.append)
     page.follow(sampt)
-    assert page.told == []
+    wait_for(lambda: len(page.told) == 3, "not all is told")
+    assert [told.answer.text.partition(":")[0] for told in page.told] == [
+        "started object 1",
+        "object 7",
+        "object 7 removed",
+    ]
+
+
+def test_each_viewer_is_told_what_came_of_its_own_queries(sampt, page):
+    page.meet(sampt)
+    page.follow(sampt)
+    mine: list[Attempt] = []
+    yours: list[Attempt] = []
+    click = Request(points=np.array([(20, 21)], np.float32), labels=np.array([1], np.uint8))
+    page.node.ask(Request(Action.REMOVE, 8), mine.append)
+    page.node.ask(click, yours.append)
+    page.node.ask(Request(Action.REMOVE, 9), mine.append)
+    sampt.query(id=77, action=QueryPoints.REMOVE)  # another program, which is refused
+    wait_for(lambda: len(mine) == 2 and yours, "not all is told")
+    sampt.wait_for_count("queries_refused", 3)
+    assert [attempt.reason[-2:] for attempt in mine] == [" 8", " 9"]
+    assert [attempt.error for attempt in yours] == [None]
+
+
+def test_references_for_new_objects_are_told_apart_and_so_are_their_answers(ros_domain):  # noqa: F811
+    sampt = Harness(max_objects=2).start()
+    page = Page()
+    try:
+        sampt.track()
+        page.meet(sampt)
+        told: dict[int, list[Attempt]] = {10: [], 20: [], 30: []}
+        for edge, attempts in told.items():
+            image = blank()
+            image[10:20, edge : edge + 10] = 200
+            page.node.refer(Reference(image, image[..., 0] > 0, 0), attempts.append)
+        sampt.query(id=77, action=QueryPoints.REMOVE)
+        wait_for(lambda: all(told.values()), "not all is told")
+        assert [attempts[0].answer and attempts[0].answer.text for attempts in told.values()] == [
+            "object 1: searched for",
+            "object 2: searched for",
+            None,
+        ]
+        assert told[30][0].reason == "expected at most max_objects = 2 objects; got one more"
+        assert [len(attempts) for attempts in told.values()] == [1, 1, 1]
+        page.follow(sampt, 1, 2)
+    finally:
+        page.close()
+        sampt.close()
+
+
+def test_after_a_reset_the_objects_are_gone_from_the_picture_at_once(sampt, page):
+    page.meet(sampt)
+    view = page.follow(sampt)
+    page.click(20, 21, view.stamp_ns)
+    page.follow(sampt, 1)
+    page.node.reset(page.told.append)
+    wait_for(lambda: not page.views[-1].result.objects, "the object is still shown")  # no image has come since
 
 
 def test_how_the_node_is_comes_from_its_diagnostics(sampt, page):

@@ -88,7 +88,22 @@ def test_where_nobody_tracks_images_are_shown_alone():
     assert pairing.image(5, image) is None
     now[0] = 2.1
     view = pairing.image(6, image)
-    assert view.stamp_ns == 6 and view.result.objects == ()
+    assert view.stamp_ns == 6 and view.result.objects == () and view.others == frozenset()
+
+
+def test_objects_are_still_there_while_no_results_come_until_a_reset():
+    now = [0.0]
+    pairing = Pairing(lambda: now[0])
+    labels, objects = messages(result(3))
+    pairing.labels(5, labels)
+    pairing.objects(5, objects)
+    assert pairing.without_objects() is None
+    assert pairing.image(5, image).others == frozenset()
+    now[0] = 2.1
+    assert pairing.image(6, image).others == {3}
+    view = pairing.without_objects()
+    assert (view.stamp_ns, view.result.objects, view.others) == (6, (), frozenset())
+    assert pairing.image(7, image).others == frozenset()
 
 
 def test_while_it_is_paused_the_last_view_stays():

@@ -272,6 +272,21 @@ def test_a_tracked_object_of_that_id_is_looked_for_anew(tracker, segmenter):
     assert len(sam_pt.step(image()).objects) == 1
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (15, 100), (100, 15)])
+def test_a_picture_that_is_too_small_to_know_an_object_from_is_refused(tracker, segmenter, width, height):
+    sam_pt = started(tracker, segmenter)
+    picture = np.full((height, width, 3), (190, 60, 40), np.uint8)
+    with pytest.raises(QueryError, match=f"at least 16x16 pixels to know an object from; got {width}x{height}"):
+        sam_pt.add_reference(picture, np.ones((height, width), bool))
+    assert sam_pt.object_ids == [1]
+
+
+def test_a_small_picture_will_do(tracker, segmenter):
+    sam_pt = started(tracker, segmenter)
+    picture = np.full((16, 16, 3), (190, 60, 40), np.uint8)
+    assert sam_pt.add_reference(picture, np.ones((16, 16), bool)).id == 2
+
+
 @pytest.mark.parametrize(
     "mask, changes, expected",
     [
