@@ -7,6 +7,7 @@ works, or else by rosbags-image.
 from __future__ import annotations
 
 import sys
+from string import digits
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,7 +47,8 @@ _OWN_CONVERSIONS = {
     "nv12": cv2.COLOR_YUV2RGB_NV12,
     "nv21": cv2.COLOR_YUV2RGB_NV21,
 }
-_KEEP_16_BITS = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+# The pixels as they are stored, as image_transport gives them: a mask has to fit CameraInfo and what other nodes see.
+_AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 # Encodings of one channel, as numpy names their numbers.
 _DEPTH_TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 _MASK_TYPES = {"mono8": "u1", "8UC1": "u1", "8SC1": "i1", "16SC1": "i2", "32SC1": "i4", "64FC1": "f8"} | _DEPTH_TYPES
@@ -75,24 +77,21 @@ def rgb_from_image(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
     if encoding in _OWN_CONVERSIONS:
         rgb: np.ndarray = cv2.cvtColor(pixels, _OWN_CONVERSIONS[encoding])
         return rgb
-    packed = SimpleNamespace(
-        height=msg.height,
-        width=msg.width,
-        encoding=encoding,
-        is_bigendian=int(sys.byteorder == "big"),
-        step=pixels.nbytes // len(pixels),
-        data=pixels.reshape(-1).view(np.uint8),
-    )
-    return np.ascontiguousarray(color_backend()(packed))
+    return np.ascontiguousarray(color_backend()(_message(pixels, encoding, (msg.height, msg.width))))
 
 
 def rgb_from_compressed(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
-    """A JPEG, PNG or other compressed image as (H, W, 3) uint8 RGB.
+    """A JPEG, PNG or other compressed image as (H, W, 3) uint8 RGB; an orientation in its EXIF data is not heeded.
 
-    16-bit channels are scaled to 8 bits as in `rgb_from_image`; without `grey` they lose their lower byte. Raises
-    FrameError if the data cannot be decoded.
+    A Bayer mosaic that was compressed as such, which `format` says, gets its colours. 16-bit channels are scaled to
+    8 bits as in `rgb_from_image`; without `grey` they lose their lower byte. Raises FrameError if the data cannot be
+    decoded.
     """
-    image = decode(msg.data, _KEEP_16_BITS if grey is not None else cv2.IMREAD_COLOR)
+    if (encoding := _mosaic_encoding(msg.format)) is not None:
+        mosaic = decode(msg.data, cv2.IMREAD_UNCHANGED)
+        if mosaic is not None and mosaic.ndim == 2:
+            return rgb_from_image(_message(mosaic, f"{encoding.rstrip(digits)}{8 * mosaic.itemsize}"), grey)
+    image = decode(msg.data, _AS_STORED | cv2.IMREAD_ANYDEPTH if grey is not None else _AS_STORED)
     if image is None:
         raise FrameError(f"expected JPEG or PNG data; got {len(msg.data)} bytes that do not decode ({msg.format!r})")
     if image.dtype == np.uint16 and grey is not None:
@@ -163,6 +162,30 @@ def image_fields(array: np.ndarray, encoding: str) -> dict[str, Any]:
         "step": step,
         "data": data.reshape(-1).view(np.uint8),
     }
+
+
+def _message(pixels: np.ndarray, encoding: str, size: tuple[int, int] | None = None) -> SimpleNamespace:
+    """An image message without a header of C-contiguous pixels; size: (height, width), if not that of the array."""
+    height, width = size or pixels.shape[:2]
+    return SimpleNamespace(
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=int(sys.byteorder == "big"),
+        step=pixels.nbytes // len(pixels),
+        data=pixels.reshape(-1).view(np.uint8),
+    )
+
+
+def _mosaic_encoding(compressed: str) -> str | None:
+    """The encoding of a Bayer mosaic that was compressed as it is, by a CompressedImage's `format`; else None.
+
+    image_transport writes "bayer_rggb8; png compressed " there, and "bayer_rggb8; jpeg compressed bgr8" where it
+    has computed colours.
+    """
+    encoding, _, codec = (part.strip() for part in compressed.partition(";"))
+    target = codec.partition("compressed")[2].strip()
+    return encoding if encoding in _BAYER and target in ("", encoding) else None
 
 
 def _pixels(msg: Any, encoding: str) -> np.ndarray:
