@@ -58,7 +58,8 @@ def _data(parsed: argparse.Namespace) -> None:
     from training.nano.scenes.render import render_scenes
 
     label_clips(parsed.work, parsed.train / "clips")
-    render_scenes(parsed.work, parsed.train / "objects/ycb", parsed.scenes, Recipe().seed)
+    for kind, count in (("rendered", parsed.scenes), ("simulated", parsed.simulated)):
+        render_scenes(parsed.work, parsed.train / "objects/ycb", kind, count, Recipe().seed)
 
 
 def _data_summary(train: Path) -> dict[str, Any]:
@@ -159,6 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--animated", type=_count, default=4000, metavar="N", help="animated photographs (default: 4000)")
     add("--scenes", type=_count, default=500, metavar="N", help="rendered scenes (default: 500)")
+    simulated_help = "simulated scenes, for a training with --begin (default: none)"
+    add("--simulated", type=_count, default=0, metavar="N", help=simulated_help)
     steps, click_steps = Recipe().steps, ClickRecipe().steps
     add("--steps", type=_count, default=steps, metavar="N", help=f"steps of the first training (default: {steps})")
     clicks_help = f"steps of the click network's training (default: {click_steps})"

@@ -132,7 +132,8 @@ def _data(data: Mapping[str, Any]) -> str:
             count = data["packages"].get(source.name, 0)
             rows.append((_package(source), f"{count} {noun if count != 1 else noun[:-1]}", source.licence))
     rows += [(_package(source), "models of arms and grippers", source.licence) for source in used_for("arms")]
-    sequences = [(kind, what, str(data["sequences"].get(kind, 0))) for kind, what in _KINDS.items()]
+    counts = data["sequences"]
+    sequences = [(kind, what, str(counts[kind])) for kind, what in _KINDS.items() if counts.get(kind)]
     out = data["held out"]
     return (
         f"## Data\n\n{table(('what', 'how much', 'licence'), rows)}\n\n"
@@ -148,6 +149,7 @@ _KINDS = {
     "photograph": "photographs as they are: one frame, for the click network",
     "animated": "photographs whose camera and objects move, with moving objects from other pictures",
     "rendered": "tables, shelves and floors with scanned and procedural objects, grippers, pushes, drops (MuJoCo)",
+    "simulated": "likewise, often in other colours; objects rest, fall and push each other as bodies do: two frames",
     "teacher": "runs of the videos",
 }
 
@@ -245,7 +247,8 @@ def _practice(runs: Sequence[Mapping[str, Any]]) -> str:
         "masks at clicks that get another click, if they are not good": [each["corrected"] for each in habits],
         "frames whose mask lands on something else": [each["accident"] for each in habits],
     }
-    return table(header, [[name, *(f"{share:.0%}" for share in shares)] for name, shares in rows.items()])
+    used = {name: shares for name, shares in rows.items() if any(shares)}
+    return table(header, [[name, *(f"{share:.0%}" for share in shares)] for name, shares in used.items()])
 
 
 def _quality(masks: Mapping[str, Any]) -> str:

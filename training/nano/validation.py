@@ -12,7 +12,7 @@ more sequences than others to say anything, and are not more important for that.
     moves   an animated photograph: the object wanders, crosses the picture, bends, or rests while the camera moves
     leaves  the same, but the object leaves the picture or is hidden for a while, and comes back
     clip    an object of a photograph moves in front of a video
-    scene   rendered objects on tables, shelves and floors are pushed, carried, grasped and dropped
+    scene   simulated objects on tables, shelves and floors are pushed, carried, released, struck and dropped
     video   real videos: one in which people pass in front of a chair, with true masks, and runs of the held-out clips,
             every third frame, labelled by the teacher of the training
 """
@@ -98,6 +98,7 @@ def _composed(train: Path, kind: str) -> Maker:
 
 def _rendered(train: Path, kind: str) -> Maker:
     """A function that makes rendered scenes, in which the object that a gripper holds is tracked if it is suitable."""
+    from training.nano.scenes.physics import enacted
     from training.nano.scenes.render import Studio, render_scene
     from training.nano.scenes.scanned import Scans
     from training.nano.scenes.tabletop import Pace
@@ -106,7 +107,7 @@ def _rendered(train: Path, kind: str) -> Maker:
     photos = [still.path for still in read_stills(train / "stills") if still.is_held_out]
 
     def make(rng: np.random.Generator, seed: list[int]) -> tuple[Sequence, int]:
-        return render_scene(studio, photos, scans, None, seed, Pace(FRAMES, _PACE))
+        return render_scene(studio, photos, scans, None, seed, Pace(FRAMES, _PACE), enacted)
 
     return make
 

@@ -81,9 +81,9 @@ FOLLOWING_AGAIN = Part(
     until=1, rate=1.3, habits=REMEMBERING, mixture={"animated": 0.45, "rendered": 0.35, "teacher": 0.2}
 )
 CLICKS_AGAIN = Part(
-    until=1, rate=1.2, habits=SELECTING, mixture={"photograph": 0.45, "animated": 0.25, "rendered": 0.3}
+    until=1, rate=1.2, habits=SELECTING, mixture={"photograph": 0.45, "animated": 0.2, "simulated": 0.35}
 )
-KINDS = ("animated", "rendered", "teacher", "photograph")  # of sequences
+KINDS = ("animated", "rendered", "teacher", "photograph", "simulated")  # of sequences
 
 
 def ends(steps: int, parts: Sequence[Part]) -> list[int]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
-
-os.environ.setdefault("MUJOCO_GL", "egl")
 
 import cv2
 import mujoco
@@ -14,23 +12,16 @@ from tqdm import tqdm
 
 from training.nano.pictures.sources import ARMS
 from training.nano.scenes.arms import Arms
+from training.nano.scenes.physics import enacted
 from training.nano.scenes.scanned import Scans
 from training.nano.scenes.shapes import Mesh, Paint, Painter
+from training.nano.scenes.shots import Shot, posed
 from training.nano.scenes.solids import Solid
-from training.nano.scenes.tabletop import (
-    Item,
-    Pace,
-    Place,
-    add_lights,
-    make_cameras,
-    make_gripper,
-    make_items,
-    make_place,
-    move_items,
-)
+from training.nano.scenes.tabletop import Item, Pace, Place, add_lights, make_items, make_place
 from training.nano.sequence import Sequence, write_sequence
 
-WIDTH, HEIGHT, ATTEMPTS = 416, 312, 10
+WIDTH, HEIGHT, ATTEMPTS = 416, 312, 40
+_TWO = Pace(2, 4.0)  # Single frames are drawn from these: two that differ much are enough.
 LEAST_PIXELS = 80  # An object with less pixels in the first frame is too small to be clicked.
 
 
@@ -214,6 +205,9 @@ def usable(labels: np.ndarray, count: int, arm: int) -> bool:
     return bool(seen >= 2 and arm_most < 0.4 and sizes[:, 0].min() > 0.12 and sizes[:, 1:].max() < 0.6)
 
 
+Direction = Callable[[Painter, Place, list[Item], Pace, Arms | None], Shot | None]  # See `posed`.
+
+
 def render_scene(
     studio: Studio,
     photos: list[Path],
@@ -221,6 +215,7 @@ def render_scene(
     arms: Arms | None,
     seed: list[int],
     time: Pace | None = None,
+    direct: Direction = posed,
 ) -> tuple[Sequence, int]:
     """Return a random scene, and the id of the object that a gripper holds or points at, 0 without a gripper.
 
@@ -229,53 +224,58 @@ def render_scene(
     photos  pictures for textures
     scans   scanned objects, or None for procedural ones only
     arms    models of real arms, or None for procedural grippers only
+    direct  what moves the objects and the camera
     """
     time = time or Pace()
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([*seed, attempt])
         p = Painter(rng, photos)
         place = make_place(p)
-        items = make_items(p, place, scans)
-        if len(items) < 2:
+        shot = direct(p, place, make_items(p, place, scans), time, arms)
+        if shot is None:
             continue
-        move_items(p, items, place, time)
-        count, fov = len(items), rng.uniform(32, 62)
-        cameras = make_cameras(p, items, place, fov, time)
-        arm = held = 0
-        if rng.random() < 0.5:
-            gripper, number = make_gripper(p, items, time, arms)
-            items.append(gripper)
-            arm, held = len(items), number + 1
-        model = build(place, items, p, fov)
+        model = build(place, shot.everything, p, shot.fov)
         studio.load(model, np.maximum(model.geom_bodyid - 1, 0).astype(np.uint8))
-        labels, colors = [], []
-        softness, passes = rng.uniform(0, 0.04), 1 + int(rng.random() < 0.3)
-        for k in range(time.frames):
-            studio.pose(items, cameras[k], k)
-            labels.append(studio.labels())
-        if usable(np.stack(labels), count, arm):
-            lens = Lens(rng)
-            for k in range(time.frames):
-                studio.pose(items, cameras[k], k)
-                colors.append(lens.shoot(studio.color(rng, softness, passes)))
+        sequence = _filmed(studio, shot, rng)
         studio.unload()
-        if colors:
-            return Sequence(colors, labels), held
+        if sequence:
+            return sequence, shot.hand.near + 1 if shot.hand else 0
     raise RuntimeError(f"scene {seed}: none of {ATTEMPTS} attempts shows two objects")
 
 
-def render_scenes(work: Path, objects: Path, count: int, seed: int) -> None:
-    """Write work/sequences/rendered/NNNNN.npz for every number below `count`; existing files are kept.
+def _filmed(studio: Studio, shot: Shot, rng: np.random.Generator) -> Sequence | None:
+    """The frames of the loaded scene with their labels; None if they do not show enough."""
+    softness, passes = rng.uniform(0, 0.04), 1 + int(rng.random() < 0.3)
+    labels = []
+    for frame, camera in enumerate(shot.cameras):
+        studio.pose(shot.everything, camera, frame)
+        labels.append(studio.labels())
+    if not usable(np.stack(labels), len(shot.items), len(shot.everything) if shot.hand else 0):
+        return None
+    lens, images = Lens(rng), []
+    for frame, camera in enumerate(shot.cameras):
+        studio.pose(shot.everything, camera, frame)
+        images.append(lens.shoot(studio.color(rng, softness, passes)))
+    return Sequence(images, labels)
+
+
+def render_scenes(work: Path, objects: Path, kind: str, count: int, seed: int, part: tuple[int, int] = (0, 1)) -> None:
+    """Write work/sequences/KIND/NNNNN.npz for every number below `count`; existing files are kept.
 
     A scene depends on the seed, its number, the scanned objects, and the pictures in work/cutouts and work/backgrounds.
+
+    kind  "rendered": eight frames, objects move along paths; "simulated": two frames, as bodies do, and objects vary
+    part  (k, n): only each nth of the files that are missing, from the kth on
     """
-    files = {index: work / "sequences/rendered" / f"{index:05d}.npz" for index in range(count)}
-    missing = [index for index, file in files.items() if not file.exists()]
+    files = {index: work / "sequences" / kind / f"{index:05d}.npz" for index in range(count)}
+    missing = [index for index, file in files.items() if not file.exists()][part[0] :: part[1]]
     if not missing:
         return
     photos = sorted(work.glob("cutouts/**/*.png")) + sorted(work.glob("backgrounds/**/*.jpg"))
-    scans, arms = Scans(objects), Arms(work / "downloads" / ARMS)
+    is_simulated = kind == "simulated"
+    time, direct = (_TWO, enacted) if is_simulated else (Pace(), posed)
+    scans, arms = Scans(objects, varied=is_simulated), Arms(work / "downloads" / ARMS)
     print(f"{len(photos)} photographs for textures, {len(scans.names)} scanned objects", flush=True)
     studio = Studio()
-    for index in tqdm(missing, "rendered", unit="scene"):
-        write_sequence(files[index], render_scene(studio, photos, scans, arms, [seed, index])[0])
+    for index in tqdm(missing, kind, unit="scene"):
+        write_sequence(files[index], render_scene(studio, photos, scans, arms, [seed, index], time, direct)[0])

@@ -1,4 +1,4 @@
-"""Random tabletop, shelf and floor scenes for render.py: the objects, their places and motions. Metres and radians."""
+"""Random tabletop, shelf and floor scenes for shots.py: the objects, their places and motions. Metres and radians."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import mujoco
 import numpy as np
 
 from training.nano.animation.motion import smooth_path
-from training.nano.scenes.arms import Arms
 from training.nano.scenes.scanned import Scans
 from training.nano.scenes.shapes import Mesh, Paint, Painter, box, turn
-from training.nano.scenes.solids import Solid, gripper, random_solid
+from training.nano.scenes.solids import Solid, random_solid
 
-_WIDEST = 0.08  # Largest distance of the fingers of a real gripper.
 _SCANNED = 0.65  # Share of scanned objects, if there are any.
 
 
@@ -254,84 +252,6 @@ def _drop(rng: np.random.Generator, item: Item, time: Pace) -> None:
     drop = left**2 * [0, 0, rng.uniform(0.006, 0.03)] + left * np.append(rng.normal(0, 0.01, 2), 0)
     axis, spin = int(rng.integers(3)), rng.normal(0, 0.3)
     _shifted(item, drop, [turn(axis, spin * float(k)) for k in left[:, 0]])
-
-
-def make_gripper(p: Painter, items: list[Item], time: Pace, arms: Arms | None = None) -> tuple[Item, int]:
-    """Return a gripper that hovers over an object, or grasps and carries it, and the index of that object."""
-    rng = p.rng
-    number = int(rng.integers(len(items)))
-    held = items[number]
-    (_, (wide, deep), angle), points = cv2.minAreaRect(held.outline()), held.points(held.poses[0][0])
-    yaw = np.radians(angle if wide < deep else angle + 90)
-    narrow, holds = min(wide, deep), min(wide, deep) < 0.12 and rng.random() < 0.65
-    top = held.poses[0][1] + [0, 0, points[:, 2].max()]
-    gap = narrow if holds else rng.uniform(0, 0.09)
-    is_real = arms is not None and (gap < _WIDEST or not holds) and rng.random() < 0.6
-    solid = arms.draw(p, gap) if arms and is_real else gripper(p, gap, rng.uniform(0.7, 1.3))
-    arm = Item(solid, np.eye(3))
-    path = time.path(rng, rng.choice([0.012, 0.03, 0.06]))
-    if holds:
-        middle = np.array([*cv2.minAreaRect(held.outline())[0], top[2]])
-        tips = middle - [0, 0, min(0.04, rng.uniform(0.3, 0.7) * np.ptp(points[:, 2]))]
-        _grasp(rng, held, arm, path, tips, yaw, time)
-        return arm, number
-    lean = turn(0, rng.uniform(-0.3, 0.9)) @ turn(1, rng.normal(0, 0.4)) @ turn(2, rng.uniform(0, np.pi))
-    tips = top + np.array([*rng.normal(0, 0.07, 2), rng.uniform(0.005, 0.12)])
-    path[:, 2] = np.abs(path[:, 2])
-    turns = time.turns(rng, 0.08, 0.05)
-    arm.poses = [(turned @ lean, tips + 1.5 * shift) for turned, shift in zip(turns, path)]
-    return arm, number
-
-
-def _grasp(
-    rng: np.random.Generator, held: Item, arm: Item, path: np.ndarray, tips: np.ndarray, yaw: float, time: Pace
-) -> None:
-    """Let the arm approach, carry the object along a (frames, 3) path while turning it, and perhaps release it.
-
-    tips, yaw: position (3,) and rotation about the vertical axis of the finger tips when they grasp
-    """
-    grasps, steps = time.when(rng, -4, 5), np.arange(time.frames)
-    leaves = max(grasps, 0) + max(1, time.when(rng, 2, 10))
-    along = np.clip(steps, max(grasps, 0), min(leaves, time.frames - 1))
-    path = path[along] - path[max(grasps, 0)]
-    path[:, 2] = np.abs(path[:, 2]) * rng.choice([0.3, 1.0])
-    away = (np.maximum(np.maximum(grasps - steps, steps - leaves), 0) * time.pace)[:, None]
-    retreat = away * np.array([*rng.normal(0, 0.015, 2), rng.uniform(0.015, 0.05)])
-    turning, (rotation, position) = rng.normal(0, rng.choice([0.02, 0.15])) * time.pace, held.poses[0]
-    turns = [turn(2, turning * float(k - along[0])) for k in along]
-    # The object turns about the axis between the fingers.
-    held.poses = [(t @ rotation, tips + t @ (position - tips) + shift) for t, shift in zip(turns, path)]
-    arm.poses = [(t @ turn(2, yaw), tips + shift + far) for t, shift, far in zip(turns, path, retreat)]
-
-
-def make_cameras(
-    p: Painter, items: list[Item], place: Place, fov: float, time: Pace
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return for each frame the camera's position (3,) and rotation (3, 3) to the world; it looks along -z."""
-    rng, u = p.rng, p.rng.uniform
-    centers = np.array([item.poses[0][1] for item in items])
-    single = rng.random() < 0.3
-    target = centers[rng.integers(len(items))] if single else centers.mean(0)
-    target = target + rng.normal(0, 0.03, 3) + [0, 0, 0.03]
-    size = 0.12 if single else np.linalg.norm(centers - target, axis=-1).max() + 0.07
-    distance = np.clip(size / np.tan(np.radians(fov) / 2) * np.exp(u(-0.5, 0.6)), 0.25, 2.4)
-    azimuth, height = rng.normal(0, 0.6), np.radians(rng.choice([u(8, 30), u(25, 55), u(50, 85)]))
-    if place.kind == "shelf":
-        azimuth, height = np.clip(0.4 * azimuth, -0.6, 0.6), np.radians(u(-6, 28))
-        distance = max(distance, 0.4)
-    pace = rng.choice([0.0, 0.25, 1.0, 2.0], p=[0.2, 0.3, 0.3, 0.2])
-    drift = pace * smooth_path(rng, time.frames, 4, time.pace) * [0.05, 0.035, 0.035, 0.025]
-    slide, roll, cameras = pace * time.path(rng, 0.01), rng.normal(0, 0.05), []
-    for k in range(time.frames):
-        a, h = azimuth + drift[k, 0], np.clip(height + drift[k, 1], -0.1, 1.52)
-        back = np.array([np.sin(a) * np.cos(h), -np.cos(a) * np.cos(h), np.sin(h)])
-        # The camera's axes: x to the right, y up, z backwards.
-        right = np.cross([0, 0, 1], back)
-        right /= np.linalg.norm(right)
-        axes = np.stack([right, np.cross(back, right), back], -1) @ turn(2, roll + drift[k, 3])
-        position = target + slide[k] + distance * np.exp(drift[k, 2]) * back
-        cameras.append((np.maximum(position, [-9, -9, 0.03 - (place.kind == "shelf")]), axes))
-    return cameras
 
 
 def add_lights(p: Painter, spec: mujoco.MjSpec, place: Place) -> None:
