@@ -90,7 +90,7 @@ class _Entries:
     def __init__(self, entries: list[tuple[str, int, bytes]]) -> None:
         self.entries = entries
 
-    def messages(self, names: Collection[str]) -> Iterator[tuple[str, int, bytes]]:
+    def messages(self, names: Collection[str], clock: str = "") -> Iterator[tuple[str, int, bytes]]:
         return (entry for entry in self.entries if entry[0] in names)
 
 

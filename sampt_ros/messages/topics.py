@@ -20,7 +20,9 @@ ENDPOINTS = (
         "in",
         "image",
         "sensor_msgs/Image",
-        "the camera's images; with `image_transport: compressed` a sensor_msgs/CompressedImage on `image/compressed`",
+        "the camera's images; with `image_transport: compressed` a sensor_msgs/CompressedImage on `image/compressed`: "
+        "a Bayer mosaic as PNG, which `format` names, gets its colours; an orientation in EXIF data is not heeded, so "
+        "that masks fit CameraInfo",
     ),
     Endpoint(
         "in", "camera_info", "sensor_msgs/CameraInfo", "the camera's intrinsics; needed for 3D clicks and 3D output"
