@@ -242,7 +242,7 @@ def _by_value(pixels: Pixels, path: Path | str) -> _Content:
         values = np.rint(values * _FULL[1])
     labels = whole_numbers(values, path)
     found = np.unique(labels[labels > 0])
-    has_16_bits = values.dtype.kind in "iu" and values.dtype.itemsize > 1
+    has_16_bits = values.dtype.kind in "iu" and values.dtype.itemsize > 1 and not _is_soft_in_8_bits(labels, found)
     full = HIGHEST if has_16_bits else next(full for full in _FULL if not len(found) or found[-1] <= full)
     void = HIGHEST if full == HIGHEST else VOID  # in 16 bits, 255 is a label like others
     if values.dtype == bool or (pixels.is_lossy and found.tolist() == [full]):
@@ -263,6 +263,18 @@ def _by_value(pixels: Pixels, path: Path | str) -> _Content:
     if pixels.is_lossy or not are_few:
         raise error
     return _Content(labels, void, unclear=error)
+
+
+def _is_soft_in_8_bits(labels: np.ndarray, found: np.ndarray) -> bool:
+    """Whether values (n,) up to 255 are a mask with soft edges of 8 bits, which was stored with more."""
+    full = _FULL[1]
+    shades = found[(found > _NOISE * full) & (found < (1 - _NOISE) * full)]
+    return (
+        len(shades) > 0
+        and _MAX_LABEL_BESIDE_VOID[VOID] <= shades[-1]
+        and found[-1] == full
+        and not np.isin(shades, area_labels(labels)).any()
+    )
 
 
 def _ids(pixels: Pixels, labels: np.ndarray, ids: np.ndarray, void: int) -> _Content | None:

@@ -159,14 +159,21 @@ def contradicted_points(
     """
     if mask is None or mask.shape != size or not np.any(mask) or len(points) != len(labels):
         return []
-    told = []
+    shown, told = mask.astype(bool), []
+    away: dict[bool, np.ndarray] = {}  # Distances from what is right, by whether it is the mask.
     for point, label in zip(points, labels):
-        rows, columns = np.nonzero(mask if label == POSITIVE else ~mask.astype(bool))
-        if len(point) != 2 or len(rows) == 0:
+        if len(point) != 2 or not np.isfinite(point).all():
             continue
-        distance = np.hypot(columns - point[0], rows - point[1]).min()
+        column, row = np.clip(np.rint(point), 0, [size[1] - 1, size[0] - 1]).astype(int)
+        is_on = label == POSITIVE
+        if shown[row, column] == is_on or (shown == shown[row, column]).all():
+            continue
+        if is_on not in away:
+            wrong = (shown != is_on).astype(np.uint8)
+            away[is_on] = cv2.distanceTransform(wrong, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        distance = away[is_on][row, column]
         if distance > _NEAR:
-            where = "off its mask" if label == POSITIVE else "inside its mask though off the object"
+            where = "off its mask" if is_on else "inside its mask though off the object"
             told.append(
                 f"its point {point[0]:g},{point[1]:g} is {distance:.0f} pixels {where}; the mask is used unchanged"
             )

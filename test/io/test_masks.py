@@ -137,7 +137,17 @@ def test_void_in_the_colours_of_voc_is_void(tmp_path):
     np.testing.assert_array_equal(found[1], DISK)
 
 
-@pytest.mark.parametrize("pixels", [SOFT, BLURRED, BLURRED.astype(np.uint16) * 257, BLURRED.astype(np.float32) / 255])
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        SOFT,
+        BLURRED,
+        SOFT.astype(np.uint16),
+        BLURRED.astype(np.uint16),
+        BLURRED.astype(np.uint16) * 257,
+        BLURRED.astype(np.float32) / 255,
+    ],
+)
 def test_soft_edges_are_cut_in_the_middle(tmp_path, pixels):
     (found,) = read_masks(saved(tmp_path, pixels, "mask.tif")).values()
     assert (found ^ DISK).sum() <= 20
