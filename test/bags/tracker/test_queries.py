@@ -122,6 +122,13 @@ def test_a_query_recorded_before_its_image_waits_for_it(tmp_path, sam_pt, caplog
     assert not caplog.text
 
 
+def test_an_object_that_is_removed_ahead_of_its_image_is_not_shown_on_it(tmp_path, sam_pt):
+    remove = bags.query(3, action=2, object_id=1)
+    remove[1].at = bags.header(1)
+    sent = [*images(1), bags.query(0, [(20, 20)]), *images(2)[1:], remove, *images(5)[2:]]
+    assert ids(tracked(bags.write(tmp_path / "in", sent), sam_pt)[0]) == [[], [1], [1], [], []]
+
+
 @pytest.mark.parametrize("later", [1, 5, 6])
 def test_a_stamp_between_two_later_images_names_none(tmp_path, sam_pt, caplog, later):
     """As that of a clock that is ahead of the camera's: the query is about what was seen when it was recorded."""
