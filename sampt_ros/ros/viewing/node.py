@@ -92,7 +92,7 @@ class WebNode(Node):
 
     def ask(self, request: Request, tell: Tell) -> None:
         def on_success(response: Any) -> None:
-            tell(Attempt(answer=Answer(response.message)))
+            tell(Attempt(answer=Answer(response.message, object_id=response.object_id)))
 
         def make() -> Query.Request:
             return Query.Request(query=query_message(request, Header(frame_id=self._frame_id)))

@@ -136,6 +136,7 @@ def test_a_click_starts_an_object_on_the_image_that_was_clicked(sampt, page):
     assert len(item.points) > 0
     (told,) = page.told
     assert told.error is None and told.answer.text.startswith("started object 1: TRACKING")
+    assert told.answer.object_id == 1  # The page's next negative click applies to it.
 
 
 def test_what_the_node_refuses_is_told(sampt, page):
