@@ -49,10 +49,14 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The answer to a request: in words, and the object's new result (None if it is no longer tracked)."""
+    """The answer to a request: in words, and the object's new result (None if it is no longer tracked).
+
+    object_id  of the object that was started or corrected, also where its result is not at hand; 0: there is none
+    """
 
     text: str
     object: ObjectResult | None = None
+    object_id: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -205,7 +205,7 @@ class Session:
             objects, wholes = tuple((others | {item.id: item}).values()), self.sam_pt.newest_result.wholes
             self._newest = replace(self._newest, objects=objects, wholes=wholes)
         text = f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
-        return Answer("; ".join([text, *changes]), item)
+        return Answer("; ".join([text, *changes]), item, item.id)
 
     def _object_at(self, xy: tuple[float, float]) -> int | None:
         """The id of the object whose newest mask covers a pixel, if any."""

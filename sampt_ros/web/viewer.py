@@ -191,7 +191,7 @@ class Viewer:
         """Send the browser the result of a request; called from the thread that carried it out."""
         answer = attempt.answer
         text = attempt.reason or (answer.text if answer else "done")
-        item = answer.object.id if answer and answer.object else None
+        item = (answer.object_id if answer else 0) or None
         with suppress(RuntimeError):  # The server may have ended meanwhile.
             self._loop.call_soon_threadsafe(self._answer, attempt.error is None, text, item)
 

@@ -66,7 +66,7 @@ class FakeBackend:
 
     def _note(self, what: Any, tell: Callable[[Attempt], None]) -> None:
         self.asked.append(what)
-        tell(Attempt(answer=Answer("noted")))
+        tell(Attempt(answer=Answer("noted", object_id=getattr(what, "object_id", 0))))
 
 
 @contextmanager

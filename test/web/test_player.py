@@ -117,6 +117,7 @@ def test_a_click_is_answered_and_shown():
     with playing(Clip(length=1000, fps=50.0)) as audience:
         attempt = audience.click()
         assert attempt.answer.object.state is ObjectState.TRACKING
+        assert attempt.answer.object_id == attempt.answer.object.id == 1
         wait_until(lambda: audience.views[-1].result.objects)
         assert audience.views[-1].result.objects[0].mask[20, 20]
         assert audience.player.condition().message == "tracking; objects: 1"

@@ -256,8 +256,10 @@ def test_clicks_and_boxes_reach_the_stream_as_requests(server, backend):
             await onlooker.send(type="box", object=0, stamp="77", box=[30, 40, 10, 20])
             await onlooker.send(type="box", object=4, stamp="77", box=[10, 20, 30, 40])
             await onlooker.send(type="remove", object=4)
-            for _ in range(4):
-                assert (await onlooker.receive("answer"))["text"] == "noted"
+            answers = [await onlooker.receive("answer") for _ in range(4)]
+            assert [(answer["text"], answer["object"]) for answer in answers] == [
+                ("noted", name) for name in (None, None, 4, 4)
+            ]
 
     asyncio.run(act())
     clicks, box, again, remove = backend.asked

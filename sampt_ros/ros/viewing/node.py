@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
@@ -27,6 +28,7 @@ from sampt_ros.ros import conversions
 from sampt_ros.ros.node_log import NodeLog
 from sampt_ros.ros.parameters import declare_config
 from sampt_ros.ros.qos import LATCHED, OVERRIDABLE, QUERIES, RELIABLE
+from sampt_ros.ros.viewing.open_requests import OpenRequest, OpenRequests, Tell
 from sampt_ros.ros.viewing.pairing import Pairing
 from sampt_ros.ros.viewing.reference_answers import answer_key, attempt_from_value
 from sampt_ros.srv import Query
@@ -38,11 +40,11 @@ from sampt_ros.streaming.statistics import StreamStatistics
 
 _DIAGNOSTICS_TIMEOUT = 3.0  # Seconds without diagnostics after which the tracker counts as gone.
 _VIEWERS_PERIOD = 0.1  # Seconds between checks whether anyone is watching.
+_OPEN_PERIOD = 0.5  # Seconds between checks whether answers are still to be expected.
 # Latched, so that a tracker that starts later receives the last references.
 _REFERENCES = QoSProfile(depth=4, reliability=RELIABLE.reliability, durability=LATCHED.durability)
 _PAUSED = "paused"  # The message in the diagnostics of a paused tracker.
-
-Tell = Callable[[Attempt], None]
+_MOST_REFERENCES = 64  # Largest number of references that wait for their answers.
 
 
 class WebNode(Node):
@@ -61,8 +63,9 @@ class WebNode(Node):
         self._stamp_ns = 0  # Of the last reference.
         self._status: DiagnosticStatus | None = None
         self._status_time = -_DIAGNOSTICS_TIMEOUT
-        self._tells: dict[str, Tell] = {}  # Of the references that are not answered yet, by the keys of their answers.
-        self._lock = threading.Lock()  # Guards `_tells`, which the page's thread and the executor both change.
+        self._open_references = OpenRequests(_MOST_REFERENCES)  # By the keys of their answers.
+        self._open_calls = OpenRequests(QUERIES.depth)  # Of services, by their futures.
+        self._lock = threading.Lock()  # Guards `_stamp_ns`.
         self._references = self._output(Reference, "sampt/reference", _REFERENCES)
         # Deep, as the service is, so that of a burst of clicks each is answered.
         self._query_client = self.create_client(Query, "sampt/query", qos_profile=copy(QUERIES))
@@ -70,6 +73,8 @@ class WebNode(Node):
         self._pause_client = self.create_client(SetBool, "sampt/pause")
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=10))
         self.create_timer(_VIEWERS_PERIOD, self._listen_while_watched)
+        # Not the ROS clock, which stands still when a simulation or a bag has ended.
+        self.create_timer(_OPEN_PERIOD, self._give_up_without_tracker, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def spin(self) -> None:
         """Serve ROS until the process is interrupted."""
@@ -82,7 +87,7 @@ class WebNode(Node):
 
     def condition(self) -> Condition:
         status, source = self._status, self._image_topic
-        if status is None or time.monotonic() - self._status_time > _DIAGNOSTICS_TIMEOUT:
+        if status is None or self._is_tracker_gone:
             tracker = self._tracker
             return Condition(source, f"no node /{tracker}: nothing on /diagnostics", well=False)
         values = {item.key: item.value for item in status.values}
@@ -92,7 +97,7 @@ class WebNode(Node):
 
     def ask(self, request: Request, tell: Tell) -> None:
         def on_success(response: Any) -> None:
-            tell(Attempt(answer=Answer(response.message)))
+            tell(Attempt(answer=Answer(response.message, object_id=response.object_id)))
 
         def make() -> Query.Request:
             return Query.Request(query=query_message(request, Header(frame_id=self._frame_id)))
@@ -107,8 +112,13 @@ class WebNode(Node):
             message = reference_message(reference)
             with self._lock:
                 message.header.stamp = conversions.time_from_ns(self._unique_stamp())
-                self._tells[answer_key(message.header)] = tell
-            self._references.publish(message)
+            key = answer_key(message.header)
+            self._give_up(self._open_references.add(key, tell))
+            try:
+                self._references.publish(message)
+            except Exception:
+                self._open_references.take(key)  # `tell` gets this failure instead.
+                raise
 
     def reset(self, tell: Tell) -> None:
         def on_success(response: Any) -> None:
@@ -128,6 +138,10 @@ class WebNode(Node):
     def _tracker(self) -> str:
         """The full name of the tracking node, without the leading slash."""
         return str(self._references.topic_name).strip("/").rpartition("/")[0]
+
+    @property
+    def _is_tracker_gone(self) -> bool:
+        return time.monotonic() - self._status_time > _DIAGNOSTICS_TIMEOUT
 
     @property
     def _image_topic(self) -> str:
@@ -158,16 +172,32 @@ class WebNode(Node):
         with self._reporting(f"{client.srv_name} is not called", tell):
             if not client.service_is_ready():
                 raise QueryError(f"expected a node that serves {client.srv_name}; there is none")
-            client.call_async(make()).add_done_callback(partial(self._on_response, client.srv_name, tell, on_success))
+            future = client.call_async(make())
+            self._give_up(self._open_calls.add(future, tell))
+            future.add_done_callback(partial(self._on_response, client.srv_name, tell, on_success))
 
     def _on_response(self, name: str, tell: Tell, on_success: Callable[[Any], None], future: Any) -> None:
+        self._open_calls.take(future)
         with self._reporting(f"{name} refuses", tell):
             response = future.result()
             if not response.success:
                 raise QueryError(response.message)
             on_success(response)
 
+    def _give_up(self, requests: Iterable[OpenRequest]) -> None:
+        """Tell those who made requests that no answer came."""
+        for request in requests:
+            for client in (self._query_client, self._reset_client, self._pause_client):
+                client.remove_pending_request(request.key)  # Nothing happens if it is not of this client.
+            with self._reporting("a request is given up", request.tell):
+                raise QueryError(f"expected an answer from /{self._tracker}; none came")
+
     # Callbacks, in the executor's thread
+
+    def _give_up_without_tracker(self) -> None:
+        if self._is_tracker_gone:  # Newer ones wait: its first diagnostics may be on their way.
+            self._give_up(self._open_references.take_older(_DIAGNOSTICS_TIMEOUT))
+            self._give_up(self._open_calls.take_older(_DIAGNOSTICS_TIMEOUT))
 
     def _listen_while_watched(self) -> None:
         if (self._show is not None) == bool(self._inputs):
@@ -212,10 +242,9 @@ class WebNode(Node):
         self._status, self._status_time = status, time.monotonic()
         self._pairing.is_paused = status.message == _PAUSED
         for item in status.values:
-            with self._lock:
-                tell = self._tells.pop(item.key, None)
-            if tell is not None:
-                tell(attempt_from_value(item.value))
+            request = self._open_references.take(item.key)
+            if request is not None:
+                request.tell(attempt_from_value(item.value))
 
 
 def query_message(request: Request, header: Header) -> QueryPoints:

@@ -37,12 +37,12 @@ class Pairing:
         """clock: seconds."""
         self.is_paused = False
         self._clock = clock
-        self._last: View | None = None
-        self._ids: frozenset[int] = frozenset()  # Of the objects in the last view that was complete.
         self.reset()
 
     def reset(self) -> None:
-        """Discard all messages received so far."""
+        """Discard all messages received so far, and what was shown of them, which is out of date when they go on."""
+        self._last: View | None = None
+        self._ids: frozenset[int] = frozenset()  # Of the objects in the last view that was complete.
         self._parts: dict[int, _Parts] = {}  # by stamp
         self._completed = self._clock()  # When the last view became complete.
 

@@ -10,6 +10,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,21 @@ from fakes import blank
 from node_harness import CAMERA, IMAGE, Harness, wait_for
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.task import Future
 from ros_helpers import have_met, ros_domain  # noqa: F401
 from sampt_ros.msg import QueryPoints
+from sampt_ros.msg import Reference as ReferenceMessage
+from sampt_ros.srv import Query
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from sampt_ros.data_types import ObjectState
 from sampt_ros.errors import ConfigError, QueryError
 from sampt_ros.ros.conversions import image_from_array, request_from_message, time_from_ns
+from sampt_ros.ros.qos import QUERIES
+from sampt_ros.ros.viewing import node as viewing
 from sampt_ros.ros.viewing.node import WebNode, query_message
 from sampt_ros.streaming.failures import Attempt
 from sampt_ros.streaming.live.view import View
@@ -136,6 +143,7 @@ def test_a_click_starts_an_object_on_the_image_that_was_clicked(sampt, page):
     assert len(item.points) > 0
     (told,) = page.told
     assert told.error is None and told.answer.text.startswith("started object 1: TRACKING")
+    assert told.answer.object_id == 1  # The page's next negative click applies to it.
 
 
 def test_what_the_node_refuses_is_told(sampt, page):
@@ -212,6 +220,58 @@ def test_references_for_new_objects_are_told_apart_and_so_are_their_answers(ros_
     finally:
         page.close()
         sampt.close()
+
+
+@pytest.fixture
+def mute(page, monkeypatch) -> Iterator[Node]:
+    """A node that hears references and queries, and answers none."""
+    monkeypatch.setattr(viewing, "_DIAGNOSTICS_TIMEOUT", 0.5)
+    node = Node("mute", context=page._context)
+    heard = node.create_subscription(ReferenceMessage, "/sampt/reference", lambda message: None, 10)
+
+    async def never(request: Any, response: Any) -> Any:
+        return await Future()
+
+    node.create_service(Query, "/sampt/query", never, qos_profile=copy(QUERIES))
+    page._executor.add_node(node)
+    wait_for(lambda: have_met(page.node._references, heard), "it does not hear references")
+    wait_for(page.node._query_client.service_is_ready, "the service is not there")
+    yield node
+    page._executor.remove_node(node)
+    node.destroy_node()
+
+
+def picture() -> Reference:
+    image = blank()
+    image[10:20, 10:20] = 200
+    return Reference(image, image[..., 0] > 0, 7)
+
+
+def test_what_a_tracker_that_is_gone_leaves_unanswered_is_told_and_forgotten(page, mute):
+    page.node.refer(picture(), page.told.append)
+    page.node.ask(Request(Action.REMOVE, 9), page.told.append)
+    wait_for(lambda: len(page.told) == 2, "nothing is told")
+    assert {told.reason for told in page.told} == {"expected an answer from /sampt; none came"}
+    assert len(page.node._open_references) == len(page.node._open_calls) == 0
+    assert page.node._query_client._pending_requests == {}
+
+
+def test_of_references_that_are_never_answered_only_the_newest_are_waited_for(page, mute, monkeypatch):
+    monkeypatch.setattr(viewing, "_DIAGNOSTICS_TIMEOUT", 1e9)
+    for number in range(66):
+        page.node.refer(picture(), lambda attempt, number=number: page.told.append((number, attempt.reason)))
+    assert page.told == [(number, "expected an answer from /sampt; none came") for number in range(2)]
+    assert len(page.node._open_references) == 64
+
+
+def test_a_reference_that_cannot_be_published_is_told_once_and_forgotten(page, mute, monkeypatch):
+    def publish(message: Any) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(page.node._references, "publish", publish)
+    page.node.refer(picture(), page.told.append)
+    assert [told.reason for told in page.told] == ["RuntimeError: no memory"]
+    assert len(page.node._open_references) == 0
 
 
 def test_after_a_reset_the_objects_are_gone_from_the_picture_at_once(sampt, page):

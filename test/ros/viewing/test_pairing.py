@@ -106,6 +106,20 @@ def test_objects_are_still_there_while_no_results_come_until_a_reset():
     assert pairing.image(7, image).others == frozenset()
 
 
+def test_when_it_starts_again_nothing_is_left_of_what_was_shown_before():
+    now = [0.0]
+    pairing = Pairing(lambda: now[0])
+    labels, objects = messages(result(3))
+    pairing.labels(5, labels)
+    pairing.objects(5, objects)
+    assert pairing.image(5, image) is not None
+    pairing.reset()
+    assert pairing.without_objects() is None
+    now[0] = 2.1
+    assert pairing.image(6, image).others == frozenset()
+    assert pairing.without_objects().stamp_ns == 6
+
+
 def test_while_it_is_paused_the_last_view_stays():
     now = [0.0]
     pairing = Pairing(lambda: now[0])
