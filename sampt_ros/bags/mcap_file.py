@@ -122,29 +122,26 @@ class McapFile:
         The clock is set back between two epochs. A message of another topic that is stored long after its time, as one
         that was added to a finished recording, does not show that, so in doubt the messages themselves are looked at.
         """
-        latest: dict[_Segment, int] = {}  # of the clock's messages in a segment
+        epoch, newest = 0, 0  # the latest time of the clock's messages that were looked at
+        others: list[tuple[int, int]] = []  # earlier segments that were not, the one that ends last first: -end, row
 
-        def is_before(recorded: int, segment: _Segment) -> bool:
-            if segment.last_ns <= recorded + _JUMP_NS:
-                return False
-            if segment not in latest:
-                latest[segment] = max((time for _, _, time, _ in self._read(segment, self._wanted(clock))), default=0)
-            return latest[segment] > recorded + _JUMP_NS
+        def is_set_back(recorded: int) -> bool:
+            nonlocal newest
+            while newest <= recorded + _JUMP_NS and others and -others[0][0] > recorded + _JUMP_NS:
+                segment = self._segments[heappop(others)[1]]
+                newest = max([newest, *(time for _, _, time, _ in self._read(segment, self._wanted(clock)))])
+            return newest > recorded + _JUMP_NS
 
-        epoch, earlier, reach, newest = 0, list[_Segment](), 0, 0
-        for segment in self._segments:
+        for row, segment in enumerate(self._segments):
             begins, cuts = epoch, list[int]()
-            if segment.first_ns < reach - _JUMP_NS:
+            if segment.first_ns < max(newest, -others[0][0] if others else 0) - _JUMP_NS:
                 for number, _, recorded, _ in self._read(segment, self._wanted(clock)):
-                    if newest > recorded + _JUMP_NS or any(is_before(recorded, other) for other in earlier):
-                        epoch, earlier, newest = epoch + 1, [], 0
+                    if is_set_back(recorded):
+                        epoch, others, newest = epoch + 1, [], 0
                         cuts.append(number)
                     newest = max(newest, recorded)
-            if cuts:
-                reach = newest
             else:
-                earlier.append(segment)
-                reach = max(reach, segment.last_ns)
+                heappush(others, (-segment.last_ns, row))
             yield begins, cuts
 
     def _wanted(self, names: Collection[str]) -> Callable[[int], bool]:
