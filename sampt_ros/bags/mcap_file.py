@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from pathlib import Path
@@ -38,6 +38,7 @@ _INDEX_RECORD = 15  # bytes of a message index besides its entries
 _INDEX_ENTRY = 16
 _RUN = 4 << 20  # bytes; records outside of chunks are read in runs of about this size
 _JUMP_NS = 1_000_000_000  # a clock that is this much earlier than before was set back
+_NO_TIME = 2**64 - 1
 _MOST_HELD = 512 * 2**20  # bytes of messages that wait for earlier ones
 
 
@@ -84,7 +85,7 @@ class McapFile:
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, tuple[str, str]] = {}  # topic and type
         self._summary = self._read_summary()
-        self._segments = list(self._find_segments())
+        self._segments = [self._timed(segment) for segment in self._find_segments()]
         self.topics = self._find_topics()
 
     def messages(self, names: Collection[str], clock: str = "") -> Iterator[Entry]:
@@ -209,6 +210,16 @@ class McapFile:
             if start > at:
                 end = min(start + chunk.chunk_length, self._size)
                 yield _Segment(start, end, True, chunk.message_start_time, chunk.message_end_time)
+
+    def _timed(self, segment: _Segment) -> _Segment:
+        """A segment with the times of its messages, which are looked at if its chunk's header does not tell them.
+
+        Some writers leave these fields 0, or at the greatest number.
+        """
+        if not segment.is_chunk or 0 < segment.first_ns <= segment.last_ns < _NO_TIME:
+            return segment
+        times = [recorded for _, _, recorded, _ in self._read(segment, lambda _: True)]
+        return replace(segment, first_ns=min(times, default=0), last_ns=max(times, default=0))
 
     def _find_topics(self) -> list[Topic]:
         """The topics from the summary, if it has every channel with its schema and count; otherwise by reading all."""
