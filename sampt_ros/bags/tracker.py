@@ -40,7 +40,7 @@ class BagTracker:
     A query with the stamp of an image that was recorded after the query waits for that image. Messages that cannot be
     used are logged and counted, and tracking goes on.
 
-    too_late  number of queries and clicks after the last image that could be used, at the end of the bag
+    too_late  number of queries, clicks and references after the last image that could be used, at the end of the bag
     """
 
     def __init__(
@@ -119,7 +119,8 @@ class BagTracker:
         self.too_late = self._stream.statistics[ACCEPTED] - self._in_time
         if self.too_late:
             self._stream.failures.log.warning(
-                f"{self.too_late} queries or clicks come after the last image that can be used: they change no output"
+                f"{self.too_late} queries, clicks or references come after the last image that can be used: "
+                "they change no output"
             )
         yield from self.remaining_frames()
 

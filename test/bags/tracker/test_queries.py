@@ -189,7 +189,10 @@ def test_what_comes_after_the_last_image_is_counted_and_told(tmp_path, sam_pt, s
     results, tracker = tracked(bags.write(tmp_path / "in", [*sent, *late[2:]], storage), sam_pt)
     assert ids(results) == [[], [1], [1], None]
     assert (tracker.too_late, tracker.refused) == (4, 1)
-    assert "4 queries or clicks come after the last image that can be used: they change no output" in caplog.text
+    assert (
+        "4 queries, clicks or references come after the last image that can be used: they change no output"
+        in caplog.text
+    )
 
 
 def test_a_query_recorded_early_for_the_last_image_is_in_time(tmp_path, sam_pt, caplog):
