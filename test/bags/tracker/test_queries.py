@@ -174,6 +174,18 @@ def test_a_3d_click_recorded_before_its_image_waits_for_it(tmp_path, sam_pt):
     np.testing.assert_allclose(results[3].result.objects[0].points.xy[0], [12, 24], atol=0.01)
 
 
+def test_a_3d_click_is_stamped_when_it_is_made_and_need_not_name_an_image(tmp_path, sam_pt, caplog):
+    """As RViz stamps it, while images come later than their stamps by more than the time between two of them."""
+    click = bags.click(3, (-0.8, 0, 2))
+    click[1].header.stamp.nanosec += PERIOD // 2
+    click[1].at = bags.header(0)
+    sent = [bags.camera_info(0, 50, 48, 64), *images(1), click, *images(6)[1:]]
+    results, tracker = tracked(bags.write(tmp_path / "in", sent), sam_pt)
+    assert ids(results) == [[], *[[1]] * 5]
+    assert tracker.refused == 0
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("storage", STORAGES)
 def test_what_comes_after_the_last_image_is_counted_and_told(tmp_path, sam_pt, storage, caplog):
     late = [
