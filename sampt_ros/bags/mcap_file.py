@@ -73,7 +73,8 @@ class _Summary:
 class McapFile:
     """The messages of an MCAP file.
 
-    topics  topics of all channels; message counts from the file's statistics, or else counted
+    topics   topics of all channels; message counts from the file's statistics, or else counted
+    last_ns  latest recording time (ns), 0 if there are no messages
 
     `warn` is called for each damaged part. A truncated chunk is read up to its end, a damaged one is skipped.
     """
@@ -86,6 +87,7 @@ class McapFile:
         self._channels: dict[int, tuple[str, str]] = {}  # topic and type
         self._summary = self._read_summary()
         self._segments = [self._timed(segment) for segment in self._find_segments()]
+        self.last_ns: int | None = max((segment.last_ns for segment in self._segments), default=0)
         self.topics = self._find_topics()
 
     def messages(self, names: Collection[str], clock: str = "") -> Iterator[Entry]:

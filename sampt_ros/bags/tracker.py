@@ -106,7 +106,7 @@ class BagTracker:
         image.
         """
         image = self._inputs.image.name
-        self._stamps = ImageStamps(bag.messages({image}, image))
+        self._stamps = ImageStamps(bag.messages({image}, image), bag.last_ns)
         for (topic, recorded_ns, data), following_ns in with_outlook(bag.messages(self._inputs.names, image), image):
             if topic != image:
                 self._dispatch(topic, recorded_ns, data)

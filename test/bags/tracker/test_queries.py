@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+
 import bags
 import numpy as np
 import pytest
 from bag_tracking import ONE, tracked
-from bags import FRAME, IMAGES, PERIOD, START, STORAGES, images
+from bags import DELAY, FRAME, IMAGES, PERIOD, START, STORAGES, images
 from fakes import blank
 from mcap.writer import Writer as McapWriter
 
+from sampt_ros.bags.outlook import ImageStamps
+from sampt_ros.bags.reader import BagReader
 from sampt_ros.data_types import NEGATIVE
 
 
@@ -163,6 +167,24 @@ def test_a_query_for_an_image_that_is_not_there_is_told(tmp_path, sam_pt, caplog
     assert f"the image of 1700000009.000 s, which the bag does not have: {newest} 1700000000.000 s" in caplog.text
     assert f"the image of 1700000000.300 s, which cannot be used: {newest} 1700000000.200 s" in caplog.text
     assert tracker.refused == 0
+
+
+@pytest.mark.parametrize("ahead", [0, 3600 * 10**9, -START], ids=["exact", "camera an hour ahead", "simulated"])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_stamp_far_after_the_end_of_the_bag_makes_nobody_read_all_of_it(tmp_path, storage, ahead):
+    with BagReader(bags.write(tmp_path / "in", images(200), storage)) as bag:
+        assert bag.last_ns == START + 199 * PERIOD + DELAY
+        entries = []
+        for topic, recorded, data in bag.messages({IMAGES}):
+            stamp = struct.pack("<iI", *divmod(recorded - DELAY + ahead, 10**9))
+            entries.append((topic, recorded, data[:4] + stamp + data[12:]))
+    unread = iter(entries)
+    stamps = ImageStamps(unread, bag.last_ns)
+    assert stamps.named_by(START + max(ahead, 0) + 10**12, 3) is None
+    assert len(list(unread)) == 195
+    stamps = ImageStamps(iter(entries), bag.last_ns)
+    assert stamps.named_by(START + ahead + 199 * PERIOD, 3) == 199
+    assert stamps.named_by(START + ahead + 10**12, 3) is None
 
 
 def test_a_3d_click_recorded_before_its_image_waits_for_it(tmp_path, sam_pt):
