@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from pathlib import Path
@@ -38,6 +38,7 @@ _INDEX_RECORD = 15  # bytes of a message index besides its entries
 _INDEX_ENTRY = 16
 _RUN = 4 << 20  # bytes; records outside of chunks are read in runs of about this size
 _JUMP_NS = 1_000_000_000  # a clock that is this much earlier than before was set back
+_NO_TIME = 2**64 - 1
 _MOST_HELD = 512 * 2**20  # bytes of messages that wait for earlier ones
 
 
@@ -72,7 +73,8 @@ class _Summary:
 class McapFile:
     """The messages of an MCAP file.
 
-    topics  topics of all channels; message counts from the file's statistics, or else counted
+    topics   topics of all channels; message counts from the file's statistics, or else counted
+    last_ns  latest recording time (ns), 0 if there are no messages
 
     `warn` is called for each damaged part. A truncated chunk is read up to its end, a damaged one is skipped.
     """
@@ -84,7 +86,8 @@ class McapFile:
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, tuple[str, str]] = {}  # topic and type
         self._summary = self._read_summary()
-        self._segments = list(self._find_segments())
+        self._segments = [self._timed(segment) for segment in self._find_segments()]
+        self.last_ns: int | None = max((segment.last_ns for segment in self._segments), default=0)
         self.topics = self._find_topics()
 
     def messages(self, names: Collection[str], clock: str = "") -> Iterator[Entry]:
@@ -122,29 +125,26 @@ class McapFile:
         The clock is set back between two epochs. A message of another topic that is stored long after its time, as one
         that was added to a finished recording, does not show that, so in doubt the messages themselves are looked at.
         """
-        latest: dict[_Segment, int] = {}  # of the clock's messages in a segment
+        epoch, newest = 0, 0  # the latest time of the clock's messages that were looked at
+        others: list[tuple[int, int]] = []  # earlier segments that were not, the one that ends last first: -end, row
 
-        def is_before(recorded: int, segment: _Segment) -> bool:
-            if segment.last_ns <= recorded + _JUMP_NS:
-                return False
-            if segment not in latest:
-                latest[segment] = max((time for _, _, time, _ in self._read(segment, self._wanted(clock))), default=0)
-            return latest[segment] > recorded + _JUMP_NS
+        def is_set_back(recorded: int) -> bool:
+            nonlocal newest
+            while newest <= recorded + _JUMP_NS and others and -others[0][0] > recorded + _JUMP_NS:
+                segment = self._segments[heappop(others)[1]]
+                newest = max([newest, *(time for _, _, time, _ in self._read(segment, self._wanted(clock)))])
+            return newest > recorded + _JUMP_NS
 
-        epoch, earlier, reach, newest = 0, list[_Segment](), 0, 0
-        for segment in self._segments:
+        for row, segment in enumerate(self._segments):
             begins, cuts = epoch, list[int]()
-            if segment.first_ns < reach - _JUMP_NS:
+            if segment.first_ns < max(newest, -others[0][0] if others else 0) - _JUMP_NS:
                 for number, _, recorded, _ in self._read(segment, self._wanted(clock)):
-                    if newest > recorded + _JUMP_NS or any(is_before(recorded, other) for other in earlier):
-                        epoch, earlier, newest = epoch + 1, [], 0
+                    if is_set_back(recorded):
+                        epoch, others, newest = epoch + 1, [], 0
                         cuts.append(number)
                     newest = max(newest, recorded)
-            if cuts:
-                reach = newest
             else:
-                earlier.append(segment)
-                reach = max(reach, segment.last_ns)
+                heappush(others, (-segment.last_ns, row))
             yield begins, cuts
 
     def _wanted(self, names: Collection[str]) -> Callable[[int], bool]:
@@ -212,6 +212,16 @@ class McapFile:
             if start > at:
                 end = min(start + chunk.chunk_length, self._size)
                 yield _Segment(start, end, True, chunk.message_start_time, chunk.message_end_time)
+
+    def _timed(self, segment: _Segment) -> _Segment:
+        """A segment with the times of its messages, which are looked at if its chunk's header does not tell them.
+
+        Some writers leave these fields 0, or at the greatest number.
+        """
+        if not segment.is_chunk or 0 < segment.first_ns <= segment.last_ns < _NO_TIME:
+            return segment
+        times = [recorded for _, _, recorded, _ in self._read(segment, lambda _: True)]
+        return replace(segment, first_ns=min(times, default=0), last_ns=max(times, default=0))
 
     def _find_topics(self) -> list[Topic]:
         """The topics from the summary, if it has every channel with its schema and count; otherwise by reading all."""

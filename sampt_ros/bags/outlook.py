@@ -12,6 +12,7 @@ from sampt_ros.bags.storage import Entry
 _IMAGES = 4  # Images that are looked ahead to; more with wrong stamps in a row count as a change of the stream.
 _MAX_WAITING_BYTES = 128 * 2**20  # of images, and of what was recorded between them
 _SECOND = 1_000_000_000
+_MARGIN_NS = 60 * _SECOND  # No image has a stamp that is later than the bag's end by more.
 
 
 def with_outlook(messages: Iterable[Entry], topic: str) -> Iterator[tuple[Entry, tuple[int, ...]]]:
@@ -45,22 +46,29 @@ def with_outlook(messages: Iterable[Entry], topic: str) -> Iterator[tuple[Entry,
 class ImageStamps:
     """The stamps of all images of a bag, which are read as far as they are asked for."""
 
-    def __init__(self, images: Iterable[Entry]) -> None:
-        """images: the messages of the images, in the order in which they are tracked."""
+    def __init__(self, images: Iterable[Entry], last_ns: int | None = None) -> None:
+        """images: the messages of the images, in the order in which they are tracked.
+
+        last_ns: the latest recording time of the bag (ns), if known
+        """
         self._unread = iter(images)
+        self._last_ns = last_ns
         self._stamps: list[int | None] = []
+        self._ahead_ns = 0  # by which the stamps that were read are later than their images' recording at most
 
     def named_by(self, stamp_ns: int, newest: int) -> int | None:
         """The number of the image that a query's stamp names, if images up to number `newest` (-1: none) have come.
 
         That is a later image of exactly this stamp; or else `newest`, if none comes or the next one is newer than the
-        stamp; or else None. A few images with wrong stamps in a row are passed over.
+        stamp; or else None. A few images with wrong stamps in a row are passed over. Of a stamp that is later than the
+        end of the bag by more than 1 min, as its camera's clock tells it, not all images are read to say so.
         """
         following: int | None = None  # stamp of the next image
         newer = 0
         for number in count(newest + 1):
             while number >= len(self._stamps) and (entry := next(self._unread, None)) is not None:
                 self._stamps.append(_stamp_ns(entry[2]))
+                self._ahead_ns = max(self._ahead_ns, (self._stamps[-1] or 0) - entry[1])
             if number >= len(self._stamps) or newer > _IMAGES:
                 break
             stamp = self._stamps[number]
@@ -69,6 +77,8 @@ class ImageStamps:
             if stamp is not None:
                 following = stamp if following is None else following
                 newer = newer + 1 if stamp > stamp_ns else 0
+                if self._last_ns is not None and stamp_ns > self._last_ns + self._ahead_ns + _MARGIN_NS:
+                    break
         return newest if following is None or following > stamp_ns else None
 
 

@@ -64,6 +64,13 @@ class BagReader:
     ) -> None:
         self._stack.close()
 
+    @property
+    def last_ns(self) -> int | None:
+        """The latest recording time of all messages (ns), 0 if there are none; None if damage prevents finding it."""
+        times = [file.last_ns for _, file in self._files]
+        known = [time for time in times if time is not None]
+        return max(known, default=0) if len(known) == len(times) else None
+
     def messages(self, names: Collection[str], clock: str = "") -> Iterator[Entry]:
         """The messages of these topics, file by file, in the order of their recording times.
 

@@ -31,7 +31,8 @@ def log_of(path: Path) -> Path | None:
 class SqliteFile:
     """The messages of a SQLite3 file, including those in its write-ahead log. Neither file is written or locked.
 
-    topics  topics with message counts, unless damage prevents counting
+    topics   topics with message counts, unless damage prevents counting
+    last_ns  latest recording time (ns), 0 if there are no messages; None if damage prevents finding it
 
     `warn` is called for each damaged part. Damaged messages are skipped; a truncated file is read up to its end.
     """
@@ -52,6 +53,7 @@ class SqliteFile:
         self._is_whole = True
         self._find_topics()
         self.topics = list(self._topics.values())
+        self.last_ns = self._find_last()
 
     def messages(self, names: Collection[str], clock: str = "") -> Iterator[Entry]:
         """The messages of these topics by time, or by id if the index by time is damaged; `clock` changes nothing."""
@@ -102,6 +104,15 @@ class SqliteFile:
             return
         for number, topic in self._topics.items():
             self._topics[number] = Topic(topic.name, topic.type, counts.get(number, 0))
+
+    def _find_last(self) -> int | None:
+        if not self._is_whole:
+            return None
+        try:
+            ((last,),) = self._connection.execute("SELECT ifnull(max(timestamp), 0) FROM messages")
+        except apsw.Error:  # told when the messages are read
+            return None
+        return last if isinstance(last, int) else None
 
     def _ids(self) -> Iterator[int]:
         """The ids of all messages by time; if the index by time is damaged, in order of id and up to the damage."""

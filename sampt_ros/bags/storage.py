@@ -60,6 +60,7 @@ class StorageFile(Protocol):
     """An open storage file of a bag."""
 
     topics: list[Topic]
+    last_ns: int | None  # latest recording time, 0 if there are no messages; None if the file is too damaged to tell
 
     def messages(self, names: Collection[str], clock: str = "") -> Iterator[Entry]:
         """The messages of these topics by time; damaged ones are skipped with a warning.

@@ -40,7 +40,7 @@ class BagTracker:
     A query with the stamp of an image that was recorded after the query waits for that image. Messages that cannot be
     used are logged and counted, and tracking goes on.
 
-    too_late  number of queries and clicks after the last image that could be used, at the end of the bag
+    too_late  number of queries, clicks and references after the last image that could be used, at the end of the bag
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class BagTracker:
         image.
         """
         image = self._inputs.image.name
-        self._stamps = ImageStamps(bag.messages({image}, image))
+        self._stamps = ImageStamps(bag.messages({image}, image), bag.last_ns)
         for (topic, recorded_ns, data), following_ns in with_outlook(bag.messages(self._inputs.names, image), image):
             if topic != image:
                 self._dispatch(topic, recorded_ns, data)
@@ -119,7 +119,8 @@ class BagTracker:
         self.too_late = self._stream.statistics[ACCEPTED] - self._in_time
         if self.too_late:
             self._stream.failures.log.warning(
-                f"{self.too_late} queries or clicks come after the last image that can be used: they change no output"
+                f"{self.too_late} queries, clicks or references come after the last image that can be used: "
+                "they change no output"
             )
         yield from self.remaining_frames()
 
@@ -159,7 +160,8 @@ class BagTracker:
 
     def _on_query(self, message: Any, recorded_ns: int) -> None:
         load = partial(fields.request_from_message, message)
-        self._do_at_its_image(message.header, partial(self._stream.query, load, message.header.frame_id))
+        do = partial(self._stream.query, load, message.header.frame_id)
+        self._do_at_its_image(message.header, do, names_image=True)
 
     def _on_reference(self, message: Any, recorded_ns: int) -> None:
         self._stream.reference(partial(fields.reference_from_message, message))
@@ -171,7 +173,7 @@ class BagTracker:
         xyz = np.array([message.point.x, message.point.y, message.point.z])
         stamp = partial(fields.stamp_ns, message.header)
         click = partial(self._stream.click_in_space, label, xyz, message.header.frame_id, stamp)
-        self._do_at_its_image(message.header, click)
+        self._do_at_its_image(message.header, click, names_image=False)
 
     def _on_camera_info(self, message: Any, recorded_ns: int) -> None:
         self._stream.camera(partial(fields.intrinsics_from_camera_info, message))
@@ -181,8 +183,11 @@ class BagTracker:
             depth = self._load_depth(message)  # now, so that a damaged message is reported as such
             self._stream.depth(fields.stamp_ns(message.header) or recorded_ns, lambda: depth)
 
-    def _do_at_its_image(self, header: Any, do: Callable[[], object]) -> None:
-        """Carry out a query now, or on the image of its stamp, if that is still to come."""
+    def _do_at_its_image(self, header: Any, do: Callable[[], object], names_image: bool) -> None:
+        """Carry out a query now, or on the image of its stamp, if that is still to come.
+
+        names_image: whether its stamp is meant to be an image's; that of a click in RViz is when it was made
+        """
         try:
             stamp_ns = fields.stamp_ns(header)
         except StampError:  # `do` refuses it
@@ -197,7 +202,7 @@ class BagTracker:
         if number is not None and number > newest:
             self._waiting.setdefault(number, []).append((stamp_ns, do))
             return
-        if number is None:
+        if number is None and names_image:
             self._warn_of_older_image(stamp_ns, "which the bag does not have")
         do()
 

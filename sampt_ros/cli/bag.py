@@ -169,7 +169,7 @@ def _summary(recorder: BagRecorder, tracker: BagTracker, outputs: Outputs) -> Su
     depth = f", {recorder.with_depth} of them with depth" if recorder.writes_depth else ""
     poses = recorder.poses if recorder.writes_depth else None
     refused = f", {tracker.refused} messages refused" if tracker.refused else ""
-    late = f", {tracker.too_late} queries after the last image" if tracker.too_late else ""
+    late = f", {tracker.too_late} queries, clicks or references after the last image" if tracker.too_late else ""
     lost = recorder.frames - recorder.stored
     only = f" were made, of which the last {lost} could not be stored" if lost else ""
     text = (

@@ -155,9 +155,12 @@ def test_queries_after_the_last_image_are_in_the_summary(fakes, tmp_path, capsys
     sent = [*(bags.image(index, blank()) for index in range(2)), bags.query(1, [(20, 20)])]
     assert run("bag", bags.write(tmp_path / "in", sent), tmp_path / "out") == 0
     told = capsys.readouterr()
-    assert "of 2 images, 1 queries after the last image; " in told.out
+    assert "of 2 images, 1 queries, clicks or references after the last image; " in told.out
     assert "no image has an object: all masks are empty" in told.out
-    assert "1 queries or clicks come after the last image that can be used: they change no output" in caplog.text
+    assert (
+        "1 queries, clicks or references come after the last image that can be used: they change no output"
+        in caplog.text
+    )
 
 
 def test_prompts_that_start_nothing_are_an_error(fakes, source, tmp_path, capsys):

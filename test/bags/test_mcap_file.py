@@ -177,6 +177,38 @@ def test_few_chunks_are_held_at_a_time(tmp_path, monkeypatch):
     assert max(behind) <= 4
 
 
+@pytest.mark.parametrize("options", [{}, {"chunk_size": 100}], ids=str)
+def test_a_message_far_ahead_of_the_images_makes_no_chunk_after_it_be_read_again(tmp_path, monkeypatch, options):
+    order = [*images(*range(1, 31)), *queries(10_000), *images(*range(31, 61))]
+    loaded = []
+    content = McapFile._content
+    monkeypatch.setattr(McapFile, "_content", lambda self, segment: loaded.append(segment) or content(self, segment))
+    path = written(tmp_path / "a.mcap", order, **options)
+    assert read(path) == sorted(order, key=lambda each: each[1])
+    assert len(loaded) <= len(set(loaded)) + 2  # what is ahead, and what follows it
+    back = [*order, *images(*range(20, 50))]
+    assert read(written(tmp_path / "b.mcap", back, **options))[61:] == images(*range(20, 50))
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, None), (2**64 - 1, 0), (2**64 - 1, 2**64 - 1)])
+def test_chunks_whose_headers_do_not_tell_their_times_hold_nothing_back(tmp_path, monkeypatch, caplog, first, last):
+    from mcap.records import Chunk
+
+    write = Chunk.write
+
+    def untimed(self, stream):
+        self.message_start_time = first
+        self.message_end_time = self.message_end_time if last is None else last
+        write(self, stream)
+
+    monkeypatch.setattr(Chunk, "write", untimed)
+    monkeypatch.setattr(mcap_file, "_MOST_HELD", 100)
+    order = [*images(*range(1, 30)), *queries(28.5), *images(*range(30, 60)), *queries(5.5), *images(*range(10, 20))]
+    path = written(tmp_path / "a.mcap", order, index_types=IndexType.NONE, use_statistics=False)
+    assert read(path) == [*sorted(order[:-10], key=lambda each: each[1]), *order[-10:]]
+    assert not caplog.text
+
+
 def test_more_disorder_than_memory_allows_is_told(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(mcap_file, "_MOST_HELD", 100)
     order = [*images(*range(20)), *queries(*range(5, 15))]

@@ -28,6 +28,7 @@ def test_a_truncated_bag_is_read_up_to_the_damage(tmp_path, caplog, storage, who
         assert set(bag.topics) == {IMAGES}
         times = [time for _, time, _ in bag.messages({IMAGES})]
     assert 200 < len(times) < 340
+    assert bag.last_ns is None or bag.last_ns >= times[-1]
     assert times == [START + index * PERIOD + DELAY for index in range(len(times))]
     assert f"{file.name} is damaged (" in caplog.text
     if whole:  # metadata.yaml says how many there were

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+
 import bags
 import numpy as np
 import pytest
 from bag_tracking import ONE, tracked
-from bags import FRAME, IMAGES, PERIOD, START, STORAGES, images
+from bags import DELAY, FRAME, IMAGES, PERIOD, START, STORAGES, images
 from fakes import blank
 from mcap.writer import Writer as McapWriter
 
+from sampt_ros.bags.outlook import ImageStamps
+from sampt_ros.bags.reader import BagReader
 from sampt_ros.data_types import NEGATIVE
 
 
@@ -172,6 +176,24 @@ def test_a_query_for_an_image_that_is_not_there_is_told(tmp_path, sam_pt, caplog
     assert tracker.refused == 0
 
 
+@pytest.mark.parametrize("ahead", [0, 3600 * 10**9, -START], ids=["exact", "camera an hour ahead", "simulated"])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_stamp_far_after_the_end_of_the_bag_makes_nobody_read_all_of_it(tmp_path, storage, ahead):
+    with BagReader(bags.write(tmp_path / "in", images(200), storage)) as bag:
+        assert bag.last_ns == START + 199 * PERIOD + DELAY
+        entries = []
+        for topic, recorded, data in bag.messages({IMAGES}):
+            stamp = struct.pack("<iI", *divmod(recorded - DELAY + ahead, 10**9))
+            entries.append((topic, recorded, data[:4] + stamp + data[12:]))
+    unread = iter(entries)
+    stamps = ImageStamps(unread, bag.last_ns)
+    assert stamps.named_by(START + max(ahead, 0) + 10**12, 3) is None
+    assert len(list(unread)) == 195
+    stamps = ImageStamps(iter(entries), bag.last_ns)
+    assert stamps.named_by(START + ahead + 199 * PERIOD, 3) == 199
+    assert stamps.named_by(START + ahead + 10**12, 3) is None
+
+
 def test_a_3d_click_recorded_before_its_image_waits_for_it(tmp_path, sam_pt):
     click = bags.click(3, (-0.8, 0, 2))
     click[1].at = bags.header(0)
@@ -179,6 +201,18 @@ def test_a_3d_click_recorded_before_its_image_waits_for_it(tmp_path, sam_pt):
     results, _ = tracked(bags.write(tmp_path / "in", sent), sam_pt)
     assert ids(results) == [[], [], [], [1], [1]]
     np.testing.assert_allclose(results[3].result.objects[0].points.xy[0], [12, 24], atol=0.01)
+
+
+def test_a_3d_click_is_stamped_when_it_is_made_and_need_not_name_an_image(tmp_path, sam_pt, caplog):
+    """As RViz stamps it, while images come later than their stamps by more than the time between two of them."""
+    click = bags.click(3, (-0.8, 0, 2))
+    click[1].header.stamp.nanosec += PERIOD // 2
+    click[1].at = bags.header(0)
+    sent = [bags.camera_info(0, 50, 48, 64), *images(1), click, *images(6)[1:]]
+    results, tracker = tracked(bags.write(tmp_path / "in", sent), sam_pt)
+    assert ids(results) == [[], *[[1]] * 5]
+    assert tracker.refused == 0
+    assert not caplog.text
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -196,7 +230,10 @@ def test_what_comes_after_the_last_image_is_counted_and_told(tmp_path, sam_pt, s
     results, tracker = tracked(bags.write(tmp_path / "in", [*sent, *late[2:]], storage), sam_pt)
     assert ids(results) == [[], [1], [1], None]
     assert (tracker.too_late, tracker.refused) == (4, 1)
-    assert "4 queries or clicks come after the last image that can be used: they change no output" in caplog.text
+    assert (
+        "4 queries, clicks or references come after the last image that can be used: they change no output"
+        in caplog.text
+    )
 
 
 def test_a_query_recorded_early_for_the_last_image_is_in_time(tmp_path, sam_pt, caplog):
