@@ -89,6 +89,7 @@ class _Entries:
 
     def __init__(self, entries: list[tuple[str, int, bytes]]) -> None:
         self.entries = entries
+        self.last_ns = max((recorded for _, recorded, _ in entries), default=0)
 
     def messages(self, names: Collection[str], clock: str = "") -> Iterator[tuple[str, int, bytes]]:
         return (entry for entry in self.entries if entry[0] in names)
