@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,22 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.writing import writing
 from sampt_ros.weights import git_lfs
+
+# What Pillow raises for a damaged file; it validates little of what it reads.
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
@@ -81,7 +98,7 @@ def what_is_wrong(data: bytes) -> str:
         return git_lfs.POINTER
     if _lacks_end(np.frombuffer(data, np.uint8)):
         return "a JPEG that is cut off"
-    with suppress(OSError, ValueError, SyntaxError), Image.open(io.BytesIO(data)) as image:
+    with suppress(*UNREADABLE), Image.open(io.BytesIO(data)) as image:
         if wrong := wrong_numbers(image):
             return wrong
     return "not an image file, or a broken one"
@@ -110,7 +127,7 @@ def _has_sign(data: bytes) -> bool:
     """Whether a file's content is a TIFF of whole numbers with a sign."""
     if bytes(data[:4]) not in _TIFF:
         return False
-    with suppress(OSError, ValueError, SyntaxError), Image.open(io.BytesIO(data)) as image:
+    with suppress(*UNREADABLE), Image.open(io.BytesIO(data)) as image:
         return set(getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, ())) == {_SIGNED}
     return False
 

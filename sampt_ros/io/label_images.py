@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import logging
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.image_files import what_is_wrong
+from sampt_ros.io.image_files import UNREADABLE, what_is_wrong
 from sampt_ros.io.writing import writing
 
 VOID = 255  # In label images of 8 bits (DAVIS, VOC), pixels that belong to no object; in 16 bits, an id like others.
@@ -35,22 +33,6 @@ _COLORS: tuple[Color, ...] = (
 )
 
 COUNT = len(_COLORS)  # number of different colours
-
-# What Pillow raises for a damaged file; it validates little of what it reads.
-UNREADABLE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 
 _log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from sampt_ros.errors import FrameError, QueryError, SourceError
-from sampt_ros.io.image_files import decode
-from sampt_ros.io.label_images import UNREADABLE, decode_pixels
+from sampt_ros.io.image_files import UNREADABLE, decode
+from sampt_ros.io.label_images import decode_pixels
 from sampt_ros.io.masks import decode_masks
 from sampt_ros.streaming.requests import Reference, fitted_mask
 

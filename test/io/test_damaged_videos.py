@@ -158,3 +158,36 @@ def test_what_is_damaged_in_a_video_costs_itself(tmp_path, pyav, caplog, monkeyp
     caplog.clear()
     assert len(list(open_source(str(path)))) in (2, 3)
     assert "clip.avi: " in caplog.text
+
+
+class _EmptyAt:
+    """A capture that says of frame 3 that it is read, and gives none, as OpenCV does of some damaged ones."""
+
+    def __init__(self, capture: cv2.VideoCapture, empty: np.ndarray | None) -> None:
+        self._capture, self._number, self._empty = capture, -1, empty
+
+    def __getattr__(self, name: str):
+        return getattr(self._capture, name)
+
+    def grab(self) -> bool:
+        self._number += 1
+        return self._capture.grab()
+
+    def retrieve(self):
+        return (True, self._empty) if self._number == 3 else self._capture.retrieve()
+
+
+@pytest.mark.parametrize("empty", [None, np.zeros((0, 0, 3), np.uint8)], ids=["None", "empty"])
+def test_a_frame_that_opencv_gives_empty_is_skipped_and_counted(tmp_path, monkeypatch, caplog, empty):
+    from sampt_ros.io.video import opencv_sources
+
+    writer = video_writer(tmp_path / "clip.mp4", 10, (24, 32))
+    for _ in range(8):
+        writer.write(texture(24, 32))
+    writer.close()
+    source = open_source(str(tmp_path / "clip.mp4"))
+    opened = opencv_sources._opened
+    monkeypatch.setattr(opencv_sources, "_opened", lambda path: _EmptyAt(opened(path), empty))
+    assert [number for number, _ in source.numbered()] == [0, 1, 2, 4, 5, 6, 7]
+    assert source.skipped == 1
+    assert "frames that cannot be decoded: 1; skipped" in caplog.text

@@ -114,3 +114,13 @@ def test_opencv_reads_no_image_of_a_size_that_only_damage_can_claim():
         "assert decode(png, cv2.IMREAD_COLOR) is None\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_damaged_file_that_claims_a_huge_size_is_refused_as_broken(tmp_path):
+    gif = bytearray(b"GIF89a" + (60000).to_bytes(2, "little") * 2 + bytes(3))
+    gif += b"," + bytes(4) + (60000).to_bytes(2, "little") * 2 + bytes(8)
+    (tmp_path / "image.png").write_bytes(gif)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(tmp_path / "image.png")
+    with pytest.raises(SourceError, match="not an image file, or a broken one"):
+        read_image(tmp_path / "image.png")

@@ -12,8 +12,8 @@ from PIL import Image
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
-from sampt_ros.io.image_files import unsigned, wrong_numbers
-from sampt_ros.io.label_images import UNREADABLE, image_count
+from sampt_ros.io.image_files import UNREADABLE, unsigned, wrong_numbers
+from sampt_ros.io.label_images import image_count
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
 
 _log = logging.getLogger(__name__)

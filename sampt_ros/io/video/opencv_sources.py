@@ -71,7 +71,7 @@ class VideoFile(NumberedSource):
             if number < first:
                 continue
             is_read, image = capture.retrieve()
-            if is_read:
+            if is_read and not _is_empty(image):
                 yield number, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
             else:
                 numbers.damaged += 1  # It has its number already.
@@ -119,10 +119,15 @@ def _opened(path: Path) -> cv2.VideoCapture:
     return cv2.VideoCapture(str(path.absolute()))
 
 
+def _is_empty(image: np.ndarray | None) -> bool:
+    """Whether OpenCV gives no pixels, as of some damaged frames, though it says that they are read."""
+    return image is None or image.size == 0
+
+
 def _decoded(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
     while True:
-        read, image = capture.read()
-        if not read:
+        is_read, image = capture.read()
+        if not is_read or _is_empty(image):
             return
         yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
