@@ -268,13 +268,18 @@ def _by_value(pixels: Pixels, path: Path | str) -> _Content:
 def _is_soft_in_8_bits(labels: np.ndarray, found: np.ndarray) -> bool:
     """Whether values (n,) up to 255 are a mask with soft edges of 8 bits, which was stored with more."""
     full = _FULL[1]
-    shades = found[(found > _NOISE * full) & (found < (1 - _NOISE) * full)]
+    shades = _shades(found, full)
     return (
         len(shades) > 0
         and _MAX_LABEL_BESIDE_VOID[VOID] <= shades[-1]
         and found[-1] == full
         and not np.isin(shades, area_labels(labels)).any()
     )
+
+
+def _shades(found: np.ndarray, full: int) -> np.ndarray:
+    """Of values (n,), those between black and white by more than compression changes."""
+    return found[(found > _NOISE * full) & (found < (1 - _NOISE) * full)]
 
 
 def _ids(pixels: Pixels, labels: np.ndarray, ids: np.ndarray, void: int) -> _Content | None:
@@ -297,7 +302,7 @@ def _by_shade(pixels: Pixels, labels: np.ndarray, found: np.ndarray, full: int) 
         is_edge = (cv2.erode(labels, _NEXT) == 0) & (cv2.dilate(labels, _NEXT) == full)
         is_mask = 2 * np.count_nonzero(is_edge & shown) >= np.count_nonzero(shown)
         return _Content(labels, full, mask=labels > full / 2 if is_mask else None)
-    shades = found[(found > _NOISE * full) & (found < (1 - _NOISE) * full)]
+    shades = _shades(found, full)
     # In a mask with soft edges, shades of grey cover no areas, and not most of the image.
     is_soft = not np.isin(shades, areas).any() and np.isin(labels, shades).mean() < 0.5
     # The noise of compression lies near black, too, and not all of it covers areas.

@@ -286,15 +286,20 @@ def test_all_viewers_see_a_name_and_a_pause(server, backend):
     assert told["names"] == {"2": "my<b>mug</b>"} and told["viewers"] == 2
 
 
+async def name_one_of_two(onlooker, backend, object_id: int) -> None:
+    """Show objects 1 and 2, and name one of them "mug"."""
+    assert backend.watched.wait(PATIENCE)
+    backend.show(view(ids=(1, 2)))
+    await onlooker.receive("frame")
+    await onlooker.send(type="rename", object=object_id, name="mug")
+    while (await onlooker.receive("condition"))["names"] != {str(object_id): "mug"}:
+        pass
+
+
 def test_a_name_does_not_pass_to_another_object_of_the_id(server, backend):
     async def act() -> list[dict]:
         async with looking(server) as onlooker:
-            assert backend.watched.wait(PATIENCE)
-            backend.show(view(ids=(1, 2)))
-            await onlooker.receive("frame")
-            await onlooker.send(type="rename", object=1, name="mug")
-            while (await onlooker.receive("condition"))["names"] != {"1": "mug"}:
-                pass
+            await name_one_of_two(onlooker, backend, 1)
             backend.show(view(ids=()))  # a reset
             backend.show(view(ids=(1,)))
             return (await onlooker.receive("condition"))["names"]
@@ -353,12 +358,7 @@ def test_an_uploads_new_object_gets_its_id_from_who_starts_it(server, backend):
 def test_a_name_is_forgotten_with_its_object(server, backend):
     async def act() -> None:
         async with looking(server) as onlooker:
-            assert backend.watched.wait(PATIENCE)
-            backend.show(view(ids=(1, 2)))
-            await onlooker.receive("frame")
-            await onlooker.send(type="rename", object=2, name="mug")
-            while (await onlooker.receive("condition"))["names"] != {"2": "mug"}:
-                pass
+            await name_one_of_two(onlooker, backend, 2)
             backend.show(view(ids=(1,)))
             while (await onlooker.receive("condition"))["names"] != {}:
                 pass

@@ -91,12 +91,18 @@ def test_where_nobody_tracks_images_are_shown_alone():
     assert view.stamp_ns == 6 and view.result.objects == () and view.others == frozenset()
 
 
-def test_objects_are_still_there_while_no_results_come_until_a_reset():
+def with_results_of_object_3():
+    """A pairing that lacks nothing but image 5 for a view, and its clock's time, which may be changed."""
     now = [0.0]
     pairing = Pairing(lambda: now[0])
     labels, objects = messages(result(3))
     pairing.labels(5, labels)
     pairing.objects(5, objects)
+    return pairing, now
+
+
+def test_objects_are_still_there_while_no_results_come_until_a_reset():
+    pairing, now = with_results_of_object_3()
     assert pairing.without_objects() is None
     assert pairing.image(5, image).others == frozenset()
     now[0] = 2.1
@@ -107,11 +113,7 @@ def test_objects_are_still_there_while_no_results_come_until_a_reset():
 
 
 def test_when_it_starts_again_nothing_is_left_of_what_was_shown_before():
-    now = [0.0]
-    pairing = Pairing(lambda: now[0])
-    labels, objects = messages(result(3))
-    pairing.labels(5, labels)
-    pairing.objects(5, objects)
+    pairing, now = with_results_of_object_3()
     assert pairing.image(5, image) is not None
     pairing.reset()
     assert pairing.without_objects() is None
