@@ -95,13 +95,13 @@ def read_first_masks(folder: Path, frame_names: Sequence[str] = ()) -> dict[int,
     for number, path in files.items():
         content = _content(read_pixels(path), path)
         evidence.add(content)
-        for in_labels, known in first.items():
-            if content.unclear and not in_labels:
-                unclear = unclear or content.unclear
-                continue
-            for object_id, mask in content.objects(in_labels)[0].items():
+        unclear = unclear or content.unclear
+        alone = {} if content.unclear else content.objects(in_labels=False)[0]
+        among = content.objects(in_labels=True)[0] if content.depends else alone
+        for in_labels, masks in ((False, alone), (True, among)):
+            for object_id, mask in masks.items():
                 if mask.any():
-                    known.setdefault(object_id, (number, mask))
+                    first[in_labels].setdefault(object_id, (number, mask))
     if unclear and not evidence.shows_labels:
         raise unclear
     found = first[evidence.shows_labels]
@@ -209,6 +209,8 @@ class _Evidence:
 
     def add(self, content: _Content) -> bool:
         """Take a file's content into account; returns whether labels are certain."""
+        if self.is_certain:
+            return True
         if not content.has_numbers:
             self._has_masks = True
         elif not content.depends:
