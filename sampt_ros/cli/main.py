@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 from sampt_ros.cli import bag, batch, benchmark, doctor, evaluate, models, track, web
 from sampt_ros.errors import SamPtError
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # This process runs nothing else.
         use_one_arena()
         do_not_spin()
+        if sys.stdout is not None:  # It is None where the process was started with it closed.
+            sys.stdout = _Output(sys.stdout)
     parsed = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     if parsed.verbose:
@@ -34,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _terminable():
             status: int = parsed.run(parsed)
+            print(end="", flush=True)
             return status
     except SamPtError as error:
         print(f"sampt: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -49,6 +54,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminated = isinstance(error, _Terminated)
         print(f"sampt: {'terminated' if terminated else 'interrupted'}", file=sys.stderr)
         return _TERMINATED if terminated else _INTERRUPTED
+
+
+class _Output:
+    """Standard output. After its reader has gone (`| head`), text is dropped, so that a command completes its files."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Let what is buffered, and what follows, go nowhere; Python would else complain when it ends."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager

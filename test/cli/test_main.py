@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from command_line import run
 
@@ -80,3 +83,34 @@ def test_settings_are_yaml_scalars():
 def test_a_setting_without_name_or_value_is_refused(given):
     with pytest.raises(ConfigError, match="--set"):
         common.settings([given])
+
+
+def test_a_reader_that_stops_reading_ends_no_command_early(tmp_path):
+    program = f"""if True:
+        import sys
+        from pathlib import Path
+        from sampt_ros.cli import main, models
+
+        def list_all(parsed):
+            for _ in range(10_000):
+                print("a line of a long table")
+            Path({str(tmp_path / "done")!r}).touch()
+            return 0
+
+        models._list = list_all
+        sys.argv = ["sampt", "models", "list"]
+        sys.exit(main.main())
+    """
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    complaints = process.stderr.read()
+    assert (process.wait(60), complaints) == (0, b"")
+    assert (tmp_path / "done").exists()
+
+
+def test_a_closed_output_is_no_error():
+    program = "import sys; from sampt_ros.cli.main import main; sys.argv[1:] = ['models', 'list']; sys.exit(main())"
+    closed = ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, "-c", program]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
