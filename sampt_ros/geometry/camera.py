@@ -24,6 +24,7 @@ _MODEL_NAMES = {
 }
 
 _FISHEYE = "equidistant"
+_UNUSED = 1e-6  # The entries of a camera matrix that are 0 or 1 may be off by as much.
 _NEWTON_STEPS = 15  # At most.
 _CONVERGED = 1e-6  # Newton's method ends when all errors are below this many pixels.
 _DERIVATIVE_STEP = 1e-6  # Step at z = 1 of the numerical derivative.
@@ -55,6 +56,11 @@ class Pinhole:
         matrix = np.asarray(self.K, np.float64)
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
             raise QueryError(f"expected a 3x3 camera matrix with focal lengths above 0; got {matrix.tolist()}")
+        used = np.diag([*matrix.diagonal()[:2], 1.0])
+        used[:2, 2] = matrix[:2, 2]
+        if not np.allclose(matrix, used, rtol=0, atol=_UNUSED):
+            expected = "[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]"
+            raise QueryError(f"expected a camera matrix {expected}; got {matrix.tolist()}")
         if self.width <= 0 or self.height <= 0:
             raise QueryError(f"expected a camera with at least one pixel; got {self.width}x{self.height}")
         object.__setattr__(self, "K", matrix)

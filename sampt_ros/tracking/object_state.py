@@ -16,6 +16,7 @@ from sampt_ros.data_types import NEGATIVE, POSITIVE, Frame, LocalMask, ObjectRes
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.mask_decoding import ObjectPrompt
 from sampt_ros.tracking.masks.reliability import Reliability
+from sampt_ros.tracking.queries import Query
 from sampt_ros.tracking.reacquisition.drift import ObjectLooks
 from sampt_ros.tracking.reacquisition.matching import Reacquisition
 from sampt_ros.tracking.reinit import MaskHistory
@@ -72,6 +73,15 @@ class TrackedObject:
     def result_without_mask(self, frame: Frame, state: ObjectState, score: float) -> ObjectResult:
         """Its result on a frame on which it has no mask, or a refused one of this score."""
         return ObjectResult(self.id, state, score, LocalMask.empty(frame.size), self.points)
+
+    def require_correctable(self, query: Query) -> None:
+        """Raise QueryError if new points say only where it is not, while it is sought by what is known of it."""
+        if self.result.state.has_mask or len(query.positive) or not (self.is_known or self.looks.views):
+            return
+        raise QueryError(
+            f"expected a positive point, on object {self.id}, which has no mask on the newest image "
+            f"({self.result.state.name}); got {len(query.xy)} negative only"
+        )
 
     def forget_looks(self) -> None:
         """Forget its appearance, how good its masks were, and the certainty of its propagated mask."""

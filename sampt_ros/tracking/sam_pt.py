@@ -264,11 +264,12 @@ class SamPt:
         sampled from it.
 
         points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), without having
-        changed anything.
+        changed anything; also if there are negative points only and no mask that they could correct.
         """
         tracked = self._objects[object_id]
         frames = self._frames.since(past)
         query = Query.checked(frames[0].size, points, labels)
+        tracked.require_correctable(query)
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
         with self._objects.undone_on_error(tracked), self._points.forgotten_on_error(added):
             tracked.points = tracked.points + added
@@ -334,8 +335,7 @@ class SamPt:
             return
         others, passes = self._objects.positive_points_of_rivals(tracked), self._config.prompting.refinements
         corrected = corrected_mask(self._segmenter, tracked, others, mask_prompt, frame, passes)
-        if corrected.starts_anew:
-            tracked.memory = None
+        tracked.memory = None if corrected.starts_anew else tracked.memory
         self._accept_or_refuse(tracked, corrected.mask, corrected.score)
 
     def _accept_or_refuse(self, tracked: TrackedObject, mask: LocalMask, score: float) -> None:

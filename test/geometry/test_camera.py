@@ -128,6 +128,10 @@ def test_the_image_ends_half_a_pixel_beyond_the_last_centre():
     [
         ({"K": np.zeros((3, 3))}, "focal lengths above 0"),
         ({"K": np.eye(4)}, "3x3 camera matrix"),
+        # skew, a matrix that is scaled as a whole, one that is not filled
+        ({"K": K + 5 * np.eye(3, k=1)}, r"matrix \[\[fx, 0, cx\], \[0, fy, cy\], \[0, 0, 1\]\]; got"),
+        ({"K": 2 * K}, "camera matrix .*; got"),
+        ({"K": K * np.array([[1], [1], [0]])}, "camera matrix .*; got"),
         ({"width": 0}, "at least one pixel; got 0x480"),
         ({"D": np.ones(5), "model": "fov"}, "plumb_bob, rational_polynomial, equidistant; got 'fov'"),
         ({"D": np.ones(3), "model": "plumb_bob"}, "4 or 5 or 8 or 12 or 14 distortion coefficients"),

@@ -153,7 +153,7 @@ def test_the_effort_is_raised_again_which_is_told(desk):
     desk.delay = 0.002
     desk.send(14, period_ns=10**6)
     desk.delay = 0
-    desk.send(110, period_ns=SECOND_NS)
+    desk.send(300, period_ns=SECOND_NS)  # On a busy machine the effort may have been lowered by three steps.
     assert desk.stream.session.sam_pt.effort == Effort()
     assert desk.log.told["info"][-1].endswith("back to full effort (step 0 of 3)")
 

@@ -5,7 +5,7 @@ import pytest
 from fakes import DriftingTracker, SquareSegmenter
 
 from sampt_ros.config.presets import load_preset
-from sampt_ros.data_types import ObjectState
+from sampt_ros.data_types import NEGATIVE, ObjectState
 from sampt_ros.errors import QueryError
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -176,6 +176,26 @@ def test_a_corrected_object_is_learned_anew(tracker, segmenter):
     assert sam_pt._objects[1].reacquisition is None
 
 
+@pytest.mark.parametrize("place", [HERE, TWIN])
+def test_a_lost_object_is_still_searched_for_where_somebody_says_only_that_it_is_not(tracker, segmenter, place):
+    sam_pt = started(tracker, segmenter)
+    sam_pt.look_again()
+    assert states(sam_pt, image()) == ["LOST"]
+    with pytest.raises(QueryError, match=r"a positive point, on object 1, .* \(LOST\); got 1 negative only"):
+        sam_pt.add_points(1, [place], [NEGATIVE])
+    assert states(sam_pt, *[image(THERE)] * 3)[-1] == "TRACKING"
+
+
+def test_a_negative_point_makes_no_refused_mask_the_object(tracker, segmenter):
+    sam_pt = started(tracker, segmenter)
+    segmenter.rate = lambda xy: 0.0
+    assert states(sam_pt, image(HERE)) == ["UNCERTAIN"]
+    segmenter.rate = lambda xy: 1.0
+    with pytest.raises(QueryError, match=r"\(UNCERTAIN\); got 1 negative only"):
+        sam_pt.add_points(1, [TWIN], [NEGATIVE])
+    assert states(sam_pt, image(HERE)) == ["TRACKING"]
+
+
 def test_asking_again_and_in_another_order_changes_no_answer(tracker, segmenter):
     sam_pt = started(tracker, segmenter)
     tracker.blind = True
@@ -232,6 +252,13 @@ def test_an_object_known_from_a_picture_is_found_without_a_click(looking):
     assert (result.id, result.state) == (7, ObjectState.REACQUIRED)
     assert result.mask[THERE[::-1]]
     assert states(looking, image(THERE, seed=1)) == ["TRACKING"]
+
+
+def test_a_negative_point_leaves_the_picture(looking):
+    assert states(looking, image(seed=1)) == ["LOST"]
+    with pytest.raises(QueryError, match="a positive point, on object 7"):
+        looking.add_points(7, [TWIN], [NEGATIVE])
+    assert states(looking, *[image(THERE, seed=1)] * 3)[-1] == "TRACKING"
 
 
 def test_the_size_that_counts_is_that_of_the_first_mask(tracker, segmenter):
