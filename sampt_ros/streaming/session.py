@@ -22,11 +22,15 @@ _MAX_KEPT_BYTES = 256 * 2**20  # of images kept for late queries, whatever the h
 
 @dataclass(frozen=True, eq=False)
 class _KeptImage:
-    """An image kept for late queries; `stepped` if SamPt.step has processed it."""
+    """An image kept for late queries; result: what SamPt.step found in it, None if it was skipped."""
 
     stamp_ns: int
     load: Callable[[], np.ndarray]
-    stepped: bool
+    result: FrameResult | None = None
+
+    @property
+    def stepped(self) -> bool:
+        return self.result is not None
 
 
 class Session:
@@ -56,13 +60,13 @@ class Session:
         self.sam_pt.reset()
         self._continuity.reset()
         self.failed: FrameResult | None = None
+        self._clicked: int | None = None  # Only if it is still tracked.
         self._forget_frames()
         self._before_reset = before
 
     def _forget_frames(self) -> None:
         self._kept, self._before_reset = deque(), None
         self._newest: FrameResult | None = None
-        self._clicked: int | None = None
 
     def _recall(self) -> None:
         """Go on from the newest image before a reset, if none has come since."""
@@ -100,7 +104,7 @@ class Session:
         """Keep an image that was skipped, since a query may refer to it."""
         latest = self._kept[-1].stamp_ns if self._kept else -1
         if latest < stamp_ns and self._continuity.is_near(stamp_ns):  # else an outlier, or a camera without stamps
-            self._keep(_KeptImage(stamp_ns, load, False))
+            self._keep(_KeptImage(stamp_ns, load))
 
     def observe(self, stamp_ns: int, image: np.ndarray, following_ns: Sequence[int] | None = None) -> Change | None:
         """Check the next frame, (H, W, 3) uint8 RGB, against the stream so far; call this before `step`.
@@ -133,9 +137,10 @@ class Session:
         except Exception:
             if self.sam_pt.frame_index > before:  # SamPt continues from this frame, so queries must find it here.
                 self._newest = self.failed = self.sam_pt.newest_result
-                self._keep(_KeptImage(stamp_ns, lambda: image, True))
+                self._keep(_KeptImage(stamp_ns, lambda: image, self.failed))
             raise
-        self._keep(_KeptImage(stamp_ns, lambda: image, True))
+        # A copy, which does not have the label image of the published result.
+        self._keep(_KeptImage(stamp_ns, lambda: image, replace(self._newest)))
         return self._newest
 
     def answer(self, request: Request) -> Answer:
@@ -181,10 +186,10 @@ class Session:
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> Answer:
         """Carry out a single click at pixel xy and return the answer; raises QueryError.
 
-        A click on an object's mask corrects that object. A click outside all masks applies to the object clicked last
-        if it is negative or `extend` is set; otherwise it starts a new object.
+        A click on an object's mask, as it was in the image of the stamp, corrects that object. A click outside all
+        masks applies to the object clicked last if it is negative or `extend` is set; otherwise it starts a new object.
         """
-        object_id = self._object_at(xy)
+        object_id = self._object_at(xy, stamp_ns)
         if not object_id and (label != POSITIVE or extend):
             object_id = self._clicked if self._clicked in self.sam_pt.object_ids else None
         if object_id is None and label != POSITIVE:
@@ -204,17 +209,26 @@ class Session:
             others = {other.id: other for other in self._newest.objects}
             objects, wholes = tuple((others | {item.id: item}).values()), self.sam_pt.newest_result.wholes
             self._newest = replace(self._newest, objects=objects, wholes=wholes)
+            row = max((row for row, kept in enumerate(self._kept) if kept.stepped), default=None)
+            if row is not None:
+                self._kept[row] = replace(self._kept[row], result=replace(self._newest))
         text = f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
         return Answer("; ".join([text, *changes]), item, item.id)
 
-    def _object_at(self, xy: tuple[float, float]) -> int | None:
-        """The id of the object whose newest mask covers a pixel, if any."""
+    def _object_at(self, xy: tuple[float, float], stamp_ns: int) -> int | None:
+        """The id of the object whose mask covers a pixel of the image that was current at `stamp_ns`, if any."""
         if self._newest is None:
             return None
-        x, y = (int(np.floor(value + 0.5)) for value in np.nan_to_num(xy, nan=-1, posinf=-1, neginf=-1))
-        height, width = self._newest.size
-        object_id = int(self._newest.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0
-        return object_id if object_id in self.sam_pt.object_ids else None
+        clicked = self._newest
+        if stamp_ns:
+            seen = [kept.result for kept in self._kept if kept.result is not None and kept.stamp_ns <= stamp_ns]
+            clicked = seen[-1] if seen and seen[-1].index < self._newest.index else clicked
+        if (object_id := _label_at(clicked, xy)) in self.sam_pt.object_ids:
+            return object_id
+        # Only the newest result has the objects that were started since.
+        object_id = _label_at(self._newest, xy)
+        is_new = object_id in self.sam_pt.object_ids and all(item.id != object_id for item in clicked.objects)
+        return object_id if is_new else None
 
     def _keep(self, kept: _KeptImage) -> None:
         if self._kept and self._kept[-1].stamp_ns == kept.stamp_ns:  # a camera that does not stamp its images
@@ -259,3 +273,10 @@ class Session:
         clicked = self._index(stamp_ns)
         since = [row for row, kept in enumerate(self._kept) if row > clicked and kept.stepped]
         return [self._kept[row].load() for row in [clicked, *since][:-1]]
+
+
+def _label_at(result: FrameResult, xy: tuple[float, float]) -> int:
+    """The id of the object whose mask covers a pixel; 0 for none, or outside the image."""
+    x, y = (int(np.floor(value + 0.5)) for value in np.nan_to_num(xy, nan=-1, posinf=-1, neginf=-1))
+    height, width = result.size
+    return int(result.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0

@@ -12,6 +12,8 @@ _WINDOW = 12  # Frames processed since the last change before the effort may be 
 _NEIGHBOURS = 3  # Frame times are averaged over this many neighbouring frames.
 _FRAMES_WITH_ROOM = 60  # The effort is raised after this many frames in a row ...
 _MAX_LOAD = 0.85  # ... whose load would have been at most this with more effort.
+# No step saves more than two of three network runs. If frames got faster than that, the machine has become free.
+_MAX_GAIN = 3.0
 
 
 class LoadControl:
@@ -31,8 +33,10 @@ class LoadControl:
         self.frame_time: float | None = None
         self._arrivals: deque[float] = deque(maxlen=_PERIODS + 1)
         self._spent: deque[float] = deque(maxlen=_WINDOW)  # seconds per frame since the last change
-        self._gains: dict[int, float] = {}  # by step: the load before it was taken, as a multiple of the load after
-        self._load_before = 0.0  # load before the last step down; 0 once its gain is known
+        self._gains: dict[
+            int, float
+        ] = {}  # by step: the time per frame before it was taken, as a multiple of that after
+        self._time_before = 0.0  # seconds per frame before the last step down; 0 once its gain is known
         self._with_room = 0  # frames in a row with time for more effort
 
     def image_arrived(self, time: float) -> None:
@@ -69,22 +73,23 @@ class LoadControl:
         self.frame_time = float(np.median(means))
         load = self.load
         if load is not None:
-            self._choose(load, steps)
+            self._choose(load, self.frame_time, steps)
         return self.step
 
-    def _choose(self, load: float, steps: int) -> None:
-        if self._load_before:
-            self._gains[self.step] = max(1.0, self._load_before / load) if load else 1.0
-            self._load_before = 0.0
+    def _choose(self, load: float, frame_time: float, steps: int) -> None:
+        if self._time_before:
+            gain = self._time_before / frame_time if frame_time else 1.0
+            self._gains[self.step] = min(max(1.0, gain), _MAX_GAIN)
+            self._time_before = 0.0
         has_room = self.step > 0 and load * self._gains.get(self.step, 1.0) <= _MAX_LOAD
         self._with_room = self._with_room + 1 if has_room else 0
         if load > 1 and self.step + 1 < steps:
             self._set_step(self.step + 1)
-            self._load_before = load
+            self._time_before = frame_time
         elif self._with_room == _FRAMES_WITH_ROOM:
             self._set_step(self.step - 1)
 
     def _set_step(self, step: int) -> None:
         self.step = step
         self._spent.clear()
-        self._load_before, self._with_room = 0.0, 0
+        self._time_before, self._with_room = 0.0, 0

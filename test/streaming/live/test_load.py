@@ -56,6 +56,13 @@ def test_the_effort_rises_step_by_step_when_there_is_time_again():
     assert camera.send(80) == 0
 
 
+def test_a_machine_that_becomes_free_while_a_step_is_judged_does_not_keep_the_effort_low():
+    camera = Camera(full=1.3 * PERIOD)
+    assert camera.send(12) == 1
+    camera.full = 0.1 * PERIOD
+    assert camera.send(200) == 0
+
+
 @pytest.mark.parametrize("full", [1.05, 1.2, 1.4, 1.7, 2.2, 3.0])
 def test_a_steady_load_does_not_let_the_effort_oscillate(full):
     camera = Camera(full * PERIOD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from session_stream import START, SessionStream
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import QueryError
@@ -44,6 +45,34 @@ def test_a_background_click_belongs_to_the_object_clicked_last(stream):
     stream.session.answer(Request(Action.REMOVE, 2))
     with pytest.raises(QueryError, match="after a click on an object"):
         stream.session.click((5, 5), NEGATIVE)
+
+
+def moved_away() -> SessionStream:
+    """An object that was at (20, 20) on the first image, and whose mask has left that place since."""
+    stream = SessionStream()
+    stream.step()
+    stream.session.click((20, 20), POSITIVE)
+    stream.step(9)
+    return stream
+
+
+@pytest.mark.parametrize("label", [POSITIVE, NEGATIVE])
+def test_a_click_on_a_past_image_is_about_the_object_that_was_there(label):
+    stream = moved_away()
+    stream.start(50, 40)  # It is clicked last, but not meant.
+    assert stream.session.click((21, 21), label, stamp_ns=START + 1).text.startswith("corrected object 1")
+    assert stream.ids == [1, 2]
+
+
+def test_a_click_on_a_past_image_is_not_about_an_object_that_came_there_later():
+    stream = moved_away()
+    assert stream.session.click((29, 20), POSITIVE, stamp_ns=START).text.startswith("started object 2")
+
+
+def test_a_click_on_a_past_image_may_be_about_an_object_that_was_started_since(stream):
+    stream.step()
+    stream.session.click((20, 20), POSITIVE)
+    assert stream.session.click((21, 21), NEGATIVE, stamp_ns=START).text.startswith("corrected object 1")
 
 
 def test_the_mask_of_a_removed_object_is_background(stream):

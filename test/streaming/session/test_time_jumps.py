@@ -6,7 +6,7 @@ import pytest
 from fakes import blank
 from session_stream import MS, START, SessionStream, stepped
 
-from sampt_ros.data_types import FrameResult, ObjectState
+from sampt_ros.data_types import POSITIVE, FrameResult, ObjectState
 from sampt_ros.errors import FrameError
 from sampt_ros.streaming.continuity import Change, ObjectHandling
 
@@ -41,6 +41,13 @@ def test_after_a_jump_back_in_time_the_objects_are_looked_for(stream):
     assert stream.change == Change(
         "time jumped back by 1.100 s: the objects are searched for again", ObjectHandling.SEARCH
     )
+
+
+def test_after_a_jump_back_in_time_a_click_beside_all_masks_still_belongs_to_the_object_clicked_last(stream):
+    stream.session.click((20, 20), POSITIVE)
+    stream.step(15)
+    jumped(stream, START)
+    assert stream.session.click((50, 40), POSITIVE, extend=True).text.startswith("corrected object 1")
 
 
 def test_after_a_jump_back_in_time_an_object_that_would_not_be_known_again_is_dropped(stream):
