@@ -25,6 +25,7 @@ HEADER = Header(stamp=time_from_ns(10**9), frame_id=CAMERA)
 NAN = float("nan")
 
 YOLO = """
+import time
 import numpy as np
 from types import SimpleNamespace
 
@@ -37,6 +38,7 @@ class YOLO:
         assert weights == "weights.pt"
 
     def __call__(self, image, verbose):
+        time.sleep(SECONDS)
         assert image.shape == (48, 64, 3) and image[0, 0].tolist() == [30, 20, 10]  # BGR
         boxes = np.array([[10, 10, 30, 30], [40, 10, 60, 30]], float).view(Array)
         numbers = np.array([0.0, 1.0]).view(Array)
@@ -194,27 +196,51 @@ def test_keepout_zone_draws_a_disk_around_every_object_on_the_map(start_example,
     assert grid.header.frame_id == "map"
 
 
-def test_detector_starts_what_is_wanted_and_not_tracked_yet(start_example, tmp_path, ros_domain):  # noqa: F811
-    (tmp_path / "ultralytics.py").write_text(YOLO)
-    image = np.zeros((48, 64, 3), np.uint8)
-    image[0, 0] = (10, 20, 30)
-    node = Harness().start()
-    try:
-        node.segmenter.side, node.tracker.drift = (
-            19,
-            np.zeros(2, np.float32),
-        )  # the object fills its box, and stays there
+@pytest.fixture
+def detect(start_example, tmp_path, ros_domain):  # noqa: F811
+    """Starts the detector, which takes some seconds, with a node that keeps images for a `history`.
+
+    Returns the node, a function that tracks one more image, and one that reads what the detector printed.
+    """
+    nodes = []
+
+    def start(seconds: float, history: float):
+        (tmp_path / "ultralytics.py").write_text(YOLO.replace("SECONDS", str(seconds)))
+        image = np.zeros((48, 64, 3), np.uint8)
+        image[0, 0] = (10, 20, 30)
+        node = Harness(history=history).start()
+        nodes.append(node)
+        # The object fills its box, and stays there.
+        node.segmenter.side, node.tracker.drift = 19, np.zeros(2, np.float32)
         node.track(image)
-        printed = start_example("detector", "weights.pt", "cup", modules=tmp_path)
+        return node, lambda: node.track(image), start_example("detector", "weights.pt", "cup", modules=tmp_path)
 
-        def is_told() -> bool:
-            node.track(image)
-            return "object 1 is a cup: started object 1" in printed()
-
-        assert wait_until(is_told, PATIENCE), printed()
-        for _ in range(30):  # in which the detector looks again, twice or more
-            assert list(node.track(image).objects) == [1]
-            wait_until(lambda: False, 0.1)
-        assert node.diagnostics()["queries_accepted"] == "1"
-    finally:
+    yield start
+    for node in nodes:
         node.close()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.2])  # in time for the next detection, and later
+def test_detector_starts_what_is_wanted_and_not_tracked_yet(detect, seconds):
+    node, track, printed = detect(seconds, history=30.0)
+
+    def is_told() -> bool:
+        track()
+        return "object 1 is a cup: started object 1" in printed()
+
+    assert wait_until(is_told, PATIENCE), printed()
+    for _ in range(30 if seconds == 0 else 50):  # in which the detector looks again, twice or more
+        assert list(track().objects) == [1]
+        wait_until(lambda: False, 0.1)
+    assert node.diagnostics()["queries_accepted"] == "1"
+
+
+def test_detector_tells_how_long_the_node_has_to_keep_images_for_it(detect):
+    _, track, printed = detect(0.6, history=0.1)
+
+    def is_told() -> bool:
+        track()
+        return "a cup is not tracked: expected the stamp of an image kept" in printed()
+
+    assert wait_until(is_told, PATIENCE), printed()
+    assert "(the detector took 0.6 s" in printed() and "`ros2 param set /sampt history 2.0`" in printed()
