@@ -14,6 +14,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 SLOP = 0.02  # seconds between a cloud and the image of its mask
+NUMBERS = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")  # numpy's names of PointField.INT8, ..., FLOAT64
 
 
 class CloudFilter(Node):
@@ -38,8 +39,13 @@ class CloudFilter(Node):
         if cloud is None or self._camera is None or abs(seconds(cloud) - seconds(message)) > SLOP:
             return
         mask = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width) > 0
-        rows = np.frombuffer(cloud.data, np.uint8).reshape(-1, cloud.point_step)
-        rows = rows[on_mask(positions(cloud, rows), self._camera, mask) == self._inside]
+        try:
+            rows = points(cloud)
+            xyz = positions(cloud, rows)
+        except ValueError as error:
+            self.get_logger().warning(f"a cloud is not filtered: {error}", throttle_duration_sec=10.0)
+            return
+        rows = rows[on_mask(xyz, self._camera, mask) == self._inside]
         self._filtered.publish(
             PointCloud2(
                 header=cloud.header,
@@ -55,10 +61,32 @@ class CloudFilter(Node):
         )
 
 
+def points(cloud: PointCloud2) -> np.ndarray:
+    """(n, point_step) uint8: a cloud's points, without what pads its rows; raises ValueError if bytes are missing."""
+    height, width, step = cloud.height, cloud.width, cloud.point_step
+    row = cloud.row_step if height > 1 else width * step  # of a single row, which some do not set
+    if row < width * step or len(cloud.data) < (height - 1) * row + width * step:
+        raise ValueError(
+            f"expected {height} rows of {width} points of {step} bytes; got row_step {row} and {len(cloud.data)} bytes"
+        )
+    shape, strides = (height, width, step), (row, step, 1)
+    return np.ndarray(shape, np.uint8, cloud.data, strides=strides).reshape(height * width, step)
+
+
 def positions(cloud: PointCloud2, rows: np.ndarray) -> np.ndarray:
-    """(n, 3) float32 metres of the rows (n, point_step) uint8 of a cloud in the camera's optical frame."""
-    offsets = {field.name: field.offset for field in cloud.fields}
-    return np.column_stack([rows[:, offsets[axis] : offsets[axis] + 4].copy().view(np.float32) for axis in "xyz"])
+    """(n, 3) float64: where the points (n, point_step) uint8 of a cloud are in the camera's optical frame.
+
+    Raises ValueError if the cloud does not say so.
+    """
+    fields = {field.name: field for field in cloud.fields}
+    if not fields.keys() >= set("xyz") or not all(1 <= fields[axis].datatype <= len(NUMBERS) for axis in "xyz"):
+        raise ValueError(f"expected numbers x, y and z; got the fields {', '.join(fields) or 'none'}")
+    order = ">" if cloud.is_bigendian else "<"
+    names, formats = list("xyz"), [order + NUMBERS[fields[axis].datatype - 1] for axis in "xyz"]
+    offsets = [fields[axis].offset for axis in "xyz"]  # numpy raises ValueError if they are not within a point
+    record = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": cloud.point_step})
+    records = np.ascontiguousarray(rows).view(record)[:, 0]
+    return np.column_stack([records[axis].astype(np.float64) for axis in "xyz"])
 
 
 def on_mask(xyz: np.ndarray, camera: CameraInfo, mask: np.ndarray) -> np.ndarray:

@@ -45,6 +45,12 @@ ARGUMENTS = [
         choices=["true", "false"],
         description="Configure and activate the nodes at start",
     ),
+    DeclareLaunchArgument(
+        "respawn",
+        default_value="false",
+        choices=["true", "false"],
+        description="Start a node again when it ends; the others go on meanwhile",
+    ),
 ]
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
@@ -14,6 +15,7 @@ from launch_ros.actions import Node
 SHARE = Path(get_package_share_directory("sampt_ros"))
 PRESETS = ", ".join(sorted(path.stem for path in (SHARE / "config").glob("*.yaml")))
 RVIZ_FILE = SHARE / "config" / "track.rviz"
+RESPAWN_DELAY = 5.0  # seconds; a node that fails at once, as on a used port, is not to keep the machine busy
 
 
 def switch(name: str, default: str, description: str) -> DeclareLaunchArgument:
@@ -55,6 +57,7 @@ ARGUMENTS = [
     ),
     switch("use_sim_time", "false", "Take the time from /clock, as with a simulator or `ros2 bag play --clock`"),
     switch("autostart", "true", "Configure and activate the node at start; false: `ros2 lifecycle set` does"),
+    switch("respawn", "false", "Start the node, and the page of web:=true, again when it ends, as services need it"),
     DeclareLaunchArgument(
         "video", default_value="", description="Video file or image folder to play as the camera; empty: a real camera"
     ),
@@ -95,6 +98,11 @@ def absolute(topic: str, namespace: str) -> str:
     return f"/{namespace}/{topic}" if namespace else f"/{topic}"
 
 
+def respawn(given: Mapping[str, str]) -> dict[str, Any]:
+    """How a node comes back that has ended; not for the video, which ends, nor for RViz, which people close."""
+    return {"respawn": given["respawn"] == "true", "respawn_delay": RESPAWN_DELAY}
+
+
 def tracker(given: Mapping[str, str]) -> Node:
     """The node that tracks."""
     topics = [("image", given["image"]), ("camera_info", given["camera_info"])]
@@ -122,6 +130,7 @@ def tracker(given: Mapping[str, str]) -> Node:
         remappings=topics,
         parameters=[parameters, *([given["params_file"]] if given["params_file"] else [])],
         output="screen",
+        **respawn(given),
     )
 
 
@@ -162,6 +171,7 @@ def page(given: Mapping[str, str]) -> Node:
             }
         ],
         output="screen",
+        **respawn(given),
     )
 
 

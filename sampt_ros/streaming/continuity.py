@@ -1,4 +1,7 @@
-"""Whether a frame continues its stream: a single outlier is rejected, several in a row are accepted as a change."""
+"""Whether a frame continues its stream: a single outlier is rejected, several in a row are accepted as a change.
+
+Images of two cameras in turns are accepted, with a warning.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ JUMP_NS = 1_000_000_000  # a stamp this much older is a jump back in time (a rec
 
 _MAX_GAP_NS = 10_000_000_000  # a stamp more than this after the last one is an outlier
 _CONFIRMED_AFTER = 5  # outliers of one kind in a row that are accepted as a change of the stream
+_MAX_AWAY = (
+    100  # frames after which a frame_id may come back: its camera was started again, or the recording is another
+)
 _BACKWARDS = "backwards"  # the kind of outlier that is older than the last frame
 _AHEAD = "ahead"  # and the kind that is too far ahead of it
 
@@ -148,3 +154,29 @@ class Continuity:
             expected = f"expected a stamp at most {_MAX_GAP_NS / 1e9:g} s after the last frame's; got {later:.3f} s"
             return _AHEAD, expected, change
         return None
+
+
+class FrameIds:
+    """Notices two cameras on one topic: their images alternate, while those of one that is started again do not."""
+
+    def __init__(self) -> None:
+        self._newest: str | None = None
+        self._number = 0  # of the newest frame
+        self._last: dict[str, int] = {}  # number of the last frame, by frame_id
+
+    def check(self, frame_id: str) -> str:
+        """Add the frame_id of the next image; returns a warning if it comes back soon after another, else nothing."""
+        self._number += 1
+        other, self._newest = self._newest, frame_id
+        last, self._last[frame_id] = self._last.get(frame_id), self._number
+        if other is None or other == frame_id:
+            return ""
+        is_back = last is not None and self._number - last <= _MAX_AWAY
+        self._last = {name: number for name, number in self._last.items() if self._number - number <= _MAX_AWAY}
+        if not is_back:
+            return ""
+        one, two = sorted((other, frame_id))
+        return (
+            "the images' frame_id changes back and forth: expected one camera on a topic, which a node tracks in; "
+            f"got {one!r} and {two!r}"
+        )

@@ -15,7 +15,7 @@ from sampt_ros.data_types import POSITIVE, FrameResult
 from sampt_ros.errors import FrameError, QueryError
 from sampt_ros.geometry.camera import Pinhole
 from sampt_ros.streaming.clicks import Clicks, NoTransforms, Transforms
-from sampt_ros.streaming.continuity import Change
+from sampt_ros.streaming.continuity import Change, FrameIds
 from sampt_ros.streaming.depth_queue import DepthQueue, LoadDepth, RecordedWaiting, WaitingPolicy
 from sampt_ros.streaming.failures import Attempt, Failures
 from sampt_ros.streaming.requests import Action, Answer, ObjectStart, Reference, Request
@@ -63,6 +63,7 @@ class Stream:
         transforms = transforms or NoTransforms("transforms are not known here")
         self.clicks = Clicks(self.session, self.depth_queue, transforms, camera_hint)
         self._options = options
+        self._frame_ids = FrameIds()
         self._camera_lock = threading.RLock()
         self._load_camera: Callable[[bool], Pinhole] | None = None
         self._starts = dict(starts or {})
@@ -319,6 +320,8 @@ class Stream:
     def _apply_change(self, event: ImageEvent, change: Change | None) -> None:
         """Update frame_id, transforms and references for an image that may have changed the stream."""
         self.clicks.frame_id = getattr(event.header, "frame_id", "")
+        if warning := self._frame_ids.check(self.clicks.frame_id):
+            self.failures.log.repeated(warning)
         if change is None:
             return
         self.failures.log.repeated(change.message)  # a short recording may loop for ever

@@ -25,6 +25,7 @@ HEADER = Header(stamp=time_from_ns(10**9), frame_id=CAMERA)
 NAN = float("nan")
 
 YOLO = """
+import time
 import numpy as np
 from types import SimpleNamespace
 
@@ -37,6 +38,7 @@ class YOLO:
         assert weights == "weights.pt"
 
     def __call__(self, image, verbose):
+        time.sleep(SECONDS)
         assert image.shape == (48, 64, 3) and image[0, 0].tolist() == [30, 20, 10]  # BGR
         boxes = np.array([[10, 10, 30, 30], [40, 10, 60, 30]], float).view(Array)
         numbers = np.array([0.0, 1.0]).view(Array)
@@ -77,37 +79,94 @@ def test_grasp_pose_approaches_the_object_from_the_camera(start_example, listene
     assert grasps[0].header == HEADER
 
 
-@pytest.mark.parametrize(("keep", "expected"), [("inside", [1, 2]), ("outside", [0, 3, 4, 5])])
-def test_cloud_filter_keeps_the_points_on_the_mask_or_the_others(start_example, listener, keep, expected):  # noqa: F811
-    mask = np.zeros((48, 64), np.uint8)
-    mask[20:30, 30:40] = 255
-    pixels = np.array(
-        [(29, 20), (30, 20), (39, 29), (40, 29), (35, 25), (35, 25)], np.float32
-    )  # the last two: no depth
-    depth = np.array([1, 2, 3, 4, NAN, 0], np.float32)[:, None]
-    xyz = np.hstack([(pixels - (32, 24)) / 50 * depth, depth])
-    rows = np.zeros((6, 5), np.float32)  # with a colour between, as drivers pad them
-    rows[:, :3], rows[:, 4] = xyz, np.arange(6)
+PIXELS = [(29, 20), (30, 20), (39, 29), (40, 29), (35, 25), (35, 25)]  # the last two have no depth
+DEPTHS = [1, 2, 3, 4, NAN, 0]
+
+
+def cloud_of(height: int = 1, pad: int = 0, number: str = "<f4") -> PointCloud2:
+    """PIXELS in `height` rows, each with `pad` bytes after it; each point has a gap, and its number as its colour."""
+    kind = np.dtype(number)
+    depth = np.array(DEPTHS)[:, None]
+    table = np.zeros((len(PIXELS), 5), kind)
+    table[:, :3], table[:, 4] = np.hstack([(np.array(PIXELS) - (32, 24)) / 50 * depth, depth]), range(len(PIXELS))
+    datatype = {4: PointField.FLOAT32, 8: PointField.FLOAT64}[kind.itemsize]
     fields = [
-        PointField(name=name, offset=4 * place, datatype=PointField.FLOAT32, count=1)
+        PointField(name=name, offset=kind.itemsize * place, datatype=datatype, count=1)
         for name, place in (("x", 0), ("y", 1), ("z", 2), ("rgb", 4))
     ]
-    cloud = PointCloud2(header=HEADER, height=1, width=6, fields=fields, point_step=20, row_step=120)
-    cloud.data = array("B", rows.tobytes())
-    camera = CameraInfo(header=HEADER, width=64, height=48, k=[50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0])
-    filtered = listener.listen(PointCloud2, "/points/filtered")
-    topics = (
-        ("/points", cloud),
-        ("/camera/camera_info", camera),
-        ("/sampt/mask", image_from_array(mask, "mono8", HEADER)),
+    step, width = 5 * kind.itemsize, len(PIXELS) // height
+    data = b"".join(rows.tobytes() + bytes(pad) for rows in np.split(table, height))
+    return PointCloud2(
+        header=HEADER,
+        height=height,
+        width=width,
+        fields=fields,
+        is_bigendian=number.startswith(">"),
+        point_step=step,
+        row_step=width * step + pad,
+        data=array("B", data),
     )
-    sent = [(listener.node.create_publisher(type(message), topic, RELIABLE), message) for topic, message in topics]
-    printed = start_example("cloud_filter", "/points", keep)
-    publish_until(sent, lambda: filtered, printed)
-    message = filtered[0]
-    assert np.frombuffer(message.data, np.float32).reshape(-1, 5)[:, 4].tolist() == expected
-    assert (message.width, message.height, message.row_step) == (len(expected), 1, 20 * len(expected))
+
+
+@pytest.fixture
+def filter_cloud(start_example, listener):  # noqa: F811
+    """Starts the filter, and sends it this cloud with a mask until `heard`; returns what is heard of it."""
+    mask = np.zeros((48, 64), np.uint8)
+    mask[20:30, 30:40] = 255
+    camera = CameraInfo(header=HEADER, width=64, height=48, k=[50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0])
+
+    def run(cloud: PointCloud2, keep: str, heard=lambda filtered, text: filtered) -> list[PointCloud2]:
+        filtered = listener.listen(PointCloud2, "/points/filtered")
+        topics = (
+            ("/points", cloud),
+            ("/camera/camera_info", camera),
+            ("/sampt/mask", image_from_array(mask, "mono8", HEADER)),
+        )
+        sent = [(listener.node.create_publisher(type(message), topic, RELIABLE), message) for topic, message in topics]
+        printed = start_example("cloud_filter", "/points", keep)
+        publish_until(sent, lambda: heard(filtered, printed()), printed)
+        return filtered
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("keep", "layout", "expected"),
+    [
+        ("inside", {}, [1, 2]),
+        ("outside", {}, [0, 3, 4, 5]),
+        ("outside", {"height": 2, "pad": 8}, [0, 3, 4, 5]),
+        ("outside", {"height": 2, "pad": 20}, [0, 3, 4, 5]),  # as many bytes as a point
+        ("inside", {"number": "<f8"}, [1, 2]),
+        ("inside", {"height": 3, "pad": 4, "number": ">f4"}, [1, 2]),
+    ],
+)
+def test_cloud_filter_keeps_the_points_on_the_mask_or_the_others(filter_cloud, keep, layout, expected):
+    cloud = cloud_of(**layout)
+    message = filter_cloud(cloud, keep)[0]
+    colours = np.frombuffer(message.data, layout.get("number", "<f4")).reshape(-1, 5)[:, 4]
+    assert colours.tolist() == expected
+    step = cloud.point_step
+    assert (message.width, message.height, message.row_step) == (len(expected), 1, step * len(expected))
+    assert (message.point_step, message.is_bigendian) == (step, cloud.is_bigendian)
     assert message.header == HEADER
+
+
+def without_bytes(cloud: PointCloud2) -> str:
+    cloud.data = cloud.data[:-1]
+    return "expected 2 rows of 3 points of 20 bytes; got row_step 60 and 119 bytes"
+
+
+def without_depth(cloud: PointCloud2) -> str:
+    cloud.fields = [field for field in cloud.fields if field.name != "z"]
+    return "expected numbers x, y and z; got the fields x, y, rgb"
+
+
+@pytest.mark.parametrize("spoil", [without_bytes, without_depth])
+def test_cloud_filter_tells_of_a_cloud_that_it_cannot_read(filter_cloud, spoil):
+    cloud = cloud_of(height=2)
+    complaint = f"a cloud is not filtered: {spoil(cloud)}"
+    assert filter_cloud(cloud, "outside", lambda filtered, text: complaint in text) == []
 
 
 def test_keepout_zone_draws_a_disk_around_every_object_on_the_map(start_example, listener):  # noqa: F811
@@ -137,27 +196,51 @@ def test_keepout_zone_draws_a_disk_around_every_object_on_the_map(start_example,
     assert grid.header.frame_id == "map"
 
 
-def test_detector_starts_what_is_wanted_and_not_tracked_yet(start_example, tmp_path, ros_domain):  # noqa: F811
-    (tmp_path / "ultralytics.py").write_text(YOLO)
-    image = np.zeros((48, 64, 3), np.uint8)
-    image[0, 0] = (10, 20, 30)
-    node = Harness().start()
-    try:
-        node.segmenter.side, node.tracker.drift = (
-            19,
-            np.zeros(2, np.float32),
-        )  # the object fills its box, and stays there
+@pytest.fixture
+def detect(start_example, tmp_path, ros_domain):  # noqa: F811
+    """Starts the detector, which takes some seconds, with a node that keeps images for a `history`.
+
+    Returns the node, a function that tracks one more image, and one that reads what the detector printed.
+    """
+    nodes = []
+
+    def start(seconds: float, history: float):
+        (tmp_path / "ultralytics.py").write_text(YOLO.replace("SECONDS", str(seconds)))
+        image = np.zeros((48, 64, 3), np.uint8)
+        image[0, 0] = (10, 20, 30)
+        node = Harness(history=history).start()
+        nodes.append(node)
+        # The object fills its box, and stays there.
+        node.segmenter.side, node.tracker.drift = 19, np.zeros(2, np.float32)
         node.track(image)
-        printed = start_example("detector", "weights.pt", "cup", modules=tmp_path)
+        return node, lambda: node.track(image), start_example("detector", "weights.pt", "cup", modules=tmp_path)
 
-        def is_told() -> bool:
-            node.track(image)
-            return "object 1 is a cup: started object 1" in printed()
-
-        assert wait_until(is_told, PATIENCE), printed()
-        for _ in range(30):  # in which the detector looks again, twice or more
-            assert list(node.track(image).objects) == [1]
-            wait_until(lambda: False, 0.1)
-        assert node.diagnostics()["queries_accepted"] == "1"
-    finally:
+    yield start
+    for node in nodes:
         node.close()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.2])  # in time for the next detection, and later
+def test_detector_starts_what_is_wanted_and_not_tracked_yet(detect, seconds):
+    node, track, printed = detect(seconds, history=30.0)
+
+    def is_told() -> bool:
+        track()
+        return "object 1 is a cup: started object 1" in printed()
+
+    assert wait_until(is_told, PATIENCE), printed()
+    for _ in range(30 if seconds == 0 else 50):  # in which the detector looks again, twice or more
+        assert list(track().objects) == [1]
+        wait_until(lambda: False, 0.1)
+    assert node.diagnostics()["queries_accepted"] == "1"
+
+
+def test_detector_tells_how_long_the_node_has_to_keep_images_for_it(detect):
+    _, track, printed = detect(0.6, history=0.1)
+
+    def is_told() -> bool:
+        track()
+        return "a cup is not tracked: expected the stamp of an image kept" in printed()
+
+    assert wait_until(is_told, PATIENCE), printed()
+    assert "(the detector took 0.6 s" in printed() and "`ros2 param set /sampt history 2.0`" in printed()

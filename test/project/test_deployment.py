@@ -116,6 +116,24 @@ def test_containers_share_network_memory_and_user():
     assert {cuda["build"]["target"], compose["services"]["sampt"]["build"]["target"]} <= set(targets)
 
 
+def test_a_node_that_dies_is_started_again_wherever_it_is_deployed():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["sampt"]
+    assert "respawn:=true" in compose["command"] and compose["restart"] == "unless-stopped"
+    for name in ("Dockerfile", "Dockerfile.jetson"):
+        command = re.findall(r"^CMD (.*)$", (DEPLOY / name).read_text(), re.MULTILINE)[-1]
+        assert '"respawn:=true"' in command
+    unit = (DEPLOY / "sampt.service").read_text()
+    # Before the user's arguments, which may say otherwise; and the launch may end with 0 without it.
+    assert "track.launch.py respawn:=true $SAMPT_ARGUMENTS" in unit and "\nRestart=always\n" in unit
+
+
+def test_a_containers_health_is_that_of_the_node_that_it_launches():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["sampt"]
+    namespace = next(word for word in compose["command"] if word.startswith("namespace:=")).removeprefix("namespace:=")
+    assert compose["environment"]["SAMPT_NODE"] == f"{namespace}/sampt"
+    assert namespace.partition("$")[0] == "/"  # ros2 launch refuses an argument without a value
+
+
 def test_systemd_takes_the_unit():
     analyze = shutil.which("systemd-analyze")
     if analyze is None:

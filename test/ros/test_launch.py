@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import signal
 import subprocess
 from contextlib import suppress
 from itertools import pairwise
@@ -19,6 +21,7 @@ CHOICES = {
     "broadcast_tf": ["true", "false"],
     "use_sim_time": ["true", "false"],
     "autostart": ["true", "false"],
+    "respawn": ["true", "false"],
     "loop": ["true", "false"],
     "rviz": ["true", "false"],
     "web": ["true", "false"],
@@ -35,6 +38,7 @@ DEFAULTS = {
     "image_transport": "raw",
     "use_sim_time": "false",
     "autostart": "true",
+    "respawn": "false",
     "video": "",
     "loop": "false",
     "rviz": "false",
@@ -145,6 +149,7 @@ def test_a_video_plays_on_the_cameras_topics(track):
         ("/front/", "colour/image_raw", "/front/colour/image_raw"),
         ("front", "/camera/image_raw", "/camera/image_raw"),
         ("", "image_raw", "/image_raw"),
+        ("/", "image_raw", "/image_raw"),  # as compose.yaml says that there is none
     ],
 )
 def test_a_video_plays_on_the_topic_that_the_node_hears(track, namespace, image, topic):
@@ -214,6 +219,47 @@ def test_the_page_shows_the_cameras_images_and_is_served_where_it_is_wanted(trac
     assert "host: 0.0.0.0" in given and "port: 9000" in given and "image_transport: raw" in given
 
 
+def lives(track, **arguments: str) -> list[str]:
+    """Run the launch file and kill each program once; the programs in the order in which they were started.
+
+    The launch ends when the node or the page was started a second time, or when all programs have ended.
+    """
+    from launch import LaunchContext, LaunchDescription, LaunchService
+    from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler
+    from launch.event_handlers import OnProcessStart
+    from launch.events import Shutdown
+
+    begun: list[str] = []
+
+    def on_start(event, context: LaunchContext) -> list[EmitEvent]:
+        name = event.action.node_executable
+        begun.append(name)
+        if begun.count(name) == 1:
+            os.kill(event.pid, signal.SIGKILL)
+        return [EmitEvent(event=Shutdown())] if begun.count("sampt_node") == begun.count("web") == 2 else []
+
+    def nodes(context: LaunchContext) -> list:
+        context.launch_configurations.update(DEFAULTS | arguments)
+        return track.nodes(context)
+
+    service = LaunchService(noninteractive=True)
+    handler = RegisterEventHandler(OnProcessStart(on_start=on_start))
+    service.include_launch_description(LaunchDescription([handler, OpaqueFunction(function=nodes)]))
+    assert service.run() == 0
+    return begun
+
+
+def test_the_node_and_the_page_come_back_where_that_is_wanted(track, monkeypatch):
+    monkeypatch.setattr(track, "RESPAWN_DELAY", 0.1)
+    begun = lives(track, respawn="true", web="true", video="cups.mp4")
+    assert (begun.count("sampt_node"), begun.count("web")) == (2, 2)
+    assert begun.count("video_publisher") == 1  # a video has an end
+
+
+def test_a_node_that_dies_stays_so_in_a_terminal(track):
+    assert sorted(lives(track, web="true")) == ["sampt_node", "web"]
+
+
 def included(cameras, /, **arguments: str) -> list[dict[str, str]]:
     """The arguments that track.launch.py gets for every camera."""
     from launch import LaunchContext
@@ -240,11 +286,12 @@ def test_every_camera_has_a_namespace_and_topics_of_its_own(cameras):
 
 
 def test_every_camera_has_the_depth_of_its_own(cameras):
-    both = included(cameras, depth="depth/image_rect", broadcast_tf="true", use_sim_time="true", autostart="false")
+    both = included(
+        cameras, depth="depth/image_rect", broadcast_tf="true", use_sim_time="true", autostart="false", respawn="true"
+    )
     assert [item["depth"] for item in both] == ["/left/depth/image_rect", "/right/depth/image_rect"]
-    assert {(item["broadcast_tf"], item["use_sim_time"], item["autostart"]) for item in both} == {
-        ("true", "true", "false")
-    }
+    assert all(item["broadcast_tf"] == item["use_sim_time"] == item["respawn"] == "true" for item in both)
+    assert {item["autostart"] for item in both} == {"false"}
     assert [item["depth"] for item in included(cameras)] == ["", ""]
 
 
