@@ -150,7 +150,7 @@ class Stream:
     def skip(self, event: ImageEvent) -> None:
         """Skip an image because a newer one is waiting; a query may still refer to it."""
         with self.failures.task(f"{event.name} is not kept for late queries"):
-            self.session.remember(event.stamp_ns, event.load)
+            self.session.remember(event.stamp_ns, event.load, event.nbytes)
 
     def ready_frames(self) -> Iterator[TrackedFrame]:
         """Take the frames that need not wait for depth any longer, in order; `surfaces` is None without depth."""

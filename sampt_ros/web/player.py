@@ -136,7 +136,8 @@ class Player:
 
     def _hand_in(self, image: np.ndarray) -> None:
         self.statistics.count("frames_received")
-        event = ImageEvent(time.time_ns(), None, partial(check_image, image), time.perf_counter())
+        load = partial(check_image, image)
+        event = ImageEvent(time.time_ns(), None, load, time.perf_counter(), nbytes=image.nbytes)
         if not self._mailbox.put_frame(event):
             self.statistics.count("frames_dropped")
 
