@@ -316,6 +316,13 @@ def test_without_a_node_images_are_shown_and_clicks_refused(ros_domain):  # noqa
         harness.close()
 
 
+@pytest.mark.parametrize("box", [(-50.0, -50.0, -40.0, -40.0), (-9.0, 5.0, 0.2, 30.0), (10.2, 10.2, 10.4, 30.0)])
+def test_a_box_that_no_message_can_hold_is_refused_as_it_was_drawn(box):
+    with pytest.raises(QueryError, match="two pixels or more wide and high") as refused:
+        query_message(Request(box=box), Header())
+    assert str(list(box)) in str(refused.value)
+
+
 def test_a_query_comes_back_from_its_message():
     asked = Request(
         Action.REPLACE,
