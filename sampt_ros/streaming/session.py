@@ -145,6 +145,9 @@ class Session:
         object_id = request.object_id
         if request.action == Action.REMOVE:
             self.sam_pt.remove_object(object_id)
+            if self._newest is not None:
+                others = tuple(item for item in self._newest.objects if item.id != object_id)
+                self._newest = replace(self._newest, objects=others)
             return Answer(f"object {object_id} removed")
         request, changes = request.fitted(self.size)
         past = self._past(request.stamp_ns)

@@ -132,13 +132,10 @@ class Stream:
             frame = TrackedFrame(event, image, self.session.step(event.stamp_ns, image), change=change)
         if frame is not None:
             self._start_due(event.number)
-            before = set(self.session.sam_pt.object_ids)
             for carry_out in queries:
                 carry_out()
             if newest := self.session.newest:
-                removed = before.difference(self.session.sam_pt.object_ids)
-                objects = tuple(item for item in newest.objects if item.id not in removed)
-                result = replace(frame.result, objects=objects, wholes=newest.wholes)
+                result = replace(frame.result, objects=newest.objects, wholes=newest.wholes)
                 frame = replace(frame, result=result)
         elif image is not None and not isinstance(attempt.error, FrameError):
             partial_result = self.session.failed or FrameResult(0, image.shape[:2])

@@ -132,7 +132,7 @@ def test_skipped_images_that_are_larger_than_their_pixels_do_not_fill_the_memory
     assert stream.x() == 21
 
 
-@pytest.mark.parametrize("wild", [80, 5000], ids=["changed places", "wrong stamp"])
+@pytest.mark.parametrize("wild", [150, 5000], ids=["changed places", "wrong stamp"])
 def test_a_skipped_image_that_is_ahead_disturbs_nothing(stream, wild):
     named = stream.now
     stream.step(3)
@@ -145,7 +145,7 @@ def test_a_skipped_image_that_is_ahead_disturbs_nothing(stream, wild):
     stream.step()
     stream.start(10, stamp_ns=between)
     assert stream.x() == 10 + 4
-    assert wild == 80 or all(kept.stamp_ns < stream.now for kept in stream.session._kept)
+    assert all(kept.stamp_ns < stream.now for kept in stream.session._kept)
 
 
 def test_a_skipped_image_of_another_size_is_not_one_of_the_stream(stream):
