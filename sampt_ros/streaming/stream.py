@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -43,6 +44,7 @@ class Stream:
     the stream goes on with the next. All events except depth and CameraInfo must come from one thread.
 
     session, depth_queue, clicks, failures  the parts it is composed of
+    ids_since                               when objects' ids last started from 1, seconds since 1970
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Stream:
     ) -> None:
         """waiting: how long a frame waits for its depth; starts: by object id, the prompts of a recording's objects."""
         self.failures = failures
+        self.ids_since = time.time()
         self.session = Session(sam_pt, options.history)
         self.depth_queue = DepthQueue(waiting, self.failures, options.history, expects_depth)
         transforms = transforms or NoTransforms("transforms are not known here")
@@ -246,6 +249,7 @@ class Stream:
     def reset(self) -> None:
         """Drop all objects; object ids start again from 1. The objects of references are searched for again."""
         self.session.reset()
+        self.ids_since = time.time()
         self.failures.log.info("reset: all objects are dropped")
         self._restore_references()
 

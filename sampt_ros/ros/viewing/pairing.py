@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from sampt_ros.streaming.live.view import View
 
 _MAX_KEPT = 30  # Stamps whose images wait for their labels: one second of most cameras.
 _RESULT_TIMEOUT = 2.0  # Seconds without results after which images are shown alone; slow presets take one per frame.
+_LATE_RESULTS = 5  # Largest number of results that may be on their way from before an object started.
 
 
 @dataclass
@@ -48,7 +49,8 @@ class Pairing:
     def reset(self) -> None:
         """Discard all messages received so far, and what was shown of them, which is out of date when they go on."""
         self._last: View | None = None
-        self._ids: frozenset[int] = frozenset()  # Of the objects in the last view that was complete.
+        self._ids: frozenset[int] = frozenset()  # Of the objects in the last view that was complete, or started since.
+        self._started: dict[int, int] = {}  # By the id of an object in no result yet, how many may come without it.
         self._parts: dict[int, _Parts] = {}  # By stamp, in order of arrival.
         self._image_ns: int | None = None  # Stamp of the newest image.
         self._completed = self._clock()  # When the last view became complete.
@@ -90,9 +92,18 @@ class Pairing:
 
     def without_objects(self) -> View | None:
         """The last view as it is after a reset, which has dropped all objects; None before the first view."""
-        self._ids = frozenset()
+        self._ids, self._started = frozenset(), {}
         if self._last is not None:
             self._last = View(self._last.stamp_ns, self._last.image, FrameResult(0, self._last.result.size))
+        return self._last
+
+    def started(self, object_id: int) -> View | None:
+        """The last view as it is when an object has started since; None before the first view."""
+        if object_id not in self._ids:
+            self._started[object_id] = _LATE_RESULTS
+            self._ids |= {object_id}
+        if self._last is not None:
+            self._last = replace(self._last, others=self._last.others | self._started.keys())
         return self._last
 
     def _is_expected(self, stamp_ns: int) -> bool:
@@ -116,6 +127,9 @@ class Pairing:
             self._parts[stamp_ns] = _Parts(next_images)
         self._completed = self._clock()
         result, positions = result_from_messages(parts.objects, labels_from_image(parts.labels))
-        self._ids = frozenset(item.id for item in result.objects)
-        self._last = View(stamp_ns, load(), result, positions)
+        found = frozenset(item.id for item in result.objects)
+        self._started = {name: left - 1 for name, left in self._started.items() if left and name not in found}
+        others = frozenset(self._started)
+        self._ids = found | others
+        self._last = View(stamp_ns, load(), result, positions, others)
         return self._last

@@ -112,6 +112,28 @@ def test_objects_are_still_there_while_no_results_come_until_a_reset():
     assert pairing.image(7, image).others == frozenset()
 
 
+def test_an_object_that_has_started_is_there_though_late_results_lack_it_until_it_is_gone_for_good():
+    pairing, now = with_results_of_object_3()
+    pairing.image(5, image)
+    assert pairing.started(4).others == {4}
+    pairing.image(6, image)
+    assert completed(pairing, 6, 3).others == {4}
+    now[0] = 2.1
+    assert pairing.image(7, image).others == {3, 4}
+    now[0] = 2.2
+    assert completed(pairing, 7, 4).others == frozenset()
+    pairing.started(4)
+    pairing.image(8, image)
+    assert completed(pairing, 8, 3).others == frozenset()
+    pairing.started(9)
+    for stamp in range(10, 20):
+        pairing.image(stamp, image)
+        last = completed(pairing, stamp, 3)
+    assert last.others == frozenset()
+    pairing.started(9)
+    assert pairing.without_objects().others == frozenset()
+
+
 def test_when_it_starts_again_nothing_is_left_of_what_was_shown_before():
     pairing, now = with_results_of_object_3()
     assert pairing.image(5, image) is not None
