@@ -82,8 +82,8 @@ def result_from_messages(objects: Any, labels: np.ndarray) -> tuple[FrameResult,
 def query_fields(request: Request) -> dict[str, Any]:
     """The fields, except the header, of a sampt_ros/QueryPoints message of a request; `box` and `points` as dicts.
 
-    `request_from_message` is the inverse, except that boxes are rounded to whole pixels. Raises QueryError for a
-    request with a seed mask.
+    `request_from_message` is the inverse, except that boxes are rounded to whole pixels from 0 on. Raises QueryError
+    for a request with a seed mask, and for a box of which nothing is left then.
     """
     if request.mask is not None:
         raise QueryError("expected points or a box; got a seed mask")
@@ -95,8 +95,10 @@ def query_fields(request: Request) -> dict[str, Any]:
     }
     if request.box is not None:
         left, top, right, bottom = (max(0, round(value)) for value in request.box)
-        size = {"width": max(0, right - left) + 1, "height": max(0, bottom - top) + 1}
-        fields["box"] = {"x_offset": left, "y_offset": top, **size}
+        if not (left < right and top < bottom):
+            got = list(request.box)
+            raise QueryError(f"expected a box inside the image, two pixels or more wide and high; got {got}")
+        fields["box"] = {"x_offset": left, "y_offset": top, "width": right - left + 1, "height": bottom - top + 1}
     return fields
 
 

@@ -39,6 +39,7 @@ _ALIASES = {
     "16UC3": "bgr16",
     "16UC4": "bgra16",
 }
+_WITHOUT_ALPHA = {"rgba16": "rgb16", "bgra16": "bgr16"}  # alpha uses all 16 bits, which colours rarely do
 _HALF_HEIGHT_CHROMA = ("nv12", "nv21")  # a plane of H rows of luminance, then one of H / 2 rows of chrominance
 _EVEN_WIDTH = ("yuv422", "yuv422_yuy2", *_HALF_HEIGHT_CHROMA)
 _OWN_CONVERSIONS = {
@@ -61,14 +62,16 @@ def rgb_from_image(msg: Any, grey: GreyRange | None = None) -> np.ndarray:
 
     16-bit channels are scaled to 8 bits by the range of values in `grey`, which follows a stream of images; without it
     they are divided by 257, so that white stays white. 8UC1, 8UC3 and 8UC4 are taken as mono8, bgr8 and bgra8, those of
-    16 bits accordingly. Bytes after the last row are ignored. Raises FrameError for an unknown encoding, and if size,
-    step and data do not agree.
+    16 bits accordingly; alpha is left out. Bytes after the last row are ignored. Raises FrameError for an unknown
+    encoding, and if size, step and data do not agree.
     """
     encoding = _ALIASES.get(msg.encoding, msg.encoding)
     if encoding not in _CHANNELS:
         known = ", ".join([*_CHANNELS, *_ALIASES])
         raise FrameError(f"expected an image encoding in colour or grey ({known}); got {msg.encoding!r}")
     pixels = _pixels(msg, encoding)
+    if encoding in _WITHOUT_ALPHA:
+        pixels, encoding = np.ascontiguousarray(pixels[..., :3]), _WITHOUT_ALPHA[encoding]
     if pixels.dtype == np.uint16 and grey is not None:
         pixels = grey.to_8_bits(pixels, from_zero=encoding != "mono16")
         encoding = f"{encoding[:-2]}8"

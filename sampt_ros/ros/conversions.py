@@ -19,6 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField, Reg
 from std_msgs.msg import Header
 
 from sampt_ros.config.options import Option
+from sampt_ros.errors import StampError
 from sampt_ros.geometry.surfaces import ObjectSurface
 from sampt_ros.messages import fields
 from sampt_ros.messages.color_backends import BACKENDS, Backend
@@ -107,8 +108,10 @@ def bytes_for_message(data: np.ndarray) -> byte_array[int]:
 
 
 def time_from_ns(ns: int) -> Time:
-    """A Time message of `ns` nanoseconds."""
+    """A Time message of `ns` nanoseconds; raises StampError if it cannot hold them."""
     sec, nanosec = divmod(int(ns), 1_000_000_000)
+    if not -(2**31) <= sec < 2**31:  # Otherwise the message would hold another time.
+        raise StampError(f"expected a stamp of less than {2**31} seconds; got {sec}")
     return Time(sec=sec, nanosec=nanosec)
 
 

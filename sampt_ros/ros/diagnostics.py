@@ -17,6 +17,7 @@ from sampt_ros.messages.compressed_depth import TRANSPORT
 from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
 from sampt_ros.ros.qos import OVERRIDABLE
+from sampt_ros.ros.viewing.id_changes import IDS_SINCE
 from sampt_ros.ros.viewing.reference_answers import ReferenceAnswers
 from sampt_ros.streaming.failures import Log
 from sampt_ros.streaming.live.worker import Worker
@@ -83,6 +84,7 @@ class Diagnostics:
             | _effort_summary(state)
             | _depth_summary(state)
             | device_memory()
+            | ({} if state.stream is None else {IDS_SINCE: f"{state.stream.ids_since:.6f}"})
             | states
             | dict(self.references.values())
         )

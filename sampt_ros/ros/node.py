@@ -256,7 +256,8 @@ class SamptNode(LifecycleNode):
             return
         with self._stream.failures.frame():
             stamp, header = conversions.stamp_ns(message.header), message.header
-            if not self._mailbox.put_frame(ImageEvent(stamp, header, partial(convert, message), time.perf_counter())):
+            event = ImageEvent(stamp, header, partial(convert, message), time.perf_counter(), nbytes=len(message.data))
+            if not self._mailbox.put_frame(event):
                 self.statistics.count("frames_dropped")
 
     def _on_camera_info(self, message: CameraInfo) -> None:

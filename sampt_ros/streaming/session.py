@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -17,15 +18,16 @@ from sampt_ros.streaming.requests import Action, Answer, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
 
 _MAX_SKIPPED = 64  # images kept before the first one is tracked
-_MAX_KEPT_BYTES = 256 * 2**20  # of images kept for late queries, whatever the history
+MAX_KEPT_BYTES = 256 * 2**20  # of images kept for late queries, whatever the history
 
 
 @dataclass(frozen=True, eq=False)
 class _KeptImage:
-    """An image kept for late queries; result: what SamPt.step found in it, None if it was skipped."""
+    """An image of `nbytes` bytes kept for late queries; result: what SamPt.step found in it, None if it was skipped."""
 
     stamp_ns: int
     load: Callable[[], np.ndarray]
+    nbytes: int
     result: FrameResult | None = None
 
     @property
@@ -100,11 +102,11 @@ class Session:
         """Stamp of the newest stepped frame."""
         return next((kept.stamp_ns for kept in reversed(self._kept) if kept.stepped), None)
 
-    def remember(self, stamp_ns: int, load: Callable[[], np.ndarray]) -> None:
-        """Keep an image that was skipped, since a query may refer to it."""
-        latest = self._kept[-1].stamp_ns if self._kept else -1
-        if latest < stamp_ns and self._continuity.is_near(stamp_ns):  # else an outlier, or a camera without stamps
-            self._keep(_KeptImage(stamp_ns, load))
+    def remember(self, stamp_ns: int, load: Callable[[], np.ndarray], nbytes: int = 0) -> None:
+        """Keep an image of `nbytes` bytes that was skipped, since a query may refer to it."""
+        is_new = all(kept.stamp_ns != stamp_ns for kept in self._kept)  # else of a camera without stamps, or sent twice
+        if is_new and self._continuity.is_near(stamp_ns):
+            self._keep(_KeptImage(stamp_ns, load, nbytes))
 
     def observe(self, stamp_ns: int, image: np.ndarray, following_ns: Sequence[int] | None = None) -> Change | None:
         """Check the next frame, (H, W, 3) uint8 RGB, against the stream so far; call this before `step`.
@@ -117,8 +119,8 @@ class Session:
         change = self._continuity.check(stamp_ns, check_image(image).shape, following_ns)
         self._before_reset = None
         if change is None or change.handling is ObjectHandling.KEEP:
-            if self._kept and self._kept[-1].stamp_ns > stamp_ns:
-                self._kept.clear()  # The stamps of the kept frames are from before a jump back.
+            # What is ahead came before: from before a jump back or, if it was skipped, out of order or wrongly stamped.
+            self._kept = deque(kept for kept in self._kept if kept.stamp_ns <= stamp_ns)
             return change
         if change.handling is ObjectHandling.DROP:
             self.sam_pt.forget()
@@ -137,10 +139,10 @@ class Session:
         except Exception:
             if self.sam_pt.frame_index > before:  # SamPt continues from this frame, so queries must find it here.
                 self._newest = self.failed = self.sam_pt.newest_result
-                self._keep(_KeptImage(stamp_ns, lambda: image, self.failed))
+                self._keep(_KeptImage(stamp_ns, lambda: image, image.nbytes, self.failed))
             raise
         # A copy, which does not have the label image of the published result.
-        self._keep(_KeptImage(stamp_ns, lambda: image, replace(self._newest)))
+        self._keep(_KeptImage(stamp_ns, lambda: image, image.nbytes, replace(self._newest)))
         return self._newest
 
     def answer(self, request: Request) -> Answer:
@@ -148,6 +150,8 @@ class Session:
         object_id = request.object_id
         if request.action == Action.REMOVE:
             self.sam_pt.remove_object(object_id)
+            self._newest = _without(self._newest, object_id)
+            self._kept = deque(replace(kept, result=_without(kept.result, object_id)) for kept in self._kept)
             return Answer(f"object {object_id} removed")
         request, changes = request.fitted(self.size)
         past = self._past(request.stamp_ns)
@@ -231,9 +235,10 @@ class Session:
         return object_id if is_new else None
 
     def _keep(self, kept: _KeptImage) -> None:
+        """Keep an image in the order of stamps, and discard the oldest ones."""
         if self._kept and self._kept[-1].stamp_ns == kept.stamp_ns:  # a camera that does not stamp its images
             self._kept.pop()
-        self._kept.append(kept)
+        insort(self._kept, kept, key=attrgetter("stamp_ns"))
         # The history ends at the newest stepped frame, so that it is kept however many are skipped after it.
         newest = self.newest_stamp_ns
         if newest is None or self._newest is None:  # nothing was tracked yet, so no query can refer to any of these
@@ -241,9 +246,13 @@ class Session:
                 self._kept.popleft()
             return
         oldest = newest - round(self.history * 1e9)  # a float of nanoseconds would be off by more than a hundred
-        most = max(2, _MAX_KEPT_BYTES // (3 * math.prod(self._newest.size)))
-        while self._kept[0].stamp_ns < oldest or (len(self._kept) > most and self._kept[0].stamp_ns < newest):
+        while self._kept[0].stamp_ns < oldest:
             self._kept.popleft()
+        nbytes = sum(image.nbytes for image in self._kept)
+        while nbytes > MAX_KEPT_BYTES and len(self._kept) > 2:
+            first = 1 if self._kept[0].stamp_ns == newest else 0
+            nbytes -= self._kept[first].nbytes
+            del self._kept[first]
 
     def _index(self, stamp_ns: int) -> int:
         """Index in `_kept` of the image that was current at `stamp_ns`; raises QueryError if it is not kept."""
@@ -271,8 +280,13 @@ class Session:
     def _past(self, stamp_ns: int) -> list[np.ndarray]:
         """The image that was current at `stamp_ns` and the stepped ones since, without the newest."""
         clicked = self._index(stamp_ns)
-        since = [row for row, kept in enumerate(self._kept) if row > clicked and kept.stepped]
-        return [self._kept[row].load() for row in [clicked, *since][:-1]]
+        image = self._kept[clicked].load()
+        while image.shape[:2] != self.size:  # It was skipped, so nothing has told yet that it is not of this stream.
+            del self._kept[clicked]
+            clicked = self._index(stamp_ns)
+            image = self._kept[clicked].load()
+        since = [kept.load() for row, kept in enumerate(self._kept) if row > clicked and kept.stepped]
+        return [image, *since][:-1]
 
 
 def _label_at(result: FrameResult, xy: tuple[float, float]) -> int:
@@ -280,3 +294,10 @@ def _label_at(result: FrameResult, xy: tuple[float, float]) -> int:
     x, y = (int(np.floor(value + 0.5)) for value in np.nan_to_num(xy, nan=-1, posinf=-1, neginf=-1))
     height, width = result.size
     return int(result.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0
+
+
+def _without(result: FrameResult | None, object_id: int) -> FrameResult | None:
+    """A result, if there is one, without an object, so that a click finds what was beneath."""
+    if result is None:
+        return None
+    return replace(result, objects=tuple(item for item in result.objects if item.id != object_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -43,6 +44,7 @@ class Stream:
     the stream goes on with the next. All events except depth and CameraInfo must come from one thread.
 
     session, depth_queue, clicks, failures  the parts it is composed of
+    ids_since                               when objects' ids last started from 1, seconds since 1970
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Stream:
     ) -> None:
         """waiting: how long a frame waits for its depth; starts: by object id, the prompts of a recording's objects."""
         self.failures = failures
+        self.ids_since = time.time()
         self.session = Session(sam_pt, options.history)
         self.depth_queue = DepthQueue(waiting, self.failures, options.history, expects_depth)
         transforms = transforms or NoTransforms("transforms are not known here")
@@ -133,13 +136,10 @@ class Stream:
             frame = TrackedFrame(event, image, self.session.step(event.stamp_ns, image), change=change)
         if frame is not None:
             self._start_due(event.number)
-            before = set(self.session.sam_pt.object_ids)
             for carry_out in queries:
                 carry_out()
             if newest := self.session.newest:
-                removed = before.difference(self.session.sam_pt.object_ids)
-                objects = tuple(item for item in newest.objects if item.id not in removed)
-                result = replace(frame.result, objects=objects, wholes=newest.wholes)
+                result = replace(frame.result, objects=newest.objects, wholes=newest.wholes)
                 frame = replace(frame, result=result)
         elif image is not None and not isinstance(attempt.error, FrameError):
             partial_result = self.session.failed or FrameResult(0, image.shape[:2])
@@ -151,7 +151,7 @@ class Stream:
     def skip(self, event: ImageEvent) -> None:
         """Skip an image because a newer one is waiting; a query may still refer to it."""
         with self.failures.task(f"{event.name} is not kept for late queries"):
-            self.session.remember(event.stamp_ns, event.load)
+            self.session.remember(event.stamp_ns, event.load, event.nbytes)
 
     def ready_frames(self) -> Iterator[TrackedFrame]:
         """Take the frames that need not wait for depth any longer, in order; `surfaces` is None without depth."""
@@ -250,6 +250,7 @@ class Stream:
     def reset(self) -> None:
         """Drop all objects; object ids start again from 1. The objects of references are searched for again."""
         self.session.reset()
+        self.ids_since = time.time()
         self.failures.log.info("reset: all objects are dropped")
         self._restore_references()
 

@@ -25,6 +25,7 @@ class ImageEvent:
     title        its name in log messages; if empty, it is named by its time
     number       its index in a recording, from 0
     following_ns in a bag, stamps of some images after it
+    nbytes       bytes that it takes while it waits; 0 if it never does
     """
 
     stamp_ns: int
@@ -35,6 +36,7 @@ class ImageEvent:
     title: str = ""
     number: int = 0
     following_ns: tuple[int, ...] | None = None
+    nbytes: int = 0
 
     @property
     def name(self) -> str:

@@ -16,8 +16,8 @@ Tell = Callable[[Attempt], None]
 class Backend(Protocol):
     """A stream that people watch and operate.
 
-    Every method returns at once, and may be called from any thread. `tell` is called later, from any thread, with the
-    result of the request; it may not be called if the request succeeded and the effect is visible.
+    Every method returns at once, and may be called from any thread. `tell` is called, perhaps later, from any thread,
+    with what came of the request.
     """
 
     def watch(self, show: Show | None) -> None:

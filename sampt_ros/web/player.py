@@ -14,13 +14,14 @@ import numpy as np
 
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.data_types import FrameResult, check_image
+from sampt_ros.errors import QueryError
 from sampt_ros.io.video import FrameSource
 from sampt_ros.streaming.depth_queue import LiveWaiting
 from sampt_ros.streaming.failures import Attempt, Failures
 from sampt_ros.streaming.live.mailbox import Mailbox, Task
 from sampt_ros.streaming.live.view import Condition, View
 from sampt_ros.streaming.live.worker import Worker
-from sampt_ros.streaming.requests import Reference, Request
+from sampt_ros.streaming.requests import Answer, Reference, Request
 from sampt_ros.streaming.statistics import StreamStatistics
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
@@ -31,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 _HISTORY = 3.0  # Seconds for which images are kept: an image may take a second to the browser, and a click one back.
 _MAX_WAITING = 8  # Largest number of queries that wait; more are refused, since their answers would come too late.
+_NO_RESET = "the reset fails"
 _POLL = 0.1  # Seconds until a pause, or the end, is noticed.
 
 
@@ -100,13 +102,17 @@ class Player:
         self._put(lambda stream: stream.reference(lambda: reference), tell)
 
     def reset(self, tell: Callable[[Attempt], None]) -> None:
-        self._mailbox.put_task(Task(self._reset, outcome="the reset fails"))
+        def refuse(reason: str) -> None:
+            tell(Attempt(QueryError(reason), reason))
+
+        self._mailbox.put_task(Task(partial(self._reset, tell), refuse, outcome=_NO_RESET))
 
     def pause(self, paused: bool, tell: Callable[[Attempt], None]) -> None:
         if paused:
             self._running.clear()
         else:
             self._running.set()
+        tell(Attempt(answer=Answer("paused" if paused else "running")))
 
     # The reading thread
 
@@ -136,7 +142,8 @@ class Player:
 
     def _hand_in(self, image: np.ndarray) -> None:
         self.statistics.count("frames_received")
-        event = ImageEvent(time.time_ns(), None, partial(check_image, image), time.perf_counter())
+        load = partial(check_image, image)
+        event = ImageEvent(time.time_ns(), None, load, time.perf_counter(), nbytes=image.nbytes)
         if not self._mailbox.put_frame(event):
             self.statistics.count("frames_dropped")
 
@@ -175,11 +182,14 @@ class Player:
         result = stream.session.newest or FrameResult(0, image.shape[:2])
         self._show(_view(stream, stamp_ns, image, result))
 
-    def _reset(self, stream: Stream) -> None:
-        stream.reset()
-        self._show_again(stream)
-        if self._shown is not None and not self._running.is_set():  # Clicks need an image, but none comes in a pause.
-            self._hand_in(self._shown[1])
+    def _reset(self, tell: Callable[[Attempt], None], stream: Stream) -> None:
+        with self._failures.task(_NO_RESET) as attempt:
+            stream.reset()
+            self._show_again(stream)
+            if self._shown is not None and not self._running.is_set():  # Clicks need an image, but none comes now.
+                self._hand_in(self._shown[1])
+            attempt.answer = Answer("all objects are dropped")
+        tell(attempt)
 
 
 def _view(stream: Stream, stamp_ns: int, image: np.ndarray, result: FrameResult) -> View:

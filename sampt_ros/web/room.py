@@ -39,6 +39,7 @@ class Room:
         self.number = self.condition_number = 0
         self.condition = ""
         self._names: dict[int, str] = {}
+        self._id_changes = 0  # As of the newest condition.
         self._ids: set[int] = set()  # Of all objects, as of the newest view.
         self._view: View | None = None
         self._packets: dict[bool, tuple[int, asyncio.Future[bytes]]] = {}  # The newest ones, by whether they are small.
@@ -86,6 +87,9 @@ class Room:
     def update_condition(self) -> None:
         """Ask for the stream's condition, and wake all viewers if it has changed."""
         condition = self.backend.condition()
+        if condition.id_changes != self._id_changes:
+            self._id_changes = condition.id_changes
+            self._names.clear()
         content = json.dumps(_condition_message(condition, self._names, len(self.viewers)))
         if content != self.condition:
             self.condition = content
@@ -97,6 +101,7 @@ class Room:
         if object_id not in self._ids:
             there = ", ".join(map(str, sorted(self._ids))) or "none"
             raise QueryError(f"object: expected one that is there ({there}); got {object_id}")
+        self.update_condition()  # Names of before a reset are forgotten first, not with this one.
         self._names.pop(object_id, None)
         if name:
             self._names[object_id] = name

@@ -170,7 +170,10 @@ class Viewer:
         self._room.backend.ask(request, self._tell)
 
     def _rename(self, command: Mapping[str, Any]) -> None:
-        self._room.rename(object_id(command, lowest=1), object_name(command))
+        renamed, name = object_id(command, lowest=1), object_name(command)
+        self._room.rename(renamed, name)
+        # Without the object: to name it does not make it the one that is clicked next.
+        self._answer(True, f"object {renamed}: named {name}" if name else f"object {renamed}: without a name")
 
     def _reset(self, command: Mapping[str, Any]) -> None:
         self._room.backend.reset(self._tell)

@@ -53,6 +53,17 @@ def test_grey_that_was_computed_of_a_mosaic_stays_grey():
     np.testing.assert_array_equal(rgb_from_compressed(message), np.repeat(grey[..., None], 3, axis=2))
 
 
+def test_the_alpha_of_a_png_of_16_bits_does_not_darken_colours_of_12():
+    colours = PICTURE.astype(np.uint16) * 16
+    opaque = np.dstack([colours, np.full(colours.shape[:2], 65535, np.uint16)])
+    found, right = (
+        rgb_from_compressed(SimpleNamespace(format="png", data=cv2.imencode(".png", image)[1].ravel()), GreyRange())
+        for image in (opaque, colours)
+    )
+    np.testing.assert_array_equal(found, right)
+    assert found.mean() > 50
+
+
 @pytest.mark.parametrize("grey", [None, GreyRange()], ids=["8 bits", "16 bits kept"])
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_an_orientation_that_the_file_names_does_not_turn_the_image(orientation, grey):

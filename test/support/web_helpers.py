@@ -42,6 +42,7 @@ class FakeBackend:
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.paused = False
+        self.id_changes = 0
         self.show: Callable[[View], None] | None = None
         self.watched = threading.Event()
 
@@ -50,7 +51,7 @@ class FakeBackend:
         (self.watched.set if show else self.watched.clear)()
 
     def condition(self) -> Condition:
-        return Condition("a fake", "well", paused=self.paused, values={"preset": "none"})
+        return Condition("a fake", "well", paused=self.paused, values={"preset": "none"}, id_changes=self.id_changes)
 
     def ask(self, request: Any, tell: Callable[[Attempt], None]) -> None:
         self._note(request, tell)
@@ -63,6 +64,7 @@ class FakeBackend:
 
     def pause(self, paused: bool, tell: Callable[[Attempt], None]) -> None:
         self.paused = paused
+        tell(Attempt(answer=Answer("noted")))
 
     def _note(self, what: Any, tell: Callable[[Attempt], None]) -> None:
         self.asked.append(what)

@@ -154,6 +154,8 @@ def test_after_a_reset_while_it_is_paused_clicks_start_objects_anew():
         audience.click()
         audience.player.reset(audience.attempts.append)
         wait_until(lambda: not audience.views[-1].result.objects)
+        wait_until(lambda: len(audience.attempts) == 3)
+        assert [attempt.answer.text for attempt in audience.attempts[::2]] == ["paused", "all objects are dropped"]
         wait_until(lambda: audience.player.condition().message == "paused")
         count = len(audience.views)
         wait_until(lambda: len(audience.views) >= count and audience.click(30, 30).error is None)
@@ -272,6 +274,19 @@ def test_clicks_that_come_faster_than_they_are_worked_on_are_refused_and_a_reset
         player.reset(attempts.append)
         gate.set()
         wait_until(lambda: player.statistics["frames_tracked"] > 20 and not audience.views[-1].result.objects)
+
+
+def test_a_reset_that_fails_or_is_not_carried_out_any_more_is_told(monkeypatch):
+    attempts: list[Attempt] = []
+    with playing(Clip(length=1000, fps=50.0)) as audience:
+        monkeypatch.setattr(audience.player._stream.session, "reset", lambda: 1 / 0)
+        audience.player.reset(attempts.append)
+        wait_until(lambda: attempts)
+    audience.player.reset(attempts.append)
+    assert [attempt.reason for attempt in attempts] == [
+        "ZeroDivisionError: division by zero",
+        "expected an active node; it stopped before this was done",
+    ]
 
 
 def test_nobody_who_looks_is_shown_nothing():

@@ -307,6 +307,48 @@ def test_a_name_does_not_pass_to_another_object_of_the_id(server, backend):
     assert asyncio.run(act()) == {}
 
 
+def test_a_name_does_not_pass_to_an_object_that_got_its_id_between_two_views_or_while_nobody_looked(server, backend):
+    async def act() -> list[dict]:
+        names = []
+        async with looking(server) as onlooker:
+            await name_one_of_two(onlooker, backend, 1)
+            backend.id_changes += 1
+            names.append((await onlooker.receive("condition"))["names"])
+            await onlooker.send(type="rename", object=2, name="mug")
+            names.append((await onlooker.receive("condition"))["names"])
+            backend.id_changes += 1
+            await onlooker.send(type="rename", object=1, name="cup")  # by who has seen already that it is another
+            names.append((await onlooker.receive("condition"))["names"])
+        backend.id_changes += 1
+        async with looking(server) as onlooker:
+            names.append((await onlooker.receive("condition"))["names"])
+        return names
+
+    assert asyncio.run(act()) == [{}, {"2": "mug"}, {"1": "cup"}, {}]
+
+
+def test_every_command_but_drawn_is_answered(server, backend):
+    async def act() -> list[tuple]:
+        async with looking(server) as onlooker:
+            assert backend.watched.wait(PATIENCE)
+            backend.show(view())
+            await onlooker.receive("frame")
+            for command in (
+                {"type": "drawn", "number": 1},
+                {"type": "rename", "object": 1, "name": "mug"},
+                {"type": "rename", "object": 1, "name": ""},
+                {"type": "pause", "paused": True},
+                {"type": "reset"},
+            ):
+                await onlooker.send(**command)
+            answers = [await onlooker.receive("answer") for _ in range(4)]
+            return [(answer["ok"], answer["text"], answer["object"]) for answer in answers]
+
+    assert asyncio.run(act()) == [
+        (True, text, None) for text in ("object 1: named mug", "object 1: without a name", "noted", "noted")
+    ]
+
+
 def test_a_name_stays_while_a_frame_fails(server, backend):
     async def act() -> list[dict]:
         async with looking(server) as onlooker:

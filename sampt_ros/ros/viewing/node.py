@@ -28,6 +28,7 @@ from sampt_ros.ros import conversions
 from sampt_ros.ros.node_log import NodeLog
 from sampt_ros.ros.parameters import declare_config
 from sampt_ros.ros.qos import LATCHED, OVERRIDABLE, QUERIES, RELIABLE
+from sampt_ros.ros.viewing.id_changes import IdChanges
 from sampt_ros.ros.viewing.open_requests import OpenRequest, OpenRequests, Tell
 from sampt_ros.ros.viewing.pairing import Pairing
 from sampt_ros.ros.viewing.reference_answers import answer_key, attempt_from_value
@@ -56,6 +57,7 @@ class WebNode(Node):
         self.config = declare_config(self, WebNodeConfig)
         self._failures = Failures(StreamStatistics(), NodeLog(self))
         self._pairing = Pairing()
+        self._id_changes = IdChanges()
         self._show: Callable[[View], None] | None = None
         self._inputs: list[Any] = []
         self._frame_id = ""
@@ -86,17 +88,19 @@ class WebNode(Node):
         self._show = show
 
     def condition(self) -> Condition:
-        status, source = self._status, self._image_topic
+        status, source, id_changes = self._status, self._image_topic, self._id_changes.count
         if status is None or self._is_tracker_gone:
             tracker = self._tracker
-            return Condition(source, f"no node /{tracker}: nothing on /diagnostics", well=False)
+            return Condition(source, f"no node /{tracker}: nothing on /diagnostics", well=False, id_changes=id_changes)
         values = {item.key: item.value for item in status.values}
         well = status.level == DiagnosticStatus.OK
         message = _PAUSED if self._pairing.is_paused else status.message
-        return Condition(source, message, well, self._pairing.is_paused, values)
+        return Condition(source, message, well, self._pairing.is_paused, values, id_changes)
 
     def ask(self, request: Request, tell: Tell) -> None:
         def on_success(response: Any) -> None:
+            if response.object_id:
+                self._show_view(self._pairing.started(response.object_id))
             tell(Attempt(answer=Answer(response.message, object_id=response.object_id)))
 
         def make() -> Query.Request:
@@ -122,13 +126,16 @@ class WebNode(Node):
 
     def reset(self, tell: Tell) -> None:
         def on_success(response: Any) -> None:
+            self._id_changes.expect_own()
             self._show_view(self._pairing.without_objects())
+            tell(Attempt(answer=Answer(f"reset: {response.message}")))
 
         self._call(self._reset_client, Trigger.Request, tell, on_success)
 
     def pause(self, paused: bool, tell: Tell) -> None:
         def on_success(response: Any) -> None:
             self._pairing.is_paused = paused
+            tell(Attempt(answer=Answer(response.message)))
 
         self._call(self._pause_client, partial(SetBool.Request, data=paused), tell, on_success)
 
@@ -241,6 +248,7 @@ class WebNode(Node):
             return
         self._status, self._status_time = status, time.monotonic()
         self._pairing.is_paused = status.message == _PAUSED
+        self._id_changes.hear({item.key: item.value for item in status.values})
         for item in status.values:
             request = self._open_references.take(item.key)
             if request is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from sampt_ros.streaming.session import MAX_KEPT_BYTES
 from sampt_ros.streaming.stream import Stream
 from sampt_ros.streaming.tracked_frame import ImageEvent
 
@@ -51,11 +52,12 @@ class Mailbox:
     Tasks are never lost: each is done or refused. However many tasks are waiting, frames are taken in between.
     """
 
-    def __init__(self, max_skipped: int = 64) -> None:
-        """max_skipped: how many skipped frames a batch lists at most, the latest ones."""
+    def __init__(self, max_skipped: int = 64, max_bytes: int = MAX_KEPT_BYTES) -> None:
+        """max_skipped, max_bytes: how many skipped frames a batch lists at most, the latest ones."""
         self._changed = threading.Condition()
         self._newest: ImageEvent | None = None
         self._skipped: deque[ImageEvent] = deque(maxlen=max_skipped)
+        self._max_bytes = max_bytes
         self._tasks: deque[Task] = deque()
         self._closed = False
 
@@ -65,6 +67,8 @@ class Mailbox:
             waiting = self._newest
             if waiting is not None:
                 self._skipped.append(waiting)
+                while sum(skipped.nbytes for skipped in self._skipped) > self._max_bytes:
+                    self._skipped.popleft()
             self._newest = event
             self._changed.notify()
         return waiting is None

@@ -32,11 +32,12 @@ class View:
 class Condition:
     """The condition of a stream.
 
-    source   where its images come from, in words
-    message  its condition in one sentence
-    well     whether everything works
-    paused   whether it was paused by the user
-    values   counts, rates and latencies in words, as in StreamStatistics.summary, and further details
+    source      where its images come from, in words
+    message     its condition in one sentence
+    well        whether everything works
+    paused      whether it was paused by the user
+    values      counts, rates and latencies in words, as in StreamStatistics.summary, and further details
+    id_changes  how often objects' ids have passed to others, as by a reset, without a view that lacks the former ones
     """
 
     source: str
@@ -44,3 +45,4 @@ class Condition:
     well: bool = True
     paused: bool = False
     values: Mapping[str, str] = field(default_factory=dict)
+    id_changes: int = 0

@@ -12,6 +12,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 from ros_images import GREY, HEIGHT, RGB, WIDTH, alpha, changed, message, wide
 
 from sampt_ros.errors import FrameError
+from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages import color_backends
 from sampt_ros.messages import images as image_messages
 from sampt_ros.ros import conversions
@@ -104,6 +105,17 @@ def test_planar_yuv(encoding, chroma, padding):
     sent = np.vstack([np.full((HEIGHT, WIDTH), Y, np.uint8), chrominance])
     image = conversions.rgb_from_image(message(sent, encoding, padding, height=HEIGHT))
     np.testing.assert_allclose(image.astype(int), np.broadcast_to((200, 90, 40), RGB.shape), atol=3)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("encoding", ["rgba16", "bgra16", "16UC4"])
+def test_the_alpha_of_16_bits_does_not_darken_colours_of_12(backend, encoding, big):
+    colours = np.random.default_rng(5).integers(0, 4096, (HEIGHT, WIDTH, 3)).astype(np.uint16)
+    sent = colours if encoding == "rgba16" else colours[..., ::-1]
+    opaque = np.dstack([sent, np.full((HEIGHT, WIDTH), 65535, np.uint16)])
+    found = conversions.rgb_from_image(message(opaque, encoding, 6, big), GreyRange())
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, conversions.rgb_from_image(message(colours, "rgb16"), GreyRange()))
 
 
 def test_rgb8_is_not_copied():

@@ -9,6 +9,7 @@ pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_
 
 from fakes import SIDE
 from node_harness import IMAGE, wait_for
+from sampt_ros.msg import QueryPoints
 
 
 def test_diagnostics_come_by_themselves_and_count_everything(sampt):
@@ -29,6 +30,16 @@ def test_diagnostics_come_by_themselves_and_count_everything(sampt):
     assert (values["level"], values["message"]) == ("OK", "tracking; objects: 1")
     assert values["object 1"] == f"TRACKING, score 1.00, {SIDE**2} px"
     assert {f"{stage} (ms, median / p95)" for stage in ("tracking", "encoding", "decoding", "latency")} <= set(values)
+
+
+def test_an_object_that_was_removed_is_not_reported_though_no_image_came_since(sampt):
+    sampt.start_object((20, 20))
+    sampt.track()
+    sampt.query(id=1, action=QueryPoints.REMOVE)
+    sampt.wait_for_count("queries_accepted", 2)
+    values = sampt.diagnostics()
+    assert "objects" not in values["message"]
+    assert "object 1" not in values
 
 
 def test_diagnostics_warn_that_no_image_comes(start_node):

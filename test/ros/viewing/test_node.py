@@ -34,9 +34,10 @@ from sampt_ros.msg import Reference as ReferenceMessage
 from sampt_ros.srv import Query
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from std_srvs.srv import Trigger
 
 from sampt_ros.data_types import ObjectState
-from sampt_ros.errors import ConfigError, QueryError
+from sampt_ros.errors import ConfigError, QueryError, StampError
 from sampt_ros.ros.conversions import image_from_array, request_from_message, time_from_ns
 from sampt_ros.ros.qos import QUERIES
 from sampt_ros.ros.viewing import node as viewing
@@ -172,12 +173,36 @@ def test_boxes_references_pauses_and_resets_reach_the_node(sampt, page):
     page.follow(sampt, 7)  # a reset drops all, and looks for references again
     page.node.ask(Request(Action.REMOVE, 7), page.told.append)
     page.follow(sampt)
-    wait_for(lambda: len(page.told) == 3, "not all is told")
+    wait_for(lambda: len(page.told) == 6, "not all is told")
     assert [told.answer.text.partition(":")[0] for told in page.told] == [
         "started object 1",
         "object 7",
+        "paused",
+        "running",
+        "reset",
         "object 7 removed",
     ]
+
+
+def test_an_object_is_there_as_soon_as_it_is_told_though_no_image_came_since(sampt, page):
+    page.meet(sampt)
+    view = page.follow(sampt)
+    page.click(20, 21, view.stamp_ns)
+    wait_for(lambda: page.told, "nothing is told")
+    assert (page.views[-1].stamp_ns, page.views[-1].others) == (view.stamp_ns, {1})
+
+
+def test_ids_that_another_program_let_begin_anew_are_noticed_and_the_pages_own_reset_is_not_taken_for_that(sampt, page):
+    def since() -> str:
+        return page.node.condition().values.get("object ids since", "")
+
+    wait_for(lambda: page.node.condition().id_changes == 1, "no diagnostics")
+    for reset, changes in ((lambda: sampt.call(Trigger, "reset"), 2), (lambda: page.node.reset(page.told.append), 2)):
+        before = since()
+        page.meet(sampt)
+        reset()
+        wait_for(lambda before=before: since() != before, "the reset is not in the diagnostics")
+        assert page.node.condition().id_changes == changes
 
 
 def test_each_viewer_is_told_what_came_of_its_own_queries(sampt, page):
@@ -314,6 +339,18 @@ def test_without_a_node_images_are_shown_and_clicks_refused(ros_domain):  # noqa
     finally:
         page.close()
         harness.close()
+
+
+def test_a_stamp_that_no_message_can_hold_is_refused():
+    with pytest.raises(StampError, match="expected a stamp of less than 2147483648 seconds; got 9999999999"):
+        query_message(Request(box=(1, 2, 3, 4), stamp_ns=9999999999999999999), Header())
+
+
+@pytest.mark.parametrize("box", [(-50.0, -50.0, -40.0, -40.0), (-9.0, 5.0, 0.2, 30.0), (10.2, 10.2, 10.4, 30.0)])
+def test_a_box_that_no_message_can_hold_is_refused_as_it_was_drawn(box):
+    with pytest.raises(QueryError, match="two pixels or more wide and high") as refused:
+        query_message(Request(box=box), Header())
+    assert str(list(box)) in str(refused.value)
 
 
 def test_a_query_comes_back_from_its_message():

@@ -65,6 +65,13 @@ def test_so_many_skipped_frames_are_remembered_and_no_more():
     assert [skipped.stamp_ns for skipped in mailbox.take().skipped] == [2, 3]
 
 
+def test_skipped_frames_take_so_many_bytes_and_no_more():
+    mailbox = Mailbox(max_bytes=100)
+    for stamp in range(5):
+        mailbox.put_frame(ImageEvent(stamp, None, blank, nbytes=40))
+    assert [skipped.stamp_ns for skipped in mailbox.take().skipped] == [2, 3]
+
+
 def test_take_waits_until_something_comes():
     mailbox, taken = Mailbox(), []
     thread = threading.Thread(target=lambda: taken.append(mailbox.take()))

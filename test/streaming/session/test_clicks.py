@@ -75,6 +75,15 @@ def test_a_click_on_a_past_image_may_be_about_an_object_that_was_started_since(s
     assert stream.session.click((21, 21), NEGATIVE, stamp_ns=START).text.startswith("corrected object 1")
 
 
+@pytest.mark.parametrize("stamp_ns", [0, START + 1], ids=["on the newest image", "on a past one"])
+def test_under_a_removed_object_is_the_one_beneath(stream, stamp_ns):
+    stream.start()
+    stream.start()  # The same thing, by a double click.
+    stream.step()
+    stream.session.answer(Request(Action.REMOVE, 2))
+    assert stream.session.click((20, 20), POSITIVE, stamp_ns=stamp_ns).text.startswith("corrected object 1")
+
+
 def test_the_mask_of_a_removed_object_is_background(stream):
     stream.session.click((20, 20), POSITIVE)
     stream.step()

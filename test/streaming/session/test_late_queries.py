@@ -114,10 +114,50 @@ def test_without_a_history_the_newest_image_alone_is_kept():
 
 
 def test_images_of_a_long_history_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr("sampt_ros.streaming.session._MAX_KEPT_BYTES", 4 * blank().nbytes)
+    monkeypatch.setattr("sampt_ros.streaming.session.MAX_KEPT_BYTES", 4 * blank().nbytes)
     stream = SessionStream(30.0)
     stream.step(20)
     assert len(stream.session._kept) == 4
+
+
+def test_skipped_images_that_are_larger_than_their_pixels_do_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("sampt_ros.streaming.session.MAX_KEPT_BYTES", 10 * blank().nbytes)
+    stream = SessionStream(30.0)
+    stream.step(2)
+    for _ in range(20):  # messages of 16 bits and alpha; no image is tracked meanwhile
+        stream.session.remember(stream.now, blank, 4 * blank().nbytes)
+        stream.now += 100 * MS
+    assert [kept.stepped for kept in stream.session._kept] == [True, False, False]
+    stream.start()
+    assert stream.x() == 21
+
+
+@pytest.mark.parametrize("wild", [150, 5000], ids=["changed places", "wrong stamp"])
+def test_a_skipped_image_that_is_ahead_disturbs_nothing(stream, wild):
+    named = stream.now
+    stream.step(3)
+    stream.session.remember(stream.now + wild * MS, blank)
+    between = stream.now
+    stream.skip()
+    stream.step()
+    stream.start(20, stamp_ns=named)
+    assert stream.x() == 20 + 4
+    stream.step()
+    stream.start(10, stamp_ns=between)
+    assert stream.x() == 10 + 4
+    assert all(kept.stamp_ns < stream.now for kept in stream.session._kept)
+
+
+def test_a_skipped_image_of_another_size_is_not_one_of_the_stream(stream):
+    named = stream.now
+    stream.skip()
+    other = stream.now
+    stream.session.remember(other, lambda: blank(60, 80))
+    stream.now += 100 * MS
+    stream.step()
+    stream.start(20, stamp_ns=other)  # means the one before it
+    assert stream.x() == 20 + 2
+    assert [kept.stamp_ns for kept in stream.session._kept][1:3] == [named, other + 100 * MS]
 
 
 def test_images_that_come_before_any_is_tracked_do_not_fill_the_memory():

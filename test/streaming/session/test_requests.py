@@ -20,6 +20,15 @@ def test_answers_say_what_was_done(stream):
     assert stream.ids == []
 
 
+def test_a_removed_object_is_no_longer_in_the_newest_result(stream):
+    stream.start()
+    stream.start(40, 30)
+    stream.step()
+    stream.session.answer(Request(Action.REMOVE, 1))
+    assert [item.id for item in stream.session.newest.objects] == [2]
+    assert set(np.unique(stream.session.newest.labels)) == {0, 2}
+
+
 def test_a_box_or_mask_corrects_nothing(stream):
     stream.start()
     for prompt in ({"box": (10.0, 10.0, 20.0, 20.0)}, {"mask": np.ones((48, 64), bool)}):
