@@ -66,11 +66,15 @@ replaced, and its recording is tried again, at most 3 times.
 
 @dataclass(frozen=True)
 class _Job:
-    """A recording and the options to track it with; `out` is the folder or URL for results."""
+    """A recording and the options to track it with; `out` is the folder or URL for results.
+
+    redo: whether results that are there make way for those of this job
+    """
 
     recording: Recording
     options: tuple[str, ...]
     out: str
+    redo: bool = False
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -94,7 +98,7 @@ def add(commands: Any) -> None:
     argument("--out", required=True, metavar="OUT", help="folder or URL for results")
     argument("--prompts", type=Path, dest="prompt_file", metavar="FILE", help="what to track in which recording")
     argument("--both-ways", action="store_true", help="as for `sampt track`; not for bags")
-    argument("--redo", action="store_true", help="track finished recordings again")
+    argument("--redo", action="store_true", help="track finished recordings again; what fails keeps its results")
     common.add_prompts(parser, masks=True)
     add_outputs(parser, file=str)
     common.add_config(parser)
@@ -107,16 +111,13 @@ def _run(parsed: argparse.Namespace) -> int:
     out = parsed.out if is_remote(parsed.out) else str(Path(parsed.out).resolve())
     jobs = {job.recording.name: job for job in _jobs(parsed, out)}
     results = results_at(out)
+    results.clear()
     finished = {} if parsed.redo else {name: outcome for name in jobs if (outcome := results.finished(name))}
     _require_same(parsed.out, jobs, finished)
     pending = {name: job for name, job in jobs.items() if name not in finished}
     workers = workers_for(parsed) if pending else ThisProcess()
-    summary = report.Report(finished)
+    summary = report.Report(finished, [name for name in pending if parsed.redo and results.has(name)])
     results.write(report.FILE, summary.as_json(0.0))  # Fails before any tracking if nothing can be written.
-    results.clear()
-    if parsed.redo:
-        for name in jobs:
-            results.remove(name)
     began = time.monotonic()
     try:
         _track_all(workers, pending, summary)
@@ -185,7 +186,7 @@ def _jobs(parsed: argparse.Namespace, out: str) -> Iterator[_Job]:
     for recording in recordings:
         own = prompt_file.arguments(recording.name) if prompt_file else ()
         try:
-            yield _job(parsed, _Job(recording, own, out))
+            yield _job(parsed, _Job(recording, own, out, parsed.redo))
         except (ConfigError, QueryError) as error:
             raise type(error)(f"{recording.name}: {error}") from None
 
@@ -228,7 +229,7 @@ def _file_of(value: str) -> str:
 def track_recording(job: _Job) -> Outcome:
     """Run a job on a worker and publish its results; raises SamPtError."""
     results = results_at(job.out)
-    if done := results.finished(job.recording.name):  # Finished by a worker that died afterwards.
+    if not job.redo and (done := results.finished(job.recording.name)):  # by a worker that died afterwards
         return done
     began = time.monotonic()
     with results.working_folder(job.recording.name) as folder, TemporaryDirectory(prefix="sampt-") as temporary:
@@ -250,7 +251,7 @@ def track_recording(job: _Job) -> Outcome:
             warnings=tuple(dict.fromkeys(warnings))[:_MAX_WARNINGS],
             files=files,
         )
-        return results.publish(folder, outcome)
+        return results.publish(folder, outcome, replace=job.redo)
 
 
 def _parse(arguments: tuple[str, ...], folder: Path) -> argparse.Namespace:

@@ -128,6 +128,22 @@ def test_a_worker_killed_in_the_middle_costs_nothing(folder, done, tmp_path):
     assert not (tmp_path / "out/.partial").exists()
 
 
+def test_a_recording_that_fails_when_it_is_done_again_keeps_its_results(folder, tmp_path, capsys):
+    def command(*more):
+        source = f"{folder}/recordings/a"
+        return ["batch", source, "--out", str(tmp_path / "out"), "--workers", "1", *fleet.OPTIONS, *more]
+
+    assert cli.main(command("--point", "36,48")) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out/a").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert cli.main(command("--redo", "--point", "500,20")) == 1
+    assert {path: path.read_bytes() for path in before} == before
+    report = fleet.report(tmp_path / "out")
+    assert (report["done"], report["failed"], report["earlier results kept"]) == (0, 1, ["a"])
+    assert report["failures"]["a"].endswith("; its earlier results are kept")
+    assert re.search("^a +failed: expected points .*; its earlier results are kept", capsys.readouterr().out, re.M)
+
+
 def test_a_recording_that_fails_is_reported_and_the_others_are_done(folder, tmp_path, capsys):
     prompts = tmp_path / "prompts.yaml"
     prompts.write_text(
