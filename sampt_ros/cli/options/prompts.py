@@ -106,7 +106,8 @@ def require_kind(option: str, path: Path, is_folder: bool) -> None:
     """Raise SourceError if a path that an option gives is not a folder, or not a file."""
     if not (path.is_dir() if is_folder else path.is_file()):
         kind = "folder" if is_folder else "file"
-        raise SourceError(f"{option}: expected a {kind}; {path} {'is none' if path.exists() else 'does not exist'}")
+        got = "is a pipe" if path.is_fifo() else "is none" if path.exists() else "does not exist"
+        raise SourceError(f"{option}: expected a {kind}; {path} {got}")
 
 
 def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:
