@@ -10,10 +10,10 @@ from sampt_ros.fleet.remote_files import is_remote
 def absolute(text: str | Path, folder: Path = Path()) -> str:
     """A path, relative to a folder, as an absolute one; an address stays as it is.
 
-    Links in its folders are followed, but a link at its end keeps its own name: the suffix says what kind of file it
-    is, which the name of the link's target may not.
+    Links are followed, but one to a file keeps its own name: the suffix says what kind of file it is, which the name of
+    its target may not.
     """
     if is_remote(str(text)):
         return str(text)
     path = folder / text
-    return str(path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name)
+    return str(path.resolve() if path.is_dir() else path.parent.resolve() / path.name)

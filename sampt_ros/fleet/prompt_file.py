@@ -111,7 +111,7 @@ class PromptFile:
             return text
         if not text.strip():
             raise ConfigError(f"{self._path}: {option}: expected a file or folder; got {text!r}")
-        return paths.absolute(text, self._folder)
+        return text if Path(text).is_absolute() else paths.absolute(text, self._folder)
 
 
 def with_name(arguments: Sequence[str], name: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ class Recording:
 
     name    name of its results: the file's name without the suffix. If a pattern found it, the folders from the
             pattern's first wildcard on are part of the name, such as "monday/cups"
-    source  its absolute path, with the name of a link itself if it is one, or its address
+    source  its absolute path, in which a link to a file has its own name, or its address
     is_bag  whether it is a ROS 2 bag
     """
 
