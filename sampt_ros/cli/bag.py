@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -62,8 +61,8 @@ def add(commands: Any) -> None:
         _HELP,
     )
     argument = parser.add_argument
-    argument("bag", type=Path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or one of its files")
-    argument("out", type=Path, metavar="OUT", help="the new bag's folder, outside of IN's")
+    argument("bag", type=common.path, metavar="IN", help="MCAP or SQLite3: the bag's folder, or one of its files")
+    argument("out", type=common.path, metavar="OUT", help="the new bag's folder, outside of IN's")
     argument("--image", default="", metavar="TOPIC", help="raw or compressed; needed if there are several")
     argument(
         "--depth",
@@ -90,7 +89,7 @@ def add(commands: Any) -> None:
     argument("--storage", choices=("mcap", "sqlite3"), help="of OUT (default: as IN)")
     argument("--overlay", action="store_true", help="also write masks and points drawn over the images")
     common.add_prompts(parser)
-    add_outputs(parser)
+    add_outputs(parser, common.path)
     common.add_config(parser)
 
 
@@ -123,7 +122,7 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
     require_outside(parsed.out, parsed.bag)
     starts = common.starts(parsed) if common.has_prompts(parsed) else {}
     config = common.config(parsed)
-    options = NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified, clicks=parsed.clicks)
+    options = node_options(parsed)
     with BagReader(parsed.bag) as bag, Outputs(parsed, parsed.out, starts) as outputs:
         inputs = choose_inputs(
             bag.topics, inspect_topics(bag), parsed.image, parsed.depth, parsed.queries, parsed.camera_info
@@ -145,6 +144,11 @@ def track(parsed: argparse.Namespace, print_text: bool = False) -> Summary:
         reason = f" that cannot be used: {tracker.drop_reason}" if tracker.dropped else ""
         raise SourceError(f"expected at least one image on {inputs.image.name}; got {tracker.dropped}{reason}")
     return summary
+
+
+def node_options(parsed: argparse.Namespace) -> NodeConfig:
+    """The options that are parameters of the node; raises ConfigError."""
+    return NodeConfig(depth_slop=parsed.depth_slop, rectified=parsed.rectified, clicks=parsed.clicks)
 
 
 def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, outputs: Outputs, progress: tqdm[Any]) -> None:

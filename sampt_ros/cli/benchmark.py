@@ -61,9 +61,11 @@ def add(commands: Any) -> None:
     argument(
         "--rounds", type=common.count, default=2, metavar="N", help="measurements of each alternative (default: 2)"
     )
-    argument("--compare", type=Path, metavar="FILE", help="print ratios to an earlier run, which wrote FILE by --json")
+    argument(
+        "--compare", type=common.path, metavar="FILE", help="print ratios to an earlier run, which wrote FILE by --json"
+    )
     argument("--against", metavar="COMMAND", help="measure another command in turn with this one, and print ratios")
-    argument("--json", type=Path, metavar="FILE", help="also write the numbers to FILE")
+    argument("--json", type=common.path, metavar="FILE", help="also write the numbers to FILE")
     common.add_config(parser)
 
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sampt_ros.cli.options.prompts import MASKS, PROMPT_OPTIONS, START, starts_in_order
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
+from sampt_ros.config.unique_keys import read_yaml
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.streaming.requests import ObjectStart
 
@@ -64,7 +63,7 @@ def add_prompts(parser: argparse.ArgumentParser, masks: bool = False) -> None:
                 f"--{option.name}",
                 action=Prompt,
                 default=argparse.SUPPRESS,
-                type=frame_number if option.name == START else str,
+                type=frame_number if option.name == START else source if option.is_path else str,
                 metavar=option.metavar,
                 help=option.description,
             )
@@ -112,15 +111,33 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
         if not (name and separator):
             raise ConfigError(f"--set: expected NAME=VALUE, such as reinit.horizon=16; got {pair!r}")
         try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {name}: expected a YAML value; got {value!r}") from None
+            values[name] = read_yaml(value)
+        except ConfigError as error:
+            raise ConfigError(f"--set {name}: expected a YAML value; got {value!r}: {error}") from None
     return values
 
 
 def words(text: str) -> list[str]:
-    """An argument that is a comma-separated list of words."""
-    return [word for word in text.split(",") if word]
+    """An argument that is a comma-separated list of words; argparse reports the ArgumentTypeError."""
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(f"expected names, separated by commas; got {text!r}")
+    return found
+
+
+def source(text: str) -> str:
+    """An argument that is a path or an address; argparse reports the ArgumentTypeError.
+
+    An empty one, such as "$FOLDER" if that is not set, would be the working folder.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"expected a file or folder; got {text!r}")
+    return text
+
+
+def path(text: str) -> Path:
+    """An argument that is the path of a file or folder; argparse reports the ArgumentTypeError."""
+    return Path(source(text))
 
 
 def count(text: str) -> int:

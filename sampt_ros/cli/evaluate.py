@@ -104,7 +104,7 @@ def add(commands: Any) -> None:
         _DETAILS,
     )
     argument = parser.add_argument
-    argument("folder", type=Path, metavar="FOLDER", help="DAVIS, YouTube-VOS or MOSE layout, stills, or RGB-D")
+    argument("folder", type=common.path, metavar="FOLDER", help="DAVIS, YouTube-VOS or MOSE layout, stills, or RGB-D")
     argument("--points", action="store_true", help="measure the point tracker alone: joints, or static points of RGB-D")
     argument(
         "--sequences",
@@ -124,8 +124,10 @@ def add(commands: Any) -> None:
     interruption = parser.add_mutually_exclusive_group()
     interruption.add_argument("--blank", type=common.count, metavar="N", help="measure the return after N grey frames")
     interruption.add_argument("--cut", type=common.count, metavar="N", help="measure the return after N missing frames")
-    argument("--json", type=Path, metavar="FILE", help="also write the scores to FILE")
-    argument("--pictures", type=Path, metavar="FOLDER", help="write a contact sheet per sequence or object to FOLDER")
+    argument("--json", type=common.path, metavar="FILE", help="also write the scores to FILE")
+    argument(
+        "--pictures", type=common.path, metavar="FOLDER", help="write a contact sheet per sequence or object to FOLDER"
+    )
     common.add_config(parser)
     add_workers(parser, "this process alone")
 

@@ -68,15 +68,21 @@ def add(commands: Any) -> None:
         """,
     )
     argument = parser.add_argument
-    argument("source", metavar="SOURCE", help="video file, image folder or pattern, or camera number")
+    argument(
+        "source", type=common.source, metavar="SOURCE", help="video file, image folder or pattern, or camera number"
+    )
     common.add_prompts(parser, masks=True)
     argument("--both-ways", action="store_true", help="track backwards from each object's start too; not with a camera")
     argument(
-        "--out", type=Path, default=Path("sampt_out"), metavar="FOLDER", help="where results go (default: sampt_out)"
+        "--out",
+        type=common.path,
+        default=Path("sampt_out"),
+        metavar="FOLDER",
+        help="where results go (default: sampt_out)",
     )
     argument("--max-frames", type=common.count, metavar="N", help="stop after N frames")
     argument("--random-weights", action="store_true", help="run a preset without its weights, to test that it runs")
-    add_outputs(parser)
+    add_outputs(parser, common.path)
     common.add_config(parser)
 
 

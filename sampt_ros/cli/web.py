@@ -42,7 +42,9 @@ def add(commands: Any) -> None:
         """,
     )
     argument = parser.add_argument
-    argument("source", metavar="SOURCE", help="video file, image folder or pattern, or camera number")
+    argument(
+        "source", type=common.source, metavar="SOURCE", help="video file, image folder or pattern, or camera number"
+    )
     argument("--once", action="store_true", help="stop at the end of a video instead of starting it again")
     for item in fields(WebConfig):
         if item.name != "token":  # every user of the machine can read command lines

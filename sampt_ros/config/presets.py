@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.options import updated
-from sampt_ros.config.unique_keys import UniqueKeyLoader
+from sampt_ros.config.unique_keys import read_yaml
 from sampt_ros.errors import ConfigError
 
 
@@ -31,19 +29,24 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in presets_folder().glob("*.yaml"))
 
 
+def is_preset_file(name: str) -> bool:
+    """Whether a preset's name is the path of a YAML file, by its suffix, and not that of a preset of `preset_names`."""
+    return Path(name).suffix in (".yaml", ".yml")
+
+
 def load_preset(name: str = "default", changes: Mapping[str, Any] | None = None) -> SamPtConfig:
     """The preset `name` (a name, or the path of a YAML file) with `changes` on top.
 
     Raises ConfigError if there is no such preset, or if it has an unknown parameter or a bad value.
     """
     path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
+    if not is_preset_file(name):
         if name not in preset_names():
             raise ConfigError(f"unknown preset {name!r}; expected one of {', '.join(preset_names())}, or a .yaml file")
         path = presets_folder() / f"{name}.yaml"
     try:
-        content = yaml.load(path.read_text(), UniqueKeyLoader) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
         raise ConfigError(f"cannot read preset {path}: {error}") from None
     if not isinstance(content, Mapping):
         raise ConfigError(f"preset {path}: expected a mapping of parameters, got {type(content).__name__}")

@@ -7,6 +7,11 @@ from typing import Any
 
 import yaml
 
+from sampt_ros.errors import ConfigError
+
+# What PyYAML raises for a scalar that looks like another type but is none: 2024-13-45, !!bool maybe; for deep nesting.
+_UNCONVERTED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 
 class UniqueKeyLoader(yaml.SafeLoader):
     """A loader for yaml.load that raises yaml.YAMLError for duplicate keys, with the key and its line."""
@@ -22,3 +27,13 @@ class UniqueKeyLoader(yaml.SafeLoader):
                 node.start_mark,
             )
         return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str, loader: type[UniqueKeyLoader] = UniqueKeyLoader) -> Any:
+    """The content of YAML that people wrote; raises ConfigError, with the reason, if it is none."""
+    try:
+        return yaml.load(text, loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(str(error)) from None
+    except _UNCONVERTED as error:
+        raise ConfigError(f"a value cannot be read ({error or type(error).__name__})") from None

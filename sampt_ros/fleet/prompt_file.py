@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sampt_ros.config.unique_keys import UniqueKeyLoader
+from sampt_ros.config.unique_keys import UniqueKeyLoader, read_yaml
 from sampt_ros.errors import ConfigError
-from sampt_ros.fleet.remote_files import is_remote
+from sampt_ros.fleet import paths
 from sampt_ros.weights import git_lfs
 
 _START = "start"
@@ -55,18 +55,20 @@ class PromptFile:
     An entry with a recording's own name takes precedence over patterns; of these, the first that matches counts.
     """
 
-    def __init__(self, path: Path, path_options: Collection[str]) -> None:
-        """Read the file; raises ConfigError if it cannot be read or has the wrong form.
+    def __init__(self, path: Path, is_path: Callable[[str, str], bool]) -> None:
+        """Read the file, which may be a pipe; raises ConfigError if it cannot be read or has the wrong form.
 
-        path_options: names of options whose values are files or folders; relative ones are relative to this file's
-                      folder
+        is_path  whether the value of an option, of these two texts, is a file or folder: relative ones are relative to
+                 this file's folder, or to the working folder if this file is in /dev, such as standard input
         """
-        self._path, self._path_options = path, path_options
-        if git_lfs.is_pointer_file(path):
-            raise ConfigError(f"cannot read the prompt file {path}: {git_lfs.POINTER}")
+        self._path, self._is_path = path, is_path
+        self._folder = Path() if path.is_relative_to("/dev") else path.parent
         try:
-            content = yaml.load(path.read_text("utf-8-sig"), _Loader) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            text = path.read_text("utf-8-sig")  # A pipe can be read only once.
+            if git_lfs.is_pointer(text.encode()):
+                raise ConfigError(git_lfs.POINTER)
+            content = read_yaml(text, _Loader) or {}
+        except (OSError, UnicodeDecodeError, ConfigError) as error:
             raise ConfigError(f"cannot read the prompt file {path}: {error}") from None
         if not isinstance(content, Mapping):
             raise ConfigError(
@@ -105,8 +107,11 @@ class PromptFile:
 
     def _text(self, option: str, value: Any) -> str:
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        is_relative = option in self._path_options and not is_remote(text) and not Path(text).is_absolute()
-        return str((self._path.parent / text).resolve()) if is_relative else text
+        if not self._is_path(option, text):
+            return text
+        if not text.strip():
+            raise ConfigError(f"{self._path}: {option}: expected a file or folder; got {text!r}")
+        return text if Path(text).is_absolute() else paths.absolute(text, self._folder)
 
 
 def with_name(arguments: Sequence[str], name: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sampt_ros.errors import SourceError
-from sampt_ros.fleet import remote_files
+from sampt_ros.fleet import paths, remote_files
 from sampt_ros.fleet.remote_files import is_remote
 from sampt_ros.io.video import BAG_SUFFIX, IMAGE_SUFFIXES, is_bag_name, natural_key
 
@@ -25,7 +25,7 @@ class Recording:
 
     name    name of its results: the file's name without the suffix. If a pattern found it, the folders from the
             pattern's first wildcard on are part of the name, such as "monday/cups"
-    source  its absolute path, or its address
+    source  its absolute path, in which a link to a file has its own name, or its address
     is_bag  whether it is a ROS 2 bag
     """
 
@@ -49,7 +49,7 @@ def find_recordings(sources: Sequence[str]) -> list[Recording]:
     for source in sources:
         for recording in _recordings(source, Path()):
             other = found.setdefault(recording.name, recording)
-            if other.source != recording.source:
+            if os.path.realpath(other.source) != os.path.realpath(recording.source):
                 raise SourceError(
                     f"expected recordings of different names; got two that are called {recording.name!r}: "
                     f"{other.source} and {recording.source}; a pattern in quotes, such as 'recordings/*/cups.mp4', "
@@ -120,7 +120,7 @@ def _matches(pattern: Path) -> Iterator[Recording]:
 def _recording(name: str, path: Path) -> Recording:
     names = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
     name = name if path.is_dir() else _stem(name)
-    return Recording(name, str(path.resolve()), any(map(is_bag_name, names)))
+    return Recording(name, paths.absolute(path), any(map(is_bag_name, names)))
 
 
 def _is_beside_bag(path: Path) -> bool:

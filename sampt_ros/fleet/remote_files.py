@@ -115,11 +115,42 @@ def write_text(address: str, text: str) -> None:
         files.pipe_file(path, text.encode())
 
 
-def remove(address: str, first: str) -> None:
-    """Delete a folder, the file called `first` before all others; raises SourceError if that fails."""
+def exists(address: str) -> bool:
+    """Whether there is a file or folder at an address; raises SourceError if it cannot be looked up."""
+    files, path = _opened(address)
+    with _told("look up", address):
+        return bool(files.exists(path))
+
+
+def names(address: str) -> list[str]:
+    """The paths of all files in a folder, relative to it, sorted; none without such a folder. Raises SourceError."""
+    files, path = _opened(address)
+    with _told("look up", address):
+        return sorted(PurePosixPath(each).relative_to(path).as_posix() for each in files.find(path))
+
+
+def move(address: str, target: str, last: str) -> None:
+    """Move a folder to another address, replacing what is there; both are of one file system.
+
+    The file called `last` is the last to appear at the target, and after that the first to be deleted, so that there is
+    always one whole folder that has it. Raises SourceError if that fails.
+    """
+    files, path = _opened(address)
+    _, new = _opened(target)
+    remove(target, first=last)
+    with _told("write to", target):
+        for name in sorted(names(address), key=lambda name: name == last):
+            files.makedirs(str(PurePosixPath(f"{new}/{name}").parent), exist_ok=True)
+            files.cp_file(f"{path}/{name}", f"{new}/{name}")
+    remove(address, first=last)
+
+
+def remove(address: str, first: str = "") -> None:
+    """Delete a folder, if there is one, the file called `first` before all others; raises SourceError if that fails."""
     files, path = _opened(address)
     with _told("delete", address):
-        files.rm_file(f"{path}/{first}")
+        if first and files.exists(f"{path}/{first}"):
+            files.rm_file(f"{path}/{first}")
         if files.exists(path):
             files.rm(path, recursive=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from statistics import fmean
 from typing import Any
@@ -17,19 +17,25 @@ _HEADING = ("recording", "frames", "dropped", "J", "frames/s", "seconds", "resul
 class Report:
     """Collects the outcomes of a run's recordings, including those that were finished before the run."""
 
-    def __init__(self, earlier: Mapping[str, Outcome]) -> None:
-        """earlier: the outcomes of recordings that were finished before."""
+    def __init__(self, earlier: Mapping[str, Outcome], replaced: Iterable[str] = ()) -> None:
+        """Start with recordings that have results.
+
+        earlier   the outcomes of those that are not done again
+        replaced  names of those that are done again: until that has succeeded, their results are kept
+        """
         self.failures: dict[str, str] = {}  # The reasons, by recording.
+        self._kept = set(replaced)
         self._earlier = set(earlier)
         self._outcomes = dict(earlier)
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a finished recording."""
         self._outcomes[outcome.name] = outcome
+        self._kept.discard(outcome.name)
 
     def fail(self, name: str, reason: str) -> None:
         """Add a recording that failed, and the reason."""
-        self.failures[name] = reason
+        self.failures[name] = f"{reason}; its earlier results are kept" if name in self._kept else reason
 
     @property
     def j(self) -> float | None:
@@ -39,7 +45,7 @@ class Report:
 
     def table(self) -> str:
         """A table as text, with a row for each recording and one for all."""
-        rows = [_HEADING, *map(self._row, sorted({*self._outcomes, *self.failures})), self._total()]
+        rows = [_HEADING, *map(self._row, sorted({*self._outcomes, *self.failures, *self._kept})), self._total()]
         widths = [max(map(len, column)) for column in zip(*rows)]
         return "\n".join(_aligned(row, widths) for row in rows)
 
@@ -54,12 +60,15 @@ class Report:
             "seconds": round(seconds, 3),
             "recordings": {name: asdict(outcome) for name, outcome in sorted(self._outcomes.items())},
             "failures": dict(sorted(self.failures.items())),
+            "earlier results kept": sorted(self._kept),
         }
         return json.dumps(content, indent=2) + "\n"
 
     def _row(self, name: str) -> tuple[str, ...]:
         if name in self.failures:
             return name, "", "", "", "", "", f"failed: {self.failures[name]}"
+        if name in self._kept:
+            return name, "", "", "", "", "", "not done again: its earlier results are kept"
         outcome = self._outcomes[name]
         result = "done earlier" if name in self._earlier else "done"
         if outcome.warnings:
@@ -78,7 +87,9 @@ class Report:
 
     def _total(self) -> tuple[str, ...]:
         outcomes = self._outcomes.values()
-        done = f"{len(outcomes)} done" + (f", {len(self.failures)} failed" if self.failures else "")
+        left = len(self._kept - self.failures.keys())
+        counts = ((len(outcomes), "done"), (len(self.failures), "failed"), (left, "not done again"))
+        done = ", ".join(f"{count} {what}" for count, what in counts if count or what == "done")
         frames, dropped = (str(sum(getattr(each, name) for each in outcomes)) for name in ("frames", "dropped"))
         return "all", frames, dropped, _j(self.j), "", "", done
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,7 +20,8 @@ from sampt_ros.fleet import remote_files
 from sampt_ros.io.writing import writing_to
 
 RESULT = "result.json"  # A file in a recording's folder of results, with its outcome; it shows that they are complete.
-_PARTIAL = ".partial"
+_PARTIAL = ".partial"  # A folder for what is not whole yet.
+_REPLACED = f"{_PARTIAL}/replaced"  # Earlier results, while newer ones take their place.
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,10 @@ class Results(ABC):
         """The outcome of a recording, or None without complete results; raises SourceError if it cannot be read."""
 
     @abstractmethod
+    def has(self, name: str) -> bool:
+        """Whether there are complete results of a recording, even if they cannot be read; may raise SourceError."""
+
+    @abstractmethod
     def working_folder(self, name: str) -> AbstractContextManager[Path]:
         """A context with an empty local folder for a recording's results, which is deleted at the end.
 
@@ -97,22 +103,24 @@ class Results(ABC):
         """
 
     @abstractmethod
-    def publish(self, folder: Path, outcome: Outcome) -> Outcome:
+    def publish(self, folder: Path, outcome: Outcome, replace: bool = False) -> Outcome:
         """Make the content of a working folder a recording's results, in one step; raises SourceError if that fails.
+
+        replace  whether earlier results make way. They do so only now, and stay if anything fails
 
         Returns the outcome that counts: the given one, or that of another worker that was faster, whose results stay.
         """
 
     @abstractmethod
-    def remove(self, name: str) -> None:
-        """Delete the results of a recording, if there are complete ones; raises SourceError if that fails."""
-
-    @abstractmethod
     def write(self, name: str, text: str) -> None:
         """Write a file about all recordings; raises SourceError if that fails."""
 
-    def clear(self) -> None:  # noqa: B027 - only a folder has something to clear
-        """Delete what workers that died left behind; to be called only while no worker is running."""
+    @abstractmethod
+    def clear(self) -> None:
+        """Delete what workers that died left behind, but put back the results that they had begun to replace.
+
+        To be called only while no worker is running; raises SourceError if results cannot be put back.
+        """
 
 
 class LocalResults(Results):
@@ -131,6 +139,9 @@ class LocalResults(Results):
             raise SourceError(f"cannot read {path}: {error.strerror}") from None
         return Outcome.from_json(text, path)
 
+    def has(self, name: str) -> bool:
+        return (self.folder / name / RESULT).is_file()
+
     @contextmanager
     def working_folder(self, name: str) -> Iterator[Path]:
         target = self.folder / name
@@ -146,29 +157,42 @@ class LocalResults(Results):
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def publish(self, folder: Path, outcome: Outcome) -> Outcome:
+    def publish(self, folder: Path, outcome: Outcome, replace: bool = False) -> Outcome:
         target = self.folder / outcome.name
         try:
             (folder / RESULT).write_text(outcome.as_json())
             target.parent.mkdir(parents=True, exist_ok=True)
+            if replace and self.has(outcome.name):
+                self._move_aside(outcome.name)
             folder.rename(target)  # This fails if the target is a folder that is not empty.
         except OSError as error:
-            if faster := self.finished(outcome.name):
+            self._put_back(outcome.name)
+            is_taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+            if (is_taken or not replace) and (faster := self.finished(outcome.name)):
                 return faster
             raise SourceError(f"cannot write to {target}: {error.strerror}") from None
+        except BaseException:  # the end of this process
+            self._put_back(outcome.name)
+            raise
+        shutil.rmtree(self.folder / _REPLACED / outcome.name, ignore_errors=True)
         return outcome
 
-    def remove(self, name: str) -> None:
-        folder, aside = self.folder / name, self.folder / _PARTIAL / f"{name.replace('/', '_')}.old"
-        if not (folder / RESULT).exists():
+    def _move_aside(self, name: str) -> None:
+        aside = self.folder / _REPLACED / name
+        shutil.rmtree(aside, ignore_errors=True)  # The target is whole, so that nothing is lost.
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).rename(aside)
+
+    def _put_back(self, name: str) -> None:
+        """Undo `_move_aside`, unless there are results of the recording."""
+        aside, target = self.folder / _REPLACED / name, self.folder / name
+        if not (aside / RESULT).is_file() or self.has(name):
             return
         try:
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            folder.rename(aside)  # It is renamed first, so that partly deleted results never count as results.
+            target.parent.mkdir(parents=True, exist_ok=True)
+            aside.rename(target)
         except OSError as error:
-            raise SourceError(f"cannot delete {folder}: {error.strerror}") from None
-        shutil.rmtree(aside, ignore_errors=True)
+            raise SourceError(f"cannot put the earlier results {aside} back to {target}: {error.strerror}") from None
 
     def write(self, name: str, text: str) -> None:
         with writing_to(self.folder):
@@ -177,11 +201,17 @@ class LocalResults(Results):
             path.write_text(text)
 
     def clear(self) -> None:
+        replaced = self.folder / _REPLACED
+        for result in filter(Path.is_file, sorted(replaced.rglob(RESULT))):
+            self._put_back(result.parent.relative_to(replaced).as_posix())
         shutil.rmtree(self.folder / _PARTIAL, ignore_errors=True)
 
 
 class RemoteResults(Results):
-    """Results at an address. They are written here and then sent; RESULT, which completes them, comes last."""
+    """Results at an address. They are written here and then sent; RESULT, which completes them, comes last.
+
+    Earlier results that make way are moved aside there until the new ones have been sent.
+    """
 
     def __init__(self, address: str) -> None:
         self._address = address.rstrip("/")
@@ -191,21 +221,42 @@ class RemoteResults(Results):
         text = remote_files.read_text(address)
         return None if text is None else Outcome.from_json(text, address)
 
+    def has(self, name: str) -> bool:
+        return remote_files.exists(f"{self._address}/{name}/{RESULT}")
+
     @contextmanager
     def working_folder(self, name: str) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="sampt-") as folder:
             yield Path(folder)
 
-    def publish(self, folder: Path, outcome: Outcome) -> Outcome:
-        if faster := self.finished(outcome.name):
+    def publish(self, folder: Path, outcome: Outcome, replace: bool = False) -> Outcome:
+        if not replace and (faster := self.finished(outcome.name)):
             return faster
         (folder / RESULT).write_text(outcome.as_json())
-        remote_files.send(folder, f"{self._address}/{outcome.name}", last=RESULT)
+        target, aside = (f"{place}/{outcome.name}" for place in (self._address, f"{self._address}/{_REPLACED}"))
+        if replace and self.has(outcome.name):
+            remote_files.move(target, aside, last=RESULT)
+        elif replace and remote_files.exists(f"{aside}/{RESULT}"):  # A worker died while it sent or put back results.
+            remote_files.remove(target)
+        try:
+            remote_files.send(folder, target, last=RESULT)
+        except BaseException:
+            self._put_back(outcome.name)
+            raise
+        remote_files.remove(aside, first=RESULT)
         return outcome
 
-    def remove(self, name: str) -> None:
-        if remote_files.read_text(f"{self._address}/{name}/{RESULT}") is not None:
-            remote_files.remove(f"{self._address}/{name}", first=RESULT)
+    def _put_back(self, name: str) -> None:
+        """Put earlier results back that were moved aside, unless there are results of the recording."""
+        aside = f"{self._address}/{_REPLACED}/{name}"
+        if remote_files.exists(f"{aside}/{RESULT}") and not self.has(name):
+            remote_files.move(aside, f"{self._address}/{name}", last=RESULT)
+
+    def clear(self) -> None:
+        for path in remote_files.names(f"{self._address}/{_REPLACED}"):
+            if path.endswith(f"/{RESULT}"):
+                self._put_back(path.removesuffix(f"/{RESULT}"))
+        remote_files.remove(f"{self._address}/{_PARTIAL}")
 
     def write(self, name: str, text: str) -> None:
         remote_files.write_text(f"{self._address}/{name}", text)

@@ -35,12 +35,13 @@ def read_query_points(path: Path) -> list[QueryLine]:
     "x,y" separated by spaces, the positive ones first, the rest negative. Empty lines are ignored. Raises SourceError,
     with the line, for any other content.
     """
-    if git_lfs.is_pointer_file(path):
-        raise SourceError(f"cannot read {path}: {git_lfs.POINTER}")
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        content = path.read_text("utf-8-sig")  # A pipe can be read only once.
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    if git_lfs.is_pointer(content.encode()):
+        raise SourceError(f"cannot read {path}: {git_lfs.POINTER}")
+    lines = content.splitlines()
     texts = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
     if not texts or not texts[0][1].isdecimal() or int(texts[0][1]) == 0:
         first = texts[0][1][:40] if texts else ""

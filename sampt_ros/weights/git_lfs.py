@@ -15,8 +15,10 @@ def is_pointer(content: bytes) -> bool:
 
 
 def is_pointer_file(path: Path) -> bool:
-    """Whether a file is a pointer; one that cannot be read is none."""
+    """Whether a file is a pointer; one that cannot be read is none, nor is a pipe, which is left unread."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return is_pointer(file.read(len(_BEGIN)))
     except OSError:

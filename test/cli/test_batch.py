@@ -128,6 +128,22 @@ def test_a_worker_killed_in_the_middle_costs_nothing(folder, done, tmp_path):
     assert not (tmp_path / "out/.partial").exists()
 
 
+def test_a_recording_that_fails_when_it_is_done_again_keeps_its_results(folder, tmp_path, capsys):
+    def command(*more):
+        source = f"{folder}/recordings/a"
+        return ["batch", source, "--out", str(tmp_path / "out"), "--workers", "1", *fleet.OPTIONS, *more]
+
+    assert cli.main(command("--point", "36,48")) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out/a").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert cli.main(command("--redo", "--point", "500,20")) == 1
+    assert {path: path.read_bytes() for path in before} == before
+    report = fleet.report(tmp_path / "out")
+    assert (report["done"], report["failed"], report["earlier results kept"]) == (0, 1, ["a"])
+    assert report["failures"]["a"].endswith("; its earlier results are kept")
+    assert re.search("^a +failed: expected points .*; its earlier results are kept", capsys.readouterr().out, re.M)
+
+
 def test_a_recording_that_fails_is_reported_and_the_others_are_done(folder, tmp_path, capsys):
     prompts = tmp_path / "prompts.yaml"
     prompts.write_text(
@@ -176,21 +192,28 @@ def test_addresses_are_fetched_and_results_sent_there(folder, done, tmp_path):
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
-        (["--workers", "1"], "a: expected what to track: give --prompts FILE, --point"),
+        (["--workers", "1"], "error: a, b, c: expected what to track: give --prompts FILE, --point"),
         (
             ["--workers", "1", "--ray", "auto", "--point", "1,2"],
             "expected --workers, which are of this machine, or --ray",
         ),
         (["--prompts", "nowhere.yaml"], "cannot read the prompt file nowhere.yaml"),
-        (["--prompts", "WRONG"], "a: sampt: unrecognized arguments: --pint=1,2"),
-        (["--prompts", "SHORT"], "a: sampt: unrecognized arguments: --poin=1,2"),
+        (["--prompts", "WRONG"], "/WRONG: a, b, c: sampt: unrecognized arguments: --pint=1,2"),
+        (["--prompts", "SHORT"], "/SHORT: a, b, c: sampt: unrecognized arguments: --poin=1,2"),
         (["--prompts", "OUT"], ": *: expected options except out: --out says where results go"),
         (
             ["--point", "1,2", "--out", "memory://out"],
             "--out: expected a place that all workers reach; got memory://out",
         ),
         (["--point", "1,2", "--out", "/dev/null/out"], "cannot read /dev/null/out/a/result.json: Not a directory"),
-        (["--point", "1,2", "--set", "horizon"], "--set: expected NAME=VALUE"),
+        (["--point", "1,2", "--set", "horizon"], "a, b, c: --set: expected NAME=VALUE"),
+        (["--point", "1,2", "--preset", "nothing"], "a, b, c: unknown preset 'nothing'"),
+        (["--point", "1;2"], "a, b, c: expected x,y[,label][,object]; got '1;2'"),
+        (["--mask", "/nowhere/{name}.png,2"], "a: --mask: expected a file; /nowhere/a.png does not exist; b: --mask"),
+        (["--query-points", "/dev"], "--query-points: expected a file; /dev is none"),
+        (["--masks", "/dev/null"], "--masks: expected a folder; /dev/null is none"),
+        (["--point", "1,2", "--truth", "/nowhere"], "--truth: expected a folder; /nowhere does not exist"),
+        (["--reference", "/dev/null"], "--reference: expected a file; /dev/null is none"),
     ],
 )
 def test_what_cannot_be_meant_is_said_before_anything_starts(folder, tmp_path, capsys, more, complaint):
@@ -200,6 +223,40 @@ def test_what_cannot_be_meant_is_said_before_anything_starts(folder, tmp_path, c
     assert cli.main(["batch", f"{folder}/recordings/*", "--out", str(tmp_path / "out"), *more]) == 2
     assert complaint in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_all_that_is_wrong_in_a_prompt_file_is_said_before_anything_starts(folder, tmp_path, capsys):
+    prompts = tmp_path / "late.yaml"
+    prompts.write_text(
+        "a: {point: '50,60', names: mug}\nb: {point: '50,60', set: reinit.horizn=4}\n"
+        f"c: {{reference: '{folder}/masks/a/00000.png', preset: own.yaml}}\n"
+    )
+    (tmp_path / "own.yaml").write_text("seed: 2024-13-45")
+    command = ["batch", f"{folder}/recordings/*", "--prompts", str(prompts), "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 2
+    told = capsys.readouterr().err
+    assert f"{prompts}: a: --names: expected ID=NAME pairs, such as 1=mug,2=can; got 'mug'; {prompts}: b: " in told
+    assert f"{prompts}: b: unknown parameter reinit.horizn; expected one of" in told
+    assert f"{prompts}: c: cannot read preset {tmp_path}/own.yaml: a value cannot be read (month must be in" in told
+    (tmp_path / "own.yaml").write_text("seed: 5")
+    assert cli.main(command) == 2
+    assert f"{prompts}: c: expected a --reference-mask for each --reference; got 0 for 1" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_wrong_with_a_bag_is_said_before_anything_starts(tmp_path, capsys):
+    (tmp_path / "drive.mcap").write_text("")
+    (tmp_path / "prompts.yaml").write_text("drive: {depth-slop: nan}")
+    more = ("--prompts", str(tmp_path / "prompts.yaml"), "--out", str(tmp_path / "out"))
+    assert cli.main(["batch", str(tmp_path / "drive.mcap"), *more]) == 2
+    assert "prompts.yaml: drive: depth_slop: expected" in capsys.readouterr().err
+
+
+def test_a_file_that_is_called_like_a_preset_is_not_taken_for_it(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "default").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["batch", f"{folder}/recordings/a", "--point", "1;2", "--out", "out"]) == 2
+    assert "preset" not in capsys.readouterr().err
 
 
 def test_bags_are_recordings_too(folder, tmp_path):

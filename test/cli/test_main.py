@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import run
 
-from sampt_ros.cli import common, track
+from sampt_ros.cli import common, main, track
 from sampt_ros.errors import ConfigError
 
 MODELS = [["models"], ["models", "list"], ["models", "fetch"], ["models", "verify"]]
@@ -79,10 +81,66 @@ def test_settings_are_yaml_scalars():
     assert list(common.settings(given).values()) == [4, True, 0.5, "vit_h"]
 
 
-@pytest.mark.parametrize("given", ["reinit.horizon", "=4", "seed=[1"])
-def test_a_setting_without_name_or_value_is_refused(given):
-    with pytest.raises(ConfigError, match="--set"):
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("reinit.horizon", "--set: expected NAME=VALUE"),
+        ("=4", "--set: expected NAME=VALUE"),
+        ("seed=[1", r"--set seed: expected a YAML value; got '\[1'"),
+        # no date, though it looks like one
+        ("nano.checkpoint=2024-13-45", r"--set nano.checkpoint: expected a YAML value; got .*month must be in 1\.\.12"),
+        ("reinit={horizon: 3, horizon: 4}", "--set reinit: .*expected each key once; got 'horizon' 2 times"),
+    ],
+)
+def test_a_setting_without_name_or_value_is_refused(given, complaint):
+    with pytest.raises(ConfigError, match=complaint):
         common.settings([given])
+
+
+EMPTY = [
+    ["track", "", "--point", "9,9"],
+    ["track", "frames", "--point", "9,9", "--out", ""],
+    ["track", "frames", "--mask", ""],
+    ["track", "frames", "--point", "9,9", "--truth", " "],
+    ["web", ""],
+    ["bag", "", "out"],
+    ["bag", "in", ""],
+    ["batch", "", "--point", "9,9", "--out", "out"],
+    ["batch", "frames", "--point", "9,9", "--out", ""],
+    ["batch", "frames", "--prompts", "", "--out", "out"],
+    ["evaluate", ""],
+    ["evaluate", "frames", "--json", ""],
+    ["benchmark", "--compare", ""],
+]
+
+
+@pytest.mark.parametrize("arguments", EMPTY, ids=" ".join)
+def test_an_empty_path_is_not_the_working_folder(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        run(*arguments)
+    assert stop.value.code == 2
+    assert f"expected a file or folder; got {' ' if ' ' in arguments else ''!r}" in capsys.readouterr().err
+
+
+def test_every_path_on_the_command_line_is_checked():
+    """An option whose type is Path would take an empty one."""
+
+    def types(parser):
+        for action in parser._actions:
+            yield action.type
+            for command in (action.choices or {}).values() if isinstance(action.choices, dict) else ():
+                if isinstance(command, argparse.ArgumentParser):
+                    yield from types(command)
+
+    found = set(types(main._parser()))
+    assert common.path in found and Path not in found
+
+
+@pytest.mark.parametrize("given", [",", "", " , "])
+def test_a_list_of_no_sequences_is_not_all(capsys, given):
+    with pytest.raises(SystemExit):
+        run("evaluate", "folder", "--sequences", given)
+    assert "--sequences: expected names, separated by commas; got" in capsys.readouterr().err
 
 
 def test_a_reader_that_stops_reading_ends_no_command_early(tmp_path):

@@ -73,12 +73,17 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
         b"- seed",  # a list
         b"sede: 3",  # an unknown name
         b"\xff\xfe\x00",  # not text
+        b"seed: 2024-13-45",  # no date
+        b"seed: !!bool maybe",
+        b"seed: !!timestamp soon",
+        b"seed: 0x_",
+        b"seed: " + b"[" * 3000,
     ],
 )
 def test_a_bad_preset_file_is_refused(tmp_path, content):
     preset = tmp_path / "bad.yaml"
     preset.write_bytes(content)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"bad\.yaml|sede"):
         load_preset(str(preset))
 
 

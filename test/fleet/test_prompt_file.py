@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from sampt_ros.errors import ConfigError
 from sampt_ros.fleet.prompt_file import PromptFile
 
 
+def is_path(option, value):
+    return option in ("mask", "masks", "truth") or (option == "preset" and value.endswith(".yaml"))
+
+
 def arguments(tmp_path, content, name):
     (tmp_path / "prompts.yaml").write_text(content)
-    return list(PromptFile(tmp_path / "prompts.yaml", ("mask", "masks", "truth")).arguments(name))
+    return list(PromptFile(tmp_path / "prompts.yaml", is_path).arguments(name))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +65,24 @@ def test_entries_may_share_options(tmp_path):
 
 def test_paths_count_from_the_file(tmp_path):
     assert arguments(tmp_path, "cups:\n  truth: ../{name}", "cups") == [f"--truth={tmp_path.parent}/cups"]
+    # which kind of value a path is, depends on the value, too
+    entry = "{preset: [own.yaml, grabcut]}"
+    assert arguments(tmp_path, f"cups: {entry}", "cups") == [f"--preset={tmp_path}/own.yaml", "--preset=grabcut"]
+
+
+def test_a_path_keeps_the_name_of_a_link(tmp_path):
+    (tmp_path / "mask.png").symlink_to("blob")
+    assert arguments(tmp_path, "cups:\n  mask: mask.png", "cups") == [f"--mask={tmp_path}/mask.png"]
+
+
+def test_a_pipe_is_read_whole_and_paths_in_it_count_from_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w") as file:
+        file.write("cups: {point: '1,2', truth: masks}")
+        file.close()
+        found = PromptFile(Path(f"/dev/fd/{reading}"), is_path).arguments("cups")
+    assert found == ("--point=1,2", f"--truth={tmp_path}/masks")
 
 
 def test_the_own_name_goes_before_patterns_and_the_first_pattern_counts(tmp_path):
@@ -69,7 +94,7 @@ def test_the_own_name_goes_before_patterns_and_the_first_pattern_counts(tmp_path
 
 def test_entries_of_no_recording_are_told(tmp_path):
     (tmp_path / "p.yaml").write_text("cups: {point: '1,1'}\n'm*': {point: '1,1'}\ncans: {point: '1,1'}\n")
-    assert PromptFile(tmp_path / "p.yaml", ()).unused(["cups", "mug"]) == ["cans"]
+    assert PromptFile(tmp_path / "p.yaml", is_path).unused(["cups", "mug"]) == ["cans"]
 
 
 @pytest.mark.parametrize("name", ["007", "00012", "1e3", "2026-01-31", "yes", "null", "1.50"])
@@ -83,6 +108,8 @@ def test_a_name_that_looks_like_something_else_in_yaml_is_a_name(tmp_path, name)
         ("- cups", "expected names of recordings with the options of each; got list"),
         ("cups: '320,240'", "cups: expected options, such as point: '320,240'; got '320,240'"),
         ("cups: {", "cannot read the prompt file"),
+        ("cups: {point: !!bool maybe}", "cannot read the prompt file .*: a value cannot be read"),
+        ("cups: {truth: ''}", "prompts.yaml: truth: expected a file or folder; got ''"),
         # of equal keys the last one alone would count
         ("cups: {point: '1,1'}\ncans: {point: '1,1'}\ncups: {point: '2,2'}\n", "got 'cups' 2 times"),
         ('{"cups": {"point": "1,1", "point": "2,2,1,2"}}', "expected each key once; got 'point' 2 times"),

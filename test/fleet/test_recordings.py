@@ -111,3 +111,17 @@ def test_addresses_are_looked_up(folder):
     assert found[0].source == f"file://{folder}/monday/cups.mp4"
     with pytest.raises(SourceError, match="there is none at file:///nowhere"):
         names("file:///nowhere")
+
+
+def test_a_link_keeps_its_name_whose_suffix_says_what_it_is(folder):
+    (folder / "blobs").mkdir()
+    (folder / "blobs/1a2b").write_text("")
+    (folder / "snapshot").mkdir()
+    (folder / "snapshot/run.mkv").symlink_to("../blobs/1a2b")
+    (folder / "latest").symlink_to("snapshot")
+    for source in ("latest/run.mkv", "latest/*.mkv", "latest/../snapshot/run.mkv"):
+        (found,) = find_recordings([source])
+        assert (found.name, found.source) == ("run", f"{folder}/snapshot/run.mkv")
+    # named by two links, it is one recording
+    (folder / "run.mkv").symlink_to("blobs/1a2b")
+    assert names("run.mkv", "latest/run.mkv") == ["run"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sampt_ros.errors import SourceError
@@ -29,11 +31,18 @@ def content(results, path) -> str:
     return remote_files.read_text(f"{results._address}/{path}")
 
 
-def publish(results, text, **more):
+def publish(results, text, replace=False, **more):
     with results.working_folder("monday/cups") as folder:
         (folder / "labels").mkdir()
         (folder / "labels/00000.png").write_text(text)
-        return results.publish(folder, outcome(**more))
+        return results.publish(folder, outcome(**more), replace)
+
+
+def everything(results) -> list[str]:
+    """The paths of all files at their place."""
+    if isinstance(results, LocalResults):
+        return sorted(str(file.relative_to(results.folder)) for file in results.folder.rglob("*") if file.is_file())
+    return remote_files.names(results._address)
 
 
 def test_a_recording_counts_once_it_is_published(results):
@@ -51,12 +60,38 @@ def test_of_two_workers_the_faster_one_counts(results):
     assert content(results, "monday/cups/labels/00000.png") == "first"
 
 
-def test_removed_results_can_be_made_again(results):
-    publish(results, "first")
-    results.remove("monday/cups")
-    assert results.finished("monday/cups") is None
-    publish(results, "second")
+def test_results_make_way_for_newer_ones_that_are_whole(results):
+    publish(results, "first", machine="a")
+    with results.working_folder("monday/cups"):
+        assert content(results, "monday/cups/labels/00000.png") == "first"
+    assert publish(results, "second", machine="b", replace=True) == results.finished("monday/cups")
+    assert results.finished("monday/cups").machine == "b"
     assert content(results, "monday/cups/labels/00000.png") == "second"
+    results.clear()
+    assert everything(results) == ["monday/cups/labels/00000.png", "monday/cups/result.json"]
+
+
+@pytest.mark.parametrize("end", ["fails", "interrupted", "killed"])
+def test_results_stay_if_newer_ones_cannot_take_their_place(results, monkeypatch, end):
+    publish(results, "first")
+    is_local = isinstance(results, LocalResults)
+    where, name = (Path, "rename") if is_local else (remote_files, "send")
+    act = getattr(where, name)
+
+    def end_at_the_last_step(source, *more, **named):
+        if is_local and source.parent.name != ".partial":
+            return act(source, *more, **named)
+        raise OSError(28, "No space left on device") if end == "fails" else SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises((SourceError, OSError, SystemExit)):
+        patch.setattr(where, name, end_at_the_last_step)
+        if end == "killed":
+            patch.setattr(type(results), "_put_back", lambda *_: None)
+        publish(results, "second", replace=True)
+    assert (results.finished("monday/cups") is None) == (end == "killed")
+    results.clear()
+    assert content(results, "monday/cups/labels/00000.png") == "first"
+    assert everything(results) == ["monday/cups/labels/00000.png", "monday/cups/result.json"]
 
 
 @pytest.mark.parametrize(
@@ -66,18 +101,20 @@ def test_removed_results_can_be_made_again(results):
         '{"arguments": [], "warnings": [], "files": []}',
     ],
 )
-def test_a_damaged_file_of_results_is_told_and_can_be_removed(results, text):
+def test_a_damaged_file_of_results_is_told_and_can_be_replaced(results, text):
     publish(results, "first")
     results.write("monday/cups/result.json", text)
     with pytest.raises(SourceError, match=r"monday/cups/result\.json; got something else .* with --redo"):
         results.finished("monday/cups")
-    results.remove("monday/cups")
-    assert publish(results, "second") == results.finished("monday/cups")
+    assert results.has("monday/cups")
+    assert publish(results, "second", replace=True) == results.finished("monday/cups")
 
 
-def test_what_is_not_results_is_not_removed(results):
+def test_what_is_not_results_is_not_replaced(results):
     results.write("monday/cups/notes", "mine")
-    results.remove("monday/cups")
+    assert not results.has("monday/cups")
+    with pytest.raises(SourceError, match="that are not results"):
+        publish(results, "whole", replace=True)
     assert content(results, "monday/cups/notes") == "mine"
 
 
@@ -130,3 +167,16 @@ def test_a_row_of_the_report_for_every_recording():
         "c 5 1 10.0 2.0 done; odd, and 1 more",
         "all 10 2 0.600 2 done, 1 failed",
     ]
+
+
+def test_the_report_says_which_results_are_kept_because_nothing_has_replaced_them():
+    report = Report({}, ["a", "b", "c"])
+    report.add(outcome("a"))
+    report.fail("b", "no such file")
+    assert [" ".join(row.split()) for row in report.table().splitlines()[1:]] == [
+        "a 5 1 10.0 2.0 done",
+        "b failed: no such file; its earlier results are kept",
+        "c not done again: its earlier results are kept",
+        "all 5 1 1 done, 1 failed, 1 not done again",
+    ]
+    assert '"earlier results kept": [\n    "b",\n    "c"\n  ]' in report.as_json(1.0)

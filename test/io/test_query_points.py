@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -59,3 +62,12 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
 def test_objects_start_in_the_frames_that_the_file_says(tmp_path):
     starts = parse_starts([], [], [], query_points=[saved(tmp_path, "1\n0;1,2\n4;1,2\n")], frame=9)
     assert {name: start.frame for name, start in starts.items()} == {1: 0, 2: 4}
+
+
+def test_a_pipe_is_read_whole():
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w") as file:
+        file.write("1\n3;1,2\n")
+        file.close()
+        (line,) = read_query_points(Path(f"/dev/fd/{reading}"))
+    assert line.frame == 3

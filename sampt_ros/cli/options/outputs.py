@@ -45,7 +45,7 @@ class Summary:
             raise QueryError("expected at least one object that can be started; the warnings above say why none can")
 
 
-def add_outputs(parser: argparse.ArgumentParser, file: Callable[[str], Path | str] = Path) -> None:
+def add_outputs(parser: argparse.ArgumentParser, file: Callable[[str], Path | str]) -> None:
     """Add --export, --names and --truth; file: type of the last one's value."""
     argument = parser.add_argument
     argument("--export", choices=EXPORTERS, help="also write a labelled dataset: COCO JSON and YOLO polygons")
@@ -69,7 +69,7 @@ class Outputs:
         frame_names: Sequence[str] = (),
     ) -> None:
         """folder: parent of the dataset's folder; frame_names: names of the frames, if these are files."""
-        self._names = _names(parsed.names)
+        self._names = object_names(parsed.names)
         self._seen: set[int] = set()  # Ids of the objects in the frames so far.
         self._dataset = EXPORTERS[parsed.export](folder / parsed.export, self._names) if parsed.export else None
         if self._names and self._dataset is None:
@@ -128,7 +128,7 @@ class Outputs:
         return "".join(parts)
 
 
-def _names(text: str) -> dict[int, str]:
+def object_names(text: str) -> dict[int, str]:
     """Parse names of objects by id, such as "1=mug,2=can"; raises ConfigError."""
     names = {}
     for part in filter(None, text.split(",")):

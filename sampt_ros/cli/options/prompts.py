@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sampt_ros.data_types import POSITIVE
-from sampt_ros.errors import QueryError
+from sampt_ros.errors import QueryError, SourceError
 from sampt_ros.io.image_files import read_image
 from sampt_ros.io.masks import FIRST_OBJECT, read_first_masks, read_mask, read_masks
 from sampt_ros.io.query_points import read_query_points
@@ -77,6 +77,37 @@ def prompt_files(prompts: Sequence[tuple[str, Any]]) -> list[tuple[str, Path]]:
     """Option and path of all files and folders that prompts name, as for `starts_in_order`."""
     given = [(name.replace("_", "-"), value) for name, value in prompts]
     return [(f"--{option}", path_and_object(value)[0]) for option, value in given if option in PATH_OPTIONS]
+
+
+def require_meant(prompts: Sequence[tuple[str, Any]]) -> None:
+    """Raise QueryError or SourceError for prompts that cannot be meant, as far as no image has to be read to tell.
+
+    prompts  as for `starts_in_order`; it would raise these errors, too, but reads images
+    """
+    for option, path in prompt_files(prompts):
+        require_kind(option, path, is_folder=option == f"--{MASKS}")
+    frame, texts = 0, []
+    pictures: dict[int, dict[str, int]] = {}  # How many there are of each option, by frame.
+    for option, value in prompts:
+        if option == START:
+            frame = value
+        if option in ("reference", "reference_mask"):
+            counts = pictures.setdefault(frame, {"reference": 0, "reference_mask": 0})
+            counts[option] += 1
+        elif option in (START, "point", "box", "query_points"):
+            texts.append((option, value))
+    for counts in pictures.values():
+        _require_pairs(counts["reference"], counts["reference_mask"])
+    if any(option != START for option, _ in texts):
+        starts_in_order(texts)
+
+
+def require_kind(option: str, path: Path, is_folder: bool) -> None:
+    """Raise SourceError if a path that an option gives is not a folder, or not a file."""
+    if not (path.is_dir() if is_folder else path.is_file()):
+        kind = "folder" if is_folder else "file"
+        got = "is a pipe" if path.is_fifo() else "is none" if path.exists() else "does not exist"
+        raise SourceError(f"{option}: expected a {kind}; {path} {got}")
 
 
 def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[str] = ()) -> dict[int, ObjectStart]:
@@ -155,10 +186,7 @@ def parse_starts(
     for text in masks:
         for object_id, mask in _read_masks(text):
             _add_mask(starts, object_id, frame, mask)
-    if len(references) != len(reference_masks):
-        raise QueryError(
-            f"expected a --reference-mask for each --reference; got {len(reference_masks)} for {len(references)}"
-        )
+    _require_pairs(len(references), len(reference_masks))
     for picture, text in zip(references, reference_masks):
         image = read_image(Path(picture))
         for object_id, mask in _read_masks(text):
@@ -176,6 +204,11 @@ def _add_query_points(starts: dict[int, ObjectStart], path: Path) -> None:
         object_id = next(number for number in itertools.count(FIRST_OBJECT) if number not in starts)
         points = [(float(x), float(y)) for x, y in line.xy]
         starts[object_id] = ObjectStart(points, [int(label) for label in line.labels], frame=line.frame)
+
+
+def _require_pairs(references: int, masks: int) -> None:
+    if references != masks:
+        raise QueryError(f"expected a --reference-mask for each --reference; got {masks} for {references}")
 
 
 def _start(starts: dict[int, ObjectStart], object_id: int, frame: int) -> ObjectStart:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from fakes import blank
 
-from sampt_ros.cli.options.prompts import parse_starts, starts_in_order
+from sampt_ros.cli.options.prompts import parse_starts, require_meant, starts_in_order
 from sampt_ros.errors import SamPtError
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
@@ -125,3 +127,25 @@ def test_query_points_get_the_numbers_that_all_others_leave(tmp_path):
 def test_a_start_without_a_prompt_is_nothing_to_track():
     with pytest.raises(SamPtError, match="at least one --point"):
         starts_in_order([("start", 5)])
+
+
+@pytest.mark.parametrize(
+    ("prompts", "complaint"),
+    [
+        ([("mask", "nowhere.png,2")], "--mask: expected a file; nowhere.png does not exist"),
+        ([("query_points", "pipe")], "--query-points: expected a file; pipe is a pipe"),
+        ([("masks", "pipe")], "--masks: expected a folder; pipe is a pipe"),
+        ([("mask", "folder")], "--mask: expected a file; folder is none"),
+        ([("start", 3), ("reference", "file"), ("start", 4), ("reference_mask", "file")], "got 0 for 1"),
+        ([("point", "1,2"), ("start", 3), ("point", "1,2")], "expected all prompts of object 1 in one frame"),
+        ([("query_points", "file")], "expected query points in file"),
+    ],
+)
+def test_what_cannot_be_meant_shows_before_an_image_is_read(tmp_path, monkeypatch, prompts, complaint):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")  # no image
+    with pytest.raises(SamPtError, match=complaint):
+        require_meant(prompts)
+    require_meant([("mask", "file,2"), ("point", "1,2"), ("reference", "file"), ("reference_mask", "file,3")])
