@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 import threading
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -68,10 +69,21 @@ def _run(parsed: argparse.Namespace) -> int:
         raise ConfigError(f"expected aiohttp for the page ({_ADVICE}); {error}") from None
     given = {name: getattr(parsed, name) for name, _, _ in walk(WebConfig()) if name != "token"}
     page = with_token(updated(WebConfig(), given))
-    logging.getLogger("sampt_ros").setLevel(min(logging.INFO, logging.getLogger("sampt_ros").getEffectiveLevel()))
-    with open_source(parsed.source) as source:
+    with _informed(), open_source(parsed.source) as source:
         player = Player(source, SamPt(common.config(parsed)), parsed.source, parsed.preset, loop=not parsed.once)
         with player, WebServer(player, page) as server, contextlib.suppress(KeyboardInterrupt):
             print(f"sampt: {parsed.source} is at {server.url} (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
     return 0
+
+
+@contextlib.contextmanager
+def _informed() -> Iterator[None]:
+    """Let the log tell in a block what viewers ask for, and what comes of it."""
+    logger = logging.getLogger("sampt_ros")
+    before = logger.level
+    logger.setLevel(min(logging.INFO, logger.getEffectiveLevel()))
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
