@@ -13,6 +13,7 @@ from sampt_ros.cli import common
 from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import QueryError, SamPtError, SourceError
+from sampt_ros.io.writing import uninterrupted
 from sampt_ros.tracking.sam_pt import SamPt
 
 if TYPE_CHECKING:
@@ -151,8 +152,9 @@ def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, outputs:
     """Write every tracked image, including those that still wait for their depth when the run ends."""
 
     def write(tracked: TrackedFrame) -> None:
-        recorder.add(tracked)
-        outputs.add(tracked.image, replace(tracked.result, index=tracked.event.number))
+        with uninterrupted():  # An image is in the bag and in the dataset, or in neither.
+            recorder.add(tracked)
+            outputs.add(tracked.image, replace(tracked.result, index=tracked.event.number))
 
     try:
         for tracked in tracker.track(bag):

@@ -17,6 +17,7 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.export import EXPORTERS
 from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import FrameSource, open_source
+from sampt_ros.io.writing import uninterrupted
 from sampt_ros.streaming.offline.video_tracker import VideoTracker
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -139,8 +140,9 @@ def _record(
     progress = tqdm(frames, total=min(lengths, default=None), unit="frame", disable=None)
     with recorder, progress:
         for image, result in tracker.track(progress):
-            recorder.add(image, result)
-            outputs.add(image, result)
+            with uninterrupted():  # A frame is in all files, or in none.
+                recorder.add(image, result)
+                outputs.add(image, result)
 
 
 def _summary(recorder: ResultFolder, tracker: VideoTracker, source: FrameSource, outputs: Outputs) -> Summary:
