@@ -175,7 +175,7 @@ def _summary(recorder: BagRecorder, tracker: BagTracker, outputs: Outputs) -> Su
     lost = recorder.frames - recorder.stored
     only = f" were made, of which the last {lost} could not be stored" if lost else ""
     text = (
-        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}{late}{only}; "
+        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}{late}{only}"
         + common.tracking_summary(recorder.frames, recorder.seconds, recorder.masks, poses)
         + outputs.text
     )

@@ -153,7 +153,7 @@ def _summary(recorder: ResultFolder, tracker: VideoTracker, source: FrameSource,
     frames = f"{recorder.frames} frames ({omitted})" if omitted else f"{recorder.frames} frames"
     text = (
         f"{recorder.folder}: labels, tracks, overlay and contact sheet of {frames}, "
-        f"{objects} object{'' if objects == 1 else 's'}; {tracked}{outputs.text}"
+        f"{objects} object{'' if objects == 1 else 's'}{tracked}{outputs.text}"
     )
     dropped = source.skipped + tracker.dropped
     return Summary(recorder.frames, dropped, recorder.seconds, recorder.masks, outputs.j, text)

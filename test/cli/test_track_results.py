@@ -33,6 +33,13 @@ def test_track_stops_after_so_many_frames(fakes, folder, tmp_path):
     assert len(list((tmp_path / "out/labels").iterdir())) == 2
 
 
+def test_a_single_frame_has_no_rate(fakes, folder, tmp_path, capsys):
+    assert run("track", folder, "--point", "20,20", "--out", tmp_path / "out", "--max-frames", 1) == 0
+    assert capsys.readouterr().out.endswith("1 object; object 1 has a mask in 1\n")
+    assert run("track", folder, "--point", "20,20", "--out", tmp_path / "out", "--max-frames", 2) == 0
+    assert "1 object; tracking alone ran at " in capsys.readouterr().out
+
+
 def test_an_interrupted_track_keeps_what_it_has(fakes, folder, tmp_path, capsys, monkeypatch):
     step = SamPt.step
 
