@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import warnings
 from dataclasses import replace
@@ -26,6 +27,14 @@ def no_fetched_models(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAMPT_CACHE", str(tmp_path_factory.mktemp("no_models")))
         yield
+
+
+@pytest.fixture
+def heard():
+    """Ctrl-C counts, even where these tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,8 +16,8 @@ from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 from sampt_ros.bags import types as bag_types
 from sampt_ros.errors import SourceError
+from sampt_ros.io.writing import uninterrupted
 
-_ENDING = (signal.SIGINT, signal.SIGTERM)
 _COMMIT_EVERY = 1.0  # seconds; messages are in memory before that, and storing them costs some milliseconds
 _UNSIGNED = "mcap"  # the format that cannot store negative times
 _FOREVER = QosTime(9223372036, 854775807)
@@ -94,7 +92,7 @@ class BagWriter:
     @contextmanager
     def _as_source_errors(self) -> Iterator[None]:
         try:
-            with _uninterrupted():
+            with uninterrupted():
                 yield
         except (OSError, WriterError, sqlite3.Error) as error:
             self._failure = f"cannot write {self._path}: {getattr(error, 'strerror', None) or error}"
@@ -134,20 +132,3 @@ class _Writer(Writer):
             with suppress(sqlite3.Error):
                 self.storage.conn.rollback()
         self.counts, self.min_timestamp, self.max_timestamp = self._committed
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM during a block: a half-written message would make the rest unreadable."""
-    if threading.current_thread() is not threading.main_thread():  # signals interrupt the main thread only
-        yield
-        return
-    held: list[int] = []
-    before = {ending: signal.signal(ending, lambda number, _: held.append(number)) for ending in _ENDING}
-    try:
-        yield
-    finally:
-        for ending, handler in before.items():
-            signal.signal(ending, handler)
-        for number in held[:1]:
-            signal.raise_signal(number)

@@ -12,6 +12,7 @@ from sampt_ros.cli import common
 from sampt_ros.cli.options.outputs import Outputs, Summary, add_outputs
 from sampt_ros.config.node import NodeConfig
 from sampt_ros.errors import QueryError, SamPtError, SourceError
+from sampt_ros.io.writing import uninterrupted
 from sampt_ros.tracking.sam_pt import SamPt
 
 if TYPE_CHECKING:
@@ -155,8 +156,9 @@ def _record(tracker: BagTracker, bag: BagReader, recorder: BagRecorder, outputs:
     """Write every tracked image, including those that still wait for their depth when the run ends."""
 
     def write(tracked: TrackedFrame) -> None:
-        recorder.add(tracked)
-        outputs.add(tracked.image, replace(tracked.result, index=tracked.event.number))
+        with uninterrupted():  # An image is in the bag and in the dataset, or in neither.
+            recorder.add(tracked)
+            outputs.add(tracked.image, replace(tracked.result, index=tracked.event.number))
 
     try:
         for tracked in tracker.track(bag):
@@ -177,7 +179,7 @@ def _summary(recorder: BagRecorder, tracker: BagTracker, outputs: Outputs) -> Su
     lost = recorder.frames - recorder.stored
     only = f" were made, of which the last {lost} could not be stored" if lost else ""
     text = (
-        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}{late}{only}; "
+        f"{recorder.path}: masks, labels and points of {recorder.frames} images{dropped}{depth}{refused}{late}{only}"
         + common.tracking_summary(recorder.frames, recorder.seconds, recorder.masks, poses)
         + outputs.text
     )

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 import sampt_ros
 from sampt_ros.cli import common
+from sampt_ros.errors import SamPtError
 from sampt_ros.evaluation.oracle import OracleSegmenter, OracleTracker
 from sampt_ros.evaluation.speed import benchmark, comparison
 from sampt_ros.evaluation.speed.busy_processes import BusyProcesses
@@ -61,15 +62,18 @@ def add(commands: Any) -> None:
     argument(
         "--rounds", type=common.count, default=2, metavar="N", help="measurements of each alternative (default: 2)"
     )
-    argument(
+    other = parser.add_mutually_exclusive_group().add_argument
+    other(
         "--compare", type=common.path, metavar="FILE", help="print ratios to an earlier run, which wrote FILE by --json"
     )
-    argument("--against", metavar="COMMAND", help="measure another command in turn with this one, and print ratios")
+    other("--against", metavar="COMMAND", help="measure another command in turn with this one, and print ratios")
     argument("--json", type=common.path, metavar="FILE", help="also write the numbers to FILE")
     common.add_config(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    if parsed.json:
+        common.require_writable(parsed.json)
     print(f"{machine()}; preset {parsed.preset}{', random weights' if parsed.random_weights else ''}")
     return _run_against(parsed) if parsed.against is not None else _run_here(parsed)
 
@@ -86,14 +90,14 @@ def _run_here(parsed: argparse.Namespace) -> int:
         compared = comparison.ratios(beside, alone)
         print(comparison.ratio_table(compared, f"beside {parsed.beside}", "alone"))
     settings = {"machine": machine(), **{name: getattr(parsed, name) for name in _SETTINGS}}
+    if parsed.json:
+        rows = [measurement.as_json() for measurement in measurements]
+        common.write_json(parsed.json, {**settings, "cases": rows})
     if earlier is not None:
         for name, value in settings.items():
             if name in earlier and earlier[name] != value:
                 print(f"{name}: {value} now, {earlier[name]} in {parsed.compare}")
         print(comparison.ratio_table(comparison.ratios(times, earlier["timings"]), "now", "then"))
-    if parsed.json:
-        rows = [measurement.as_json() for measurement in measurements]
-        common.write_json(parsed.json, {**settings, "cases": rows})
     return 0
 
 
@@ -123,7 +127,7 @@ def _run_against(parsed: argparse.Namespace) -> int:
     """Measure this command and another one in turn, each time in a new process."""
     common.config(parsed)  # raises ConfigError for wrong options before anything is measured
     own = ["--preset", parsed.preset, *(word for pair in parsed.set for word in ("--set", pair))]
-    given = shlex.split(parsed.against)
+    given = _words(parsed.against)
     other = [*_this_program(), *given] if not given or given[0].startswith("-") else given
     commands = {
         "here": [*_this_program(), *own, *(["--random-weights"] if parsed.random_weights else []), *_cases(parsed)],
@@ -152,6 +156,14 @@ def _run_against(parsed: argparse.Namespace) -> int:
         settings = {name: getattr(parsed, name) for name in (*_SETTINGS, "against", "rounds")}
         common.write_json(parsed.json, {"machine": machine(), **settings, "ratios": ratios})
     return 0
+
+
+def _words(command: str) -> list[str]:
+    """The words of a command line; raises SamPtError."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:  # a quotation that does not end
+        raise SamPtError(f"--against: expected a command, or options; got {command!r}: {error}") from None
 
 
 def _this_program() -> list[str]:

@@ -85,7 +85,9 @@ def starts(parsed: argparse.Namespace, frame_names: Sequence[str] = ()) -> dict[
 def tracking_summary(
     frames: int, seconds: float, masks: Mapping[int, int], poses: Mapping[int, int] | None = None
 ) -> str:
-    """The frame rate, and in how many frames each object has a mask, in words.
+    """The frame rate, and in how many frames each object has a mask, in words that begin with "; ".
+
+    A single frame has no rate, as starting objects is not counted.
 
     poses: number of frames in which each object has a pose; None: there is no depth
     """
@@ -94,8 +96,8 @@ def tracking_summary(
         + ("" if poses is None else f" and a pose in {poses.get(object_id, 0)}")
         for object_id, count in masks.items()
     ]
-    rate = f"tracking alone ran at {frames / max(seconds, 1e-9):.1f} frames/s"
-    return "; ".join([rate, ", ".join(counts)] if counts else [rate])
+    rate = [f"tracking alone ran at {frames / max(seconds, 1e-9):.1f} frames/s"] if frames > 1 else []
+    return "".join(f"; {part}" for part in (*rate, ", ".join(counts)) if part)
 
 
 def config(parsed: argparse.Namespace) -> SamPtConfig:
@@ -157,6 +159,20 @@ def frame_number(text: str) -> int:
 def counts(text: str) -> list[int]:
     """An argument that is a comma-separated list of positive whole numbers."""
     return [count(word) for word in text.split(",")]
+
+
+def require_writable(path: Path) -> None:
+    """Raise SamPtError if a file cannot be written, before the work whose results go there; one that is there stays."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            return  # A reader of a pipe would take its closing for the end.
+        existed = path.exists()
+        path.open("ab").close()
+        if not existed:
+            path.resolve().unlink()  # Not a link to it.
+    except OSError as error:
+        raise SamPtError(f"cannot write {path}: {error.strerror}") from None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -34,7 +34,7 @@ from sampt_ros.evaluation.stills import (
     is_stills_folder,
     stills_objects,
 )
-from sampt_ros.fleet.workers import ThisProcess
+from sampt_ros.fleet.workers import TaskError, ThisProcess
 from sampt_ros.io import overlay
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.rgbd_recording import Recording, is_rgbd_folder
@@ -66,12 +66,16 @@ has while the object is not visible), averaged over the objects, too.
 a mask; in the last row over those of all sequences together. It is "nan" with fewer than 3 masks, or if all scores
 or all J are equal.
 
+A sequence or object that cannot be measured, as where a file is broken, has the reason in its row; the mean and the
+JSON are those of the others, and the exit status is 1.
+
 With --workers N or --ray ADDRESS the sequences are evaluated in parallel. Scores are the same; frames/s are those
 of one process beside the others.
 
-With --blank N or --cut N, N frames in the middle of each video are grey, or missing. A row then has the share of
-objects regained (J >= 0.5 within 10 frames after the interruption), the number of frames that it took, the number
-of frames since the interruption with a mask on something else (J < 0.1), and the mean J of all frames after it.
+With --blank N or --cut N, which need the DAVIS layout, N frames in the middle of each video are grey, or missing. A
+row then has the share of objects regained (J >= 0.5 within 10 frames after the interruption), the number of frames
+that it took, the number of frames since the interruption with a mask on something else (J < 0.1), and the mean J of
+all frames after it.
 
 Stills, if FOLDER/OBJECT/*_mask.png exist: pictures are FOLDER/OBJECT/NN.jpg, masks FOLDER/OBJECT/NN_mask.png,
 nonzero on the object. Each picture is segmented by itself, from clicks. A row has an object's mean IoU with the
@@ -122,8 +126,10 @@ def add(commands: Any) -> None:
         f"{DEFAULT_CLICKS} clicks)",
     )
     interruption = parser.add_mutually_exclusive_group()
-    interruption.add_argument("--blank", type=common.count, metavar="N", help="measure the return after N grey frames")
-    interruption.add_argument("--cut", type=common.count, metavar="N", help="measure the return after N missing frames")
+    interruption.add_argument(
+        "--blank", type=common.count, metavar="N", help="DAVIS: measure the return after N grey frames"
+    )
+    interruption.add_argument("--cut", type=common.count, metavar="N", help="DAVIS: the same with N missing frames")
     argument("--json", type=common.path, metavar="FILE", help="also write the scores to FILE")
     argument(
         "--pictures", type=common.path, metavar="FOLDER", help="write a contact sheet per sequence or object to FOLDER"
@@ -144,25 +150,31 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _evaluate_sequences(parsed: argparse.Namespace) -> int:
     sequences = {sequence.name: sequence for sequence in annotated_sequences(parsed.folder, parsed.sequences)}
-    _evaluate_each("sequence", sequences, partial(_sequence_score, _Measure.of(parsed)), parsed)
-    return 0
+    _, status = _evaluate_each("sequence", sequences, partial(_sequence_score, _measure(parsed)), parsed)
+    return status
 
 
 def _evaluate_reacquisition(parsed: argparse.Namespace) -> int:
     if parsed.pictures:
         raise SamPtError("expected --blank or --cut without --pictures")
+    if not (parsed.folder / "JPEGImages/480p").is_dir():
+        raise SamPtError(
+            "--blank and --cut: expected the DAVIS layout, with a mask for every frame, JPEGImages/480p and "
+            f"Annotations/480p; {str(parsed.folder)!r} has no JPEGImages/480p"
+        )
     sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
     interruption = Interruption(parsed.blank or parsed.cut, blank=bool(parsed.blank))
-    _evaluate_each("sequence", sequences, partial(_reacquisition_score, _Measure.of(parsed), interruption), parsed)
-    return 0
+    score = partial(_reacquisition_score, _measure(parsed), interruption)
+    _, status = _evaluate_each("sequence", sequences, score, parsed)
+    return status
 
 
 def _evaluate_stills(parsed: argparse.Namespace) -> int:
     objects = {stills.name: stills for stills in stills_objects(parsed.folder, parsed.sequences)}
-    mean = _evaluate_each("object", objects, partial(_stills_score, _Measure.of(parsed)), parsed)
+    mean, status = _evaluate_each("object", objects, partial(_stills_score, _measure(parsed)), parsed)
     correlation = "none, too few or equal values" if mean.correlation is None else f"{mean.correlation:.3f}"
     print(f"correlation of predicted and true IoU: {correlation} ({mean.rating_count} masks)")
-    return 0
+    return status
 
 
 @dataclass(frozen=True)
@@ -177,6 +189,17 @@ class _Measure:
     def of(cls, parsed: argparse.Namespace) -> _Measure:
         pictures = parsed.pictures and parsed.pictures.resolve()
         return cls(common.config(parsed), parsed.clicks or 0, pictures)
+
+
+def _measure(parsed: argparse.Namespace) -> _Measure:
+    measure = _Measure.of(parsed)
+    if not _has_workers(parsed):
+        _sam_pt(measure.config)  # A preset that cannot be built ends the run, rather than failing with every sequence.
+    return measure
+
+
+def _has_workers(parsed: argparse.Namespace) -> bool:
+    return bool(parsed.workers or parsed.ray or parsed.per_gpu)
 
 
 def _sam_pt(config: SamPtConfig) -> SamPt:
@@ -207,29 +230,50 @@ def _stills_score(measure: _Measure, stills: Stills) -> StillsScore:
 
 def _evaluate_each(
     noun: str, items: Mapping[str, Any], evaluate: Callable[[Any], SomeScore], parsed: argparse.Namespace
-) -> SomeScore:
+) -> tuple[SomeScore, int]:
     """Evaluate items by name, print a row for each as soon as it is known, then their mean, and write JSON.
 
-    Returns the mean. The heading is printed with the first row, whose score determines the columns. Items are evaluated
-    by --workers or --ray, or else in this process; for workers `evaluate` must be picklable.
+    Returns the mean of those that could be measured, and the exit status, which is 1 if one could not be. The heading
+    is printed with the first score, which determines the columns. Items are evaluated by --workers or --ray, or else in
+    this process; for workers `evaluate` must be picklable. Raises SamPtError if none could be measured.
     """
+    _require_writable(parsed)
     width = max(len(noun), *map(len, items))
     scores: dict[str, SomeScore] = {}
-    workers = workers_for(parsed) if parsed.workers or parsed.ray else ThisProcess()
+    failures: dict[str, str] = {}
+    workers = workers_for(parsed) if _has_workers(parsed) else ThisProcess()
     with closing(workers.run(evaluate, items)) as attempts:
         for name, attempt in tqdm(attempts, total=len(items), unit=noun, leave=False, disable=None):
-            scores[name] = attempt.result()
+            try:
+                scores[name] = attempt.result()
+            except TaskError as error:
+                failures[name] = str(error)
+                tqdm.write(f"{name:{width}}  failed: {error}")
+                continue
             if len(scores) == 1:
                 table = Table([scores[name]])
                 tqdm.write(f"{noun:{width}}  {table.heading}")
             tqdm.write(f"{name:{width}}  {table.row(scores[name])}")
-    in_order = {name: scores[name] for name in items}
-    mean = type(scores[name]).mean(list(in_order.values()))
+    if not scores:
+        raise SamPtError(f"expected {noun}s that can be measured; none can: {next(iter(failures.values()))}")
+    in_order = {name: scores[name] for name in items if name in scores}
+    mean = type(next(iter(scores.values()))).mean(list(in_order.values()))
     print(f"{'mean':{width}}  {table.row(mean)}")
+    if failures:
+        print(f"the mean is that of {len(scores)} of {len(items)} {noun}s; failed: {', '.join(failures)}")
     if parsed.json:
         rows = {name: score.as_json() for name, score in in_order.items()}
-        common.write_json(parsed.json, {f"{noun}s": rows, "mean": mean.as_json()})
-    return mean
+        failed = {"failed": failures} if failures else {}
+        common.write_json(parsed.json, {f"{noun}s": rows, "mean": mean.as_json(), **failed})
+    return mean, 1 if failures else 0
+
+
+def _require_writable(parsed: argparse.Namespace) -> None:
+    """Raise SamPtError, before anything is measured, if results cannot be written."""
+    if parsed.json:
+        common.require_writable(parsed.json)
+    if parsed.pictures and not parsed.ray:  # Ray's workers write theirs on other machines.
+        common.require_writable(parsed.pictures / "sheet.png")
 
 
 @contextmanager
@@ -257,6 +301,7 @@ def _evaluate_points(parsed: argparse.Namespace) -> int:
         "--sequences": is_rgbd and parsed.sequences,
         "--workers": parsed.workers,
         "--ray": parsed.ray,
+        "--per-gpu": parsed.per_gpu,
     }
     if given := [name for name, value in unsupported.items() if value]:
         raise SamPtError(f"expected --points without {', '.join(given)} on {str(parsed.folder)!r}")
@@ -266,12 +311,13 @@ def _evaluate_points(parsed: argparse.Namespace) -> int:
 def _evaluate_joints(parsed: argparse.Namespace) -> int:
     sequences = {joints.sequence.name: joints for joints in joint_sequences(parsed.folder, parsed.sequences)}
     tracker = build_point_tracker(common.config(parsed))
-    _evaluate_each("sequence", sequences, partial(evaluate_joints, tracker), parsed)
-    return 0
+    _, status = _evaluate_each("sequence", sequences, partial(evaluate_joints, tracker), parsed)
+    return status
 
 
 def _evaluate_static_points(parsed: argparse.Namespace) -> int:
     views = Recording(parsed.folder)
+    _require_writable(parsed)
     tracker = build_point_tracker(common.config(parsed))
     scores = evaluate_static_points(tracker, tqdm(views, unit="frame", leave=False, disable=None))
     table = Table(scores)

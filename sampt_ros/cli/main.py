@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 from sampt_ros.cli import bag, batch, benchmark, doctor, evaluate, models, track, web
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         use_one_arena()
         do_not_spin()
         if sys.stdout is not None:  # It is None where the process was started with it closed.
+            if isinstance(sys.stdout, TextIOWrapper):  # As standard error does: \xe9 where é cannot be encoded.
+                sys.stdout.reconfigure(errors="backslashreplace")
             sys.stdout = _Output(sys.stdout)
     parsed = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")

@@ -17,6 +17,7 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.export import EXPORTERS
 from sampt_ros.io.result_folder import ResultFolder
 from sampt_ros.io.video import FrameSource, open_source
+from sampt_ros.io.writing import uninterrupted
 from sampt_ros.streaming.offline.video_tracker import VideoTracker
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -145,8 +146,9 @@ def _record(
     progress = tqdm(frames, total=min(lengths, default=None), unit="frame", disable=None)
     with recorder, progress:
         for image, result in tracker.track(progress):
-            recorder.add(image, result)
-            outputs.add(image, result)
+            with uninterrupted():  # A frame is in all files, or in none.
+                recorder.add(image, result)
+                outputs.add(image, result)
 
 
 def _summary(recorder: ResultFolder, tracker: VideoTracker, source: FrameSource, outputs: Outputs) -> Summary:
@@ -157,7 +159,7 @@ def _summary(recorder: ResultFolder, tracker: VideoTracker, source: FrameSource,
     frames = f"{recorder.frames} frames ({omitted})" if omitted else f"{recorder.frames} frames"
     text = (
         f"{recorder.folder}: labels, tracks, overlay and contact sheet of {frames}, "
-        f"{objects} object{'' if objects == 1 else 's'}; {tracked}{outputs.text}"
+        f"{objects} object{'' if objects == 1 else 's'}{tracked}{outputs.text}"
     )
     dropped = source.skipped + tracker.dropped
     return Summary(recorder.frames, dropped, recorder.seconds, recorder.masks, outputs.j, text)

@@ -74,7 +74,8 @@ class Report:
         if outcome.warnings:
             more = f", and {len(outcome.warnings) - 1} more" if len(outcome.warnings) > 1 else ""
             result += f"; {outcome.warnings[0]}{more}"
-        rate = f"{outcome.frames / max(outcome.tracking_seconds, 1e-9):.1f}"
+        # A single frame has no rate, as starting objects is not counted.
+        rate = f"{outcome.frames / max(outcome.tracking_seconds, 1e-9):.1f}" if outcome.frames > 1 else ""
         return (
             name,
             str(outcome.frames),

@@ -58,11 +58,11 @@ class Workers(ABC):
 
 
 class ThisProcess(Workers):
-    """Runs one task after the other in this process. Errors of tasks are raised by `run`."""
+    """Runs one task after the other in this process."""
 
     def run(self, function: Callable[[Item], Value], items: Mapping[str, Item]) -> Attempts[Value]:
         for name, item in items.items():
-            yield name, Attempt(function(item))
+            yield name, attempt(function, item)
 
 
 def attempt(function: Callable[[Any], Value], item: Any) -> Attempt[Value]:

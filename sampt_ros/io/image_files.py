@@ -15,7 +15,7 @@ from PIL import Image
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
-from sampt_ros.io.writing import writing
+from sampt_ros.io.writing import write_whole, writing
 from sampt_ros.weights import git_lfs
 
 # What Pillow raises for a damaged file; it validates little of what it reads.
@@ -115,7 +115,7 @@ def write_image(path: Path, image: np.ndarray) -> None:
     """Write an image (H, W, 3) uint8 RGB, creating its folder if needed; raises SourceError if that fails."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
+        write_whole(path, cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def unsigned(values: np.ndarray) -> np.ndarray:

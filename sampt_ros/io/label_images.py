@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import logging
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.image_files import UNREADABLE, what_is_wrong
-from sampt_ros.io.writing import writing
+from sampt_ros.io.writing import write_whole, writing
 
 VOID = 255  # In label images of 8 bits (DAVIS, VOC), pixels that belong to no object; in 16 bits, an id like others.
 HIGHEST = 65535  # The largest label; in label images of 16 bits, void.
@@ -38,7 +37,6 @@ _log = logging.getLogger(__name__)
 
 _LOSSY = ("JPEG", "MPO", "WEBP")
 _LOSSLESS_WEBP = b"VP8L"  # The name of the chunk of a lossless image, near the file's beginning.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _STACKS = ("TIFF", "GIF")  # Formats in which several images in a file are most likely several masks.
 _AREA = np.ones((3, 3), np.uint8)  # A value covers an area if it fills a square of this size, unlike those of edges.
 _SAME_HUE = 0.2  # Colours of one hue differ by at most this fraction of their strongest channel.
@@ -161,13 +159,10 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     image = Image.fromarray(labels)
     if labels.dtype == np.uint8:
         image.putpalette([0, 0, 0, *(value for label in range(1, 256) for value in object_color(label))])
+    content = io.BytesIO()
+    image.save(content, format="PNG")
     with writing(path):
-        try:
-            image.save(path, format="PNG")
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                path.unlink(missing_ok=True)  # Half a file would be taken for a broken mask.
-            raise
+        write_whole(path, content.getvalue())
 
 
 def _is_lossless_webp(data: bytes) -> bool:

@@ -19,7 +19,7 @@ from sampt_ros.io.image_files import folder_for_frames, write_image
 from sampt_ros.io.label_images import HIGHEST, VOID, write_labels
 from sampt_ros.io.overlay import ContactSheet, draw
 from sampt_ros.io.video_writer import VideoWriter, video_writer
-from sampt_ros.io.writing import writing, writing_to
+from sampt_ros.io.writing import uninterrupted, writing, writing_to
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ class ResultFolder:
     overlay.mp4         masks, points and scores drawn over the frames (see overlay.draw)
     contact_sheet.png   12 frames of the overlay
 
-    Nothing is written before the first frame; then the files of an earlier run are replaced.
+    Nothing is written before the first frame; then the files of an earlier run are replaced. Ctrl-C and SIGTERM wait
+    while a frame is written, so that it is in all files, or in none.
     """
 
     # The files and folders above, all that a run replaces in its folder.
@@ -73,6 +74,7 @@ class ResultFolder:
                 raise SourceError("; ".join(str(each) for each in (error, failure) if each)) from None
             _log.warning("%s", failure)
 
+    @uninterrupted()
     def add(self, image: np.ndarray, result: FrameResult) -> None:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
         video = self._video or self._open(result.size)
@@ -97,6 +99,7 @@ class ResultFolder:
         self.frames += 1
         self.seconds += sum(result.stages.values()) / 1000
 
+    @uninterrupted()
     def close(self) -> None:
         """Complete the files, and write the contact sheet; raises SourceError for what could not be written."""
         steps = [table.close for table in self._tables]

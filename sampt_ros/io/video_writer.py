@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
+from sampt_ros.io.utf8_names import utf8_name
 from sampt_ros.io.writing import writing
 
 _log = logging.getLogger(__name__)
@@ -93,11 +94,11 @@ class OpenCvWriter(VideoWriter):
         self._path = path
         self._frames = 0
         self._height, self._width = size
-        # In a relative path FFmpeg takes all before a colon, as of a time, for a protocol.
         # OpenCV makes a fraction of the rate's decimals; with too many of them its numerator is too large.
         rate = next(rate for digits in (3, 2, 1, 0) if (rate := round(fps, digits)) * 10**digits <= _HIGHEST_RATE)
         existed = path.exists()
-        self._writer = cv2.VideoWriter(str(path.absolute()), cv2.VideoWriter.fourcc(*"mp4v"), rate, size[::-1])
+        with utf8_name(path) as name:
+            self._writer = cv2.VideoWriter(name, cv2.VideoWriter.fourcc(*"mp4v"), rate, size[::-1])
         if not self._writer.isOpened():
             with writing(path):  # OpenCV does not say why.
                 path.open("ab").close()
@@ -117,7 +118,9 @@ class OpenCvWriter(VideoWriter):
     def close(self) -> None:
         self._writer.release()
         # OpenCV reports no failed write; what comes last in the file, its index, is what a full disk leaves out.
-        if self._frames and not cv2.VideoCapture(str(self._path.absolute())).isOpened():
+        with utf8_name(self._path) as name:
+            is_whole = not self._frames or cv2.VideoCapture(name).isOpened()
+        if not is_whole:
             raise SourceError(f"cannot write {self._path}: it is not complete; the disk may be full")
 
 

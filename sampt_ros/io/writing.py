@@ -1,12 +1,16 @@
-"""Says what could not be written where that fails."""
+"""Writes files wholly or not at all, and says what could not be written where that fails."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sampt_ros.errors import SourceError
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -21,6 +25,44 @@ def writing_to(folder: Path) -> Iterator[None]:
     """What cannot be written inside is a SourceError that names this folder."""
     with _named(f"to {folder}"):
         yield
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file, or none if the disk is full: half a file would be taken for a broken one. Raises OSError.
+
+    A file that may not be opened stays as it was.
+    """
+    with path.open("wb") as file:
+        try:
+            file.write(data)
+            file.flush()
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM during a block, which should be short, so that nothing is left half-written.
+
+    The first one that came takes effect after the block, or after the outermost of several. It is a decorator, too.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals interrupt the main thread only
+        yield
+        return
+    held: list[int] = []
+    before = {ending: signal.getsignal(ending) for ending in _ENDING}
+    try:
+        for ending, handler in before.items():
+            if handler is not None:  # Else it was not installed by Python, and could not be put back.
+                signal.signal(ending, lambda number, _: held.append(number))
+        yield
+    finally:
+        for ending, handler in before.items():
+            if handler is not None:
+                signal.signal(ending, handler)
+        for number in held[:1]:
+            signal.raise_signal(number)
 
 
 @contextmanager

@@ -10,12 +10,13 @@ import bags
 import numpy as np
 import pytest
 from bags import DELAY, PERIOD, START, STORAGES
-from command_line import run
+from command_line import run, then_interrupt
 from fakes import DriftingTracker, SquareSegmenter, blank
 from mcap.reader import make_reader
 from rosbags.rosbag2 import Writer
 
 from sampt_ros.cli import bag as command
+from sampt_ros.io.export import coco
 from sampt_ros.io.label_images import read_labels, write_labels
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -170,14 +171,6 @@ def test_prompts_that_start_nothing_are_an_error(fakes, source, tmp_path, capsys
     assert "points of 5 images" in told.out
 
 
-@pytest.fixture
-def heard():
-    """Ctrl-C counts, even where these tests run in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("ending, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_waits_until_an_image_is_written(fakes, source, heard, tmp_path, monkeypatch, storage, ending, status):
@@ -194,6 +187,14 @@ def test_a_signal_waits_until_an_image_is_written(fakes, source, heard, tmp_path
     assert run("bag", source, tmp_path / "out", "--point", "20,20", "--storage", storage) == status
     assert signal.getsignal(signal.SIGTERM) == before
     assert {len(messages) for messages in bags.read(tmp_path / "out").values()} == {2}
+
+
+def test_a_signal_waits_until_an_image_is_in_the_dataset_too(fakes, source, heard, tmp_path, monkeypatch):
+    monkeypatch.setattr(coco, "write_image", then_interrupt(coco.write_image, signal.SIGINT))
+    assert run("bag", source, tmp_path / "out", "--point", "20,20", "--export", "coco") == 130
+    content = json.loads((tmp_path / "out/coco/annotations.json").read_text())
+    assert [each["id"] for each in content["images"]] == [0]
+    assert {len(messages) for messages in bags.read(tmp_path / "out").values()} == {1}
 
 
 def test_a_run_that_was_killed_leaves_what_can_be_read(fakes, source, tmp_path, monkeypatch, caplog):

@@ -91,6 +91,35 @@ def test_benchmark_runs_another_command_in_turn_with_this_one(tmp_path, capsys):
     assert "cannot run /no/such/sampt" in capsys.readouterr().err
 
 
+def test_a_command_that_cannot_be_split_into_words_is_told(capsys):
+    assert run("benchmark", *SHORT, "--against", '"--preset') == 2
+    assert (
+        "--against: expected a command, or options; got '\"--preset': No closing quotation" in capsys.readouterr().err
+    )
+
+
+def test_another_command_and_an_earlier_run_are_not_compared_with_at_once(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("benchmark", *SHORT, "--against", "true", "--compare", tmp_path / "none.json")
+    assert stop.value.code == 2
+    assert "--compare: not allowed with argument --against" in capsys.readouterr().err
+
+
+def test_where_the_numbers_cannot_be_written_nothing_is_measured(fakes, tmp_path, capsys):
+    assert run("benchmark", *SHORT, "--json", tmp_path) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"cannot write {tmp_path}: Is a directory" in told.err
+
+
+def test_numbers_are_written_though_they_have_no_case_in_common_with_an_earlier_run(fakes, tmp_path, capsys):
+    assert run("benchmark", *SHORT, "--json", tmp_path / "earlier.json") == 0
+    other = [*SHORT[:-1], "80x60", "--compare", tmp_path / "earlier.json", "--json", tmp_path / "now.json"]
+    assert run("benchmark", *other) == 2
+    assert "expected a case that both measured" in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "now.json").read_text())["cases"]) == 1
+
+
 @pytest.mark.parametrize("bad", [["--objects", "1,0"], ["--sizes", "640"], ["--frames", "many"]], ids=" ".join)
 def test_bad_numbers_are_refused_with_what_was_expected(capsys, bad):
     with pytest.raises(SystemExit) as stop:

@@ -44,6 +44,64 @@ def test_evaluate_prints_a_table_and_writes_json(fakes, davis, tmp_path, capsys)
     assert {path.name for path in (tmp_path / "sheets").iterdir()} == {"one.png", "two.png"}
 
 
+def test_a_broken_file_costs_its_own_sequence_alone(fakes, davis, tmp_path, capsys):
+    (davis / "Annotations/480p/one/00002.png").write_text("no image")
+    wrong = "00002.png: not an image file, or a broken one"
+    assert run("evaluate", davis, "--json", tmp_path / "scores.json") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["one", "sequence", "two", "mean"]
+    assert lines[0].startswith("one       failed: cannot read ")
+    assert lines[0].endswith(wrong)
+    assert lines[4:] == ["the mean is that of 1 of 2 sequences; failed: one"]
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert (list(scores["sequences"]), list(scores["failed"])) == (["two"], ["one"])
+    assert run("evaluate", davis, "--sequences", "one") == 2
+    assert wrong in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option, more",
+    [("--json", []), ("--pictures", []), ("--json", ["--cut", 1]), ("--json", ["--points"])],
+    ids=str,
+)
+def test_where_results_cannot_be_written_nothing_is_measured(
+    fakes, drifting, davis, tmp_path, capsys, monkeypatch, option, more
+):
+    marks = {"frames": [0, 3], "xy": [[(20, 20)], [(23, 20)]], "visible": [[True], [True]]}
+    (davis / "point_tracks.json").write_text(json.dumps({"one": marks}))
+    (tmp_path / "file").write_text("mine")
+    assert run("evaluate", davis, option, tmp_path / "file/scores", *more) == 2
+    told = capsys.readouterr()
+    assert f"cannot write {tmp_path}/file/scores" in told.err
+    assert told.out == ""
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_file_for_scores_is_replaced_only_by_scores(fakes, davis, tmp_path):
+    (tmp_path / "old.json").write_text("old")
+    (davis / "Annotations/480p/one/00000.png").write_text("no image")
+    for name in ("old", "new"):
+        assert run("evaluate", davis, "--sequences", "one", "--json", tmp_path / f"{name}.json") == 2
+    assert (tmp_path / "old.json").read_text() == "old"
+    assert not (tmp_path / "new.json").exists()
+
+
+@pytest.mark.parametrize("option", ["--cut", "--blank"])
+def test_interruptions_in_other_layouts_are_refused(fakes, stills, tmp_path, capsys, option):
+    vos = vos_folder(tmp_path / "vos", {0: np.eye(48, 64)})
+    for folder in (vos, stills):
+        assert run("evaluate", folder, option, 2) == 2
+        error = capsys.readouterr().err
+        assert "--blank and --cut: expected the DAVIS layout" in error
+        assert f"{str(folder)!r} has no JPEGImages/480p" in error
+
+
+@pytest.mark.parametrize("more", [[], ["--workers", 1], ["--points"]], ids=str)
+def test_tasks_that_share_a_gpu_need_a_cluster(fakes, davis, capsys, more):
+    assert run("evaluate", davis, "--per-gpu", 3, *more) == 2
+    assert "--per-gpu" in capsys.readouterr().err
+
+
 def test_evaluate_takes_some_sequences_and_clicks(fakes, davis, capsys):
     assert run("evaluate", davis, "--sequences", "two", "--clicks", 2) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["sequence", "two", "mean"]

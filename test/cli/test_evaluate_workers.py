@@ -48,7 +48,17 @@ def test_scores_of_workers_equal_those_of_one_process(davis, tmp_path, capsys):
     assert capsys.readouterr().out.count("mean") == 2
 
 
-def test_a_sequence_that_fails_ends_the_run_with_its_reason(davis, tmp_path, capsys):
+def test_a_sequence_that_fails_is_named_and_the_others_are_measured(davis, tmp_path, capsys):
     (davis / "Annotations/480p/late/00002.png").write_text("no image")
-    assert cli.main(["evaluate", str(davis), "--workers", "1", *FASTER]) == 2
-    assert "00002.png: not an image file, or a broken one" in capsys.readouterr().err
+    wrong = "00002.png: not an image file, or a broken one"
+    file = tmp_path / "scores.json"
+    assert cli.main(["evaluate", str(davis), "--workers", "1", "--json", str(file), *FASTER]) == 1
+    out = capsys.readouterr().out
+    assert f"{wrong}\n" in out
+    assert out.endswith("the mean is that of 1 of 2 sequences; failed: late\n")
+    content = json.loads(file.read_text())
+    assert list(content["sequences"]) == ["early"]
+    assert content["mean"] == content["sequences"]["early"]
+    assert content["failed"]["late"].endswith(wrong)
+    assert cli.main(["evaluate", str(davis), "--sequences", "late", "--workers", "1", *FASTER]) == 2
+    assert wrong in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +166,21 @@ def test_a_reader_that_stops_reading_ends_no_command_early(tmp_path):
     complaints = process.stderr.read()
     assert (process.wait(60), complaints) == (0, b"")
     assert (tmp_path / "done").exists()
+
+
+def test_what_cannot_be_encoded_is_printed_with_escapes(tmp_path):
+    program = """if True:
+        import sys
+        from sampt_ros.cli import main, models
+
+        models._list = lambda parsed: print("gr\xf6\xdfe", chr(0xDCE9)) or 0
+        sys.argv = ["sampt", "models", "list"]
+        sys.exit(main.main())
+    """
+    for encoding, expected in (("ascii", b"gr\\xf6\\xdfe \\udce9\n"), ("utf-8", "gr\xf6\xdfe \\udce9\n".encode())):
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, expected, b"")
 
 
 def test_a_closed_output_is_no_error():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import signal
+
 import numpy as np
 import pytest
-from command_line import run
+from command_line import run, then_interrupt
 from synthetic import two_disks
 
+from sampt_ros.io import result_folder
+from sampt_ros.io.export import coco
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.video import open_source
 from sampt_ros.tracking.sam_pt import SamPt
 
 
@@ -27,6 +33,13 @@ def test_track_stops_after_so_many_frames(fakes, folder, tmp_path):
     assert len(list((tmp_path / "out/labels").iterdir())) == 2
 
 
+def test_a_single_frame_has_no_rate(fakes, folder, tmp_path, capsys):
+    assert run("track", folder, "--point", "20,20", "--out", tmp_path / "out", "--max-frames", 1) == 0
+    assert capsys.readouterr().out.endswith("1 object; object 1 has a mask in 1\n")
+    assert run("track", folder, "--point", "20,20", "--out", tmp_path / "out", "--max-frames", 2) == 0
+    assert "1 object; tracking alone ran at " in capsys.readouterr().out
+
+
 def test_an_interrupted_track_keeps_what_it_has(fakes, folder, tmp_path, capsys, monkeypatch):
     step = SamPt.step
 
@@ -40,6 +53,28 @@ def test_an_interrupted_track_keeps_what_it_has(fakes, folder, tmp_path, capsys,
     assert "3 frames" in capsys.readouterr().out
     assert len((tmp_path / "out/objects.csv").read_text().splitlines()) == 4
     assert (tmp_path / "out/contact_sheet.png").is_file()
+
+
+@pytest.mark.parametrize("ending, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    "module, name",
+    [(result_folder, "write_labels"), (result_folder, "draw"), (coco, "write_image"), (coco, "write_whole")],
+)
+def test_a_signal_waits_until_a_frame_is_in_all_files(
+    fakes, folder, heard, tmp_path, capsys, monkeypatch, module, name, ending, status
+):
+    monkeypatch.setattr(module, name, then_interrupt(getattr(module, name), ending))
+    out = tmp_path / "out"
+    assert run("track", folder, "--point", "20,20", "--out", out, "--export", "coco") == status
+    assert "of 1 frames" in capsys.readouterr().out
+    for files in ("labels", "coco/images", "coco/labels"):
+        assert [path.stem for path in (out / files).iterdir()] == ["00000"]
+    content = json.loads((out / "coco/annotations.json").read_text())
+    assert ([each["id"] for each in content["images"]], len(content["annotations"])) == ([0], 1)
+    assert {row.split(",")[0] for row in (out / "tracks.csv").read_text().splitlines()} == {"frame", "0"}
+    assert [row.split(",")[0] for row in (out / "objects.csv").read_text().splitlines()] == ["frame", "0"]
+    assert open_source(str(out / "overlay.mp4")).length == 1
+    assert (out / "contact_sheet.png").is_file()
 
 
 def test_track_tries_a_preset_without_its_weights(monkeypatch, tmp_path, capsys):

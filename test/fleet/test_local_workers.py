@@ -12,7 +12,7 @@ import fleet_tasks
 import pytest
 
 from sampt_ros.fleet.local_workers import LocalWorkers
-from sampt_ros.fleet.workers import ThisProcess
+from sampt_ros.fleet.workers import Attempt, ThisProcess
 
 
 @pytest.fixture
@@ -72,9 +72,11 @@ def test_gpus_and_cores_are_shared_out(monkeypatch):
     assert len(LocalWorkers.for_device("auto")._environments) == 2
 
 
-def test_this_process_raises_what_a_task_raises():
-    with pytest.raises(KeyError):
-        list(ThisProcess().run(fleet_tasks.fail, {"bug": "other"}))
+def test_this_process_goes_on_after_a_task_that_fails():
+    bug, told = ThisProcess().run(fleet_tasks.fail, {"bug": "other", "file": "expected"})
+    assert bug[0] == "bug"
+    assert "KeyError: 'other'" in bug[1].error
+    assert told == ("file", Attempt(error="expected"))
 
 
 def test_closing_between_two_tasks_leaves_no_process(two):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
@@ -25,22 +24,40 @@ def result(index: int) -> FrameResult:
     return FrameResult(index, (24, 32), (item,))
 
 
+class Full:
+    """A file for half of whose content there is room."""
+
+    def __init__(self, file) -> None:
+        self._file = file
+
+    def __enter__(self) -> Full:
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._file.close()
+
+    def write(self, data: bytes) -> int:
+        self._file.write(data[: len(data) // 2])
+        self._file.flush()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @pytest.fixture
 def room_for_labels(monkeypatch):
     """A function that leaves room for so many label images, and half of another one."""
 
     def leave(count: int) -> None:
-        saved = Image.Image.save
+        opened = Path.open
         written: list[Path] = []
 
-        def save(self, path: Path, *arguments, **options) -> None:
-            written.append(path)
-            if len(written) > count:
-                path.write_bytes(b"half")
-                raise OSError(errno.ENOSPC, "No space left on device")
-            saved(self, path, *arguments, **options)
+        def open_(self, mode="r", *arguments, **options):
+            file = opened(self, mode, *arguments, **options)
+            if self.parent.name != "labels" or mode != "wb":
+                return file
+            written.append(self)
+            return Full(file) if len(written) > count else file
 
-        monkeypatch.setattr(Image.Image, "save", save)
+        monkeypatch.setattr(Path, "open", open_)
 
     return leave
 
@@ -96,9 +113,10 @@ def test_a_file_that_may_not_be_written_is_left_as_it_is(tmp_path, monkeypatch):
     def refuse(*arguments, **options) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Image.Image, "save", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(SourceError, match="Permission denied"):
         label_images.write_labels(path, np.zeros((4, 4), np.uint8))
+    monkeypatch.undo()
     assert path.read_bytes() == b"mine"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from synthetic import texture
 from videos import encoded, unreadable
 
@@ -145,8 +145,10 @@ def test_grey_of_more_than_8_bits_keeps_what_a_thermal_camera_sees(tmp_path, pya
     assert all(np.ptp(image) > 180 for image in source)
 
 
-@pytest.mark.parametrize("name", ["stack.tif", "moving.gif", "moving.webp", "moving.png"])
+@pytest.mark.parametrize("name", ["stack.tif", "moving.gif", "moving.webp", "moving.png", "moving.avif"])
 def test_the_images_of_a_file_are_frames(tmp_path, caplog, name):
+    if name.endswith("avif") and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
     images = [Image.fromarray(np.full((24, 32, 3), (40 * index, 90, 10), np.uint8)) for index in range(4)]
     images[0].save(tmp_path / name, save_all=True, append_images=images[1:], duration=250)
     source = open_source(str(tmp_path / name))
@@ -156,6 +158,13 @@ def test_the_images_of_a_file_are_frames(tmp_path, caplog, name):
     if not name.endswith("tif"):
         assert (source.fps, source.seconds(3)) == (4.0, 0.75)
     assert not caplog.text
+
+
+def test_of_an_animated_avif_that_pillow_does_not_read_the_loss_is_told(tmp_path, caplog):
+    (tmp_path / "moving.avif").write_bytes(b"\0\0\0\x2cftypavis\0\0\0\0avifavismsf1")
+    with pytest.raises(SourceError):
+        open_source(str(tmp_path / "moving.avif"))
+    assert "moving.avif: of an animated AVIF the first image alone can be read here" in caplog.text
 
 
 def test_of_a_damaged_file_of_images_those_before_the_damage_are_read_and_that_is_told(tmp_path, caplog):

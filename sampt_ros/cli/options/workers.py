@@ -18,7 +18,6 @@ def add_workers(parser: argparse.ArgumentParser, default: str = "one a GPU, else
     argument(
         "--per-gpu",
         type=common.count,
-        default=1,
         metavar="N",
         help="tasks that share a GPU of the cluster (default: 1)",
     )
@@ -28,9 +27,11 @@ def workers_for(parsed: argparse.Namespace) -> Workers:
     """The workers selected by --workers and --ray; raises ConfigError."""
     device = common.config(parsed).device
     if parsed.ray is None:
+        if parsed.per_gpu is not None:
+            raise ConfigError("expected --per-gpu, which is for a cluster's GPUs, with --ray; got no --ray")
         return LocalWorkers.for_device(device, parsed.workers)
     if parsed.workers is not None:
         raise ConfigError("expected --workers, which are of this machine, or --ray; got both")
     from sampt_ros.fleet.ray_workers import RayWorkers
 
-    return RayWorkers(parsed.ray, device, parsed.per_gpu)
+    return RayWorkers(parsed.ray, device, parsed.per_gpu or 1)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sampt_ros.errors import SourceError
-from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, chosen_folders, png_files
+from sampt_ros.evaluation.layouts.sequences import AnnotatedSequence, chosen_folders, png_files, require_images
 from sampt_ros.io.video import image_files
 
 _VALIDATION = "ImageSets/2017/val.txt"  # The names of the sequences of the benchmark, one per line.
@@ -24,8 +24,8 @@ def davis_sequences(folder: Path, names: Sequence[str] = ()) -> list[AnnotatedSe
     Without `names`, those listed in ImageSets/2017/val.txt are used if the file exists, because the folder also has
     sequences for training.
 
-    Raises SourceError if the folder has another layout, a name does not exist, a frame has no annotation, or a sequence
-    has fewer than 3 frames.
+    Raises SourceError if the folder has another layout, a name does not exist, a frame has no annotation or an
+    annotation no frame, or a sequence has fewer than 3 frames.
     """
     images, annotations = folder / "JPEGImages/480p", folder / "Annotations/480p"
     if not (images.is_dir() and annotations.is_dir()):
@@ -59,6 +59,7 @@ def _sequence(images: Path, annotations: Path) -> AnnotatedSequence:
     missing = next((frame.stem for frame in frames if frame.stem not in files), None)
     if missing is not None:
         raise SourceError(f"expected an annotation for every frame; there is no {annotations / missing}.png")
+    require_images(files.values(), frames)
     if len(frames) < _MIN_FRAMES:
         raise SourceError(f"expected at least {_MIN_FRAMES} frames, as the first and last are not scored; got {images}")
     return AnnotatedSequence(images.name, tuple(frames), dict(enumerate(files[frame.stem] for frame in frames)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -112,10 +112,16 @@ def frames_and_annotations(images: Path, annotations: Path) -> tuple[tuple[Path,
     found = sorted(png_files(annotations).values())
     if not found:
         raise SourceError(f"expected annotations of {images}, PNG files, in {annotations}; got none")
-    stray = next((path for path in found if path.stem not in indices), None)
+    require_images(found, frames)
+    return tuple(frames), {indices[path.stem]: path for path in found}
+
+
+def require_images(annotations: Iterable[Path], frames: Iterable[Path]) -> None:
+    """Raise SourceError for the first annotation that is not named like one of the frames."""
+    names = {frame.stem for frame in frames}
+    stray = next((path for path in sorted(annotations) if path.stem not in names), None)
     if stray:
         raise SourceError(f"expected an image for every annotation; there is none for {stray}")
-    return tuple(frames), {indices[path.stem]: path for path in found}
 
 
 def png_files(folder: Path) -> dict[str, Path]:

@@ -81,6 +81,8 @@ def read_report(path: Path) -> dict[str, Any]:
         report["timings"] = {_case(each): Timing(**each["stages_ms"]["total"]) for each in report["cases"]}
     except OSError as error:
         raise SamPtError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SamPtError(f"expected what `sampt benchmark --json` writes in {path}; got no text") from None
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise SamPtError(f"expected what `sampt benchmark --json` writes in {path}; got {error!r}") from None
     return dict(report)
@@ -94,7 +96,12 @@ def times_of(command: Sequence[str]) -> dict[Case, Timing]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "times.json"
         try:
-            options: dict[str, Any] = {"capture_output": True, "text": True, "env": environment_for_others()}
+            options: dict[str, Any] = {
+                "capture_output": True,
+                "text": True,
+                "errors": "backslashreplace",
+                "env": environment_for_others(),
+            }
             done = subprocess.run([*command, "--json", str(path)], check=False, **options)
         except OSError as error:
             raise SamPtError(f"cannot run {shlex.join(command)}: {error.strerror}") from None

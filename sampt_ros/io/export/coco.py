@@ -14,7 +14,7 @@ import yaml
 from sampt_ros.data_types import FrameResult, ObjectResult, ObjectState
 from sampt_ros.io.export.outlines import outline, run_lengths
 from sampt_ros.io.image_files import folder_for_frames, write_image
-from sampt_ros.io.writing import writing_to
+from sampt_ros.io.writing import uninterrupted, write_whole, writing_to
 
 _NOTE = "# Made by sampt. Every image is listed for training and for validation: split them as your training needs.\n"
 
@@ -33,7 +33,8 @@ class CocoDataset:
 
     A frame in which an object is UNCERTAIN is skipped, because the object is visible, but its mask is unknown. Frames
     before the start of the first object are skipped, too. Nothing is written before the first frame; then the files of
-    an earlier run are replaced, even if all frames are skipped: a dataset of no images is whole, too.
+    an earlier run are replaced, even if all frames are skipped: a dataset of no images is whole, too. Ctrl-C and
+    SIGTERM wait while a frame is written, so that it is in all files, or in none.
 
     frames   number of frames written
     skipped  number of frames skipped
@@ -61,6 +62,7 @@ class CocoDataset:
     ) -> None:
         self.close()
 
+    @uninterrupted()
     def add(self, image: np.ndarray, result: FrameResult) -> None:
         """Write one frame; image: (H, W, 3) uint8 RGB. Raises SourceError where the folder cannot be written."""
         file = self._file or self._open()  # Before a frame is skipped: no file of an earlier run may stay.
@@ -68,19 +70,24 @@ class CocoDataset:
             self.skipped += 1
             return
         name = f"{result.index:05d}"
+        shown = [item for item in result.objects if item.area]
+        first = self._annotations + 1
+        annotations = [
+            json.dumps(self._annotation(number, item, result.index)) for number, item in enumerate(shown, first)
+        ]
+        lines = [f"{self._category(item.id)} {_polygon(item.mask)}\n" for item in shown]
+        with writing_to(self.folder):
+            write_whole(self.folder / f"labels/{name}.txt", "".join(lines).encode())
         write_image(self.folder / f"images/{name}.jpg", image)
+        with writing_to(self.folder):
+            for text in annotations:
+                file.write(f",\n{text}" if self._annotations else f"\n{text}")
+                self._annotations += 1
         height, width = result.size
         self._images.append({"id": result.index, "file_name": f"{name}.jpg", "width": width, "height": height})
-        shown = [item for item in result.objects if item.area]
-        with writing_to(self.folder):
-            for item in shown:
-                file.write(",\n" if self._annotations else "\n")
-                self._annotations += 1
-                json.dump(self._annotation(item, result.index), file)
-            lines = (f"{self._category(item.id)} {_polygon(item.mask)}\n" for item in shown)
-            (self.folder / f"labels/{name}.txt").write_text("".join(lines))
         self.frames += 1
 
+    @uninterrupted()
     def close(self) -> None:
         """Finish the files; raises SourceError where they cannot be written."""
         if self._file is None:
@@ -106,10 +113,10 @@ class CocoDataset:
         file.write('{"info": {"description": "masks tracked by sampt"}, "annotations": [')
         return file
 
-    def _annotation(self, item: ObjectResult, index: int) -> dict[str, Any]:
+    def _annotation(self, number: int, item: ObjectResult, index: int) -> dict[str, Any]:
         height, width = item.mask.shape
         return {
-            "id": self._annotations,
+            "id": number,
             "image_id": index,
             "category_id": self._category(item.id) + 1,
             "track_id": item.id,

@@ -18,11 +18,13 @@ from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
 
 _log = logging.getLogger(__name__)
 
-_SUFFIXES = (".apng", ".gif", ".png", ".tif", ".tiff", ".webp")  # Of files that may contain several images.
+# Of files that may contain several images.
+_SUFFIXES = (".apng", ".avif", ".avifs", ".gif", ".png", ".tif", ".tiff", ".webp")
+_BRAND, _ANIMATED_AVIF = slice(4, 12), b"ftypavis"  # What an AVIF file of several images has in these bytes.
 
 
 class ImageStack(NumberedSource):
-    """The images of one file: the pages of a TIFF, or an animated GIF, WebP or PNG.
+    """The images of one file: the pages of a TIFF, or an animated GIF, WebP, PNG or AVIF.
 
     The first image's pixels have 8 or 16 bits; later ones that have not are skipped, counted and reported in a warning.
     """
@@ -88,4 +90,9 @@ def is_stack(path: Path) -> bool:
         with Image.open(path) as image:
             return image.load() is not None and image_count(image) != 1
     except UNREADABLE:
+        with path.open("rb") as file:
+            if file.read(_BRAND.stop)[_BRAND] == _ANIMATED_AVIF:
+                _log.warning(
+                    "%s: of an animated AVIF the first image alone can be read here: pip install -U pillow", path
+                )
         return False

@@ -6,12 +6,15 @@ import logging
 import mmap
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
+from sampt_ros.io.utf8_names import utf8_name
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, FrameSource, NumberedSource
 
 _log = logging.getLogger(__name__)
@@ -50,9 +53,7 @@ class VideoFile(NumberedSource):
             _log.warning("%s: frames that cannot be decoded: %d; skipped", self._path, self.skipped)
         numbers.warn_of_missing(self._path, self.length)
 
-    def _readable(
-        self, capture: cv2.VideoCapture, numbers: FrameNumbers, first: int
-    ) -> Iterator[tuple[int, np.ndarray]]:
+    def _readable(self, capture: _Capture, numbers: FrameNumbers, first: int) -> Iterator[tuple[int, np.ndarray]]:
         """Number and RGB image of each frame from number `first` on; damaged ones between them are counted."""
         failures, newest = 0, -1.0
         while failures < _MAX_DAMAGED:
@@ -103,6 +104,21 @@ class Camera(FrameSource):
         self._capture.release()
 
 
+class _Capture:
+    """OpenCV's capture of a file, whose name need not be in UTF-8; it is not a subclass, which OpenCV crashes with."""
+
+    def __init__(self, path: Path) -> None:
+        self._names = ExitStack()  # The name stays until `release`, as OpenCV reads some kinds of files by it.
+        self._capture = cv2.VideoCapture(self._names.enter_context(utf8_name(path)))
+
+    def release(self) -> None:
+        self._capture.release()
+        self._names.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._capture, name)
+
+
 def grey_bits(path: Path) -> int:
     """Bits per pixel of a grey video, from OpenCV's name of its pixel format (Y1, 0, bits); 0 for other videos."""
     capture = _opened(path)
@@ -114,9 +130,8 @@ def grey_bits(path: Path) -> int:
     return 0
 
 
-def _opened(path: Path) -> cv2.VideoCapture:
-    # In a relative path FFmpeg takes all before a colon, as of a time, for a protocol.
-    return cv2.VideoCapture(str(path.absolute()))
+def _opened(path: Path) -> _Capture:
+    return _Capture(path)
 
 
 def _is_empty(image: np.ndarray | None) -> bool:
@@ -132,7 +147,7 @@ def _decoded(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
         yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _fps(capture: cv2.VideoCapture) -> float:
+def _fps(capture: cv2.VideoCapture | _Capture) -> float:
     fps = float(capture.get(cv2.CAP_PROP_FPS))
     return fps if 0 < fps <= 1000 else FALLBACK_FPS
 

@@ -44,6 +44,14 @@ def test_folders_in_another_layout_are_refused(tmp_path):
         davis_sequences(tmp_path)
 
 
+@pytest.mark.parametrize("number", [0, 3, 5])
+def test_an_annotation_whose_image_is_missing_is_refused(tmp_path, number):
+    davis_folder(tmp_path, moving_squares((20, 20)))
+    (tmp_path / f"JPEGImages/480p/seq/{number:05d}.jpg").unlink()
+    with pytest.raises(SourceError, match=rf"an image for every annotation; there is none for .*{number:05d}\.png"):
+        davis_sequences(tmp_path)
+
+
 def test_two_frames_are_too_few(tmp_path):
     with pytest.raises(SourceError, match="at least 3 frames"):
         davis_sequences(davis_folder(tmp_path, moving_squares((20, 20))[:2]))

@@ -80,3 +80,15 @@ def test_a_command_that_fails_is_told_with_its_last_words():
         times_of(command)
     with pytest.raises(SamPtError, match=f"cannot run {shlex.quote('/no/such/sampt')}"):
         times_of(["/no/such/sampt"])
+
+
+def test_a_file_that_is_no_text_is_told_without_its_content(tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(b"\0\0\xe9binary")
+    with pytest.raises(SamPtError, match=r"benchmark --json` writes in .*clip\.mp4; got no text$"):
+        read_report(tmp_path / "clip.mp4")
+
+
+def test_what_a_command_says_in_another_encoding_is_escaped():
+    code = "import sys; sys.stderr.buffer.write(b'caf\\xe9'); sys.exit(1)"
+    with pytest.raises(SamPtError, match=r"failed: caf\\xe9$"):
+        times_of([sys.executable, "-c", code])
