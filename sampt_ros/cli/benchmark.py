@@ -63,9 +63,7 @@ def add(commands: Any) -> None:
         "--rounds", type=common.count, default=2, metavar="N", help="measurements of each alternative (default: 2)"
     )
     other = parser.add_mutually_exclusive_group().add_argument
-    other(
-        "--compare", type=common.path, metavar="FILE", help="print ratios to an earlier run, which wrote FILE by --json"
-    )
+    other("--compare", type=common.path, metavar="FILE", help="print ratios to a run that wrote FILE by --json")
     other("--against", metavar="COMMAND", help="measure another command in turn with this one, and print ratios")
     argument("--json", type=common.path, metavar="FILE", help="also write the numbers to FILE")
     common.add_config(parser)
