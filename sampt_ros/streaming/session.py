@@ -23,12 +23,23 @@ MAX_KEPT_BYTES = 256 * 2**20  # of images kept for late queries, whatever the hi
 
 @dataclass(frozen=True, eq=False)
 class _KeptImage:
-    """An image of `nbytes` bytes kept for late queries; result: what SamPt.step found in it, None if it was skipped."""
+    """An image kept for late queries.
+
+    nbytes  of the image and of the masks found in it
+    result  what SamPt.step found in it; None if it was skipped
+    """
 
     stamp_ns: int
     load: Callable[[], np.ndarray]
     nbytes: int
     result: FrameResult | None = None
+
+    @classmethod
+    def of_frame(cls, stamp_ns: int, image: np.ndarray, result: FrameResult) -> _KeptImage:
+        """A frame that was tracked."""
+        nbytes = image.nbytes + sum(item.local_mask.values.nbytes for item in result.objects)
+        # A copy of the result, which does not have the label image that was published.
+        return cls(stamp_ns, lambda: image, nbytes, replace(result))
 
     @property
     def stepped(self) -> bool:
@@ -139,10 +150,9 @@ class Session:
         except Exception:
             if self.sam_pt.frame_index > before:  # SamPt continues from this frame, so queries must find it here.
                 self._newest = self.failed = self.sam_pt.newest_result
-                self._keep(_KeptImage(stamp_ns, lambda: image, image.nbytes, self.failed))
+                self._keep(_KeptImage.of_frame(stamp_ns, image, self.failed))
             raise
-        # A copy, which does not have the label image of the published result.
-        self._keep(_KeptImage(stamp_ns, lambda: image, image.nbytes, replace(self._newest)))
+        self._keep(_KeptImage.of_frame(stamp_ns, image, self._newest))
         return self._newest
 
     def answer(self, request: Request) -> Answer:
