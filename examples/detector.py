@@ -19,6 +19,7 @@ from ultralytics import YOLO
 
 PERIOD = 1.0  # seconds between detections, if they take less: between them objects are tracked
 MOST_OVERLAP = 0.3  # IoU of a box with a tracked object's, above which it shows that object
+PATIENCE = 5.0  # seconds until a query counts as one that a node did not live to answer
 STALE = 2  # messages of tracked objects that may be under way, from before an answer
 TOO_OLD = "expected the stamp of an image kept"  # the node's answer to a query on an image older than its `history`
 
@@ -29,7 +30,7 @@ class Detector(Node):
         self._model, self._wanted = YOLO(weights), wanted
         self._images: deque[Image] = deque(maxlen=30)  # that may be tracked yet
         self._known: tuple[Image, list[np.ndarray]] | None = None  # an image, and the boxes of what is tracked in it
-        self._asked: set[Future[Query.Response]] = set()  # what is not answered yet
+        self._asked: dict[Future[Query.Response], float] = {}  # what is not answered yet, and when it was asked
         self._stale = 0  # messages of tracked objects that may lack what was just started
         self._query = self.create_client(Query, "/sampt/query")
         self.create_subscription(Image, "/camera/image_raw", self.on_image, qos_profile_sensor_data)
@@ -41,6 +42,8 @@ class Detector(Node):
 
     def on_objects(self, message: TrackedObjects) -> None:
         """Keep the newest image of which it is known what is tracked in it, what was just started included."""
+        now = time.monotonic()
+        self._asked = {answer: asked for answer, asked in self._asked.items() if now - asked < PATIENCE}
         if self._asked or self._stale:
             self._stale = max(self._stale - 1, 0)
             return
@@ -73,11 +76,11 @@ class Detector(Node):
         left, top, right, bottom = np.rint(box).astype(int).clip(0).tolist()
         region = RegionOfInterest(x_offset=left, y_offset=top, width=right - left, height=bottom - top)
         answered = self._query.call_async(Query.Request(query=QueryPoints(header=image.header, box=region)))
-        self._asked.add(answered)
+        self._asked[answered] = time.monotonic()
         answered.add_done_callback(lambda answer: self.on_answer(name, took, answer))
 
     def on_answer(self, name: str, took: float, answer: Future[Query.Response]) -> None:
-        self._asked.discard(answer)
+        self._asked.pop(answer, None)
         self._stale = STALE
         response = answer.result()
         if response.success:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sampt_ros.errors import SourceError
 
@@ -45,16 +47,19 @@ def write_whole(path: Path, data: bytes) -> None:
 def uninterrupted() -> Iterator[None]:
     """Hold back Ctrl-C and SIGTERM during a block, which should be short, so that nothing is left half-written.
 
-    The first one that came takes effect after the block, or after the outermost of several. It is a decorator, too.
+    The first one that came takes effect after the block, or after the outermost of several. It is a decorator, too. In
+    a ROS node nothing is held back: rclpy's handlers are not Python's, so that they could not be put back, and do not
+    interrupt.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals interrupt the main thread only
+    # Signals interrupt the main thread only.
+    if threading.current_thread() is not threading.main_thread() or _rclpy_handles_signals():
         yield
         return
     held: list[int] = []
     before = {ending: signal.getsignal(ending) for ending in _ENDING}
     try:
         for ending, handler in before.items():
-            if handler is not None:  # Else it was not installed by Python, and could not be put back.
+            if handler is not None:  # Else it was there before Python started, and could not be put back.
                 signal.signal(ending, lambda number, _: held.append(number))
         yield
     finally:
@@ -63,6 +68,11 @@ def uninterrupted() -> Iterator[None]:
                 signal.signal(ending, handler)
         for number in held[:1]:
             signal.raise_signal(number)
+
+
+def _rclpy_handles_signals() -> bool:
+    signals: Any = sys.modules.get("rclpy.signals")
+    return signals is not None and signals.get_current_signal_handlers_options() != signals.SignalHandlerOptions.NO
 
 
 @contextmanager

@@ -15,9 +15,8 @@ JUMP_NS = 1_000_000_000  # a stamp this much older is a jump back in time (a rec
 
 _MAX_GAP_NS = 10_000_000_000  # a stamp more than this after the last one is an outlier
 _CONFIRMED_AFTER = 5  # outliers of one kind in a row that are accepted as a change of the stream
-_MAX_AWAY = (
-    100  # frames after which a frame_id may come back: its camera was started again, or the recording is another
-)
+# Frames after which a frame_id may come back: its camera was started again, or the recording is another one.
+_MAX_AWAY = 100
 _BACKWARDS = "backwards"  # the kind of outlier that is older than the last frame
 _AHEAD = "ahead"  # and the kind that is too far ahead of it
 

@@ -37,9 +37,11 @@ class _KeptImage:
     @classmethod
     def of_frame(cls, stamp_ns: int, image: np.ndarray, result: FrameResult) -> _KeptImage:
         """A frame that was tracked."""
-        nbytes = image.nbytes + sum(item.local_mask.values.nbytes for item in result.objects)
-        # A copy of the result, which does not have the label image that was published.
-        return cls(stamp_ns, lambda: image, nbytes, replace(result))
+        return cls(stamp_ns, lambda: image, image.nbytes + _nbytes(result), _bare(result))
+
+    def without(self, object_id: int) -> _KeptImage:
+        """This one, without an object."""
+        return self if self.result is None else replace(self, result=_without(self.result, object_id))
 
     @property
     def stepped(self) -> bool:
@@ -88,7 +90,10 @@ class Session:
         images, continuity = self._before_reset
         newest = next(kept for kept in reversed(images) if kept.stepped)
         self._newest = self.sam_pt.step(newest.load())
-        self._kept, self._continuity, self._before_reset = images, continuity, None
+        # The masks before the reset were of other objects.
+        nothing = FrameResult(-1, self._newest.size)
+        self._kept = deque(replace(kept, result=nothing) if kept.stepped else kept for kept in images)
+        self._continuity, self._before_reset = continuity, None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -160,8 +165,8 @@ class Session:
         object_id = request.object_id
         if request.action == Action.REMOVE:
             self.sam_pt.remove_object(object_id)
-            self._newest = _without(self._newest, object_id)
-            self._kept = deque(replace(kept, result=_without(kept.result, object_id)) for kept in self._kept)
+            self._newest = None if self._newest is None else _without(self._newest, object_id)
+            self._kept = deque(kept.without(object_id) for kept in self._kept)
             return Answer(f"object {object_id} removed")
         request, changes = request.fitted(self.size)
         past = self._past(request.stamp_ns)
@@ -180,6 +185,7 @@ class Session:
         started = self.sam_pt.add_object(
             request.points, request.labels, request.box, request.mask, object_id or None, past
         )
+        self._kept = deque(kept.without(started.id) for kept in self._kept)  # It was another object there.
         return self._update("started", started, changes)
 
     def start(self, begin: Callable[[SamPt], ObjectResult]) -> Answer:
@@ -225,7 +231,7 @@ class Session:
             self._newest = replace(self._newest, objects=objects, wholes=wholes)
             row = max((row for row, kept in enumerate(self._kept) if kept.stepped), default=None)
             if row is not None:
-                self._kept[row] = replace(self._kept[row], result=replace(self._newest))
+                self._kept[row] = replace(self._kept[row], result=_bare(self._newest))
         text = f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
         return Answer("; ".join([text, *changes]), item, item.id)
 
@@ -233,10 +239,8 @@ class Session:
         """The id of the object whose mask covers a pixel of the image that was current at `stamp_ns`, if any."""
         if self._newest is None:
             return None
-        clicked = self._newest
-        if stamp_ns:
-            seen = [kept.result for kept in self._kept if kept.result is not None and kept.stamp_ns <= stamp_ns]
-            clicked = seen[-1] if seen and seen[-1].index < self._newest.index else clicked
+        seen = [kept.result for kept in self._kept if kept.result is not None and kept.stamp_ns <= stamp_ns]
+        clicked = seen[-1] if stamp_ns and seen else self._newest
         if (object_id := _label_at(clicked, xy)) in self.sam_pt.object_ids:
             return object_id
         # Only the newest result has the objects that were started since.
@@ -306,8 +310,15 @@ def _label_at(result: FrameResult, xy: tuple[float, float]) -> int:
     return int(result.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0
 
 
-def _without(result: FrameResult | None, object_id: int) -> FrameResult | None:
-    """A result, if there is one, without an object, so that a click finds what was beneath."""
-    if result is None:
-        return None
+def _without(result: FrameResult, object_id: int) -> FrameResult:
+    """A result without an object, so that a click finds what was beneath."""
     return replace(result, objects=tuple(item for item in result.objects if item.id != object_id))
+
+
+def _bare(result: FrameResult) -> FrameResult:
+    """A copy of a result, without the whole images that were made of its masks."""
+    return replace(result, objects=tuple(replace(item) for item in result.objects))
+
+
+def _nbytes(result: FrameResult) -> int:
+    return sum(item.local_mask.values.nbytes for item in result.objects)

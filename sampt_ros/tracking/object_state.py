@@ -74,10 +74,13 @@ class TrackedObject:
         """Its result on a frame on which it has no mask, or a refused one of this score."""
         return ObjectResult(self.id, state, score, LocalMask.empty(frame.size), self.points)
 
-    def require_correctable(self, query: Query) -> None:
-        """Raise QueryError if new points say only where it is not, while it is sought by what is known of it."""
+    def correction(self, query: Query) -> Query:
+        """The new points, if they can correct it.
+
+        Raises QueryError if they say only where it is not, while it is sought by what is known of it.
+        """
         if self.result.state.has_mask or len(query.positive) or not (self.is_known or self.looks.views):
-            return
+            return query
         raise QueryError(
             f"expected a positive point, on object {self.id}, which has no mask on the newest image "
             f"({self.result.state.name}); got {len(query.xy)} negative only"

@@ -264,12 +264,11 @@ class SamPt:
         sampled from it.
 
         points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), without having
-        changed anything; also if there are negative points only and no mask that they could correct.
+        changed anything; also for negative points only, if there is no mask to correct.
         """
         tracked = self._objects[object_id]
         frames = self._frames.since(past)
-        query = Query.checked(frames[0].size, points, labels)
-        tracked.require_correctable(query)
+        query = tracked.correction(Query.checked(frames[0].size, points, labels))
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
         with self._objects.undone_on_error(tracked), self._points.forgotten_on_error(added):
             tracked.points = tracked.points + added
@@ -335,7 +334,8 @@ class SamPt:
             return
         others, passes = self._objects.positive_points_of_rivals(tracked), self._config.prompting.refinements
         corrected = corrected_mask(self._segmenter, tracked, others, mask_prompt, frame, passes)
-        tracked.memory = None if corrected.starts_anew else tracked.memory
+        if corrected.starts_anew:
+            tracked.memory = None
         self._accept_or_refuse(tracked, corrected.mask, corrected.score)
 
     def _accept_or_refuse(self, tracked: TrackedObject, mask: LocalMask, score: float) -> None:

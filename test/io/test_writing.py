@@ -31,3 +31,18 @@ def test_a_file_is_replaced_whole(tmp_path):
     write_whole(tmp_path / "file", b"old content")
     write_whole(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_in_a_ros_node_the_handlers_stay_as_they_are():
+    rclpy = pytest.importorskip("rclpy", reason="needs ROS 2")
+    from rclpy.signals import SignalHandlerOptions, get_current_signal_handlers_options
+
+    rclpy.init()
+    try:
+        before = signal.getsignal(signal.SIGINT)
+        with uninterrupted():
+            assert signal.getsignal(signal.SIGINT) is before
+        assert get_current_signal_handlers_options() != SignalHandlerOptions.NO
+    finally:
+        rclpy.shutdown()
+    assert get_current_signal_handlers_options() == SignalHandlerOptions.NO

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def is_stack(path: Path) -> bool:
         with Image.open(path) as image:
             return image.load() is not None and image_count(image) != 1
     except UNREADABLE:
-        with path.open("rb") as file:
+        with suppress(OSError), path.open("rb") as file:  # The reader tells what is wrong with the file.
             if file.read(_BRAND.stop)[_BRAND] == _ANIMATED_AVIF:
                 _log.warning(
                     "%s: of an animated AVIF the first image alone can be read here: pip install -U pillow", path

@@ -18,9 +18,14 @@ class IdChanges:
         self._since = ""
         self._is_own = False  # Whether the next one is a reset that the page asked for.
 
-    def expect_own(self) -> None:
-        """Note that the tracker has accepted a reset by the page."""
-        self._is_own = True
+    @property
+    def since(self) -> str:
+        """When ids started from 1, as the tracker told last."""
+        return self._since
+
+    def expect_own(self, since: str) -> None:
+        """Note that the tracker has accepted a reset by the page; since: as it was when the page asked for it."""
+        self._is_own = since == self._since  # Else the diagnostics were faster, and it was counted.
 
     def hear(self, values: Mapping[str, str]) -> None:
         """Take the values of the tracker's newest diagnostics; while it is not configured, they do not tell.

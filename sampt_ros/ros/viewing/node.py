@@ -125,8 +125,10 @@ class WebNode(Node):
                 raise
 
     def reset(self, tell: Tell) -> None:
+        since = self._id_changes.since
+
         def on_success(response: Any) -> None:
-            self._id_changes.expect_own()
+            self._id_changes.expect_own(since)
             self._show_view(self._pairing.without_objects())
             tell(Attempt(answer=Answer(f"reset: {response.message}")))
 

@@ -33,9 +33,8 @@ class LoadControl:
         self.frame_time: float | None = None
         self._arrivals: deque[float] = deque(maxlen=_PERIODS + 1)
         self._spent: deque[float] = deque(maxlen=_WINDOW)  # seconds per frame since the last change
-        self._gains: dict[
-            int, float
-        ] = {}  # by step: the time per frame before it was taken, as a multiple of that after
+        # By step: the time per frame before it was taken, as a multiple of that after.
+        self._gains: dict[int, float] = {}
         self._time_before = 0.0  # seconds per frame before the last step down; 0 once its gain is known
         self._with_room = 0  # frames in a row with time for more effort
 

@@ -20,10 +20,21 @@ def test_each_new_start_counts_but_the_pages_own_resets():
         ("2.0", False),
     ):
         if is_own:
-            changes.expect_own()
+            changes.expect_own(changes.since)
         changes.hear({IDS_SINCE: since, "preset": "default"})
         counts.append(changes.count)
     assert counts == [1, 1, 1, 1, 2, 3]
+
+
+def test_an_own_reset_that_the_diagnostics_told_before_it_was_answered_hides_no_other():
+    changes = IdChanges()
+    changes.hear({IDS_SINCE: "5.0"})
+    asked = changes.since
+    changes.hear({IDS_SINCE: "7.0"})
+    changes.expect_own(asked)
+    before = changes.count
+    changes.hear({IDS_SINCE: "8.0"})
+    assert changes.count == before + 1
 
 
 def test_a_tracker_that_does_not_tell_changes_nothing():

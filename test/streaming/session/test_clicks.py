@@ -75,6 +75,22 @@ def test_a_click_on_a_past_image_may_be_about_an_object_that_was_started_since(s
     assert stream.session.click((21, 21), NEGATIVE, stamp_ns=START).text.startswith("corrected object 1")
 
 
+def test_a_click_on_a_past_image_is_not_about_what_had_the_id_before():
+    stream = moved_away()
+    stream.start(50, 40, action=Action.REPLACE, object_id=1)
+    stream.step()
+    assert stream.session.click((22, 20), POSITIVE, stamp_ns=START).text.startswith("started object 2")
+
+
+def test_a_click_on_an_image_before_a_reset_is_about_none_of_the_objects_then(stream):
+    stream.session.click((20, 20), POSITIVE)
+    stream.step()
+    stream.session.reset()
+    stream.session.click((50, 40), POSITIVE)
+    stream.step(4)
+    assert stream.session.click((20, 20), POSITIVE, stamp_ns=START).text.startswith("started object 2")
+
+
 @pytest.mark.parametrize("stamp_ns", [0, START + 1], ids=["on the newest image", "on a past one"])
 def test_under_a_removed_object_is_the_one_beneath(stream, stamp_ns):
     stream.start()
