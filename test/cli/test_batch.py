@@ -231,6 +231,10 @@ def test_addresses_are_fetched_and_results_sent_there(folder, done, tmp_path):
         (["--point", "1,2", "--out", "/dev/null/out"], "cannot read /dev/null/out/a/result.json: Not a directory"),
         (["--point", "1,2", "--set", "horizon"], "a, b, c: --set: expected NAME=VALUE"),
         (["--point", "1,2", "--preset", "nothing"], "a, b, c: unknown preset 'nothing'"),
+        (
+            ["--point", "1,2", "--preset", "s3://x/own.yaml"],
+            "expected a name, or the path of a .yaml file; got the address s3://x/own.yaml",
+        ),
         (["--point", "1;2"], "a, b, c: expected x,y[,label][,object]; got '1;2'"),
         (["--mask", "/nowhere/{name}.png,2"], "a: --mask: expected a file; /nowhere/a.png does not exist; b: --mask"),
         (["--query-points", "/dev"], "--query-points: expected a file; /dev is none"),
