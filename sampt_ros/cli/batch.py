@@ -23,7 +23,7 @@ from sampt_ros.errors import ConfigError, QueryError
 from sampt_ros.fleet import report
 from sampt_ros.fleet.digests import digest
 from sampt_ros.fleet.remote_files import is_remote
-from sampt_ros.fleet.results import Outcome, results_at
+from sampt_ros.fleet.results import Outcome, Results, results_at
 from sampt_ros.fleet.workers import ThisProcess, Workers
 
 _MAX_WARNINGS = 20  # kept for each recording
@@ -82,12 +82,12 @@ def _run(parsed: argparse.Namespace) -> int:
     out = parsed.out if is_remote(parsed.out) else str(Path(parsed.out).resolve())
     jobs = find_jobs(parsed, out)
     results = results_at(out)
-    results.clear()
-    finished = {} if parsed.redo else {name: outcome for name in jobs if (outcome := results.finished(name))}
+    finished = {} if parsed.redo else _finished(results, jobs)
     _require_same(parsed.out, jobs, finished)
     pending = {name: job for name, job in jobs.items() if name not in finished}
     require_jobs(pending.values())
     workers = workers_for(parsed) if pending else ThisProcess()
+    results.clear()  # Not before all checks: a mistaken command must not disturb another that runs.
     summary = report.Report(finished, [name for name in pending if parsed.redo and results.has(name)])
     results.write(report.FILE, summary.as_json(0.0))  # Fails before any tracking if nothing can be written.
     began = time.monotonic()
@@ -98,6 +98,11 @@ def _run(parsed: argparse.Namespace) -> int:
         results.clear()
         results.write(report.FILE, summary.as_json(time.monotonic() - began))
     return 1 if summary.failures else 0
+
+
+def _finished(results: Results, jobs: dict[str, Job]) -> dict[str, Outcome]:
+    """The outcomes of earlier runs, also of results that a killed run had moved aside, which `clear` puts back."""
+    return {name: outcome for name in jobs if (outcome := results.finished(name) or results.replaced(name))}
 
 
 def _require_same(out: str, jobs: dict[str, Job], finished: dict[str, Outcome]) -> None:

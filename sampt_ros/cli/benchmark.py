@@ -20,6 +20,7 @@ from sampt_ros.evaluation.oracle import OracleSegmenter, OracleTracker
 from sampt_ros.evaluation.speed import benchmark, comparison
 from sampt_ros.evaluation.speed.busy_processes import BusyProcesses
 from sampt_ros.evaluation.synthetic_scene import Size
+from sampt_ros.io.writing import require_writable
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.segmenters import NO_ONE_SHOT, build_segmenter
 from sampt_ros.tracking.sam_pt import SamPt
@@ -71,7 +72,7 @@ def add(commands: Any) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     if parsed.json:
-        common.require_writable(parsed.json)
+        require_writable(parsed.json)
     print(f"{machine()}; preset {parsed.preset}{', random weights' if parsed.random_weights else ''}")
     return _run_against(parsed) if parsed.against is not None else _run_here(parsed)
 

@@ -13,7 +13,8 @@ from sampt_ros.cli.options.prompts import MASKS, PROMPT_OPTIONS, START, starts_i
 from sampt_ros.config.core import SamPtConfig
 from sampt_ros.config.presets import load_preset
 from sampt_ros.config.unique_keys import read_yaml
-from sampt_ros.errors import ConfigError, SamPtError
+from sampt_ros.errors import ConfigError
+from sampt_ros.io.writing import writing
 from sampt_ros.streaming.requests import ObjectStart
 
 
@@ -161,24 +162,8 @@ def counts(text: str) -> list[int]:
     return [count(word) for word in text.split(",")]
 
 
-def require_writable(path: Path) -> None:
-    """Raise SamPtError if a file cannot be written, before the work whose results go there; one that is there stays."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            return  # A reader of a pipe would take its closing for the end.
-        existed = path.exists()
-        path.open("ab").close()
-        if not existed:
-            path.resolve().unlink()  # Not a link to it.
-    except OSError as error:
-        raise SamPtError(f"cannot write {path}: {error.strerror}") from None
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, creating its folder if needed; raises SamPtError."""
-    try:
+    """Write a JSON file, creating its folder if needed; raises SourceError."""
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=2) + "\n")
-    except OSError as error:
-        raise SamPtError(f"cannot write {path}: {error.strerror}") from None

@@ -38,6 +38,7 @@ from sampt_ros.fleet.workers import TaskError, ThisProcess
 from sampt_ros.io import overlay
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.rgbd_recording import Recording, is_rgbd_folder
+from sampt_ros.io.writing import require_writable
 from sampt_ros.point_trackers import build_point_tracker
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -271,9 +272,9 @@ def _evaluate_each(
 def _require_writable(parsed: argparse.Namespace) -> None:
     """Raise SamPtError, before anything is measured, if results cannot be written."""
     if parsed.json:
-        common.require_writable(parsed.json)
+        require_writable(parsed.json)
     if parsed.pictures and not parsed.ray:  # Ray's workers write theirs on other machines.
-        common.require_writable(parsed.pictures / "sheet.png")
+        require_writable(parsed.pictures / "sheet.png")
 
 
 @contextmanager

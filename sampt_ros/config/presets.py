@@ -39,6 +39,8 @@ def load_preset(name: str = "default", changes: Mapping[str, Any] | None = None)
 
     Raises ConfigError if there is no such preset, or if it has an unknown parameter or a bad value.
     """
+    if "://" in name:
+        raise ConfigError(f"preset: expected a name, or the path of a .yaml file; got the address {name}")
     path = Path(name)
     if not is_preset_file(name):
         if name not in preset_names():

@@ -36,4 +36,4 @@ def read_yaml(text: str, loader: type[UniqueKeyLoader] = UniqueKeyLoader) -> Any
     except yaml.YAMLError as error:
         raise ConfigError(str(error)) from None
     except _UNCONVERTED as error:
-        raise ConfigError(f"a value cannot be read ({error or type(error).__name__})") from None
+        raise ConfigError(f"a value cannot be read ({str(error) or type(error).__name__})") from None

@@ -59,11 +59,11 @@ class PromptFile:
         """Read the file, which may be a pipe; raises ConfigError if it cannot be read or has the wrong form.
 
         is_path  whether the value of an option, of these two texts, is a file or folder: relative ones are relative to
-                 this file's folder, or to the working folder if this file is in /dev, such as standard input
+                 this file's folder, or to the working folder if this file is a pipe or standard input
         """
         self._path, self._is_path = path, is_path
-        self._folder = Path() if path.is_relative_to("/dev") else path.parent
         try:
+            self._folder = Path() if path.is_fifo() or _is_open_file(path) else path.parent
             text = path.read_text("utf-8-sig")  # A pipe can be read only once.
             if git_lfs.is_pointer(text.encode()):
                 raise ConfigError(git_lfs.POINTER)
@@ -112,6 +112,11 @@ class PromptFile:
         if not text.strip():
             raise ConfigError(f"{self._path}: {option}: expected a file or folder; got {text!r}")
         return text if Path(text).is_absolute() else paths.absolute(text, self._folder)
+
+
+def _is_open_file(path: Path) -> bool:
+    """Whether a path is one of a process's open files, such as standard input, which has no folder of its own."""
+    return path.parent in (Path("/dev"), Path("/dev/fd")) or path.match("/proc/*/fd/*")
 
 
 def with_name(arguments: Sequence[str], name: str) -> tuple[str, ...]:

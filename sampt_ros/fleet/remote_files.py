@@ -6,6 +6,7 @@ import glob
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sampt_ros.errors import SamPtError, SourceError
@@ -141,8 +142,18 @@ def move(address: str, target: str, last: str) -> None:
     with _told("write to", target):
         for name in sorted(names(address), key=lambda name: name == last):
             files.makedirs(str(PurePosixPath(f"{new}/{name}").parent), exist_ok=True)
-            files.cp_file(f"{path}/{name}", f"{new}/{name}")
+            _copy(files, f"{path}/{name}", f"{new}/{name}")
     remove(address, first=last)
+
+
+def _copy(files: Any, path: str, target: str) -> None:
+    """Copy a file within a file system."""
+    try:
+        files.cp_file(path, target)
+    except NotImplementedError:  # Such as sftp and ftp, where what is copied has to come here.
+        with TemporaryDirectory(prefix="sampt-") as folder:
+            files.get_file(path, f"{folder}/file")
+            files.put_file(f"{folder}/file", target)
 
 
 def remove(address: str, first: str = "") -> None:
@@ -163,7 +174,7 @@ def _told(what: str, address: str) -> Iterator[None]:
     except SamPtError:
         raise
     except Exception as error:
-        raise SourceError(f"cannot {what} {address}: {error or type(error).__name__}") from None
+        raise SourceError(f"cannot {what} {address}: {str(error) or type(error).__name__}") from None
 
 
 def _opened(address: str) -> tuple[Any, str]:

@@ -92,6 +92,13 @@ class Results(ABC):
         """The outcome of a recording, or None without complete results; raises SourceError if it cannot be read."""
 
     @abstractmethod
+    def replaced(self, name: str) -> Outcome | None:
+        """The outcome of earlier results of a recording that are moved aside, or None; raises as `finished`.
+
+        They are aside while newer ones take their place, and after a run was killed then, until `clear`.
+        """
+
+    @abstractmethod
     def has(self, name: str) -> bool:
         """Whether there are complete results of a recording, even if they cannot be read; may raise SourceError."""
 
@@ -130,7 +137,12 @@ class LocalResults(Results):
         self.folder = folder
 
     def finished(self, name: str) -> Outcome | None:
-        path = self.folder / name / RESULT
+        return self._outcome(self.folder / name / RESULT)
+
+    def replaced(self, name: str) -> Outcome | None:
+        return self._outcome(self.folder / _REPLACED / name / RESULT)
+
+    def _outcome(self, path: Path) -> Outcome | None:
         try:
             text = path.read_text()
         except FileNotFoundError:
@@ -217,7 +229,12 @@ class RemoteResults(Results):
         self._address = address.rstrip("/")
 
     def finished(self, name: str) -> Outcome | None:
-        address = f"{self._address}/{name}/{RESULT}"
+        return self._outcome(f"{self._address}/{name}/{RESULT}")
+
+    def replaced(self, name: str) -> Outcome | None:
+        return self._outcome(f"{self._address}/{_REPLACED}/{name}/{RESULT}")
+
+    def _outcome(self, address: str) -> Outcome | None:
         text = remote_files.read_text(address)
         return None if text is None else Outcome.from_json(text, address)
 

@@ -43,6 +43,21 @@ def write_whole(path: Path, data: bytes) -> None:
             raise
 
 
+def require_writable(path: Path) -> None:
+    """Raise SourceError if a file cannot be written, before the work whose results go there; creates its folder.
+
+    A file that is there stays as it is.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            return  # A reader of a pipe would take its closing for the end.
+        existed = path.exists()
+        path.open("ab").close()
+        if not existed:
+            path.resolve().unlink()  # Not a link to it.
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Hold back Ctrl-C and SIGTERM during a block, which should be short, so that nothing is left half-written.

@@ -119,6 +119,29 @@ def test_done_again_a_recording_is_new_and_what_was_damaged_is_whole(folder, tmp
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "report.json"]
 
 
+@pytest.mark.parametrize("kind", ["", "file://"])
+@pytest.mark.parametrize("mistake", [["--both-ways"], ["--redo", "--set", "device=nothing"], ["--preset", "no"]])
+def test_a_command_that_is_refused_does_not_disturb_another(folder, done, tmp_path, capsys, kind, mistake):
+    if kind:
+        pytest.importorskip("fsspec", reason="fsspec is missing")
+    shutil.copytree(done / "b", tmp_path / "out/b")
+    for place in ("c.machine.1", "replaced"):  # One is being tracked, and one about to be replaced.
+        shutil.copytree(done / "c", tmp_path / "out/.partial" / place / "c")
+    before = sorted(tmp_path.rglob("*"))
+    assert cli.main(fleet.arguments(folder, f"{kind}{tmp_path}/out", "--workers", "1", *mistake)) == 2
+    assert sorted(tmp_path.rglob("*")) == before
+    if mistake == ["--both-ways"]:
+        assert "those of b, c were made with others" in capsys.readouterr().err
+
+
+def test_results_that_a_killed_run_had_moved_aside_count(folder, done, tmp_path):
+    (tmp_path / "out/.partial").mkdir(parents=True)
+    shutil.copytree(done, tmp_path / "out/.partial/replaced")
+    assert cli.main(fleet.arguments(folder, tmp_path / "out", "--workers", "1")) == 0
+    assert fleet.report(tmp_path / "out")["of which earlier"] == 3
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [*NAMES, "report.json"]
+
+
 def test_a_worker_killed_in_the_middle_costs_nothing(folder, done, tmp_path):
     killer = fleet.Killer(tmp_path / "out")
     assert cli.main(fleet.arguments(folder, tmp_path / "out", "--workers", "1")) == 0
@@ -208,6 +231,10 @@ def test_addresses_are_fetched_and_results_sent_there(folder, done, tmp_path):
         (["--point", "1,2", "--out", "/dev/null/out"], "cannot read /dev/null/out/a/result.json: Not a directory"),
         (["--point", "1,2", "--set", "horizon"], "a, b, c: --set: expected NAME=VALUE"),
         (["--point", "1,2", "--preset", "nothing"], "a, b, c: unknown preset 'nothing'"),
+        (
+            ["--point", "1,2", "--preset", "s3://x/own.yaml"],
+            "expected a name, or the path of a .yaml file; got the address s3://x/own.yaml",
+        ),
         (["--point", "1;2"], "a, b, c: expected x,y[,label][,object]; got '1;2'"),
         (["--mask", "/nowhere/{name}.png,2"], "a: --mask: expected a file; /nowhere/a.png does not exist; b: --mask"),
         (["--query-points", "/dev"], "--query-points: expected a file; /dev is none"),

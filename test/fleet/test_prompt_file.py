@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -83,6 +85,32 @@ def test_a_pipe_is_read_whole_and_paths_in_it_count_from_the_working_folder(tmp_
         file.close()
         found = PromptFile(Path(f"/dev/fd/{reading}"), is_path).arguments("cups")
     assert found == ("--point=1,2", f"--truth={tmp_path}/masks")
+
+
+@pytest.mark.parametrize("place", ["/dev/fd", "/proc/self/fd", f"/proc/{os.getpid()}/fd"])
+def test_paths_in_an_open_file_count_from_the_working_folder(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/prompts.yaml").write_text("cups: {truth: masks}")
+    with (tmp_path / "elsewhere/prompts.yaml").open() as file:
+        found = PromptFile(Path(f"{place}/{file.fileno()}"), is_path).arguments("cups")
+    assert found == (f"--truth={tmp_path}/masks",)
+
+
+def test_paths_in_a_named_pipe_count_from_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipes").mkdir()
+    pipe = tmp_path / "pipes/prompts"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(pipe.write_text, "cups: {truth: masks}")
+        assert PromptFile(pipe, is_path).arguments("cups") == (f"--truth={tmp_path}/masks",)
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="there is no /dev/shm")
+def test_paths_in_a_file_in_shared_memory_count_from_its_folder():
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        assert arguments(Path(folder), "cups: {truth: masks}", "cups") == [f"--truth={folder}/masks"]
 
 
 def test_the_own_name_goes_before_patterns_and_the_first_pattern_counts(tmp_path):

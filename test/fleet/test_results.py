@@ -88,10 +88,29 @@ def test_results_stay_if_newer_ones_cannot_take_their_place(results, monkeypatch
         if end == "killed":
             patch.setattr(type(results), "_put_back", lambda *_: None)
         publish(results, "second", replace=True)
-    assert (results.finished("monday/cups") is None) == (end == "killed")
+    earlier = (results.finished("monday/cups"), results.replaced("monday/cups"))
+    assert [each is None for each in earlier] == ([True, False] if end == "killed" else [False, True])
     results.clear()
     assert content(results, "monday/cups/labels/00000.png") == "first"
     assert everything(results) == ["monday/cups/labels/00000.png", "monday/cups/result.json"]
+
+
+def test_results_make_way_where_files_cannot_be_copied(tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is missing")
+    kind = fsspec.get_filesystem_class("memory")
+    monkeypatch.setattr(kind, "cp_file", fsspec.AbstractFileSystem.cp_file)  # as for sftp and ftp
+    results = RemoteResults(f"memory://{tmp_path}/out")
+    publish(results, "first")
+    publish(results, "second", replace=True)
+    assert content(results, "monday/cups/labels/00000.png") == "second"
+    assert everything(results) == ["monday/cups/labels/00000.png", "monday/cups/result.json"]
+
+
+def test_an_error_without_words_is_told_by_its_kind(tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is missing")
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "pipe_file", fsspec.AbstractFileSystem.cp_file)
+    with pytest.raises(SourceError, match=r"cannot write to memory://place/report\.json: NotImplementedError$"):
+        RemoteResults("memory://place").write("report.json", "")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
 
-from sampt_ros.io.writing import uninterrupted, write_whole
+from sampt_ros.errors import SourceError
+from sampt_ros.io.writing import require_writable, uninterrupted, write_whole
 
 
 def test_a_signal_takes_effect_after_the_outermost_block(heard):
@@ -46,3 +48,18 @@ def test_in_a_ros_node_the_handlers_stay_as_they_are():
     finally:
         rclpy.shutdown()
     assert get_current_signal_handlers_options() == SignalHandlerOptions.NO
+
+
+def test_what_cannot_be_written_is_told_before_it_is(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "dangling").symlink_to("nothing")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("file", "link", "dangling", "pipe", "new/file"):
+        require_writable(tmp_path / name)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "file", "link", "new", "pipe"]
+    assert not any((tmp_path / "new").iterdir())
+    for name in ("new", "file/scores"):
+        with pytest.raises(SourceError, match=f"cannot write {tmp_path}/{name}: (Is|Not) a directory|File exists"):
+            require_writable(tmp_path / name)

@@ -79,7 +79,7 @@ def require_jobs(jobs: Iterable[Job]) -> None:
         parsed = parse(job.arguments, Path())
         configured(parsed.preset, tuple(parsed.set))
         object_names(parsed.names)
-        require_meant([(name, value) for name, value in parsed.prompts if not is_remote(str(value))])
+        require_meant(parsed.prompts)
         truth = [option for option in job.options if option.startswith("--truth=")]
         if truth and not is_remote(truth[-1]):  # The last one counts.
             require_kind("--truth", parsed.truth, is_folder=True)
@@ -182,6 +182,6 @@ def with_local_files(arguments: tuple[str, ...], folder: Path) -> tuple[str, ...
     local = [command, fetched(source) if is_remote(source) else source]
     for option in options:
         name, _, value = option.partition("=")
-        is_url = name.removeprefix("--") in _PATH_OPTIONS and is_remote(value)
+        is_url = _is_path(name.removeprefix("--"), value) and is_remote(value)
         local.append(f"{name}={fetched(value)}" if is_url else option)
     return tuple(local)

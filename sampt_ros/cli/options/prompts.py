@@ -12,6 +12,7 @@ import numpy as np
 
 from sampt_ros.data_types import POSITIVE
 from sampt_ros.errors import QueryError, SourceError
+from sampt_ros.fleet.remote_files import is_remote
 from sampt_ros.io.image_files import read_image
 from sampt_ros.io.masks import FIRST_OBJECT, read_first_masks, read_mask, read_masks
 from sampt_ros.io.query_points import read_query_points
@@ -82,9 +83,10 @@ def prompt_files(prompts: Sequence[tuple[str, Any]]) -> list[tuple[str, Path]]:
 def require_meant(prompts: Sequence[tuple[str, Any]]) -> None:
     """Raise QueryError or SourceError for prompts that cannot be meant, as far as no image has to be read to tell.
 
-    prompts  as for `starts_in_order`; it would raise these errors, too, but reads images
+    prompts  as for `starts_in_order`; it would raise these errors, too, but reads images. Files and folders may be
+             addresses, which are counted but not looked up
     """
-    for option, path in prompt_files(prompts):
+    for option, path in prompt_files([(option, value) for option, value in prompts if not is_remote(str(value))]):
         require_kind(option, path, is_folder=option == f"--{MASKS}")
     frame, texts = 0, []
     pictures: dict[int, dict[str, int]] = {}  # How many there are of each option, by frame.
@@ -94,7 +96,7 @@ def require_meant(prompts: Sequence[tuple[str, Any]]) -> None:
         if option in ("reference", "reference_mask"):
             counts = pictures.setdefault(frame, {"reference": 0, "reference_mask": 0})
             counts[option] += 1
-        elif option in (START, "point", "box", "query_points"):
+        elif option in (START, "point", "box") or (option == "query_points" and not is_remote(str(value))):
             texts.append((option, value))
     for counts in pictures.values():
         _require_pairs(counts["reference"], counts["reference_mask"])

@@ -137,6 +137,9 @@ def test_a_start_without_a_prompt_is_nothing_to_track():
         ([("masks", "pipe")], "--masks: expected a folder; pipe is a pipe"),
         ([("mask", "folder")], "--mask: expected a file; folder is none"),
         ([("start", 3), ("reference", "file"), ("start", 4), ("reference_mask", "file")], "got 0 for 1"),
+        ([("reference", "s3://x/a.png"), ("mask", "s3://x/a.png,2")], "got 0 for 1"),
+        ([("reference", "file"), ("reference_mask", "s3://x/a.png"), ("reference", "nowhere")], "nowhere does not"),
+        ([("query_points", "s3://x/points.txt"), ("query_points", "file")], "expected query points in file"),
         ([("point", "1,2"), ("start", 3), ("point", "1,2")], "expected all prompts of object 1 in one frame"),
         ([("query_points", "file")], "expected query points in file"),
     ],
@@ -149,3 +152,11 @@ def test_what_cannot_be_meant_shows_before_an_image_is_read(tmp_path, monkeypatc
     with pytest.raises(SamPtError, match=complaint):
         require_meant(prompts)
     require_meant([("mask", "file,2"), ("point", "1,2"), ("reference", "file"), ("reference_mask", "file,3")])
+
+
+@pytest.mark.parametrize("files", [("s3://x/a.png", "file"), ("file", "s3://x/a.png,2"), ("s3://x/a", "s3://x/b")])
+def test_prompts_at_an_address_are_counted_but_not_looked_up(tmp_path, monkeypatch, files):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    reference, mask = files
+    require_meant([("reference", reference), ("reference_mask", mask), ("query_points", "s3://x/points.txt")])
