@@ -74,12 +74,13 @@ def uninterrupted() -> Iterator[None]:
     before = {ending: signal.getsignal(ending) for ending in _ENDING}
     try:
         for ending, handler in before.items():
-            if handler is not None:  # Else it was there before Python started, and could not be put back.
+            # Without a handler of Python's it could not be put back; what is ignored need not be held back.
+            if handler not in (None, signal.SIG_IGN):
                 signal.signal(ending, lambda number, _: held.append(number))
         yield
     finally:
         for ending, handler in before.items():
-            if handler is not None:
+            if handler not in (None, signal.SIG_IGN):
                 signal.signal(ending, handler)
         for number in held[:1]:
             signal.raise_signal(number)

@@ -6,7 +6,7 @@ from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import attrgetter
 
 import numpy as np
@@ -14,38 +14,12 @@ import numpy as np
 from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult, check_image
 from sampt_ros.errors import QueryError
 from sampt_ros.streaming.continuity import Change, Continuity, ObjectHandling
+from sampt_ros.streaming.kept_image import KeptImage, bare, label_at, without_object
 from sampt_ros.streaming.requests import Action, Answer, Reference, Request
 from sampt_ros.tracking.sam_pt import SamPt
 
 _MAX_SKIPPED = 64  # images kept before the first one is tracked
 MAX_KEPT_BYTES = 256 * 2**20  # of images kept for late queries, whatever the history
-
-
-@dataclass(frozen=True, eq=False)
-class _KeptImage:
-    """An image kept for late queries.
-
-    nbytes  of the image and of the masks found in it
-    result  what SamPt.step found in it; None if it was skipped
-    """
-
-    stamp_ns: int
-    load: Callable[[], np.ndarray]
-    nbytes: int
-    result: FrameResult | None = None
-
-    @classmethod
-    def of_frame(cls, stamp_ns: int, image: np.ndarray, result: FrameResult) -> _KeptImage:
-        """A frame that was tracked."""
-        return cls(stamp_ns, lambda: image, image.nbytes + _nbytes(result), _bare(result))
-
-    def without(self, object_id: int) -> _KeptImage:
-        """This one, without an object."""
-        return self if self.result is None else replace(self, result=_without(self.result, object_id))
-
-    @property
-    def stepped(self) -> bool:
-        return self.result is not None
 
 
 class Session:
@@ -59,8 +33,8 @@ class Session:
         self.sam_pt = sam_pt
         self.history = history
         self._continuity = Continuity()
-        self._kept: deque[_KeptImage] = deque()
-        self._before_reset: tuple[deque[_KeptImage], Continuity] | None = None  # until the next image
+        self._kept: deque[KeptImage] = deque()
+        self._before_reset: tuple[deque[KeptImage], Continuity] | None = None  # until the next image
         self.reset()
 
     def reset(self) -> None:
@@ -82,6 +56,8 @@ class Session:
     def _forget_frames(self) -> None:
         self._kept, self._before_reset = deque(), None
         self._newest: FrameResult | None = None
+        # By object id: the stamp of the image that it was started on, and its displacement until it had a mask.
+        self._begun: dict[int, tuple[int, np.ndarray]] = {}
 
     def _recall(self) -> None:
         """Go on from the newest image before a reset, if none has come since."""
@@ -122,7 +98,7 @@ class Session:
         """Keep an image of `nbytes` bytes that was skipped, since a query may refer to it."""
         is_new = all(kept.stamp_ns != stamp_ns for kept in self._kept)  # else of a camera without stamps, or sent twice
         if is_new and self._continuity.is_near(stamp_ns):
-            self._keep(_KeptImage(stamp_ns, load, nbytes))
+            self._keep(KeptImage(stamp_ns, load, nbytes))
 
     def observe(self, stamp_ns: int, image: np.ndarray, following_ns: Sequence[int] | None = None) -> Change | None:
         """Check the next frame, (H, W, 3) uint8 RGB, against the stream so far; call this before `step`.
@@ -155,9 +131,9 @@ class Session:
         except Exception:
             if self.sam_pt.frame_index > before:  # SamPt continues from this frame, so queries must find it here.
                 self._newest = self.failed = self.sam_pt.newest_result
-                self._keep(_KeptImage.of_frame(stamp_ns, image, self.failed))
+                self._keep(KeptImage.of_frame(stamp_ns, image, self.failed))
             raise
-        self._keep(_KeptImage.of_frame(stamp_ns, image, self._newest))
+        self._keep(KeptImage.of_frame(stamp_ns, image, self._newest))
         return self._newest
 
     def answer(self, request: Request) -> Answer:
@@ -165,7 +141,7 @@ class Session:
         object_id = request.object_id
         if request.action == Action.REMOVE:
             self.sam_pt.remove_object(object_id)
-            self._newest = None if self._newest is None else _without(self._newest, object_id)
+            self._newest = None if self._newest is None else without_object(self._newest, object_id)
             self._kept = deque(kept.without(object_id) for kept in self._kept)
             return Answer(f"object {object_id} removed")
         request, changes = request.fitted(self.size)
@@ -182,15 +158,17 @@ class Session:
                 raise QueryError("expected only points for an object that is tracked; use REPLACE for a box or mask")
             corrected = self.sam_pt.add_points(object_id, request.points, request.labels, past)
             return self._update("corrected", corrected, changes)
+        begun_ns = self.stamp_current_at(request.stamp_ns)
         started = self.sam_pt.add_object(
             request.points, request.labels, request.box, request.mask, object_id or None, past
         )
-        self._kept = deque(kept.without(started.id) for kept in self._kept)  # It was another object there.
-        return self._update("started", started, changes)
+        answer = self._started(started, changes)
+        self._begun[started.id] = begun_ns, _displacement(request, started)
+        return answer
 
     def start(self, begin: Callable[[SamPt], ObjectResult]) -> Answer:
         """Start an object, or the search for one, by calling `begin`; raises what that raises."""
-        return self._update("started", begin(self.sam_pt))
+        return self._started(begin(self.sam_pt))
 
     def add_reference(self, reference: Reference) -> Answer:
         """Search for the object of a reference picture from now on, and return the answer, which has its id.
@@ -201,7 +179,7 @@ class Session:
         if mask is None:
             raise QueryError("expected a mask of the object in the reference picture; got none")
         item = self.sam_pt.add_reference(reference.image, mask, reference.object_id or None)
-        return replace(self._update("started", item), text=f"object {item.id}: searched for")
+        return replace(self._started(item), text=f"object {item.id}: searched for")
 
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> Answer:
         """Carry out a single click at pixel xy and return the answer; raises QueryError.
@@ -223,6 +201,12 @@ class Session:
         """Stamp of the kept image that was the newest at `stamp_ns` (0: of the newest stepped one)."""
         return self._kept[self._index(stamp_ns)].stamp_ns
 
+    def _started(self, item: ObjectResult, changes: Sequence[str] = ()) -> Answer:
+        """Put a new object into the newest result; returns the answer."""
+        self._kept = deque(kept.without(item.id) for kept in self._kept)  # There it was another object.
+        self._begun.pop(item.id, None)
+        return self._update("started", item, changes)
+
     def _update(self, done: str, item: ObjectResult, changes: Sequence[str] = ()) -> Answer:
         """Put an object's new result into the newest frame's, which the next click may refer to; returns the answer."""
         if self._newest is not None:
@@ -231,7 +215,7 @@ class Session:
             self._newest = replace(self._newest, objects=objects, wholes=wholes)
             row = max((row for row, kept in enumerate(self._kept) if kept.stepped), default=None)
             if row is not None:
-                self._kept[row] = replace(self._kept[row], result=_bare(self._newest))
+                self._kept[row] = replace(self._kept[row], result=bare(self._newest))
         text = f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
         return Answer("; ".join([text, *changes]), item, item.id)
 
@@ -241,14 +225,24 @@ class Session:
             return None
         seen = [kept.result for kept in self._kept if kept.result is not None and kept.stamp_ns <= stamp_ns]
         clicked = seen[-1] if stamp_ns and seen else self._newest
-        if (object_id := _label_at(clicked, xy)) in self.sam_pt.object_ids:
+        if (object_id := label_at(clicked, xy)) in self.sam_pt.object_ids:
             return object_id
-        # Only the newest result has the objects that were started since.
-        object_id = _label_at(self._newest, xy)
-        is_new = object_id in self.sam_pt.object_ids and all(item.id != object_id for item in clicked.objects)
-        return object_id if is_new else None
+        started_since = [each for each in self.sam_pt.object_ids if all(item.id != each for item in clicked.objects)]
+        return next((each for each in started_since if self._was_at(each, xy, stamp_ns)), None)
 
-    def _keep(self, kept: _KeptImage) -> None:
+    def _was_at(self, object_id: int, xy: tuple[float, float], stamp_ns: int) -> bool:
+        """Whether an object covered a pixel before it had a mask here: going back as far as its first point moved."""
+        results = ((kept.stamp_ns, kept.result) for kept in self._kept if kept.result is not None)
+        first = next(((at, seen) for at, seen in results if any(item.id == object_id for item in seen.objects)), None)
+        if first is None:
+            return False
+        first_ns, result = first
+        begun_ns, displacement = self._begun.get(object_id, (first_ns, np.zeros(2)))
+        share = min(max((first_ns - stamp_ns) / (first_ns - begun_ns), 0), 1) if first_ns > begun_ns else 0
+        x, y = np.asarray(xy) + share * displacement
+        return label_at(result, (x, y)) == object_id
+
+    def _keep(self, kept: KeptImage) -> None:
         """Keep an image in the order of stamps, and discard the oldest ones."""
         if self._kept and self._kept[-1].stamp_ns == kept.stamp_ns:  # a camera that does not stamp its images
             self._kept.pop()
@@ -303,22 +297,10 @@ class Session:
         return [image, *since][:-1]
 
 
-def _label_at(result: FrameResult, xy: tuple[float, float]) -> int:
-    """The id of the object whose mask covers a pixel; 0 for none, or outside the image."""
-    x, y = (int(np.floor(value + 0.5)) for value in np.nan_to_num(xy, nan=-1, posinf=-1, neginf=-1))
-    height, width = result.size
-    return int(result.labels[y, x]) if 0 <= x < width and 0 <= y < height else 0
-
-
-def _without(result: FrameResult, object_id: int) -> FrameResult:
-    """A result without an object, so that a click finds what was beneath."""
-    return replace(result, objects=tuple(item for item in result.objects if item.id != object_id))
-
-
-def _bare(result: FrameResult) -> FrameResult:
-    """A copy of a result, without the whole images that were made of its masks."""
-    return replace(result, objects=tuple(replace(item) for item in result.objects))
-
-
-def _nbytes(result: FrameResult) -> int:
-    return sum(item.local_mask.values.nbytes for item in result.objects)
+def _displacement(request: Request, started: ObjectResult) -> np.ndarray:
+    """(2,) pixel xy: how far an object's first point moved from the query's image to the newest one; 0 if unknown."""
+    if request.points is None or not len(request.points) or not len(started.points):
+        return np.zeros(2)
+    labels = np.full(len(request.points), POSITIVE) if request.labels is None else np.asarray(request.labels)
+    positive = np.asarray(request.points, float)[labels == POSITIVE]
+    return started.points.xy[0] - positive[0] if len(positive) else np.zeros(2)

@@ -29,6 +29,14 @@ def test_an_ignored_signal_stays_ignored(heard):
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
+def test_an_ignored_signal_hides_no_other(heard):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+
+
 def test_a_file_is_replaced_whole(tmp_path):
     write_whole(tmp_path / "file", b"old content")
     write_whole(tmp_path / "file", b"new")

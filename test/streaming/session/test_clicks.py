@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fakes import blank
 from session_stream import START, SessionStream
 
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import QueryError
-from sampt_ros.streaming.requests import Action, Request
+from sampt_ros.streaming.requests import Action, Reference, Request
 
 
 def test_a_click_beside_all_masks_starts_an_object(stream):
@@ -73,6 +74,23 @@ def test_a_click_on_a_past_image_may_be_about_an_object_that_was_started_since(s
     stream.step()
     stream.session.click((20, 20), POSITIVE)
     assert stream.session.click((21, 21), NEGATIVE, stamp_ns=START).text.startswith("corrected object 1")
+
+
+def test_two_things_are_clicked_on_the_same_past_image_though_one_has_moved_to_where_the_other_was():
+    stream = SessionStream()
+    stream.step(10)
+    assert stream.session.click((20, 20), POSITIVE, stamp_ns=START).text.startswith("started object 1")
+    assert stream.session.click((29, 20), POSITIVE, stamp_ns=START).text.startswith("started object 2")
+    for _ in range(2):
+        assert stream.session.click((19, 21), NEGATIVE, stamp_ns=START).text.startswith("corrected object 1")
+        stream.step()
+
+
+def test_a_click_on_a_past_image_is_not_about_what_had_the_id_of_a_reference(stream):
+    stream.session.click((20, 20), POSITIVE)
+    stream.step(3)
+    stream.session.add_reference(Reference(blank(), np.ones((48, 64), bool), object_id=1))
+    assert stream.session.click((21, 20), POSITIVE, stamp_ns=START + 1).text.startswith("started object 2")
 
 
 def test_a_click_on_a_past_image_is_not_about_what_had_the_id_before():
