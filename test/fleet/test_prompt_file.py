@@ -87,13 +87,13 @@ def test_a_pipe_is_read_whole_and_paths_in_it_count_from_the_working_folder(tmp_
     assert found == ("--point=1,2", f"--truth={tmp_path}/masks")
 
 
-@pytest.mark.parametrize("place", ["/dev/fd", "/proc/self/fd", f"/proc/{os.getpid()}/fd"])
+@pytest.mark.parametrize("place", ["/dev/fd", "/proc/self/fd", "/proc/{}/fd"])
 def test_paths_in_an_open_file_count_from_the_working_folder(tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/prompts.yaml").write_text("cups: {truth: masks}")
     with (tmp_path / "elsewhere/prompts.yaml").open() as file:
-        found = PromptFile(Path(f"{place}/{file.fileno()}"), is_path).arguments("cups")
+        found = PromptFile(Path(f"{place.format(os.getpid())}/{file.fileno()}"), is_path).arguments("cups")
     assert found == (f"--truth={tmp_path}/masks",)
 
 
