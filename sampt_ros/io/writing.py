@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sampt_ros.errors import SourceError
 
@@ -62,12 +60,11 @@ def require_writable(path: Path) -> None:
 def uninterrupted() -> Iterator[None]:
     """Hold back Ctrl-C and SIGTERM during a block, which should be short, so that nothing is left half-written.
 
-    The first one that came takes effect after the block, or after the outermost of several. It is a decorator, too. In
-    a ROS node nothing is held back: rclpy's handlers are not Python's, so that they could not be put back, and do not
-    interrupt.
+    The first one that came takes effect after the block, or after the outermost of several. It is a decorator, too.
+    Handlers that were installed without Python, such as rclpy's, are replaced by Python's: use it in another thread
+    than the main one there.
     """
-    # Signals interrupt the main thread only.
-    if threading.current_thread() is not threading.main_thread() or _rclpy_handles_signals():
+    if threading.current_thread() is not threading.main_thread():  # Signals interrupt the main thread only.
         yield
         return
     held: list[int] = []
@@ -84,11 +81,6 @@ def uninterrupted() -> Iterator[None]:
                 signal.signal(ending, handler)
         for number in held[:1]:
             signal.raise_signal(number)
-
-
-def _rclpy_handles_signals() -> bool:
-    signals: Any = sys.modules.get("rclpy.signals")
-    return signals is not None and signals.get_current_signal_handlers_options() != signals.SignalHandlerOptions.NO
 
 
 @contextmanager

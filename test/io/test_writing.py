@@ -43,21 +43,6 @@ def test_a_file_is_replaced_whole(tmp_path):
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_in_a_ros_node_the_handlers_stay_as_they_are():
-    rclpy = pytest.importorskip("rclpy", reason="needs ROS 2")
-    from rclpy.signals import SignalHandlerOptions, get_current_signal_handlers_options
-
-    rclpy.init()
-    try:
-        before = signal.getsignal(signal.SIGINT)
-        with uninterrupted():
-            assert signal.getsignal(signal.SIGINT) is before
-        assert get_current_signal_handlers_options() != SignalHandlerOptions.NO
-    finally:
-        rclpy.shutdown()
-    assert get_current_signal_handlers_options() == SignalHandlerOptions.NO
-
-
 def test_what_cannot_be_written_is_told_before_it_is(tmp_path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to("file")
