@@ -151,7 +151,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _evaluate_sequences(parsed: argparse.Namespace) -> int:
     sequences = {sequence.name: sequence for sequence in annotated_sequences(parsed.folder, parsed.sequences)}
-    _, status = _evaluate_each("sequence", sequences, partial(_sequence_score, _measure(parsed)), parsed)
+    _, status = _evaluate_each("sequence", sequences, partial(_sequence_score, _Measure.of(parsed)), parsed)
     return status
 
 
@@ -165,14 +165,14 @@ def _evaluate_reacquisition(parsed: argparse.Namespace) -> int:
         )
     sequences = {sequence.name: sequence for sequence in davis_sequences(parsed.folder, parsed.sequences)}
     interruption = Interruption(parsed.blank or parsed.cut, blank=bool(parsed.blank))
-    score = partial(_reacquisition_score, _measure(parsed), interruption)
+    score = partial(_reacquisition_score, _Measure.of(parsed), interruption)
     _, status = _evaluate_each("sequence", sequences, score, parsed)
     return status
 
 
 def _evaluate_stills(parsed: argparse.Namespace) -> int:
     objects = {stills.name: stills for stills in stills_objects(parsed.folder, parsed.sequences)}
-    mean, status = _evaluate_each("object", objects, partial(_stills_score, _measure(parsed)), parsed)
+    mean, status = _evaluate_each("object", objects, partial(_stills_score, _Measure.of(parsed)), parsed)
     correlation = "none, too few or equal values" if mean.correlation is None else f"{mean.correlation:.3f}"
     print(f"correlation of predicted and true IoU: {correlation} ({mean.rating_count} masks)")
     return status
@@ -188,15 +188,11 @@ class _Measure:
 
     @classmethod
     def of(cls, parsed: argparse.Namespace) -> _Measure:
-        pictures = parsed.pictures and parsed.pictures.resolve()
-        return cls(common.config(parsed), parsed.clicks or 0, pictures)
-
-
-def _measure(parsed: argparse.Namespace) -> _Measure:
-    measure = _Measure.of(parsed)
-    if not _has_workers(parsed):
-        _sam_pt(measure.config)  # A preset that cannot be built ends the run, rather than failing with every sequence.
-    return measure
+        """Raises ConfigError or CheckpointError for a preset that cannot be built, unless workers build it."""
+        config, pictures = common.config(parsed), parsed.pictures and parsed.pictures.resolve()
+        if not _has_workers(parsed):
+            _sam_pt(config)  # Else it would fail with every sequence.
+        return cls(config, parsed.clicks or 0, pictures)
 
 
 def _has_workers(parsed: argparse.Namespace) -> bool:

@@ -68,17 +68,16 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     held: list[int] = []
-    before = {ending: signal.getsignal(ending) for ending in _ENDING}
+    # One that is not Python's could not be put back; what is ignored need not be held back.
+    handlers = {ending: signal.getsignal(ending) for ending in _ENDING}
+    before = {ending: handler for ending, handler in handlers.items() if handler not in (None, signal.SIG_IGN)}
     try:
-        for ending, handler in before.items():
-            # Without a handler of Python's it could not be put back; what is ignored need not be held back.
-            if handler not in (None, signal.SIG_IGN):
-                signal.signal(ending, lambda number, _: held.append(number))
+        for ending in before:
+            signal.signal(ending, lambda number, _: held.append(number))
         yield
     finally:
         for ending, handler in before.items():
-            if handler not in (None, signal.SIG_IGN):
-                signal.signal(ending, handler)
+            signal.signal(ending, handler)
         for number in held[:1]:
             signal.raise_signal(number)
 

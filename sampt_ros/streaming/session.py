@@ -92,7 +92,13 @@ class Session:
     @property
     def newest_stamp_ns(self) -> int | None:
         """Stamp of the newest stepped frame."""
-        return next((kept.stamp_ns for kept in reversed(self._kept) if kept.stepped), None)
+        row = self._newest_row
+        return None if row is None else self._kept[row].stamp_ns
+
+    @property
+    def _newest_row(self) -> int | None:
+        """Index in `_kept` of the newest stepped frame."""
+        return next((row for row in reversed(range(len(self._kept))) if self._kept[row].stepped), None)
 
     def remember(self, stamp_ns: int, load: Callable[[], np.ndarray], nbytes: int = 0) -> None:
         """Keep an image of `nbytes` bytes that was skipped, since a query may refer to it."""
@@ -112,7 +118,8 @@ class Session:
         self._before_reset = None
         if change is None or change.handling is ObjectHandling.KEEP:
             # What is ahead came before: from before a jump back or, if it was skipped, out of order or wrongly stamped.
-            self._kept = deque(kept for kept in self._kept if kept.stamp_ns <= stamp_ns)
+            while self._kept and self._kept[-1].stamp_ns > stamp_ns:
+                self._kept.pop()
             return change
         if change.handling is ObjectHandling.DROP:
             self.sam_pt.forget()
@@ -142,7 +149,7 @@ class Session:
         if request.action == Action.REMOVE:
             self.sam_pt.remove_object(object_id)
             self._newest = None if self._newest is None else without_object(self._newest, object_id)
-            self._kept = deque(kept.without(object_id) for kept in self._kept)
+            self._forget_masks(object_id)
             return Answer(f"object {object_id} removed")
         request, changes = request.fitted(self.size)
         past = self._past(request.stamp_ns)
@@ -203,9 +210,13 @@ class Session:
 
     def _started(self, item: ObjectResult, changes: Sequence[str] = ()) -> Answer:
         """Put a new object into the newest result; returns the answer."""
-        self._kept = deque(kept.without(item.id) for kept in self._kept)  # There it was another object.
-        self._begun.pop(item.id, None)
+        self._forget_masks(item.id)
         return self._update("started", item, changes)
+
+    def _forget_masks(self, object_id: int) -> None:
+        """Forget where an object was on past images: none has its id any more, or another one."""
+        self._kept = deque(kept.without(object_id) for kept in self._kept)
+        self._begun.pop(object_id, None)
 
     def _update(self, done: str, item: ObjectResult, changes: Sequence[str] = ()) -> Answer:
         """Put an object's new result into the newest frame's, which the next click may refer to; returns the answer."""
@@ -213,8 +224,7 @@ class Session:
             others = {other.id: other for other in self._newest.objects}
             objects, wholes = tuple((others | {item.id: item}).values()), self.sam_pt.newest_result.wholes
             self._newest = replace(self._newest, objects=objects, wholes=wholes)
-            row = max((row for row, kept in enumerate(self._kept) if kept.stepped), default=None)
-            if row is not None:
+            if (row := self._newest_row) is not None:
                 self._kept[row] = replace(self._kept[row], result=bare(self._newest))
         text = f"{done} object {item.id}: {item.state.name}, {item.area} px, score {item.score:.2f}"
         return Answer("; ".join([text, *changes]), item, item.id)
@@ -265,18 +275,18 @@ class Session:
     def _index(self, stamp_ns: int) -> int:
         """Index in `_kept` of the image that was current at `stamp_ns`; raises QueryError if it is not kept."""
         self._recall()
-        stepped = [row for row, kept in enumerate(self._kept) if kept.stepped]
-        if not stepped:
+        newest_row = self._newest_row
+        if newest_row is None:
             raise QueryError("expected an image before the first query; got none yet")
         if stamp_ns == 0:
-            return stepped[-1]
+            return newest_row
         older = [row for row, kept in enumerate(self._kept) if kept.stamp_ns <= stamp_ns]
         if not older:
             oldest, newest = self._kept[0].stamp_ns / 1e9, self._kept[-1].stamp_ns / 1e9
             raise QueryError(
                 f"expected the stamp of an image kept, {oldest:.3f} to {newest:.3f}; got {stamp_ns / 1e9:.3f}"
             )
-        return min(older[-1], stepped[-1])
+        return min(older[-1], newest_row)
 
     def _lateness(self, stamp_ns: int) -> list[str]:
         """What there is to say of a query whose stamp is ahead of all images."""

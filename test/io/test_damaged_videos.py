@@ -186,8 +186,8 @@ def test_a_frame_that_opencv_gives_empty_is_skipped_and_counted(tmp_path, monkey
         writer.write(texture(24, 32))
     writer.close()
     source = open_source(str(tmp_path / "clip.mp4"))
-    opened = opencv_sources._opened
-    monkeypatch.setattr(opencv_sources, "_opened", lambda path: _EmptyAt(opened(path), empty))
+    capture = opencv_sources._Capture
+    monkeypatch.setattr(opencv_sources, "_Capture", lambda path: _EmptyAt(capture(path), empty))
     assert [number for number, _ in source.numbered()] == [0, 1, 2, 4, 5, 6, 7]
     assert source.skipped == 1
     assert "frames that cannot be decoded: 1; skipped" in caplog.text

@@ -34,13 +34,13 @@ class VideoFile(NumberedSource):
                 f"expected a video file that OpenCV can decode; cannot read a frame from {str(path)!r}{_codec(path)}"
             )
         self.size = first.shape[:2]
-        capture = _opened(path)
+        capture = _Capture(path)
         self.fps = _fps(capture)
         self.length = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0) or None
         capture.release()
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-        capture = _opened(self._path)
+        capture = _Capture(self._path)
         numbers = FrameNumbers(_fps(capture))
         try:
             for number, image in self._readable(capture, numbers, first):
@@ -121,17 +121,13 @@ class _Capture:
 
 def grey_bits(path: Path) -> int:
     """Bits per pixel of a grey video, from OpenCV's name of its pixel format (Y1, 0, bits); 0 for other videos."""
-    capture = _opened(path)
+    capture = _Capture(path)
     name = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)).to_bytes(8, "little", signed=True)[:4]
     capture.release()
     for order in (1, -1):  # little-endian, big-endian
         if name[::order][:3] == b"Y1\0":
             return name[::order][3]
     return 0
-
-
-def _opened(path: Path) -> _Capture:
-    return _Capture(path)
 
 
 def _is_empty(image: np.ndarray | None) -> bool:
@@ -154,7 +150,7 @@ def _fps(capture: cv2.VideoCapture | _Capture) -> float:
 
 def _codec(path: Path) -> str:
     """The codec of a video, to end an error message with, if OpenCV knows it."""
-    capture = _opened(path)
+    capture = _Capture(path)
     code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=False) if capture.isOpened() else b""
     capture.release()
     if _lacks_index(path):
