@@ -37,11 +37,11 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from sampt_ros.data_types import ObjectState
-from sampt_ros.errors import ConfigError, QueryError, StampError
-from sampt_ros.ros.conversions import image_from_array, request_from_message, time_from_ns
+from sampt_ros.errors import ConfigError
+from sampt_ros.ros.conversions import image_from_array, time_from_ns
 from sampt_ros.ros.qos import QUERIES
 from sampt_ros.ros.viewing import node as viewing
-from sampt_ros.ros.viewing.node import WebNode, query_message
+from sampt_ros.ros.viewing.node import WebNode
 from sampt_ros.streaming.failures import Attempt
 from sampt_ros.streaming.live.view import View
 from sampt_ros.streaming.requests import Action, Reference, Request
@@ -339,37 +339,6 @@ def test_without_a_node_images_are_shown_and_clicks_refused(ros_domain):  # noqa
     finally:
         page.close()
         harness.close()
-
-
-def test_a_stamp_that_no_message_can_hold_is_refused():
-    with pytest.raises(StampError, match="expected a stamp of less than 2147483648 seconds; got 9999999999"):
-        query_message(Request(box=(1, 2, 3, 4), stamp_ns=9999999999999999999), Header())
-
-
-@pytest.mark.parametrize("box", [(-50.0, -50.0, -40.0, -40.0), (-9.0, 5.0, 0.2, 30.0), (10.2, 10.2, 10.4, 30.0)])
-def test_a_box_that_no_message_can_hold_is_refused_as_it_was_drawn(box):
-    with pytest.raises(QueryError, match="two pixels or more wide and high") as refused:
-        query_message(Request(box=box), Header())
-    assert str(list(box)) in str(refused.value)
-
-
-def test_a_query_comes_back_from_its_message():
-    asked = Request(
-        Action.REPLACE,
-        4,
-        np.array([(1.5, 2), (3, 4.25)], np.float32),
-        np.array([1, 0], np.uint8),
-        box=(10.4, 20.6, 30.0, 40.0),
-        stamp_ns=1_700_000_000_123_456_789,
-    )
-    message = query_message(asked, Header(frame_id=CAMERA))
-    heard = request_from_message(message)
-    assert (heard.action, heard.object_id, heard.stamp_ns) == (asked.action, 4, asked.stamp_ns)
-    assert np.array_equal(heard.points, asked.points) and np.array_equal(heard.labels, asked.labels)
-    assert heard.box == (10, 21, 30, 40)  # whole pixels
-    assert heard.mask is None and message.header.frame_id == CAMERA
-    with pytest.raises(QueryError, match="expected points or a box; got a seed mask"):
-        query_message(Request(mask=np.ones((2, 2), bool)), Header())
 
 
 def test_while_nobody_looks_images_are_not_heard(page):
