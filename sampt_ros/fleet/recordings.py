@@ -15,6 +15,7 @@ from sampt_ros.fleet.remote_files import is_remote
 from sampt_ros.io.video import BAG_SUFFIX, IMAGE_SUFFIXES, is_bag_name, natural_key
 
 _BESIDE = re.compile(r"(.*)-(wal|shm|journal)")
+_ANIMATED = (".apng", ".avif", ".gif")
 _LIST_SUFFIX = ".txt"
 _COMMENT = re.compile(r"(^|\s)#.*")  # The # of run#2.mp4 does not begin a comment.
 
@@ -110,11 +111,16 @@ def _matches(pattern: Path) -> Iterator[Recording]:
     found = [path for path in found if not _is_beside_bag(path)]
     if not found:
         raise SourceError(f"expected recordings whose names match {str(pattern)!r}; got none")
-    images = [path for path in found if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES]
-    if images:
+    if images := [path for path in found if path.is_file() and _is_image(path)]:
         raise SourceError(f"expected recordings; {str(pattern)!r} finds images such as {images[0]}: name their folders")
     for path in found:
         yield _recording(str(path.relative_to(base)), path)
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file is a single image by its suffix; those that are often animated are recordings."""
+    suffix = path.suffix.lower()
+    return suffix in IMAGE_SUFFIXES and suffix not in _ANIMATED
 
 
 def _recording(name: str, path: Path) -> Recording:

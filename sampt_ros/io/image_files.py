@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.writing import write_whole, writing
 from sampt_ros.weights import git_lfs
+
+_log = logging.getLogger(__name__)
 
 # What Pillow raises for a damaged file; it validates little of what it reads.
 UNREADABLE = (
@@ -40,6 +44,9 @@ _JPEG_BLOCK = 8  # Height and width in pixels.
 _JPEG_FILL = 128  # The value that a decoder writes where data are missing.
 _FRAME_NUMBER = re.compile("[0-9]{5}|[1-9][0-9]{5,}")  # As files are named: with zeros before it up to five digits.
 _TIFF = (b"II*\0", b"MM\0*")
+_PAGED = (*_TIFF, b"II+\0", b"MM\0+", b"GIF8")  # Files that may hold several images begin with these,
+ANIMATED_AVIF = b"ftypavis"  # or have this from byte 4 on,
+_WEBP_MOVES, _HEAD = 2, 32  # or, as WebP, this bit in the first bytes.
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # Numbers of a TIFF's tags.
 _SIGNED = 2  # a value of the latter
 _PNG_CHUNK = 12  # Bytes of a PNG chunk besides its content: length, kind, checksum.
@@ -67,11 +74,14 @@ def decode(data: bytes | np.ndarray, flags: int) -> np.ndarray | None:
     return None if image is not None and is_open and _is_filled_up(image) else image
 
 
-def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
-    """Read an image (H, W, 3) uint8 RGB; raises SourceError if it cannot be read.
+def read_image(
+    path: Path, grey: GreyRange | None = None, tell_more: Callable[[Path, int], None] | None = None
+) -> np.ndarray:
+    """Read an image (H, W, 3) uint8 RGB, the first one of a file of several; raises SourceError if it cannot be read.
 
     An image of 16 bits is scaled by the range of values in `grey`, which follows a sequence of images, or else by its
-    own range.
+    own range. For a file of several images, `tell_more` is called with their number, as `warn_of_more_images`, which
+    is the default.
     """
     try:
         data = path.read_bytes()
@@ -88,8 +98,34 @@ def read_image(path: Path, grey: GreyRange | None = None) -> np.ndarray:
             image = decode(data, cv2.IMREAD_COLOR)
     if image is None:
         raise SourceError(f"cannot read {path}: {what_is_wrong(data)}")
+    if (count := held_images(data)) != 1:
+        (tell_more or warn_of_more_images)(path, count)
     rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return rgb
+
+
+def image_count(image: Image.Image) -> int:
+    """The number of images in an open file; 0 if damage after the first one prevents counting."""
+    try:
+        return getattr(image, "n_frames", 1)
+    except UNREADABLE:
+        return 0
+
+
+def held_images(data: bytes) -> int:
+    """The number of images in the content of a file, such as the pages of a TIFF; 0 if it cannot be counted."""
+    head, in_png = data[:_HEAD], data[: data.find(b"IDAT")] if data.startswith(_PNG) else b""
+    is_moving_webp = head[:4] == b"RIFF" and head[12:16] == b"VP8X" and bool(head[20] & _WEBP_MOVES)
+    if not (head.startswith(_PAGED) or is_moving_webp or head[4:12] == ANIMATED_AVIF or b"acTL" in in_png):
+        return 1
+    with suppress(*UNREADABLE), Image.open(io.BytesIO(data)) as image:
+        return image_count(image)
+    return 0 if head[4:12] == ANIMATED_AVIF else 1  # Old versions of Pillow do not read AVIF.
+
+
+def warn_of_more_images(path: Path | str, count: int) -> None:
+    """Warn that of a file's images, 0 for an unknown number, the first one is read."""
+    _log.warning("%s holds %s images: the first one is read", path, count or "several")
 
 
 def what_is_wrong(data: bytes) -> str:

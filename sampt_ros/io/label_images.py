@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.image_files import UNREADABLE, what_is_wrong
+from sampt_ros.io.image_files import UNREADABLE, held_images, warn_of_more_images, what_is_wrong
 from sampt_ros.io.writing import write_whole, writing
 
 VOID = 255  # In label images of 8 bits (DAVIS, VOC), pixels that belong to no object; in 16 bits, an id like others.
@@ -33,11 +32,8 @@ _COLORS: tuple[Color, ...] = (
 
 COUNT = len(_COLORS)  # number of different colours
 
-_log = logging.getLogger(__name__)
-
-_LOSSY = ("JPEG", "MPO", "WEBP")
+_LOSSY = ("AVIF", "JPEG", "MPO", "WEBP")
 _LOSSLESS_WEBP = b"VP8L"  # The name of the chunk of a lossless image, near the file's beginning.
-_STACKS = ("TIFF", "GIF")  # Formats in which several images in a file are most likely several masks.
 _AREA = np.ones((3, 3), np.uint8)  # A value covers an area if it fills a square of this size, unlike those of edges.
 _SAME_HUE = 0.2  # Colours of one hue differ by at most this fraction of their strongest channel.
 _DARK = 64  # The hue of darker colours is not reliable.
@@ -111,13 +107,12 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
             is_lossy = image.format in _LOSSY and not _is_lossless_webp(data)
             upright = ImageOps.exif_transpose(image)  # as OpenCV reads the frames
             values, alpha = _from_palette(upright) if upright.mode == "P" else (_values(upright), None)
-            count = image_count(image) if image.format in _STACKS else 1
     except UnidentifiedImageError:
         raise SourceError(f"cannot read {path}: {what_is_wrong(data)}") from None
     except UNREADABLE as error:
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    if count != 1:
-        _log.warning("%s holds %s images: the first one is read", path, count or "several")
+    if (count := held_images(data)) != 1:
+        warn_of_more_images(path, count)
     has_colors = values.ndim == 3 and values.shape[2] > 2
     if values.ndim == 3 and values.shape[2] in (2, 4):
         opaque = values[..., -1] >= _OPAQUE
@@ -130,14 +125,6 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
         is_shape = not values[alpha].any() or (has_colors and np.ptp(values[alpha]) == 0)
         values = np.where(alpha, _WHITE if is_shape else values, 0).astype(values.dtype)
     return Pixels(values, alpha, is_lossy)
-
-
-def image_count(image: Image.Image) -> int:
-    """The number of images in an open file; 0 if damage after the first one prevents counting."""
-    try:
-        return getattr(image, "n_frames", 1)
-    except UNREADABLE:
-        return 0
 
 
 def whole_numbers(values: np.ndarray, path: Path | str) -> np.ndarray:

@@ -47,6 +47,12 @@ def test_bags_are_told_from_videos_and_folders(folder):
     assert found == {"bag": True, "one": True, "frames": False, "cups": False}
 
 
+def test_a_pattern_finds_animations_though_a_folder_may_have_such_frames(folder):
+    for name in ("cups.gif", "mugs.avif"):
+        (folder / "monday" / name).touch()
+    assert names("monday/*.gif", "monday/*.avif") == ["cups", "mugs"]
+
+
 def test_a_list_names_sources_from_its_own_folder(folder, monkeypatch):
     (folder / "list.txt").write_text("# of this week\nmonday/cups.mp4  # good\n\n*/mugs.mp4\n")
     monkeypatch.chdir("/")

@@ -213,11 +213,12 @@ def test_a_mask_stands_as_its_camera_says_as_the_frames_do(tmp_path):
     np.testing.assert_array_equal(read_masks(path)[1], DISK)
 
 
-def test_of_several_images_in_a_file_the_first_is_read_and_that_is_told(tmp_path, caplog):
+@pytest.mark.parametrize("name", ["mask.tif", "mask.png", "mask.webp"])
+def test_of_several_images_in_a_file_the_first_is_read_and_that_is_told(tmp_path, caplog, name):
     others = [Image.fromarray(labels(2, 3))]
-    found = read_masks(saved(tmp_path, ON, "mask.tif", save_all=True, append_images=others))
+    found = read_masks(saved(tmp_path, ON, name, save_all=True, append_images=others))
     np.testing.assert_array_equal(found[1], DISK)
-    assert "mask.tif holds 2 images: the first one is read" in caplog.text
+    assert f"{name} holds 2 images: the first one is read" in caplog.text
 
 
 @pytest.mark.parametrize(

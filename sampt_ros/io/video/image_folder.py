@@ -9,15 +9,24 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.image_files import read_image
+from sampt_ros.io.utf8_names import utf8_name
 from sampt_ros.io.video.file_order import in_order, other_order
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (
+    *(".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pam", ".pbm", ".pgm"),
+    *(".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp"),
+)
+# Images that are not read, of which a folder's content is told, as of other files that OpenCV knows by their content.
+_OTHER_IMAGES = frozenset(
+    {".arw", ".avifs", ".cr2", ".cr3", ".dng", ".exr", ".heic", ".heif", ".j2k", ".jxl", ".nef", ".pcx", ".psd", ".tga"}
+)
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +38,8 @@ _MAX_OTHER_SIZE = 5  # Images of another size in a row that are an error, rather
 class ImageFolder(NumberedSource):
     """Images of a folder, in the order given.
 
-    Unreadable images, and single ones of another size, are skipped, counted and reported in a warning.
+    Unreadable images, and single ones of another size, are skipped, counted and reported in a warning. Of files with
+    several images each, such as TIFFs with pages, the first image is read, which a warning says once.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path], warn_of_several_kinds: bool = False) -> None:
@@ -39,6 +49,7 @@ class ImageFolder(NumberedSource):
         self._files = files
         self._grey = GreyRange()  # Shared by all iterations, so that 16-bit images look the same when read again.
         self._reported: set[Path] = set()  # Unreadable files that have been reported.
+        self._has_told_more = False  # Whether a file of several images has been reported.
         self.length = len(self._files)
         if warn_of_several_kinds:
             _warn_of_several_kinds(folder, files)
@@ -72,11 +83,21 @@ class ImageFolder(NumberedSource):
     def _readable(self, first: int = 0, warn: bool = False) -> Iterator[tuple[int, np.ndarray]]:
         for number, path in enumerate(self._files[first:], start=first):
             try:
-                image = read_image(path, self._grey)
+                image = read_image(path, self._grey, self._tell_more)
             except SourceError as error:
                 self._skip(number, str(error), warn)
             else:
                 yield number, image
+
+    def _tell_more(self, path: Path, count: int) -> None:
+        if not self._has_told_more:
+            self._has_told_more = True
+            _log.warning(
+                "%s holds %s images: the first one is read, as of any other such file beside it; each by itself is "
+                "a source of all its images",
+                path,
+                count or "several",
+            )
 
     def _skip(self, number: int, reason: str, warn: bool) -> None:
         self.skipped += 1
@@ -87,13 +108,42 @@ class ImageFolder(NumberedSource):
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files in a folder, as `in_order`; raises SourceError if there are none."""
+    """The image files in a folder, as `in_order`; raises SourceError if there are none.
+
+    Images of other kinds than IMAGE_SUFFIXES are counted in a warning.
+    """
     if not folder.is_dir():
         raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
-    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and _is_visible_file(path)]
+    files = [path for path in folder.iterdir() if _is_visible_file(path)]
+    found = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    others = _other_images(files)
     if not found:
-        raise SourceError(f"expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}; got none")
+        raise SourceError(f"expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}; got {others or 'none'}")
+    if others:
+        _log.warning("%s: images that are not read: %s; expected %s", folder, others, ", ".join(IMAGE_SUFFIXES))
     return in_order(found)
+
+
+def _other_images(files: Sequence[Path]) -> str:
+    """How many images there are of each kind that is not read, for people; empty if there are none.
+
+    Of files whose suffix tells nothing, the first one decides.
+    """
+    kinds: dict[str, list[Path]] = {}
+    for path in sorted(files):
+        kinds.setdefault(path.suffix.lower(), []).append(path)
+    others = {
+        suffix: len(paths)
+        for suffix, paths in kinds.items()
+        if suffix not in IMAGE_SUFFIXES and (suffix in _OTHER_IMAGES or _has_reader(paths[0]))
+    }
+    return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in others.items())
+
+
+def _has_reader(path: Path) -> bool:
+    """Whether OpenCV takes a file for an image by its content."""
+    with utf8_name(path) as name:
+        return bool(cv2.haveImageReader(name))
 
 
 def is_pattern(name: str) -> bool:
@@ -147,7 +197,7 @@ def _warn_of_gaps(folder: Path, files: Sequence[Path]) -> None:
 
 def _warn_of_several_kinds(folder: Path, files: Sequence[Path]) -> None:
     """Warn of a folder with several kinds of images, such as colour and depth, judged by the names without numbers."""
-    kinds = Counter(re.sub(r"\d+", "*", path.name) for path in files)
+    kinds = Counter(re.sub(r"\d+", "*", path.stem) + path.suffix for path in files)
     if len(kinds) > 1 and max(kinds.values()) > 1:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
         _log.warning(

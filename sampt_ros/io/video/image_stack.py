@@ -13,15 +13,14 @@ from PIL import Image
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
-from sampt_ros.io.image_files import UNREADABLE, unsigned, wrong_numbers
-from sampt_ros.io.label_images import image_count
+from sampt_ros.io.image_files import ANIMATED_AVIF, UNREADABLE, image_count, unsigned, wrong_numbers
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
 
 _log = logging.getLogger(__name__)
 
 # Of files that may contain several images.
 _SUFFIXES = (".apng", ".avif", ".avifs", ".gif", ".png", ".tif", ".tiff", ".webp")
-_BRAND, _ANIMATED_AVIF = slice(4, 12), b"ftypavis"  # What an AVIF file of several images has in these bytes.
+_BRAND = slice(4, 12)  # The bytes that tell an AVIF file of several images.
 
 
 class ImageStack(NumberedSource):
@@ -92,7 +91,7 @@ def is_stack(path: Path) -> bool:
             return image.load() is not None and image_count(image) != 1
     except UNREADABLE:
         with suppress(OSError), path.open("rb") as file:  # The reader tells what is wrong with the file.
-            if file.read(_BRAND.stop)[_BRAND] == _ANIMATED_AVIF:
+            if file.read(_BRAND.stop)[_BRAND] == ANIMATED_AVIF:
                 _log.warning(
                     "%s: of an animated AVIF the first image alone can be read here: pip install -U pillow", path
                 )
