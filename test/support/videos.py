@@ -26,3 +26,38 @@ def encoded(path, images, times=None, codec="mpeg4", pixels="yuv420p", rgb="rgb2
             file.mux(stream.encode(frame))
         file.mux(stream.encode())
     return path
+
+
+def broadcast(path, images, interlaced=False):
+    """A transport stream of MPEG-2 with these images, 25 a second, by PyAV; such files can be joined by their bytes."""
+    av = sys.modules["av"]
+    options = {"flags": "+ildct+ilme", "top": "1"} if interlaced else {}
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mpeg2video", rate=25, options=options)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt, stream.gop_size = "yuv420p", 6
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def with_tracks(path, *tracks, cover=False):
+    """A video of tracks of these images each, 10 a second, by PyAV; cover: the last one is a cover picture."""
+    av = sys.modules["av"]
+    with av.open(str(path), "w") as file:
+        streams = [file.add_stream("mjpeg" if cover and track is tracks[-1] else "mpeg4", rate=10) for track in tracks]
+        for stream, images in zip(streams, tracks):
+            stream.height, stream.width = images[0].shape[:2]
+            stream.pix_fmt = "yuvj420p" if stream.codec_context.name == "mjpeg" else "yuv420p"
+        if cover:
+            streams[-1].disposition = av.stream.Disposition.attached_pic
+        for stream, images in zip(streams, tracks):
+            for number, image in enumerate(images):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 10)
+                file.mux(stream.encode(frame))
+            file.mux(stream.encode())
+    return path

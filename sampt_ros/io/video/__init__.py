@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from sampt_ros.errors import SourceError
@@ -17,8 +18,9 @@ from sampt_ros.io.video.image_folder import (
     matching_files,
 )
 from sampt_ros.io.video.image_stack import ImageStack, is_stack
-from sampt_ros.io.video.opencv_sources import Camera, VideoFile, grey_bits
+from sampt_ros.io.video.opencv_sources import Camera, VideoFile, are_frames_written, grey_bits
 from sampt_ros.io.video.pyav_file import HINT, PyavFile
+from sampt_ros.io.video.video_contents import video_contents
 from sampt_ros.weights import git_lfs
 
 __all__ = [
@@ -76,15 +78,33 @@ def _is_bag(path: Path) -> bool:
 
 
 def _video_file(path: Path) -> FrameSource:
-    """A video read by OpenCV, or by PyAV if only PyAV can read it, or reads it in full depth."""
+    """A video read by OpenCV, or by PyAV if only PyAV can read it, or reads it better."""
     if path.stat().st_size == 0:
         raise SourceError(f"cannot read {path}: it is empty")
     if git_lfs.is_pointer_file(path):
         raise SourceError(f"cannot read {path}: {git_lfs.POINTER}")
     if is_stack(path):
         return ImageStack(path)
+    contents = video_contents(path)
+    if contents and len(contents.tracks) > 1:
+        sizes = ", ".join(contents.tracks)
+        _log.warning("%s holds %d tracks of pictures (%s): the first one is read", path, len(contents.tracks), sizes)
+    if contents and (contents.is_interlaced or contents.changes_size):  # OpenCV does not convert or tell these.
+        with suppress(SourceError):
+            return PyavFile(path)
+    video = _in_full_depth(_readable_video(path), path)
+    if contents:  # OpenCV takes the duration of the longest track.
+        video.length = contents.length
+    return video
+
+
+def _readable_video(path: Path) -> FrameSource:
+    """A video read by OpenCV, or by PyAV if OpenCV cannot read it."""
     try:
         video = VideoFile(path)
+        if are_frames_written(path):
+            return video
+        raise SourceError(f"cannot read {path}: OpenCV gives black frames or none of its own, as of interlaced video")
     except SourceError as error:
         try:
             return PyavFile(path)
@@ -92,7 +112,11 @@ def _video_file(path: Path) -> FrameSource:
             raise SourceError(f"{error}; {HINT}") from None
         except SourceError as other:
             raise SourceError(f"{error}; {other}") from None
-    if (bits := grey_bits(path)) > 8:
+
+
+def _in_full_depth(video: FrameSource, path: Path) -> FrameSource:
+    """The same video, or if it is grey and OpenCV drops some of its bits, the one that PyAV reads."""
+    if isinstance(video, VideoFile) and (bits := grey_bits(path)) > 8:
         try:
             return PyavFile(path)
         except (ImportError, SourceError):

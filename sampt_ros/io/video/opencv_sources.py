@@ -20,6 +20,8 @@ from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, FrameSou
 _log = logging.getLogger(__name__)
 
 _MAX_DAMAGED = 100  # So many frames in a row that cannot be decoded are the end of a video file.
+_MAX_BLACK = 300  # So many black frames at the beginning of a video are taken for frames that OpenCV never wrote,
+_MAX_STILL = 20  # and so are so many that do not change, but are others when the file is opened once more.
 
 
 class VideoFile(NumberedSource):
@@ -119,6 +121,32 @@ class _Capture:
         return getattr(self._capture, name)
 
 
+def are_frames_written(path: Path) -> bool:
+    """Whether OpenCV's frames are those of the file.
+
+    Newer versions do not convert interlaced frames to RGB. They say that they did, and give memory that was never
+    written: it does not change, and it is black, or something else in each capture.
+    """
+    captures = _Capture(path), _Capture(path)
+    try:
+        first = None
+        for number in range(_MAX_BLACK):
+            images = [image for image in (next(_decoded(capture), None) for capture in captures) if image is not None]
+            if len(images) < len(captures):
+                break
+            first = images[0] if first is None else first
+            is_still = np.array_equal(first, images[0])
+            is_same = np.array_equal(images[0], images[1])
+            if not is_still or (is_same and first.any()):
+                return True
+            if not is_same and number >= _MAX_STILL:
+                return False
+        return first is None
+    finally:
+        for capture in captures:
+            capture.release()
+
+
 def grey_bits(path: Path) -> int:
     """Bits per pixel of a grey video, from OpenCV's name of its pixel format (Y1, 0, bits); 0 for other videos."""
     capture = _Capture(path)
@@ -135,7 +163,7 @@ def _is_empty(image: np.ndarray | None) -> bool:
     return image is None or image.size == 0
 
 
-def _decoded(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+def _decoded(capture: cv2.VideoCapture | _Capture) -> Iterator[np.ndarray]:
     while True:
         is_read, image = capture.read()
         if not is_read or _is_empty(image):

@@ -1,4 +1,4 @@
-"""Frames from videos that OpenCV does not decode, such as AV1, by PyAV (FFmpeg)."""
+"""Frames from videos that OpenCV does not decode or convert, such as AV1 and interlaced ones, by PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
-from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, NumberedSource
+from sampt_ros.io.video.frame_source import FrameNumbers, NumberedSource
+from sampt_ros.io.video.video_contents import claimed_frames, frame_rate, picture_tracks
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +20,10 @@ HINT = "PyAV reads more kinds of video: pip install av"
 
 
 class PyavFile(NumberedSource):
-    """A video file, decoded by PyAV; raises ImportError without PyAV, SourceError if it cannot decode the file."""
+    """A video file, decoded by PyAV; raises ImportError without PyAV, SourceError if it cannot decode the file.
+
+    Frames of another size than the first one's are scaled to that, with a warning.
+    """
 
     def __init__(self, path: Path) -> None:
         import av
@@ -27,33 +31,38 @@ class PyavFile(NumberedSource):
         self._av, self._path = av, path
         self._times: dict[int, float] = {}
         self._grey = GreyRange()
+        self._decoded_size: tuple[int, int] | None = None  # (width, height) of the first frame as it is stored
+        self._told_sizes: set[tuple[int, int]] = set()  # Other sizes that have been reported.
         with self._open() as container:
-            stream = container.streams.video[0]
-            self.fps = float(stream.average_rate or FALLBACK_FPS)
-            seconds = (container.duration or 0) / self._av.time_base
-            self.length = stream.frames or round(seconds * self.fps) or None
+            stream = picture_tracks(container)[0]
+            self.fps = frame_rate(stream)
+            self.length = claimed_frames(container, stream)
         first = next(iter(self), None)
         if first is None:
             raise SourceError(f"expected a video file that PyAV can decode; got no frame from {str(path)!r}")
         self.size = first.shape[:2]
 
     def numbered(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-        self.skipped, start = 0, None
+        self.skipped, start, newest = 0, None, -1.0
         numbers = FrameNumbers(self.fps)
         with self._open() as container:
-            stream = container.streams.video[0]
+            stream = picture_tracks(container)[0]
             if stream.start_time is not None and stream.time_base is not None:
                 start = float(stream.start_time * stream.time_base)
-            for frame in self._frames(container, numbers):
+            for frame in self._frames(container, stream, numbers):
                 seconds = None
                 if frame.time is not None:
                     start = frame.time if start is None else start
-                    seconds = frame.time - start
+                    # Times that begin anew within a file, as where recordings were joined, are of no use.
+                    seconds = frame.time - start if frame.time - start > newest else None
+                    newest = max(newest, frame.time - start)
                 number = numbers.of_next(seconds)
                 self.skipped = numbers.damaged
                 if seconds is not None:
                     self._times[number] = seconds
+                self._decoded_size = self._decoded_size or (frame.width, frame.height)
                 if number >= first:
+                    self._tell_size(number, frame.width, frame.height)
                     quarters = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, as phones record it
                     yield number, np.ascontiguousarray(np.rot90(self._rgb(frame), quarters))
         self.skipped = numbers.damaged
@@ -62,10 +71,24 @@ class PyavFile(NumberedSource):
         else:
             numbers.warn_of_missing(self._path, self.length)
 
-    def _frames(self, container: Any, numbers: FrameNumbers) -> Iterator[Any]:
+    def _tell_size(self, number: int, width: int, height: int) -> None:
+        """Warn if a frame, as it is stored, has another size than the first one, once for each size."""
+        if self._decoded_size is None or (width, height) in {self._decoded_size, *self._told_sizes}:
+            return
+        self._told_sizes.add((width, height))
+        _log.warning(
+            "%s: the images are %dx%d from frame %d on; they are scaled to %dx%d, to which all coordinates refer",
+            self._path,
+            width,
+            height,
+            number,
+            *self._decoded_size,
+        )
+
+    def _frames(self, container: Any, stream: Any, numbers: FrameNumbers) -> Iterator[Any]:
         """Yield the frames that can be decoded; damaged packets are reported to `numbers`."""
         try:
-            for packet in container.demux(video=0):
+            for packet in container.demux(stream):
                 try:
                     yield from packet.decode()
                 except self._av.FFmpegError:
@@ -74,11 +97,12 @@ class PyavFile(NumberedSource):
             numbers.report_damaged()
 
     def _rgb(self, frame: Any) -> np.ndarray:
-        """The image (H, W, 3) uint8 RGB of a decoded frame."""
+        """The image (H, W, 3) uint8 RGB of a decoded frame, in the size of the first one."""
+        width, height = self._decoded_size or (frame.width, frame.height)
         if frame.format.name.startswith("gray") and frame.format.components[0].bits > 8:
-            values = self._grey.to_8_bits(frame.to_ndarray(format="gray16le"))
+            values = self._grey.to_8_bits(frame.to_ndarray(format="gray16le", width=width, height=height))
             return np.repeat(values[..., None], 3, axis=2)
-        rgb: np.ndarray = frame.to_ndarray(format="rgb24")
+        rgb: np.ndarray = frame.to_ndarray(format="rgb24", width=width, height=height)
         return rgb
 
     def _open(self) -> Any:
