@@ -53,7 +53,8 @@ class PyavFile(NumberedSource):
                 seconds = None
                 if frame.time is not None:
                     start = frame.time if start is None else start
-                    # Times that begin anew within a file, as where recordings were joined, are of no use.
+                    if frame.time - start < newest:  # Times begin anew where recordings were joined.
+                        start = frame.time - newest - 1 / self.fps
                     seconds = frame.time - start if frame.time - start > newest else None
                     newest = max(newest, frame.time - start)
                 number = numbers.of_next(seconds)
