@@ -135,7 +135,7 @@ class Session:
         before, self.failed = self.sam_pt.frame_index, None
         try:
             self._newest = self.sam_pt.step(image)
-        except Exception:
+        except BaseException:
             if self.sam_pt.frame_index > before:  # SamPt continues from this frame, so queries must find it here.
                 self._newest = self.failed = self.sam_pt.newest_result
                 self._keep(KeptImage.of_frame(stamp_ns, image, self.failed))
