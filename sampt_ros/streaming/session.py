@@ -16,6 +16,7 @@ from sampt_ros.errors import QueryError
 from sampt_ros.streaming.continuity import Change, Continuity, ObjectHandling
 from sampt_ros.streaming.kept_image import Beginning, KeptImage, bare, count_covering, label_at, without_object
 from sampt_ros.streaming.requests import Action, Answer, Reference, Request
+from sampt_ros.tracking.object_state import coincide
 from sampt_ros.tracking.sam_pt import SamPt
 
 _MAX_SKIPPED = 64  # images kept before the first one is tracked
@@ -251,7 +252,8 @@ class Session:
         surest = [each for each in unknown if covering[each] == max(1, *covering.values())]
         wholes = {whole for each in surest for whole in self._newest.wholes.get(each, ())}
         found = [each for each in surest if each not in wholes]  # A part is shown on its whole.
-        if len(found) > 1:
+        masks = {item.id: item.local_mask for item in self._newest.objects}
+        if any(not coincide(masks[found[0]], masks[other]) for other in found[1:]):
             several = " or ".join(map(str, found))
             raise QueryError(
                 f"expected a click on one object; got one that may be on {several}, as their masks of that image were "

@@ -307,3 +307,8 @@ class ObjectTable:
 def covers(whole: LocalMask, part: LocalMask) -> bool:
     """Whether a mask covers so much of another one, both of bool, that the other one's object is a part of its own."""
     return bool(np.count_nonzero(part.part(*whole.rectangle) & whole.values) > _COVERED * part.area)
+
+
+def coincide(one: LocalMask, other: LocalMask) -> bool:
+    """Whether two masks of bool cover so much of each other that their objects are on the same thing."""
+    return covers(one, other) and covers(other, one)

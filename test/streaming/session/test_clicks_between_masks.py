@@ -74,6 +74,14 @@ def test_a_click_that_may_be_on_either_of_two_objects_is_refused(stream):
     assert stream.ids == [1, 2]
 
 
+def test_a_click_on_a_thing_with_two_objects_is_about_the_first_of_them(stream):
+    stream.step()
+    stream.start()
+    stream.step()
+    stream.start(21)
+    assert stream.session.click((20, 20), POSITIVE, stamp_ns=START).text.startswith("corrected object 1")
+
+
 def test_a_part_that_moves_on_its_whole_is_clicked_and_not_the_whole(stream):
     stream.start()
     stream.start()
