@@ -6,6 +6,7 @@ Pixel coordinates are (x, y) everywhere; the centre of the first pixel is (0, 0)
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
@@ -120,6 +121,14 @@ class LocalMask:
         x, y, width, height = self.bounds
         return np.array([x, y, x + width - 1, y + height - 1], float)
 
+    def read_only(self) -> LocalMask:
+        """The same mask, not copied, of which `values` cannot be modified."""
+        values = self.values.view()
+        values.flags.writeable = False
+        mask = copy(self)  # with what is already known of it, such as its area
+        object.__setattr__(mask, "values", values)
+        return mask
+
     def trimmed(self) -> LocalMask:
         """The same as a mask of bool in the smallest rectangle."""
         if self.values.dtype != bool:
@@ -225,6 +234,10 @@ class Points:
         pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
         return Points(*(np.concatenate(pair) for pair in pairs))
 
+    def copy(self) -> Points:
+        """The same points in arrays of their own."""
+        return Points(*(getattr(self, name).copy() for name in self.__dataclass_fields__))
+
     def at(self, rows: np.ndarray) -> Points:
         """Some of the points: rows (n,) int, or (N,) bool."""
         return Points(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
@@ -242,6 +255,9 @@ class Points:
 @dataclass(frozen=True, eq=False)
 class ObjectResult:
     """One object in one frame.
+
+    Whatever is done to its arrays, tracking goes on as if it had not been: `points` and `mask` are copies, and the
+    values of `local_mask` are read-only.
 
     score       0..1, the predicted IoU of the mask and of those before it, less where they are in several parts; where
                 the mask was refused, its own predicted IoU, less where it was doubted for its looks

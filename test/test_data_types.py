@@ -80,6 +80,15 @@ def test_the_mask_of_a_result_may_be_modified(mask):
     assert item.local_mask.whole().any()
 
 
+def test_a_read_only_mask_is_the_same_mask():
+    mask = LocalMask.of(rectangle(1, 2, 4, 5))
+    shown = mask.read_only()
+    assert (shown.area, shown.bounds) == (mask.area, mask.bounds)
+    with pytest.raises(ValueError, match="read-only"):
+        shown.values[:] = False
+    mask.values[:] = False  # Whose array it is may still use it.
+
+
 def test_an_empty_mask_has_no_box():
     found = result(1, 0.9, np.zeros((6, 8), bool))
     assert (found.box, found.area) == ((0, 0, 0, 0), 0)

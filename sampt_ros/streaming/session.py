@@ -14,8 +14,9 @@ import numpy as np
 from sampt_ros.data_types import POSITIVE, FrameResult, ObjectResult, check_image
 from sampt_ros.errors import QueryError
 from sampt_ros.streaming.continuity import Change, Continuity, ObjectHandling
-from sampt_ros.streaming.kept_image import KeptImage, bare, label_at, without_object
+from sampt_ros.streaming.kept_image import Beginning, KeptImage, bare, count_covering, label_at, without_object
 from sampt_ros.streaming.requests import Action, Answer, Reference, Request
+from sampt_ros.tracking.object_state import coincide
 from sampt_ros.tracking.sam_pt import SamPt
 
 _MAX_SKIPPED = 64  # images kept before the first one is tracked
@@ -56,8 +57,7 @@ class Session:
     def _forget_frames(self) -> None:
         self._kept, self._before_reset = deque(), None
         self._newest: FrameResult | None = None
-        # By object id: the stamp of the image that it was started on, and its displacement until it had a mask.
-        self._begun: dict[int, tuple[int, np.ndarray]] = {}
+        self._begun: dict[int, Beginning] = {}  # by object id
 
     def _recall(self) -> None:
         """Go on from the newest image before a reset, if none has come since."""
@@ -135,10 +135,12 @@ class Session:
         before, self.failed = self.sam_pt.frame_index, None
         try:
             self._newest = self.sam_pt.step(image)
-        except Exception:
+        except BaseException:
             if self.sam_pt.frame_index > before:  # SamPt continues from this frame, so queries must find it here.
                 self._newest = self.failed = self.sam_pt.newest_result
-                self._keep(KeptImage.of_frame(stamp_ns, image, self.failed))
+                self._keep(KeptImage.of_frame(stamp_ns, image, self.failed, failed=True))
+            elif stamp_ns != self.newest_stamp_ns:  # else of a camera without stamps
+                self._keep(KeptImage(stamp_ns, lambda: image, image.nbytes))
             raise
         self._keep(KeptImage.of_frame(stamp_ns, image, self._newest))
         return self._newest
@@ -170,7 +172,7 @@ class Session:
             request.points, request.labels, request.box, request.mask, object_id or None, past
         )
         answer = self._started(started, changes)
-        self._begun[started.id] = begun_ns, _displacement(request, started)
+        self._begun[started.id] = Beginning(begun_ns, _displacement(request, started))
         return answer
 
     def start(self, begin: Callable[[SamPt], ObjectResult]) -> Answer:
@@ -191,8 +193,10 @@ class Session:
     def click(self, xy: tuple[float, float], label: int, extend: bool = False, stamp_ns: int = 0) -> Answer:
         """Carry out a single click at pixel xy and return the answer; raises QueryError.
 
-        A click on an object's mask, as it was in the image of the stamp, corrects that object. A click outside all
-        masks applies to the object clicked last if it is negative or `extend` is set; otherwise it starts a new object.
+        A click on an object's mask, as it was in the image of the stamp, corrects that object. If that image was
+        skipped, or its computation failed, the masks before and after it count, moved evenly between them; a click that
+        may be on several objects is refused. A click outside all masks applies to the object clicked last if it is
+        negative or `extend` is set; otherwise it starts a new object.
         """
         object_id = self._object_at(xy, stamp_ns)
         if not object_id and (label != POSITIVE or extend):
@@ -230,27 +234,32 @@ class Session:
         return Answer("; ".join([text, *changes]), item, item.id)
 
     def _object_at(self, xy: tuple[float, float], stamp_ns: int) -> int | None:
-        """The id of the object whose mask covers a pixel of the image that was current at `stamp_ns`, if any."""
+        """The id of the object that covers a pixel of the image that was current at `stamp_ns`, if any.
+
+        Where an object's mask of that image is not known, those before and after it count. Raises QueryError if several
+        objects may be meant.
+        """
         if self._newest is None:
             return None
-        seen = [kept.result for kept in self._kept if kept.result is not None and kept.stamp_ns <= stamp_ns]
-        clicked = seen[-1] if stamp_ns and seen else self._newest
-        if (object_id := label_at(clicked, xy)) in self.sam_pt.object_ids:
+        row = self._index(stamp_ns)
+        clicked = self._kept[row]
+        result = self._newest if row == self._newest_row else clicked.result
+        if result is not None and (object_id := label_at(result, xy)) in self.sam_pt.object_ids:
             return object_id
-        started_since = [each for each in self.sam_pt.object_ids if all(item.id != each for item in clicked.objects)]
-        return next((each for each in started_since if self._was_at(each, xy, stamp_ns)), None)
-
-    def _was_at(self, object_id: int, xy: tuple[float, float], stamp_ns: int) -> bool:
-        """Whether an object covered a pixel before it had a mask here: going back as far as its first point moved."""
-        results = ((kept.stamp_ns, kept.result) for kept in self._kept if kept.result is not None)
-        first = next(((at, seen) for at, seen in results if any(item.id == object_id for item in seen.objects)), None)
-        if first is None:
-            return False
-        first_ns, result = first
-        begun_ns, displacement = self._begun.get(object_id, (first_ns, np.zeros(2)))
-        share = min(max((first_ns - stamp_ns) / (first_ns - begun_ns), 0), 1) if first_ns > begun_ns else 0
-        x, y = np.asarray(xy) + share * displacement
-        return label_at(result, (x, y)) == object_id
+        # It was skipped, or its computation failed; or the objects were started since.
+        unknown = [each for each in self.sam_pt.object_ids if not clicked.knows(each)]
+        covering = {each: count_covering(self._kept, each, clicked, xy, self._begun.get(each)) for each in unknown}
+        surest = [each for each in unknown if covering[each] == max(1, *covering.values())]
+        wholes = {whole for each in surest for whole in self._newest.wholes.get(each, ())}
+        found = [each for each in surest if each not in wholes]  # A part is shown on its whole.
+        masks = {item.id: item.local_mask for item in self._newest.objects}
+        if any(not coincide(masks[found[0]], masks[other]) for other in found[1:]):
+            several = " or ".join(map(str, found))
+            raise QueryError(
+                f"expected a click on one object; got one that may be on {several}, as their masks of that image were "
+                "not computed: click on a newer image"
+            )
+        return found[0] if found else None
 
     def _keep(self, kept: KeptImage) -> None:
         """Keep an image in the order of stamps, and discard the oldest ones."""

@@ -90,7 +90,7 @@ class FrameMotion:
 
         visible = sum(tracked.has_visible_point for tracked in objects)
         among = count_masks(objects)
-        failure: Exception | None = None
+        failure: BaseException | None = None
         try:
             with clock("carrying"):
                 if encodes:
@@ -99,13 +99,13 @@ class FrameMotion:
             if encodes and not self._segmenter.prepares_beside:
                 with clock("encoding"):
                     self._prepare(objects, [masks[tracked.id] for tracked in objects], visible, frames[-1], effort)
-        except Exception as error:  # Raised by `finish`, after the points have moved.
+        except BaseException as error:  # Raised by `finish`, after the points have moved; an interrupt, too.
             failure = error
-        except BaseException:  # an interrupt
-            pending.wait()
-            raise
-        with clock("tracking"), self._segmenter.saving_memory():
-            moved = pending.result()
+        try:
+            with clock("tracking"), self._segmenter.saving_memory():
+                moved = pending.result()
+        except (KeyboardInterrupt, SystemExit) as error:
+            moved, failure = pending.result(), error
 
         def finish() -> None:
             for tracked in objects:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
 
@@ -63,16 +63,20 @@ class TrackedObject:
         lookback      number of its accepted masks to keep
         started_area  area of its first mask, pixels
         """
-        result = ObjectResult(object_id, ObjectState.LOST, 0.0, LocalMask.empty(frame.size), points)
+        result = ObjectResult(object_id, ObjectState.LOST, 0.0, LocalMask.empty(frame.size), points.copy())
         return cls(object_id, points, MaskHistory(started_area, frame.index, deque(maxlen=lookback)), None, result)
 
     def result_with(self, mask: LocalMask) -> ObjectResult:
         """Its result on the frame on which it has this mask of bool, after its `reliability` took that in."""
-        return ObjectResult(self.id, ObjectState.TRACKING, self.reliability.score, mask, self.points)
+        return self._result(ObjectState.TRACKING, self.reliability.score, mask)
 
     def result_without_mask(self, frame: Frame, state: ObjectState, score: float) -> ObjectResult:
         """Its result on a frame on which it has no mask, or a refused one of this score."""
-        return ObjectResult(self.id, state, score, LocalMask.empty(frame.size), self.points)
+        return self._result(state, score, LocalMask.empty(frame.size))
+
+    def _result(self, state: ObjectState, score: float, mask: LocalMask) -> ObjectResult:
+        """Its result, in arrays by which whoever gets it cannot change the object."""
+        return ObjectResult(self.id, state, score, mask.read_only(), self.points.copy())
 
     def correction(self, query: Query) -> Query:
         """The new points, if they can correct it.
@@ -144,17 +148,17 @@ class TrackedObject:
         """
         if self.propagated_mask is None or not self.result.state.has_mask or not self.has_visible_point:
             return False
-        mask = self.propagated_mask.on_object
-        self.result = ObjectResult(self.id, ObjectState.TRACKING, self.result.score, mask, self.points)
+        self.result = self._result(ObjectState.TRACKING, self.result.score, self.propagated_mask.on_object)
         return True
 
     @contextmanager
     def undone_on_error(self) -> Iterator[None]:
-        """Restore the object's state if an error ends a block."""
+        """Restore the object's state if an error or an interrupt ends a block."""
         before = copy(self)
+        before.history = replace(self.history, accepted=self.history.accepted.copy())  # It is modified in place.
         try:
             yield
-        except Exception:
+        except BaseException:
             vars(self).update(vars(before))
             raise
 
@@ -230,12 +234,12 @@ class ObjectTable:
 
     @contextmanager
     def undone_on_error(self, changing: TrackedObject) -> Iterator[None]:
-        """Restore an object's state, and of which objects the others are parts, if an error ends a block."""
+        """Restore an object's state, and of which others each is a part, if an error or an interrupt ends a block."""
         wholes = {other.id: other.wholes for other in self}
         try:
             with changing.undone_on_error():
                 yield
-        except Exception:
+        except BaseException:
             for other in self:
                 other.wholes = wholes.get(other.id, other.wholes)
             raise
@@ -303,3 +307,8 @@ class ObjectTable:
 def covers(whole: LocalMask, part: LocalMask) -> bool:
     """Whether a mask covers so much of another one, both of bool, that the other one's object is a part of its own."""
     return bool(np.count_nonzero(part.part(*whole.rectangle) & whole.values) > _COVERED * part.area)
+
+
+def coincide(one: LocalMask, other: LocalMask) -> bool:
+    """Whether two masks of bool cover so much of each other that their objects are on the same thing."""
+    return covers(one, other) and covers(other, one)

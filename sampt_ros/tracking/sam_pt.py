@@ -135,7 +135,7 @@ class SamPt:
         afterwards. Raises FrameError for any other image, without having changed anything.
 
         If a computation fails, its error is raised (OutOfMemoryError if memory ran out; less is used from then on), and
-        no object has a mask on this frame; the next frame can be tracked.
+        no object has a mask on this frame; the next frame can be tracked. So it is after an interrupt (Ctrl-C).
         """
         clock = StageClock()
         frame = self._frames.next_frame(image)
@@ -143,9 +143,9 @@ class SamPt:
         # The tracker moves all points of all objects to the new frame.
         moved = self._motion.to_next(objects, [*list(self._frames)[-1:], frame], self.effort, clock)
         self._frames.append(frame)
-        for tracked, points in zip(objects, moved.points):
-            tracked.points = points
         try:
+            for tracked, points in zip(objects, moved.points):
+                tracked.points = points
             # The last accepted masks move along; with less effort, some are the new masks.
             moved.finish()
             runs = self.effort.runs_network(frame.index)
@@ -168,7 +168,7 @@ class SamPt:
             # Re-initialisation: good masks yield fresh points, which count from the next frame on.
             with clock("reinit"):
                 self._reinitialise(frame)
-        except Exception:
+        except BaseException:
             for tracked in objects:
                 tracked.result = tracked.result_without_mask(self._frames.newest, ObjectState.UNCERTAIN, 0.0)
             raise
@@ -275,10 +275,10 @@ class SamPt:
             tracked.clicked_ids = tracked.clicked_ids | frozenset(added.id.tolist())
             self._correct(tracked, frames[-1])
             if tracked.result.state.has_mask:
+                self._objects.compare(tracked)
                 self._carrier.restart(tracked, frames[-1])
                 self._redraw_points(tracked, tracked.result.local_mask, frames[-1:], keep=tracked.clicks)
-                tracked.result = replace(tracked.result, points=tracked.points)
-                self._objects.compare(tracked)
+                tracked.result = replace(tracked.result, points=tracked.points.copy())
         return tracked.result
 
     def remove_object(self, object_id: int) -> None:
@@ -381,7 +381,7 @@ class SamPt:
         self._carrier.restart(tracked, frame)
         self._redraw_points(tracked, mask, [frame])
         tracked.history.since = frame.index
-        tracked.result = replace(tracked.result, state=ObjectState.REACQUIRED, points=tracked.points)
+        tracked.result = replace(tracked.result, state=ObjectState.REACQUIRED, points=tracked.points.copy())
 
     def _reinitialise(self, frame: Frame) -> None:
         """Sample fresh points where the policy says so, and track them from the mask's frame to this one."""
@@ -396,5 +396,5 @@ class SamPt:
     ) -> None:
         """Replace an object's points, except those to `keep`, by fresh ones from its mask on frames[0]."""
         fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)
-        self._points.forget(tracked.points.at(~np.isin(tracked.points.id, keep.id)))
-        tracked.points, tracked.clicked_ids = keep + fresh, frozenset(keep.id.tolist())
+        before, tracked.points, tracked.clicked_ids = tracked.points, keep + fresh, frozenset(keep.id.tolist())
+        self._points.forget(before.at(~np.isin(before.id, keep.id)))

@@ -22,8 +22,8 @@ class ConcurrentTracker(DriftingTracker):
     """Says in which thread it does what, and fails there once if it is told to."""
 
     concurrent = True
-    fails_in_update: Exception | None = None
-    fails_in_carrying: Exception | None = None
+    fails_in_update: BaseException | None = None
+    fails_in_carrying: BaseException | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,16 +108,34 @@ def test_memory_that_runs_out_beside_is_told_as_such(cores):
         sam_pt.step(blank())
 
 
-def test_masks_that_cannot_be_moved_leave_the_objects_uncertain_and_their_points_moved(cores):
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_masks_that_cannot_be_moved_leave_the_objects_uncertain_and_their_points_moved(cores, error):
     sam_pt = started(tracker := ConcurrentTracker())
     before = sam_pt.newest_result.objects[0].points.xy
-    tracker.fails_in_carrying = RuntimeError("no such kernel")
-    with pytest.raises(RuntimeError, match="no such kernel"):
+    tracker.fails_in_carrying = error("no such kernel")
+    with pytest.raises(error, match="no such kernel"):
         sam_pt.step(blank())
     (item,) = sam_pt.newest_result.objects
     assert item.state == ObjectState.UNCERTAIN
     np.testing.assert_array_equal(item.points.xy, np.add(before, [1, 0]))
     assert sam_pt.step(blank()).objects[0].state == ObjectState.TRACKING
+
+
+def test_an_interrupt_while_points_are_awaited_leaves_them_moved(monkeypatch):
+    monkeypatch.setattr(side_threads, "usable_cores", lambda: 2)
+    sam_pt = started(ConcurrentTracker())
+    before, result = sam_pt.newest_result.objects[0].points.xy, side_threads.Pending.result
+
+    def interrupted(pending):
+        monkeypatch.setattr(side_threads.Pending, "result", result)  # the next time
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(side_threads.Pending, "result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sam_pt.step(blank())
+    (item,) = sam_pt.newest_result.objects
+    assert item.state == ObjectState.UNCERTAIN
+    np.testing.assert_array_equal(item.points.xy, np.add(before, [1, 0]))
 
 
 def test_where_both_fail_nothing_has_changed(cores):

@@ -8,7 +8,7 @@ import pytest
 from sampt_ros.data_types import NEGATIVE, POSITIVE, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import QueryError, UnknownObjectError
 from sampt_ros.tracking.object_state import ObjectTable, TrackedObject
-from sampt_ros.tracking.reinit import MaskHistory
+from sampt_ros.tracking.reinit import AcceptedMask, MaskHistory
 
 SIZE = (20, 30)
 
@@ -81,6 +81,17 @@ def test_an_error_leaves_an_object_as_it_was():
         item.take_propagated_mask()
         raise RuntimeError
     assert item.result is before
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_or_an_interrupt_takes_back_an_accepted_mask(error):
+    item = propagated()
+    item.history.add(AcceptedMask(0, item.propagated_mask))
+    before = list(item.history.accepted)
+    with pytest.raises(error), table().undone_on_error(item):
+        item.history.add(AcceptedMask(1, item.propagated_mask))
+        raise error
+    assert list(item.history.accepted) == before
 
 
 def test_an_id_is_never_given_twice_until_a_reset():

@@ -91,7 +91,7 @@ class MaskCarrier:
     def learn(self, tracked: TrackedObject, frame: Frame) -> None:
         """Teach the propagator an accepted mask of the segmenter, on a frame where the propagator was not sure."""
         if self._propagator is not None and self.config.propagation.use == "mask" and tracked.result.state.has_mask:
-            self._propagator.start(tracked.id, tracked.result.mask, frame)
+            self._propagator.start(tracked.id, tracked.result.local_mask.whole(), frame)
 
     def moved(
         self, tracked: TrackedObject, frames: Sequence[Frame], effort: Effort, among: int = 1

@@ -55,8 +55,9 @@ class TrackedPoints:
 
     def follow(self, points: Points, frames: Sequence[Frame]) -> Points:
         """Start tracking points of frames[0]; returns them as they are on frames[-1], the newest."""
-        self._patches.add(points.id, points.xy, frames[0])
-        return self._filtered(points, self.tracker.add(points.id, points.xy, frames), frames[-1])
+        with self.forgotten_on_error(points):
+            self._patches.add(points.id, points.xy, frames[0])
+            return self._filtered(points, self.tracker.add(points.id, points.xy, frames), frames[-1])
 
     def forget(self, points: Points) -> None:
         """Stop tracking these points."""
@@ -65,10 +66,10 @@ class TrackedPoints:
 
     @contextmanager
     def forgotten_on_error(self, points: Points) -> Iterator[None]:
-        """Stop tracking these points if an error ends a block."""
+        """Stop tracking these points if an error or an interrupt ends a block."""
         try:
             yield
-        except Exception:
+        except BaseException:
             self.forget(points)
             raise
 

@@ -237,16 +237,19 @@ class FailingOnce(SquareSegmenter):
     """Fails in its decode call of this number, counted from 1."""
 
     fails_at = 0
+    error: type[BaseException] = RuntimeError
 
     def decode(self, embedding, prompts, ambiguous=False):
         self.fails_at -= 1
         if self.fails_at == 0:
-            raise RuntimeError("no such kernel")
+            raise self.error("no such kernel")
         return super().decode(embedding, prompts, ambiguous)
 
 
-def test_a_query_whose_computation_fails_leaves_the_object_as_it_was():
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_query_whose_computation_fails_or_is_interrupted_leaves_the_object_as_it_was(error):
     segmenter, tracker = FailingOnce(), DriftingTracker()
+    segmenter.error = error
     sam_pt = SamPt(SamPtConfig(), segmenter, tracker)
     past = blank()
     sam_pt.step(past)
@@ -258,10 +261,26 @@ def test_a_query_whose_computation_fails_leaves_the_object_as_it_was():
         lambda: sam_pt.add_points(1, [(21, 21)]),
     ):
         segmenter.fails_at = 2 if "add_object" in query.__code__.co_names else 1
-        with pytest.raises(RuntimeError, match="no such kernel"):
+        with pytest.raises(error, match="no such kernel"):
             query()
         assert tracker.ids == ids
     assert sam_pt.object_ids == [1]
     (after,) = sam_pt.step(blank()).objects
     assert after.state == before.state
     assert after.points.id.tolist() == before.points.id.tolist()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_points_that_cannot_be_followed_are_forgotten(fixed, monkeypatch, error):
+    fixed.add()
+    before, add = list(fixed.tracker.ids), fixed.tracker.add
+
+    def half_done(ids, xy, frames):
+        add(ids, xy, frames)
+        raise error
+
+    monkeypatch.setattr(fixed.tracker, "add", half_done)
+    for query in (fixed.add, lambda: fixed.sam_pt.add_points(1, [(21, 21)])):
+        with pytest.raises(error):
+            query()
+        assert fixed.tracker.ids == before

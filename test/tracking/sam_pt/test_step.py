@@ -160,6 +160,36 @@ def test_a_tracker_that_fails_once_does_not_end_the_stream(fixed, monkeypatch):
     assert fixed.sam_pt.object_ids == [1]
 
 
+def test_an_interrupted_frame_leaves_no_mask_and_the_next_one_is_tracked(fixed, monkeypatch):
+    fixed.add()
+    with monkeypatch.context() as patched:
+        patched.setattr(fixed.segmenter, "decode", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            fixed.step()
+    (item,) = fixed.sam_pt.newest_result.objects
+    assert (fixed.sam_pt.frame_index, item.state, item.area) == (1, ObjectState.UNCERTAIN, 0)
+    assert fixed.state() == ObjectState.TRACKING
+
+
+@pytest.mark.parametrize("name", ["id", "xy", "label", "visible", "confidence"])
+def test_what_is_done_to_a_result_changes_nothing(name):
+    left, used = Fixed(), Fixed()
+    given = [used.add()]
+    left.add()
+    for _ in range(2 * HORIZON):
+        for item in given:
+            getattr(item.points, name)[:] = 0
+            item.mask[:] = False
+            with pytest.raises(ValueError, match="read-only"):
+                item.local_mask.values[:] = False
+        found, expected = used.step(), left.step()
+        assert_same(found, expected)
+        assert_same(used.sam_pt.newest_result, left.sam_pt.newest_result)
+        given = [*found.objects, *used.sam_pt.newest_result.objects, used.sam_pt.add_points(1, [(22, 21)])]
+        left.sam_pt.add_points(1, [(22, 21)])
+        found.labels[:] = 0
+
+
 def test_a_refused_mask_never_re_initialises(fixed):
     first = fixed.add()
     fixed.segmenter.rate = lambda xy: 0.1
