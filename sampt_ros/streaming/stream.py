@@ -28,6 +28,7 @@ from sampt_ros.utils.log_once import LogOnce
 
 _log = logging.getLogger(__name__)
 
+_SAME_PIXEL = 0.01  # Camera matrices that differ by less are alike.
 _MAX_DELIVERED = 1000  # references that are recognised when they are delivered again
 
 
@@ -45,6 +46,7 @@ class Stream:
 
     session, depth_queue, clicks, failures  the parts it is composed of
     ids_since                               when objects' ids last started from 1, seconds since 1970
+    differs_rectified                       whether the camera is that of raw images, and another one if rectified
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Stream:
         """waiting: how long a frame waits for its depth; starts: by object id, the prompts of a recording's objects."""
         self.failures = failures
         self.ids_since = time.time()
+        self.differs_rectified = False
         self.session = Session(sam_pt, options.history)
         self.depth_queue = DepthQueue(waiting, self.failures, options.history, expects_depth)
         transforms = transforms or NoTransforms("transforms are not known here")
@@ -177,6 +180,7 @@ class Stream:
             with self.failures.camera() as attempt:
                 camera = load(self._options.rectified)
                 self.depth_queue.set_camera(camera)
+                self.differs_rectified = not self._options.rectified and _differs_rectified(camera, load)
                 if not camera.looks_forward:
                     x, y = camera.K[:2, 2]
                     self.failures.log.repeated(
@@ -328,3 +332,11 @@ class Stream:
         self.failures.log.repeated(change.message)  # a short recording may loop for ever
         self.clicks.transforms.clear()
         self._restore_references()
+
+
+def _differs_rectified(camera: Pinhole, load: Callable[[bool], Pinhole]) -> bool:
+    """Whether the camera of raw images maps points to other pixels than that of the rectified ones."""
+    try:
+        return bool(camera.D.any()) or not np.allclose(camera.K, load(True).K, rtol=0, atol=_SAME_PIXEL)
+    except QueryError:  # Nothing says how images would be rectified.
+        return False
