@@ -179,7 +179,7 @@ class BagTracker:
     def _on_camera_info(self, message: Any, recorded_ns: int) -> None:
         self._stream.camera(partial(fields.intrinsics_from_camera_info, message))
         image, needs_camera = self._inputs.image.name, self._inputs.depth is not None or self._inputs.clicks
-        if needs_camera and self._stream.differs_rectified and is_called_rectified(image):
+        if needs_camera and is_called_rectified(image) and self._stream.differs_rectified:
             self._stream.failures.log.repeated(
                 f"{image} is rectified by its name, and its CameraInfo is read as that of raw images: "
                 "3D is wrong then; --rectified reads it as that of rectified ones"

@@ -46,7 +46,6 @@ class Stream:
 
     session, depth_queue, clicks, failures  the parts it is composed of
     ids_since                               when objects' ids last started from 1, seconds since 1970
-    differs_rectified                       whether the camera is that of raw images, and another one if rectified
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class Stream:
         """waiting: how long a frame waits for its depth; starts: by object id, the prompts of a recording's objects."""
         self.failures = failures
         self.ids_since = time.time()
-        self.differs_rectified = False
         self.session = Session(sam_pt, options.history)
         self.depth_queue = DepthQueue(waiting, self.failures, options.history, expects_depth)
         transforms = transforms or NoTransforms("transforms are not known here")
@@ -180,7 +178,6 @@ class Stream:
             with self.failures.camera() as attempt:
                 camera = load(self._options.rectified)
                 self.depth_queue.set_camera(camera)
-                self.differs_rectified = not self._options.rectified and _differs_rectified(camera, load)
                 if not camera.looks_forward:
                     x, y = camera.K[:2, 2]
                     self.failures.log.repeated(
@@ -190,6 +187,18 @@ class Stream:
                     )
             self.depth_queue.camera_error = attempt.reason
             return attempt
+
+    @property
+    def differs_rectified(self) -> bool:
+        """Whether the images' camera is taken for that of raw ones, and would be another one if they are rectified."""
+        with self._camera_lock:
+            camera, load = self.depth_queue.camera, self._load_camera
+            if camera is None or load is None or self._options.rectified:
+                return False
+            try:
+                return bool(camera.D.any()) or not np.allclose(camera.K, load(True).K, rtol=0, atol=_SAME_PIXEL)
+            except QueryError:  # Nothing says how images would be rectified.
+                return False
 
     def depth(self, time_ns: int, load: LoadDepth) -> None:
         """Add a depth image of this time, registered to the images; the queue matches it to a frame."""
@@ -332,11 +341,3 @@ class Stream:
         self.failures.log.repeated(change.message)  # a short recording may loop for ever
         self.clicks.transforms.clear()
         self._restore_references()
-
-
-def _differs_rectified(camera: Pinhole, load: Callable[[bool], Pinhole]) -> bool:
-    """Whether the camera of raw images maps points to other pixels than that of the rectified ones."""
-    try:
-        return bool(camera.D.any()) or not np.allclose(camera.K, load(True).K, rtol=0, atol=_SAME_PIXEL)
-    except QueryError:  # Nothing says how images would be rectified.
-        return False
