@@ -23,7 +23,10 @@ ARGUMENTS = [
         description="Topic in each namespace of depth registered to the images, for 3D output; empty: 2D only",
     ),
     DeclareLaunchArgument(
-        "depth_transport", default_value="raw", choices=["raw", "compressedDepth"], description="Of all cameras"
+        "depth_transport",
+        default_value="raw",
+        choices=["raw", "compressedDepth", "compressed"],
+        description="Of all cameras",
     ),
     DeclareLaunchArgument(
         "broadcast_tf",

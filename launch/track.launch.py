@@ -36,8 +36,8 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "depth_transport",
         default_value="raw",
-        choices=["raw", "compressedDepth"],
-        description="raw: sensor_msgs/Image on <depth>; compressedDepth: CompressedImage on <depth>/compressedDepth",
+        choices=["raw", "compressedDepth", "compressed"],
+        description="raw: sensor_msgs/Image on <depth>; others: CompressedImage on <depth>/TRANSPORT",
     ),
     switch("broadcast_tf", "false", "With depth: broadcast every object on TF as sampt/object_ID"),
     DeclareLaunchArgument(

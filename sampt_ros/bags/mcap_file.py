@@ -10,7 +10,7 @@ import io
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heappop, heappush
@@ -30,7 +30,7 @@ _RECORD = struct.Struct("<BQ")  # opcode, length of the content
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, recorded (ns), published (ns); then the data
 _CHUNK = struct.Struct("<QQQII")  # first and last time, size and CRC of the records, length of the compression's name
 _FOOTER = struct.Struct("<BQQQI8s")  # opcode, length, start of the summary, start of its offsets, its CRC, the magic
-_TIMES = struct.Struct("<QQ")  # what a chunk's content begins with
+_TIMES = struct.Struct("<QQ")  # what a chunk's content begins with; an entry of a message index, a time and an offset
 _FOOTER_SUMMED = 25  # bytes of the footer that its checksum covers, too
 _DATA_RECORDS = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)
 _UNKNOWN = (0x10, 0x80)  # range of unassigned opcodes; those from 0x80 on are for applications
@@ -51,6 +51,7 @@ class _Segment:
     is_chunk: bool
     first_ns: int = 0  # earliest recording time of its messages, and the latest
     last_ns: int = 0
+    goes_back: bool | None = None  # whether the times of its messages, in order, do, if that is known already
 
 
 @dataclass
@@ -137,7 +138,8 @@ class McapFile:
 
         for row, segment in enumerate(self._segments):
             begins, cuts = epoch, list[int]()
-            if segment.first_ns < max(newest, -others[0][0] if others else 0) - _JUMP_NS:
+            latest = max(newest, -others[0][0] if others else 0)
+            if segment.first_ns < latest - _JUMP_NS or self._goes_back(segment, clock):
                 for number, _, recorded, _ in self._read(segment, self._wanted(clock)):
                     if is_set_back(recorded):
                         epoch, others, newest = epoch + 1, [], 0
@@ -146,6 +148,32 @@ class McapFile:
             else:
                 heappush(others, (-segment.last_ns, row))
             yield begins, cuts
+
+    def _goes_back(self, segment: _Segment, clock: Collection[str]) -> bool:
+        """Whether the clock may have been set back within a segment.
+
+        Most chunks are too short for that. The message index tells it of the others, without decompressing them.
+        """
+        if segment.last_ns - segment.first_ns <= _JUMP_NS or segment.goes_back is not None:
+            return bool(segment.goes_back)
+        index = self._summary.chunks.get(segment.start)
+        if index is None or not self._summary.is_indexed:
+            return True
+        wanted = self._wanted(clock)
+        starts = [start for channel, start in index.message_index_offsets.items() if wanted(channel)]
+        try:
+            entries = sorted((offset, recorded) for start in starts for recorded, offset in self._index_entries(start))
+        except DAMAGE:
+            return True
+        return _go_back(recorded for _, recorded in entries)
+
+    def _index_entries(self, start: int) -> list[tuple[int, int]]:
+        """The time and the offset in its chunk of each message in the message index at this byte of the file."""
+        self._file.seek(start)
+        opcode, length = _RECORD.unpack(self._file.read(_RECORD.size))
+        if opcode != Opcode.MESSAGE_INDEX:
+            raise ValueError(f"expected a message index; got a record of kind {opcode:#x}")
+        return list(_TIMES.iter_unpack(self._file.read(length)[_INDEX_RECORD - _RECORD.size :]))
 
     def _wanted(self, names: Collection[str]) -> Callable[[int], bool]:
         return lambda channel: channel in self._channels and self._channels[channel][0] in names
@@ -189,7 +217,7 @@ class McapFile:
             opcode, length = _RECORD.unpack_from(head) if len(head) >= _RECORD.size else (0, self._size)
             end = at + _RECORD.size + length
             if run >= 0 and (opcode not in _DATA_RECORDS or at - run > _RUN):
-                yield _Segment(run, at, False, min(times, default=0), max(times, default=0))
+                yield _Segment(run, at, False, min(times, default=0), max(times, default=0), _go_back(times))
                 run, times = -1, []
             if opcode == Opcode.DATA_END:
                 return
@@ -205,7 +233,7 @@ class McapFile:
                 break
             at = end
         if run >= 0:
-            yield _Segment(run, self._size, False, min(times, default=0), max(times, default=0))
+            yield _Segment(run, self._size, False, min(times, default=0), max(times, default=0), _go_back(times))
         reason = "it has no end" if end > self._size else f"a record of kind {opcode:#x} is none of MCAP's"
         self._warn(damaged(self._path, reason))
         for start, chunk in sorted(self._summary.chunks.items()):
@@ -221,7 +249,9 @@ class McapFile:
         if not segment.is_chunk or 0 < segment.first_ns <= segment.last_ns < _NO_TIME:
             return segment
         times = [recorded for _, _, recorded, _ in self._read(segment, lambda _: True)]
-        return replace(segment, first_ns=min(times, default=0), last_ns=max(times, default=0))
+        return replace(
+            segment, first_ns=min(times, default=0), last_ns=max(times, default=0), goes_back=_go_back(times)
+        )
 
     def _find_topics(self) -> list[Topic]:
         """The topics from the summary, if it has every channel with its schema and count; otherwise by reading all."""
@@ -286,6 +316,16 @@ class McapFile:
             schema_name = self._schemas.get(channel.schema_id, "" if channel.schema_id else "no type")
             kind = type_name(schema_name, channel.message_encoding) if schema_name else ""
             self._channels[channel.id] = channel.topic, kind
+
+
+def _go_back(times: Iterable[int]) -> bool:
+    """Whether one of these times is so much earlier than one before it that the clock was set back."""
+    newest = 0
+    for time in times:
+        if time < newest - _JUMP_NS:
+            return True
+        newest = max(newest, time)
+    return False
 
 
 def _records(content: bytes) -> Iterator[tuple[int, memoryview]]:

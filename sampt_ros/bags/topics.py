@@ -22,7 +22,13 @@ from sampt_ros.bags.types import (
 )
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import SourceError
-from sampt_ros.messages.compressed_depth import TRANSPORT, is_compressed_depth
+from sampt_ros.messages.compressed_depth import (
+    SUFFIXES,
+    is_compressed_depth,
+    is_lossy_depth,
+    plain_encoding,
+    raw_topic,
+)
 from sampt_ros.messages.outputs import OUTPUTS
 from sampt_ros.messages.topics import mouse_topics
 
@@ -54,10 +60,21 @@ class TopicInfo:
     is_called_depth: bool = False
 
     @property
+    def raw_encoding(self) -> str:
+        """The encoding of an image that is raw, or was stored without loss."""
+        return plain_encoding(self.encoding) or self.encoding
+
+    @property
     def is_depth(self) -> bool:
         """Whether it is depth, raw or compressed; mono16, as of infrared cameras too, counts by the topic's name."""
-        is_raw = self.encoding in _DEPTH_ENCODINGS or (self.encoding == _DEPTH_OR_GREY and self.is_called_depth)
-        return is_raw or is_compressed_depth(self.encoding)
+        encoding = self.raw_encoding
+        is_raw = encoding in _DEPTH_ENCODINGS or (encoding == _DEPTH_OR_GREY and self.is_called_depth)
+        return is_raw or is_compressed_depth(self.encoding) or self.is_lossy_depth
+
+    @property
+    def is_lossy_depth(self) -> bool:
+        """Whether it was depth before JPEG changed it."""
+        return is_lossy_depth(self.encoding)
 
 
 @dataclass(frozen=True)
@@ -153,7 +170,7 @@ def _first(bag: BagReader, topic: Topic) -> TopicInfo | None:
             continue
         encodings = {IMAGE: "encoding", COMPRESSED_IMAGE: "format"}
         encoding = getattr(message, encodings.get(topic.type, ""), "")
-        own_name = "/".join(topic.name.lower().split("/")[-2:])  # without a namespace such as /depth_camera
+        own_name = "/".join(raw_topic(topic.name).lower().split("/")[-2:])  # without a namespace such as /depth_camera
         return TopicInfo(encoding, message.header.frame_id, "depth" in own_name)
     return None
 
@@ -168,7 +185,7 @@ def _grey_of_16_bits(topics: Mapping[str, Topic], infos: Mapping[str, TopicInfo]
     """The only topic of images, if it is 16UC1 and not named depth: that of a thermal or infrared camera."""
     found = [name for name in infos if topics[name].type in (IMAGE, COMPRESSED_IMAGE) and name not in WRITTEN]
     grey_16 = _DEPTH_ENCODINGS[0]
-    if len(found) != 1 or infos[found[0]].encoding != grey_16 or "depth" in found[0]:
+    if len(found) != 1 or infos[found[0]].raw_encoding != grey_16 or "depth" in found[0]:
         return None
     _log.warning("%s is %s and the only topic of images: it is taken for grey, not for depth", found[0], grey_16)
     return topics[found[0]]
@@ -185,7 +202,9 @@ def _depth(
             raise SourceError(f"--depth: expected the images' CameraInfo, or --camera-info TOPIC; {_listed(topics)}")
         return _named(topics, name, "--depth", IMAGE, COMPRESSED_IMAGE)
     frame = infos[image].frame_id if image in infos else ""
-    depths = _once({other: info for other, info in infos.items() if info.is_depth and other != image})
+    depths = {other: info for other, info in infos.items() if info.is_depth and other != image}
+    lossy = sorted(other for other, info in depths.items() if info.is_lossy_depth)
+    depths = _once({other: info for other, info in depths.items() if other not in lossy})
     found = [other for other, info in depths.items() if frame and info.frame_id == frame]
     if len(found) == 1 and camera is not None:
         return topics[found[0]]
@@ -198,15 +217,24 @@ def _depth(
         reason = (
             f"depth is not known to be registered to the images in frame {frame!r}: {framed}; --depth TOPIC reads it"
         )
-    if depths:
+    elif lossy:
+        reason = f"expected depth as PNG, TIFF or compressedDepth; got JPEG, in which it is lost, on {', '.join(lossy)}"
+    if depths or lossy:
         _log.warning("no 3D: %s", reason)
     return None
 
 
 def _once(depths: Mapping[str, TopicInfo]) -> dict[str, TopicInfo]:
-    """These depth topics, without those that are the compressed form of another one."""
-    forms = {f"{name}/{TRANSPORT}" for name in depths}
-    return {name: info for name, info in depths.items() if name not in forms}
+    """These depth topics, one of each that is there in several forms: raw rather than compressed."""
+    found: dict[str, str] = {}
+    for name in sorted(depths, key=_form):
+        found.setdefault(raw_topic(name), name)
+    return {name: info for name, info in depths.items() if name in found.values()}
+
+
+def _form(topic: str) -> int:
+    """Which form of an image a topic has, by its name: 0 for raw, then those of SUFFIXES."""
+    return next((number for number, suffix in enumerate(SUFFIXES, 1) if topic.endswith(suffix)), 0)
 
 
 def _chosen(

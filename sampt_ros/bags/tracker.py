@@ -21,6 +21,7 @@ from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.messages import fields
 from sampt_ros.messages.compressed_depth import depth_from_compressed
 from sampt_ros.messages.images import depth_from_image, rgb_from_compressed, rgb_from_image
+from sampt_ros.messages.topics import is_called_rectified
 from sampt_ros.streaming.failures import CAMERA, DEPTH, FRAMES, QUERIES
 from sampt_ros.streaming.requests import ObjectStart
 from sampt_ros.streaming.statistics import ACCEPTED
@@ -177,6 +178,12 @@ class BagTracker:
 
     def _on_camera_info(self, message: Any, recorded_ns: int) -> None:
         self._stream.camera(partial(fields.intrinsics_from_camera_info, message))
+        image, needs_camera = self._inputs.image.name, self._inputs.depth is not None or self._inputs.clicks
+        if needs_camera and is_called_rectified(image) and self._stream.differs_rectified:
+            self._stream.failures.log.repeated(
+                f"{image} is rectified by its name, and its CameraInfo is read as that of raw images: "
+                "3D is wrong then; --rectified reads it as that of rectified ones"
+            )
 
     def _on_depth(self, message: Any, recorded_ns: int) -> None:
         with self._stream.failures.depth("a depth image is dropped"):

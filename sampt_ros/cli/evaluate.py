@@ -79,10 +79,11 @@ that it took, the number of frames since the interruption with a mask on somethi
 all frames after it.
 
 Stills, if FOLDER/OBJECT/*_mask.png exist: pictures are FOLDER/OBJECT/NN.jpg, masks FOLDER/OBJECT/NN_mask.png,
-nonzero on the object. Each picture is segmented by itself, from clicks. A row has an object's mean IoU with the
-true masks after 1, 2, ... clicks, where a refused mask counts as empty; the last row is the mean over the objects.
-Below it is Pearson's correlation between the predicted IoU (the score) and the true one, over all pictures and
-clicks that gave a mask.
+read like those of the other layouts: white on black, soft edges cut at middle grey, or labels, which all count as
+the object, while void (255 beside others) is not scored. Each picture is segmented by itself, from clicks. A row has
+an object's mean IoU with the true masks after 1, 2, ... clicks, where a refused mask counts as empty; the last row
+is the mean over the objects. Below it is Pearson's correlation between the predicted IoU (the score) and the true
+one, over all pictures and clicks that gave a mask.
 
 With --points the preset's point tracker is measured alone, without a segmenter.
 

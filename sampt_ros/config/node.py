@@ -51,7 +51,9 @@ class NodeConfig(Section):
         "3D clicks on occluded points are refused then",
     )
     depth_transport: str = option(
-        "raw", "raw, or compressedDepth for <depth>/compressedDepth", choices=("raw", "compressedDepth")
+        "raw",
+        "raw, compressedDepth for <depth>/compressedDepth, or compressed for <depth>/compressed (PNG, TIFF; not JPEG)",
+        choices=("raw", "compressedDepth", "compressed"),
     )
     depth_slop: float = option(
         0.02,

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
 from sampt_ros.errors import SourceError
-from sampt_ros.evaluation.layouts.sequences import png_files
+from sampt_ros.evaluation.layouts.sequences import Annotation, png_files
 from sampt_ros.evaluation.masks import Watcher
 from sampt_ros.evaluation.metrics import region_similarity, score_correlation
 from sampt_ros.evaluation.scores import Column, Score
 from sampt_ros.evaluation.simulated_clicks import Click, click_object
 from sampt_ros.io.image_files import read_image
-from sampt_ros.io.label_images import read_labels
+from sampt_ros.io.masks import shows_labels
 from sampt_ros.io.video import IMAGE_SUFFIXES, image_files
 from sampt_ros.tracking.sam_pt import SamPt
 
@@ -35,6 +36,11 @@ class Stills:
     name: str
     pictures: tuple[Path, ...]
     masks: tuple[Path, ...]
+
+    @cached_property
+    def shows_labels(self) -> bool:
+        """Whether a mask shows labels; of the masks in order, those up to the first that does are read."""
+        return shows_labels(self.masks)
 
 
 def is_stills_folder(folder: Path) -> bool:
@@ -120,6 +126,8 @@ def evaluate_stills(
 ) -> StillsScore:
     """Segment every picture of an object separately, from `clicks` clicks (see `click_object`); returns the mean.
 
+    Void pixels of the true masks are not scored.
+
     watch   called for every picture, with its image (H, W, 3) uint8 RGB and a result with the picture's index, the mask
             after the last click, and the clicks as points
 
@@ -128,28 +136,34 @@ def evaluate_stills(
     scores = []
     for index, (picture, mask) in enumerate(zip(stills.pictures, stills.masks)):
         image = read_image(picture)
-        truth = _true_mask(mask, image)
+        truth, void = _truth(mask, image, stills)
         sam_pt.reset()
         sam_pt.step(image)
-        made = click_object(sam_pt, _OBJECT_ID, truth, np.zeros_like(truth), clicks)
-        scores.append(_picture_score(truth, made, clicks))
+        made = click_object(sam_pt, _OBJECT_ID, truth, void, clicks)
+        scores.append(_picture_score(truth, void, made, clicks))
         if watch:
             watch(image, _last_result(index, truth, made))
     return StillsScore.mean(scores)
 
 
-def _true_mask(path: Path, image: np.ndarray) -> np.ndarray:
-    """Read the mask (H, W) bool of an image (H, W, 3) from a PNG that is nonzero on the object."""
-    mask = read_labels(path) > 0
-    if mask.shape != image.shape[:2]:
-        raise SourceError(f"expected a mask of its picture's size {image.shape[:2]}; got {mask.shape} in {path}")
-    if not mask.any():
-        raise SourceError(f"expected an object in {path}; the mask is empty")
-    return mask
+def _truth(path: Path, image: np.ndarray, stills: Stills) -> tuple[np.ndarray, np.ndarray]:
+    """Read where the object is in an image (H, W, 3), and where void is, (H, W) bool each.
+
+    All labels of the file are the object.
+    """
+    annotation = Annotation.read(path, lambda: stills.shows_labels)
+    void = annotation.void
+    if void.shape != image.shape[:2]:
+        raise SourceError(f"expected a mask of its picture's size {image.shape[:2]}; got {void.shape} in {path}")
+    truth: np.ndarray = np.any(list(annotation.masks.values()), axis=0) if annotation.masks else np.zeros_like(void)
+    if not truth.any():
+        what = "has only void, as its folder shows labels" if void.any() else "is empty"
+        raise SourceError(f"expected an object in {path}; the mask {what}")
+    return truth, void
 
 
-def _picture_score(truth: np.ndarray, made: Sequence[Click], clicks: int) -> StillsScore:
-    iou = [region_similarity(truth, click.answer.mask) if click.answer else 0.0 for click in made]
+def _picture_score(truth: np.ndarray, void: np.ndarray, made: Sequence[Click], clicks: int) -> StillsScore:
+    iou = [region_similarity(truth, click.answer.mask & ~void) if click.answer else 0.0 for click in made]
     ratings = [
         (click.answer.score, true)
         for click, true in zip(made, iou)

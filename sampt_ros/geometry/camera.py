@@ -38,8 +38,8 @@ class Pinhole:
 
     K              (3, 3) float64, pixels; the centre of the first pixel is (0, 0)
     D              (n,) float64, coefficients of `model`; empty or zero for a lens without distortion
-    model          plumb_bob, rational_polynomial or equidistant (Kannala-Brandt), or a common name for one of them; any
-                   other only without distortion
+    model          plumb_bob, rational_polynomial or equidistant (Kannala-Brandt), or a common name for one of them, in
+                   capitals or not; any other only without distortion
     width, height  of the image, pixels
 
     For a rectified image K is the left 3x3 of CameraInfo's P, and D is empty.
@@ -64,7 +64,8 @@ class Pinhole:
         if self.width <= 0 or self.height <= 0:
             raise QueryError(f"expected a camera with at least one pixel; got {self.width}x{self.height}")
         object.__setattr__(self, "K", matrix)
-        object.__setattr__(self, "model", _MODEL_NAMES.get(self.model.lower(), self.model))
+        name = self.model.strip().lower()
+        object.__setattr__(self, "model", _MODEL_NAMES.get(name, name if name in MODELS else self.model))
         object.__setattr__(self, "D", self._coefficients())
 
     @property

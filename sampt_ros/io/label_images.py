@@ -8,10 +8,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sampt_ros.errors import SourceError
-from sampt_ros.io.image_files import UNREADABLE, held_images, warn_of_more_images, what_is_wrong
+from sampt_ros.io.image_files import UNREADABLE, decode, held_images, warn_of_more_images, what_is_wrong
 from sampt_ros.io.writing import write_whole, writing
 
 VOID = 255  # In label images of 8 bits (DAVIS, VOC), pixels that belong to no object; in 16 bits, an id like others.
@@ -37,9 +37,10 @@ _LOSSLESS_WEBP = b"VP8L"  # The name of the chunk of a lossless image, near the 
 _AREA = np.ones((3, 3), np.uint8)  # A value covers an area if it fills a square of this size, unlike those of edges.
 _SAME_HUE = 0.2  # Colours of one hue differ by at most this fraction of their strongest channel.
 _DARK = 64  # The hue of darker colours is not reliable.
+_CUT_TO_8_BITS = ("RGB", "RGBX", "RGBA", "LA")  # Modes as which Pillow gives images of 16 bits a channel, too.
 _OTHER_COLORS = ("CMYK", "YCbCr", "LAB", "HSV")
 _TINT = 32  # If the channels of a compressed image differ by at most this, it was grey before compression.
-_OPAQUE = 128  # Pixels with at least this alpha are opaque.
+_OPAQUE = 0.5  # Pixels with at least this share of the full alpha are opaque.
 _WHITE = 255
 
 
@@ -61,12 +62,19 @@ def area_labels(labels: np.ndarray) -> np.ndarray:
     return areas
 
 
+def are_flat(labels: np.ndarray) -> bool:
+    """Whether several values of labels (H, W) besides 0 cover areas, and at least half of all: no picture, no edges."""
+    found = np.unique(labels[labels > 0])
+    areas = np.intersect1d(area_labels(labels), found)
+    return len(areas) > 1 and 2 * len(areas) >= len(found)
+
+
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """The content of an image file.
 
     values    (H, W) of any number type, or (H, W, 3) uint8 RGB if there are colours
-    alpha     (H, W) bool, True where the image is opaque; None if it is everywhere or nowhere
+    alpha     (H, W) bool, True where the image is opaque, or, if it is nowhere, most so; None if it is alike everywhere
     is_lossy  whether the file's compression may have changed the values, as in JPEG
     """
 
@@ -105,8 +113,11 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
     try:
         with Image.open(io.BytesIO(data)) as image:
             is_lossy = image.format in _LOSSY and not _is_lossless_webp(data)
+            has_16_bits = image.mode in _CUT_TO_8_BITS and _has_16_bits(image)
             upright = ImageOps.exif_transpose(image)  # as OpenCV reads the frames
             values, alpha = _from_palette(upright) if upright.mode == "P" else (_values(upright), None)
+            if has_16_bits:
+                values = _values_of_16_bits(data, image, path)
     except UnidentifiedImageError:
         raise SourceError(f"cannot read {path}: {what_is_wrong(data)}") from None
     except UNREADABLE as error:
@@ -115,8 +126,8 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
         warn_of_more_images(path, count)
     has_colors = values.ndim == 3 and values.shape[2] > 2
     if values.ndim == 3 and values.shape[2] in (2, 4):
-        opaque = values[..., -1] >= _OPAQUE
-        alpha = opaque if opaque.any() and not opaque.all() else None
+        opaque = _opaque(values[..., -1])
+        alpha = None if opaque.all() else opaque
         values = values[..., :-1]
     if values.ndim == 3 and np.ptp(values, axis=2).max() <= (_TINT if is_lossy else 0):
         values = values[..., values.shape[2] // 2]  # The only channel of grey, or the green one of RGB.
@@ -124,6 +135,8 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
         # A shape of one colour on a transparent background is the object, whether it is black, grey or white.
         is_shape = not values[alpha].any() or (has_colors and np.ptp(values[alpha]) == 0)
         values = np.where(alpha, _WHITE if is_shape else values, 0).astype(values.dtype)
+    if values.ndim == 3 and values.dtype == np.uint16:
+        values = _in_8_bits(values if alpha is None else values * alpha[..., None], path)
     return Pixels(values, alpha, is_lossy)
 
 
@@ -160,6 +173,53 @@ def _values(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB") if image.mode in _OTHER_COLORS else image)
 
 
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether an image that was opened, and not yet loaded, has 16 bits a channel in its file."""
+    tiles = getattr(image, "tile", None)
+    layout = tiles[0][3] if tiles else None
+    name, *more = layout if isinstance(layout, tuple) else (layout,)
+    return ";16" in str(name) or (image.format == "PPM" and any(number > _WHITE for number in more))
+
+
+def _values_of_16_bits(data: bytes, image: Image.Image, path: Path | str) -> np.ndarray:
+    """The values (H, W, channels) of an image of 16 bits a channel, all of which OpenCV reads."""
+    values = decode(data, cv2.IMREAD_UNCHANGED)
+    size = (image.height, image.width)
+    is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1  # OpenCV does not heed it here.
+    if is_turned or values is None or values.dtype != np.uint16 or values.shape[:2] != size:
+        what = "turned by its metadata" if is_turned else "that cannot be read"
+        raise SourceError(
+            f"expected colours of 8 bits a channel, or grey of 8 or 16, in {path}; got 16 bits a channel, {what}"
+        )
+    order = [2, 1, 0, 3]
+    return values[..., order[: values.shape[2]]] if values.ndim == 3 else values
+
+
+def _in_8_bits(colors: np.ndarray, path: Path | str) -> np.ndarray:
+    """Colours (H, W, 3) uint16 as uint8; raises SourceError if colours of areas are then alike, or black."""
+    codes = colors @ np.array([2.0**32, 2.0**16, 1])
+    areas, found = np.setdiff1d(area_labels(codes), 0), np.unique(codes[codes > 0])
+    in_8_bits: np.ndarray = (colors >> 8).astype(np.uint8)
+    kept = np.unique(in_8_bits[np.isin(codes, areas)], axis=0)
+    if 2 * len(areas) >= len(found) and np.count_nonzero(kept.any(axis=1)) < len(areas):
+        raise SourceError(
+            f"expected colours of 8 bits a channel, or grey of 8 or 16, in {path}; "
+            "got colours that differ in the lower of 16 bits"
+        )
+    return in_8_bits
+
+
+def _opaque(alpha: np.ndarray) -> np.ndarray:
+    """Where an image with this alpha (H, W) is opaque, (H, W) bool: at least half, or, if it is nowhere, most so.
+
+    Tools that draw masks over a picture store them with the opacity at which they were drawn.
+    """
+    full = _OPAQUE * (np.iinfo(alpha.dtype).max + 1)
+    low, high = int(alpha.min()), int(alpha.max())
+    opaque: np.ndarray = alpha >= (full if high >= full else (low + high) / 2)
+    return opaque
+
+
 def _from_palette(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """The indices of an image with a palette, or its colours if the indices are not labels; and its alpha.
 
@@ -175,7 +235,7 @@ def _from_palette(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     alpha, opaque = None, used
     if image.info.get("transparency") is not None:
         rgba = np.asarray(image.convert("RGBA"))
-        alpha = rgba[..., 3] >= _OPAQUE
+        alpha = _opaque(rgba[..., 3])
         opaque = np.intersect1d(used, indices[alpha])
     starts_black = not colors[0].any()
     has_clear_background = alpha is not None and len(opaque) < len(used) and 0 in opaque

@@ -16,6 +16,7 @@ from sampt_ros.io.label_images import (
     HIGHEST,
     VOID,
     Pixels,
+    are_flat,
     area_labels,
     decode_pixels,
     object_color,
@@ -43,8 +44,8 @@ def read_masks(path: Path) -> dict[int, np.ndarray]:
     - labels, grey or palette: each label is an object id; with 8 bits 255 beside lower labels is void, and with 16 bits
       65535, while 255 beside others is an id like these
     - colours: a single one on black is object 1, also with soft edges or as JPEG; several are objects if they are
-      colours of DAVIS's palette
-    - a cut-out with a transparent background: object 1 is where it is opaque
+      colours of DAVIS's palette; others, each in an area of its own, are refused, however alike they are
+    - a cut-out with a transparent background: object 1 is where it is opaque, or most so if it is so nowhere
 
     Raises SourceError, saying what was found, for any other file.
     """
@@ -146,6 +147,7 @@ def read_mask(path: Path) -> np.ndarray:
     except SourceError:
         values = pixels.values.max(axis=2) if pixels.has_colors else pixels.values
         mask: np.ndarray = values > (_NOISE * 255 if pixels.is_lossy else 0)
+        mask = mask if pixels.alpha is None else mask & pixels.alpha
         if not mask.any():
             raise
         return mask
@@ -253,11 +255,12 @@ def _by_value(pixels: Pixels, path: Path | str) -> _Content:
         return _Content(labels, void, mask=labels > 0)
     if len(found) == 1:
         return _Content(labels, void)
-    has_white = found[-1] == full or (pixels.is_lossy and found[-1] > (1 - _NOISE) * full)
-    content = _by_shade(pixels, labels, found, full) if has_white else _ids(pixels, labels, found, void)
+    content = None if found[-1] == full else _ids(pixels, labels, found, void)
+    if content is None and _has_white(pixels, labels, full):
+        content = _by_shade(pixels, labels, found, full)
     if content is not None:
         return content
-    if pixels.alpha is not None:
+    if pixels.alpha is not None and not are_flat(labels):
         return _Content.of_mask(pixels.alpha)
     error = _unclear(f"{len(found)} different values from {found[0]} to {found[-1]}", path)
     ids = found[found != void]
@@ -282,6 +285,15 @@ def _is_soft_in_8_bits(labels: np.ndarray, found: np.ndarray) -> bool:
 def _shades(found: np.ndarray, full: int) -> np.ndarray:
     """Of values (n,), those between black and white by more than compression changes."""
     return found[(found > _NOISE * full) & (found < (1 - _NOISE) * full)]
+
+
+def _has_white(pixels: Pixels, labels: np.ndarray, full: int) -> bool:
+    """Whether the lightest value of a mask is white: nearly so if it was compressed, or if soft edges meet there."""
+    lightest = labels.max()
+    if lightest == full or lightest <= (1 - _NOISE) * full:
+        return bool(lightest == full)
+    beside = cv2.dilate(np.uint8(labels > full / 2), _NEXT) > 0
+    return pixels.is_lossy or not (labels[beside] <= _NOISE * full).any()
 
 
 def _ids(pixels: Pixels, labels: np.ndarray, ids: np.ndarray, void: int) -> _Content | None:
@@ -326,9 +338,11 @@ def _by_color(pixels: Pixels, path: Path | str) -> _Content:
         for code in found:
             labels[codes == code] = known[int(code)]
         return _Content(labels, mask=codes > 0 if len(found) <= 1 else None)
-    if pixels.alpha is not None:
+    # Without compression, colours of areas are labels, however alike they are; those of soft edges are in no areas.
+    are_labels = not pixels.is_lossy and are_flat(codes.astype(np.float64))
+    if pixels.alpha is not None and not are_labels:
         return _Content.of_mask(pixels.alpha)
-    strength = _of_one_hue(pixels.values)
+    strength = None if are_labels else _of_one_hue(pixels.values)
     if strength is not None:
         return _by_value(Pixels(strength, None, is_lossy=True), path)
     raise _unclear(f"{len(found)} different colours", path)

@@ -1,4 +1,7 @@
-"""Decodes image_transport's compressedDepth: PNG or RVL data after a header of 12 bytes."""
+"""Decodes depth that image_transport compressed.
+
+Its transport compressedDepth sends PNG or RVL data after a header of 12 bytes, `compressed` a PNG or TIFF as it is.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,20 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import DTypeLike
 
 from sampt_ros.errors import FrameError
 from sampt_ros.io.image_files import decode
 
 TRANSPORT = "compressedDepth"  # the suffix of the topic, which the format names, too
+PLAIN_TRANSPORT = "compressed"
+SUFFIXES = (f"/{TRANSPORT}", f"/{PLAIN_TRANSPORT}")  # of the topics of either, which follow that of raw depth
 
 _HEADER = struct.Struct("<iff")  # kind of quantization, and its two parameters for depth in metres
 _SIZE = struct.Struct("<II")  # width and height, before RVL's data
 _PNG = b"\x89PNG"
+_LOSSLESS, _LOSSY = ("png", "tiff"), ("jpeg", "jpg")  # the names of plain files in a format
+_NUMBERS: dict[str, DTypeLike] = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}  # by encoding
 _MAX_PIXELS = 2**26
 _MAX_NIBBLES = 10  # of a number up to _MAX_PIXELS
 
@@ -25,16 +33,46 @@ def is_compressed_depth(format_: str) -> bool:
     return TRANSPORT in format_
 
 
+def raw_topic(topic: str) -> str:
+    """The name of the topic of raw depth, given that of any of its transports."""
+    for suffix in SUFFIXES:
+        topic = topic.removesuffix(suffix)
+    return topic
+
+
+def depth_topic(topic: str, transport: str) -> str:
+    """The name of the topic of a transport, "raw" or another one, given that of any of them."""
+    return raw_topic(topic) if transport == "raw" else f"{raw_topic(topic)}/{transport}"
+
+
+def plain_encoding(format_: str) -> str:
+    """The encoding of raw images that a CompressedImage of this format holds without loss, "" if there is none.
+
+    image_transport writes "16UC1; png compressed " where it stored them as they are.
+    """
+    encoding, _, codec = format_.partition(";")
+    return encoding.strip() if codec.split()[:1] and codec.split()[0] in _LOSSLESS else ""
+
+
+def is_lossy_depth(format_: str) -> bool:
+    """Whether a CompressedImage of this format was depth before JPEG changed its values."""
+    encoding, _, codec = format_.partition(";")
+    return encoding.strip() in ("16UC1", "32FC1") and codec.split()[:1] in [[name] for name in _LOSSY]
+
+
 def depth_from_compressed(msg: Any) -> np.ndarray:
     """Depth according to REP 118: (H, W) uint16 millimetres, or float32 metres with NaN where nothing was measured.
 
-    32FC1 is sent as 16-bit numbers, quantized inverse depth. Raises FrameError for another encoding, and for data that
-    cannot be decoded.
+    As compressedDepth, 32FC1 is sent as 16-bit numbers, quantized inverse depth. Raises FrameError for another
+    encoding, and for data that cannot be decoded.
     """
     encoding = msg.format.partition(";")[0].strip()
-    if not is_compressed_depth(msg.format) or encoding not in ("16UC1", "mono16", "32FC1"):
-        raise FrameError(f"expected 16UC1 or 32FC1 as {TRANSPORT}; got the format {msg.format!r}")
     data = bytes(msg.data)
+    if plain_encoding(msg.format) in _NUMBERS and not is_compressed_depth(msg.format):
+        return _image(data, _NUMBERS[encoding], "PNG or TIFF")
+    if not is_compressed_depth(msg.format) or encoding not in _NUMBERS:
+        why = ", in which the distances are lost" if is_lossy_depth(msg.format) else ""
+        raise FrameError(f"expected 16UC1 or 32FC1 as {TRANSPORT}, PNG or TIFF; got the format {msg.format!r}{why}")
     if len(data) <= _HEADER.size:
         raise FrameError(f"expected a header of {_HEADER.size} bytes and {TRANSPORT} data; got {len(data)} bytes")
     numbers = _decoded(data[_HEADER.size :], msg.format)
@@ -53,10 +91,16 @@ def _decoded(data: bytes, format_: str) -> np.ndarray:
         if "rvl" not in format_:
             raise FrameError(f"expected PNG data, or RVL where the format names it; got {format_!r}")
         return _from_rvl(data)
+    return _image(data, np.uint16, "PNG")
+
+
+def _image(data: bytes, kind: DTypeLike, container: str) -> np.ndarray:
+    """Decode an image file to (H, W) of these numbers."""
     image = decode(data, cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim != 2 or image.dtype != np.uint16:
+    if image is None or image.ndim != 2 or image.dtype != kind:
         got = "data that do not decode" if image is None else f"{image.shape} {image.dtype}"
-        raise FrameError(f"expected a PNG of one channel of 16 bits; got {got}")
+        bits = 8 * np.dtype(kind).itemsize
+        raise FrameError(f"expected a {container} of one channel of {bits} bits; got {got}")
     return np.asarray(image)
 
 

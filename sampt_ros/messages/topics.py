@@ -33,7 +33,8 @@ ENDPOINTS = (
         "sensor_msgs/Image",
         "with `use_depth`: depth images registered to the camera's images and of their size, 16UC1 in millimetres or "
         "32FC1 in metres (REP 118); with `depth_transport: compressedDepth` a sensor_msgs/CompressedImage on "
-        "`depth/compressedDepth` (PNG or RVL). An image and its depth may be `depth_slop` seconds apart",
+        "`depth/compressedDepth` (PNG or RVL), with `compressed` one on `depth/compressed` (PNG or TIFF). "
+        "An image and its depth may be `depth_slop` seconds apart",
     ),
     Endpoint(
         "in",
@@ -140,3 +141,9 @@ def mouse_topics(image: str, node: str) -> tuple[str, ...]:
     """
     views = (image, f"{node}/overlay")
     return tuple(f"{view}{form}_mouse_left" for view in views for form in ("", "/compressed"))
+
+
+def is_called_rectified(topic: str) -> bool:
+    """Whether an image topic's name says that its images are rectified, as image_rect_color does."""
+    *namespaces, name = topic.removesuffix("/compressed").lower().split("/")
+    return bool({"rect", "rectified"} & {*name.split("_"), *namespaces[-1:]})

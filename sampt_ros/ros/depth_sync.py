@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from sampt_ros.errors import ConfigError
-from sampt_ros.messages.compressed_depth import TRANSPORT, depth_from_compressed
+from sampt_ros.messages.compressed_depth import SUFFIXES, depth_from_compressed
 from sampt_ros.messages.fields import stamp_ns
 from sampt_ros.messages.images import depth_from_image
 from sampt_ros.streaming.continuity import JUMP_NS
@@ -38,11 +38,11 @@ class DepthSync:
     def __init__(self, topic: str, queue: DepthQueue, slop: float, wake: Callable[[], None]) -> None:
         """slop: largest time difference of a pair, seconds; wake: called when frames may have received their depth.
 
-        Depth is raw, or compressed if the topic's name ends in "/compressedDepth". Raises ConfigError if
+        Depth is raw, or compressed if the topic's name ends in one of SUFFIXES. Raises ConfigError if
         message_filters is not installed.
         """
         self.topic, self.frame_id = topic, ""
-        self._load = depth_from_compressed if topic.endswith(f"/{TRANSPORT}") else depth_from_image
+        self._load = depth_from_compressed if topic.endswith(SUFFIXES) else depth_from_image
         try:
             self._filters = importlib.import_module("message_filters")
         except ImportError:

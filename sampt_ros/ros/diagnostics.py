@@ -13,7 +13,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile
 
 from sampt_ros.config.node import NodeConfig
-from sampt_ros.messages.compressed_depth import TRANSPORT
+from sampt_ros.messages.compressed_depth import PLAIN_TRANSPORT, TRANSPORT, depth_topic
+from sampt_ros.messages.topics import is_called_rectified
 from sampt_ros.ros import conversions
 from sampt_ros.ros.depth_sync import DepthSync
 from sampt_ros.ros.qos import OVERRIDABLE
@@ -104,7 +105,8 @@ class Diagnostics:
             return DiagnosticStatus.OK, "paused"
         publishers = self._node.count_publishers(state.image_topic)
         well, message = self._statistics.health(state.image_topic, publishers, objects)
-        problems = [*self._clock_problems(), *self._depth_problems(state), *_broadcast_problems(state)]
+        problems = [*self._clock_problems(), *self._depth_problems(state), *_camera_problems(state)]
+        problems += _broadcast_problems(state)
         self._log_lasting(problems)
         level = DiagnosticStatus.OK if well and not problems else DiagnosticStatus.WARN
         return level, "; ".join([message, *_reduced_effort(state), *problems])
@@ -150,12 +152,13 @@ class Diagnostics:
         return f"the CameraInfo on {topic} is refused: {error}" if error else f"no CameraInfo on {topic}"
 
     def _other_transport(self, topic: str) -> str:
-        """A hint if depth is published with the other transport only; otherwise empty."""
-        raw = topic.removesuffix(f"/{TRANSPORT}")
-        other, transport = (raw, "raw") if raw != topic else (f"{topic}/{TRANSPORT}", TRANSPORT)
-        if self._node.count_publishers(topic) or not self._node.count_publishers(other):
+        """A hint if depth is published with another transport only; otherwise empty."""
+        topics = {transport: depth_topic(topic, transport) for transport in ("raw", TRANSPORT, PLAIN_TRANSPORT)}
+        if self._node.count_publishers(topic):
             return ""
-        return f", but {other} is published (depth_transport: {transport})"
+        there = (transport for transport, other in topics.items() if self._node.count_publishers(other))
+        transport = next(there, "")
+        return f", but {topics[transport]} is published (depth_transport: {transport})" if transport else ""
 
 
 def _unpaired(topic: str, offset: float, slop: float) -> str:
@@ -180,6 +183,14 @@ def _effort_summary(state: NodeState) -> dict[str, str]:
         "effort": f"step {load.step} of {len(sam_pt.efforts) - 1}: {sam_pt.effort}",
         "load (time for a frame / camera's period)": measured or "not measured yet",
     }
+
+
+def _camera_problems(state: NodeState) -> Iterator[str]:
+    if state.stream is not None and is_called_rectified(state.image_topic) and state.stream.differs_rectified:
+        yield (
+            f"{state.image_topic} is rectified by its name, and its CameraInfo is read as that of raw images: "
+            "3D is wrong then (rectified: true)"
+        )
 
 
 def _depth_summary(state: NodeState) -> dict[str, str]:

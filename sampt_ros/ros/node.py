@@ -24,7 +24,7 @@ from sampt_ros.config.core import SamPtConfig
 from sampt_ros.data_types import NEGATIVE, POSITIVE
 from sampt_ros.errors import ConfigError, SamPtError
 from sampt_ros.io.grey_range import GreyRange
-from sampt_ros.messages.compressed_depth import TRANSPORT
+from sampt_ros.messages.compressed_depth import depth_topic
 from sampt_ros.messages.outputs import OUTPUTS
 from sampt_ros.messages.topics import mouse_topics
 from sampt_ros.msg import QueryPoints, Reference, TrackedObjects
@@ -197,8 +197,7 @@ class SamptNode(LifecycleNode):
     @property
     def _depth_topic(self) -> str:
         """The depth topic after remapping, with the suffix of the chosen transport."""
-        topic = self.resolve_topic_name("depth").removesuffix(f"/{TRANSPORT}")
-        return topic if self._settings.node.depth_transport == "raw" else f"{topic}/{TRANSPORT}"
+        return depth_topic(self.resolve_topic_name("depth"), self._settings.node.depth_transport)
 
     def _subscribe(self, stream: Stream) -> None:
         kind, convert = Image, conversions.rgb_from_image

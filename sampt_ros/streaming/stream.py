@@ -28,6 +28,7 @@ from sampt_ros.utils.log_once import LogOnce
 
 _log = logging.getLogger(__name__)
 
+_SAME_PIXEL = 0.01  # Camera matrices that differ by less are alike.
 _MAX_DELIVERED = 1000  # references that are recognised when they are delivered again
 
 
@@ -186,6 +187,18 @@ class Stream:
                     )
             self.depth_queue.camera_error = attempt.reason
             return attempt
+
+    @property
+    def differs_rectified(self) -> bool:
+        """Whether the images' camera is taken for that of raw ones, and would be another one if they are rectified."""
+        with self._camera_lock:
+            camera, load = self.depth_queue.camera, self._load_camera
+            if camera is None or load is None or self._options.rectified:
+                return False
+            try:
+                return bool(camera.D.any()) or not np.allclose(camera.K, load(True).K, rtol=0, atol=_SAME_PIXEL)
+            except QueryError:  # Nothing says how images would be rectified.
+                return False
 
     def depth(self, time_ns: int, load: LoadDepth) -> None:
         """Add a depth image of this time, registered to the images; the queue matches it to a frame."""

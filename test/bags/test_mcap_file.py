@@ -167,6 +167,41 @@ def test_after_a_clock_was_set_back_messages_come_after_all_before(tmp_path, opt
     assert read(path) == expected
 
 
+@pytest.mark.parametrize("chunk_size", [1, 200, 400, 800, 1 << 20])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"use_chunking": False},
+        {"index_types": IndexType.NONE, "use_statistics": False},
+        {"index_types": IndexType.ALL & ~IndexType.MESSAGE},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (images(*range(100, 106)), images(*range(90, 96))),
+        # a clock that was wrong for a moment
+        (images(*range(100, 110), 200), images(*range(110, 120))),
+    ],
+    ids=["back", "ahead"],
+)
+def test_a_clock_may_be_set_back_within_a_chunk_also_within_the_first(tmp_path, chunk_size, options, before, after):
+    path = written(tmp_path / "a.mcap", [*before, *after], chunk_size=chunk_size, **options)
+    assert read(path) == [*before, *after]
+
+
+def test_long_chunks_are_not_read_twice_to_see_that_the_clock_was_not_set_back(tmp_path, monkeypatch):
+    loaded = []
+    content = McapFile._content
+    monkeypatch.setattr(McapFile, "_content", lambda self, segment: loaded.append(segment) or content(self, segment))
+    order = [*images(*range(30)), *queries(2), *images(*range(30, 60))]
+    assert len(read(written(tmp_path / "a.mcap", order, chunk_size=500))) == 61
+    assert len(loaded) == len(set(loaded)) + 1  # the query's, where the clock might have been set back
+    assert len(set(loaded)) > 3
+
+
 def test_few_chunks_are_held_at_a_time(tmp_path, monkeypatch):
     order = [each for pair in zip(images(*range(1, 60, 2)), images(*range(0, 60, 2)), strict=True) for each in pair]
     loaded = []

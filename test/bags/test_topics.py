@@ -66,6 +66,48 @@ COLOUR, DEPTH = TopicInfo("rgb8", FRAME), TopicInfo("16UC1", FRAME)
             {},
             ("/a", "/d"),
         ),
+        # sent by the ordinary transport without loss; mono16 is depth by its name
+        (
+            topics(a=RAW, d_compressed=PACKED, i=INFO),
+            {"/a": COLOUR, "/d/compressed": TopicInfo("16UC1; png compressed ", FRAME)},
+            {},
+            ("/a", "/d/compressed"),
+        ),
+        (
+            topics(a_compressed=PACKED, d_compressed=PACKED, i=INFO),
+            {
+                "/a/compressed": TopicInfo("rgb8; jpeg compressed bgr8", FRAME),
+                "/d/compressed": TopicInfo("32FC1; tiff compressed ", FRAME),
+            },
+            {},
+            ("/a/compressed", "/d/compressed"),
+        ),
+        (
+            topics(a=RAW, d_compressed=PACKED, i=INFO),
+            {"/a": COLOUR, "/d/compressed": TopicInfo("mono16; png compressed ", FRAME, is_called_depth=True)},
+            {},
+            ("/a", "/d/compressed"),
+        ),
+        # of several forms of one depth, the first of raw, compressedDepth, compressed
+        (
+            {
+                **topics(a=RAW, d_compressed=PACKED, i=INFO),
+                "/d/compressedDepth": Topic("/d/compressedDepth", PACKED, 3),
+            },
+            {
+                "/a": COLOUR,
+                "/d/compressed": TopicInfo("16UC1; png compressed ", FRAME),
+                "/d/compressedDepth": TopicInfo("16UC1; compressedDepth png", FRAME),
+            },
+            {},
+            ("/a", "/d/compressedDepth"),
+        ),
+        (
+            topics(a=RAW, d=RAW, d_compressed=PACKED, i=INFO),
+            {"/a": COLOUR, "/d": DEPTH, "/d/compressed": TopicInfo("16UC1; jpeg compressed ", FRAME)},
+            {},
+            ("/a", "/d"),
+        ),
         # depth in another frame is not registered to the images, unless it is said to be
         (topics(a=RAW, d=RAW, i=INFO), {"/a": COLOUR, "/d": TopicInfo("16UC1", "depth")}, {}, ("/a", None)),
         (
@@ -120,9 +162,19 @@ def test_depth_that_cannot_be_had_is_refused_with_what_there_is(there, infos, na
         choose_inputs(there, infos, **names)
 
 
+def test_depth_that_jpeg_has_changed_is_not_read_and_that_is_told(caplog):
+    there = topics(a=RAW, d_compressed=PACKED, i=INFO)
+    infos = {"/a": COLOUR, "/d/compressed": TopicInfo("16UC1; jpeg compressed ", FRAME)}
+    assert choose_inputs(there, infos).depth is None
+    assert "no 3D: expected depth as PNG, TIFF or compressedDepth; got JPEG, in which it is lost, on /d/" in caplog.text
+
+
 def test_the_only_images_are_taken_for_grey_where_they_are_16uc1_and_not_called_depth(caplog):
     assert choose_inputs(topics(thermal=RAW, i=INFO), {"/thermal": DEPTH}).image.name == "/thermal"
     assert "/thermal is 16UC1 and the only topic of images: it is taken for grey" in caplog.text
+    there, infos = topics(ir_compressed=PACKED), {"/ir/compressed": TopicInfo("16UC1; png compressed ", FRAME)}
+    assert choose_inputs(there, infos).image.name == "/ir/compressed"
+    assert "/ir/compressed is 16UC1 and the only topic of images" in caplog.text
     assert choose_inputs(topics(depth=RAW), {"/depth": DEPTH}, image="/depth").image.name == "/depth"
 
 

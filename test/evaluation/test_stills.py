@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from davis_folders import NOTHING, square
@@ -34,6 +35,16 @@ def sam_pt(rate=lambda xy: 1.0, paint=True):
 def evaluate(sam_pt, folder, **options):
     (cup,) = stills_objects(folder)
     return evaluate_stills(sam_pt, cup, **options)
+
+
+def replace_mask(folder, pixels, name="00"):
+    """Give a picture another true mask, of these pixels as OpenCV writes them."""
+    assert cv2.imwrite(str(folder / f"cup/{name}_mask.png"), pixels)
+
+
+def bordered(mask, width):
+    """A mask and a border around it, (H, W) bool."""
+    return cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=width) > 0
 
 
 def test_a_row_is_the_mean_iou_of_the_pictures_after_each_click(tmp_path):
@@ -153,6 +164,42 @@ def test_a_picture_or_mask_alone_is_refused(tmp_path, lost, complaint):
 def test_a_mask_that_cannot_be_right_is_refused(tmp_path, mask, complaint):
     with pytest.raises(SourceError, match=complaint):
         evaluate(sam_pt(), stills_folder(tmp_path, mask))
+
+
+@pytest.mark.parametrize("found", [bordered(LEFT, 2), LEFT], ids=["on_void", "off_void"])
+def test_void_is_not_scored(found, tmp_path):
+    folder = stills_folder(tmp_path, LEFT)
+    replace_mask(folder, np.where(LEFT, 1, np.where(bordered(LEFT, 2), 255, 0)).astype(np.uint8))
+    score = evaluate(Scripted(found, found, found), folder)
+    assert score.iou == (1, 1, 1)
+    assert len(score.ratings) == 1  # nothing is wrong, so nothing more is clicked
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        # grey that fades out around the object
+        np.where(LEFT, 255, np.where(bordered(LEFT, 1), 100, np.where(bordered(LEFT, 2), 40, 0))).astype(np.uint8),
+        # a cut-out
+        np.dstack([np.zeros((48, 64, 3), np.uint8), LEFT.astype(np.uint8) * 255]),
+        # one colour
+        np.dstack([LEFT.astype(np.uint8) * channel for channel in (0, 0, 200)]),
+        # labels, which are all the object's
+        np.where(LEFT, np.where(np.arange(64) < 20, 3, 7), 0).astype(np.uint8),
+    ],
+    ids=["soft", "cut_out", "colour", "labels"],
+)
+def test_masks_are_read_as_those_of_the_other_layouts(pixels, tmp_path):
+    folder = stills_folder(tmp_path, RIGHT)
+    replace_mask(folder, pixels)
+    assert evaluate(Scripted(LEFT), folder, clicks=1).iou == (1,)
+
+
+def test_white_alone_is_void_if_another_mask_of_the_object_shows_labels(tmp_path):
+    folder = stills_folder(tmp_path, LEFT, LEFT)
+    replace_mask(folder, LEFT.astype(np.uint8), "01")
+    with pytest.raises(SourceError, match=r"expected an object in .*00_mask\.png; the mask has only void"):
+        evaluate(Scripted(LEFT, LEFT), folder)
 
 
 def test_real_stills_are_read(shared_folder):

@@ -155,14 +155,22 @@ def test_what_makes_no_camera_is_refused(change, message):
         ("fisheye", [-0.008, 0.044, -0.041, 0.007, 0.0], "equidistant"),
         ("fisheye", [-0.008, 0.044, -0.041, 0.007], "kannala_brandt"),
         ("fisheye", [-0.008, 0.044, -0.041, 0.007], "fisheye"),
+        ("fisheye", [-0.008, 0.044, -0.041, 0.007], "EQUIDISTANT"),
         ("webcam", [0.12, -0.25, 0.001, -0.002, 0.1, 0, 0, 0], "plumb_bob"),
         ("webcam", [0.12, -0.25, 0.001, -0.002, 0.1], "radtan"),
+        ("webcam", [0.12, -0.25, 0.001, -0.002, 0.1], "PLUMB_BOB"),
     ],
 )
 def test_zeros_too_many_and_other_names_make_the_same_camera(lens, D, model):  # noqa: N803
     known = LENSES[lens]
     camera = Pinhole(known.K, np.array(D), model, known.width, known.height)
     assert camera.is_like(known)
+
+
+def test_a_fisheye_without_distortion_is_no_pinhole_however_it_is_written():
+    upper, lower = (Pinhole(K, NONE, model, 640, 480) for model in ("EQUIDISTANT", "equidistant"))
+    assert upper.is_like(lower)
+    assert not np.allclose(upper.project([[1, 0, 2]]), Pinhole(K, NONE, "", 640, 480).project([[1, 0, 2]]))
 
 
 @pytest.mark.parametrize("count", [5, 8, 14])

@@ -26,7 +26,7 @@ def scene(seed: int = 0) -> np.ndarray:
     return depth
 
 
-@pytest.mark.parametrize("encode", ENCODERS)
+@pytest.mark.parametrize("encode", [*ENCODERS, compressed_depth.plain])
 @pytest.mark.parametrize(
     "depth",
     [
@@ -55,6 +55,29 @@ def test_metres_come_back_as_exactly_as_they_were_sent(encode):
     assert np.isnan(found[~seen]).all()
     # the numbers are steps of 1 in 10100 / depth
     np.testing.assert_array_less(np.abs(found[seen] - depth[seen]), 1.01 * depth[seen] ** 2 / 10100 + 1e-4)
+
+
+def test_metres_in_a_plain_file_are_exact():
+    depth = np.where(scene() > 0, scene() / np.float32(1000), np.float32(np.nan))
+    np.testing.assert_array_equal(decoded(*compressed_depth.plain(depth)), depth)
+
+
+def test_mono16_in_a_plain_file_is_millimetres():
+    _, data = compressed_depth.plain(scene())
+    np.testing.assert_array_equal(decoded("mono16; png compressed ", data), scene())
+
+
+@pytest.mark.parametrize(
+    ("format_", "message"),
+    [
+        ("16UC1; jpeg compressed ", "as compressedDepth, PNG or TIFF; got .*, in which the distances are lost"),
+        ("rgb8; png compressed bgr8", "expected 16UC1 or 32FC1 as compressedDepth, PNG or TIFF; got the format 'rgb8"),
+        ("32FC1; png compressed ", "expected a PNG or TIFF of one channel of 32 bits; got .* uint16"),
+    ],
+)
+def test_plain_files_that_are_not_depth_are_refused(format_, message):
+    with pytest.raises(FrameError, match=message):
+        decoded(format_, compressed_depth.plain(scene())[1])
 
 
 def test_formats_of_older_senders_are_png():

@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 CHOICES = {
     "image_transport": ["raw", "compressed"],
-    "depth_transport": ["raw", "compressedDepth"],
+    "depth_transport": ["raw", "compressedDepth", "compressed"],
     "broadcast_tf": ["true", "false"],
     "use_sim_time": ["true", "false"],
     "autostart": ["true", "false"],
@@ -114,7 +114,7 @@ def parameters(node) -> str:
     return "".join(Path(file).read_text() for file in files)
 
 
-@pytest.mark.parametrize("transport", ["raw", "compressedDepth"])
+@pytest.mark.parametrize("transport", ["raw", "compressedDepth", "compressed"])
 def test_a_depth_topic_turns_3d_output_on(track, transport):
     node = started(track, depth="/front/depth", broadcast_tf="true", depth_transport=transport)["sampt_node"]
     assert ("depth", "/front/depth") in node.expanded_remapping_rules

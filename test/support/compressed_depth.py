@@ -14,6 +14,12 @@ def png(plane: np.ndarray) -> tuple[str, bytes]:
     return f"{encoding}; compressedDepth png", header + cv2.imencode(".png", numbers)[1].tobytes()
 
 
+def plain(plane: np.ndarray) -> tuple[str, bytes]:
+    """The same as the ordinary transport `compressed` sends it: PNG, or TIFF of float32 metres."""
+    kind, encoding = ("png", "16UC1") if plane.dtype == np.uint16 else ("tiff", "32FC1")
+    return f"{encoding}; {kind} compressed ", cv2.imencode(f".{kind}", plane)[1].tobytes()
+
+
 def rvl(plane: np.ndarray) -> tuple[str, bytes]:
     """The same as RVL."""
     numbers, encoding, header = _numbers(plane)

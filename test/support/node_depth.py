@@ -53,10 +53,10 @@ def send_depth(node: Harness, stamp: int, depth: np.ndarray | None = None, frame
     node.publish(DEPTH, message)
 
 
-def send_compressed_depth(node: Harness, stamp: int, coded: tuple[str, bytes]) -> None:
+def send_compressed_depth(node: Harness, stamp: int, coded: tuple[str, bytes], topic: str = COMPRESSED) -> None:
     """coded: the format and data that support/compressed_depth makes."""
     header = Header(stamp=time_from_ns(stamp), frame_id=CAMERA)
-    node.publish(COMPRESSED, CompressedImage(header=header, format=coded[0], data=array("B", coded[1])))
+    node.publish(topic, CompressedImage(header=header, format=coded[0], data=array("B", coded[1])))
 
 
 def begin_depth(node: Harness) -> None:

@@ -30,6 +30,40 @@ def test_bag_finds_depth_in_the_images_frame_or_takes_it_by_name(fakes, tmp_path
     assert stamps == [bags.header(index) for index in (0, 1, 3)]
 
 
+@pytest.mark.parametrize("encoding", ["16UC1", "mono16"])
+def test_depth_of_the_ordinary_transport_is_found(fakes, tmp_path, capsys, encoding):
+    _, data = compressed_depth.plain(wall(2, np.uint16))
+    form = f"{encoding}; png compressed "
+    depths = [bags.compressed_depth(index, (form, data), topic=f"{bags.DEPTHS}/compressed") for index in range(2)]
+    bags.write(tmp_path / "in", [INFO, *images(2), *depths])
+    assert run("bag", tmp_path / "in", tmp_path / "out", "--point", "20,20") == 0
+    assert "points of 2 images, 2 of them with depth; " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("topic", "change", "options", "told"),
+    [
+        ("/camera/image_rect_color", {"d": np.full(5, 0.1)}, [], True),
+        ("/camera/image_rect", {"p": np.array([40, 0, 30, 0, 0, 40, 20, 0, 0, 0, 1, 0.0])}, [], True),
+        ("/camera/image_rect", {"d": np.full(5, 0.1)}, ["--rectified"], False),
+        # raw and rectified images are the same
+        ("/camera/image_rect_raw", {}, [], False),
+        ("/camera/image_raw", {"d": np.full(5, 0.1)}, [], False),
+        ("/camera/direct_image", {"d": np.full(5, 0.1)}, [], False),
+    ],
+)
+def test_images_that_are_called_rectified_and_read_as_raw_are_told(
+    fakes, tmp_path, caplog, topic, change, options, told
+):
+    info = bags.camera_info(0, FOCAL, HEIGHT, WIDTH)
+    for name, value in change.items():
+        setattr(info[1], name, value)
+    sent = [info, *((topic, message) for _, message in images(2)), bags.depth(0, wall(2)), bags.depth(1, wall(2))]
+    bags.write(tmp_path / "in", sent)
+    assert run("bag", tmp_path / "in", tmp_path / "out", "--point", "20,20", *options) == 0
+    assert caplog.text.count(f"{topic} is rectified by its name, and its CameraInfo is read as that of raw") == told
+
+
 @pytest.mark.parametrize("unknown", [np.uint16(0), np.float32(np.nan)])
 def test_depth_that_measures_nothing_is_no_depth_and_is_told(fakes, tmp_path, capsys, caplog, unknown):
     sent = [INFO, *images(3), *(bags.depth(index, np.full((HEIGHT, WIDTH), unknown)) for index in (0, 1))]

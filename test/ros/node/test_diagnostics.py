@@ -8,8 +8,10 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_ros.msg (make setup)")
 
 from fakes import SIDE
-from node_harness import IMAGE, wait_for
+from node_harness import CAMERA, CAMERA_INFO, HEIGHT, IMAGE, WIDTH, wait_for
 from sampt_ros.msg import QueryPoints
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 
 def test_diagnostics_come_by_themselves_and_count_everything(sampt):
@@ -45,3 +47,19 @@ def test_an_object_that_was_removed_is_not_reported_though_no_image_came_since(s
 def test_diagnostics_warn_that_no_image_comes(start_node):
     values = start_node().start().diagnostics()
     assert (values["level"], values["message"]) == ("WARN", f"no image on {IMAGE} yet; its publishers: 0")
+
+
+@pytest.mark.parametrize(("topic", "told"), [("/camera/image_rect_color", True), ("/camera/image_raw", False)])
+def test_images_that_are_called_rectified_and_read_as_raw_are_told(start_node, monkeypatch, topic, told):
+    monkeypatch.setattr("node_harness.IMAGE", topic)
+    node = start_node().start()
+    node.track()
+    k = [64.0, 0.0, 32.0, 0.0, 64.0, 24.0, 0.0, 0.0, 1.0]
+    p = [60.0, 0.0, 30.0, 0.0, 0.0, 60.0, 20.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    model = {"distortion_model": "plumb_bob", "d": [0.1, 0.0, 0.0, 0.0, 0.0]}
+    node.publish(CAMERA_INFO, CameraInfo(header=Header(frame_id=CAMERA), width=WIDTH, height=HEIGHT, k=k, p=p, **model))
+    wait_for(lambda: node.node._stream.depth_queue.camera is not None, "the node does not see the CameraInfo")
+    expected = f"{topic} is rectified by its name, and its CameraInfo is read as that of raw images"
+    assert (expected in node.diagnostics()["message"]) == told
+    assert node.set_parameter("rectified", True).successful
+    assert expected not in node.diagnostics()["message"]

@@ -132,14 +132,18 @@ def test_depth_in_another_frame_than_the_images_is_used_and_doubted(sampt):
 
 
 @pytest.mark.parametrize(
-    ("heard", "published"), [("raw", COMPRESSED), ("compressedDepth", DEPTH)], ids=["compressed", "raw"]
+    ("heard", "published", "other"),
+    [
+        ("raw", COMPRESSED, "compressedDepth"),
+        ("compressedDepth", DEPTH, "raw"),
+        ("raw", f"{DEPTH}/compressed", "compressed"),
+    ],
 )
-def test_depth_that_is_published_in_the_other_form_alone_is_told(start_node, listener, heard, published):
+def test_depth_that_is_published_in_the_other_form_alone_is_told(start_node, listener, heard, published, other):
     node = start_node(depth_transport=heard)
     listener.node.create_publisher(Image if published == DEPTH else CompressedImage, published, 1)
     wait_for(lambda: node.node.count_publishers(published), "the node does not see the publisher")
     message = node.diagnostics()["message"]
-    other = "raw" if published == DEPTH else "compressedDepth"
     assert f" yet, but {published} is published (depth_transport: {other}): 2D only" in message
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_
 
 import compressed_depth
 from fakes import SIDE
-from node_depth import FAR, NEAR, positions, records, scene, seen_at, send_compressed_depth, send_depth
+from node_depth import DEPTH, FAR, NEAR, positions, records, scene, seen_at, send_compressed_depth, send_depth
 from node_harness import CAMERA, FRAME_NS, HEIGHT, START_NS, WIDTH, Harness, wait_for
 
 
@@ -135,17 +135,25 @@ def test_a_bag_that_loops_keeps_its_depth(sampt):
     assert np.isfinite(positions(node, stamp, newest)).all()
 
 
-@pytest.mark.parametrize("encode", [compressed_depth.png, compressed_depth.rvl])
+@pytest.mark.parametrize(
+    ("transport", "encode"),
+    [
+        ("compressedDepth", compressed_depth.png),
+        ("compressedDepth", compressed_depth.rvl),
+        ("compressed", compressed_depth.plain),
+    ],
+)
 @pytest.mark.parametrize("kind", [np.float32, np.uint16])
-def test_compressed_depth_is_read_where_asked_for(start_node, encode, kind):
-    node = start_node(depth_transport="compressedDepth")
+def test_compressed_depth_is_read_where_asked_for(start_node, transport, encode, kind):
+    node = start_node(depth_transport=transport)
+    topic = f"{DEPTH}/{transport}"
     node.send_camera_info()
     node.start_object((20, 20))
     depth = scene() if kind is np.float32 else (1000 * scene()).astype(kind)
-    send_compressed_depth(node, node.send(), encode(depth))
+    send_compressed_depth(node, node.send(), encode(depth), topic)
     wait_for(lambda: "no depth" not in node.diagnostics()["message"], "depth is not heard")
     stamp = node.send()
-    send_compressed_depth(node, stamp, encode(depth))
+    send_compressed_depth(node, stamp, encode(depth), topic)
     np.testing.assert_allclose(positions(node, stamp)[:, 2], FAR, atol=0.001)
     assert node.diagnostics()["level"] == "OK"
 
