@@ -10,6 +10,7 @@ from synthetic import texture
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.image_files import read_image, write_image
+from sampt_ros.io.masks import files_by_frame
 from sampt_ros.io.video import frame_files, image_folder, open_source
 
 SCENE = texture(24, 32)
@@ -73,6 +74,17 @@ def test_a_single_picture_has_no_numbers_to_go_on_with(tmp_path, caplog):
     Image.fromarray(SCENE).save(tmp_path / "scene.gif")
     assert open_source(str(tmp_path)).length == 1
     assert "1 .gif" in caplog.text
+
+
+def test_a_preview_beside_masks_is_none_of_them(tmp_path, caplog):
+    mask = np.zeros((24, 32, 3), np.uint8)
+    mask[5:15, 5:20] = 255
+    for name in ("00000.png", "00001.png"):
+        write_image(tmp_path / name, mask)
+    for name in ("preview.gif", "00002.gif"):
+        Image.fromarray(mask).save(tmp_path / name)
+    assert list(files_by_frame(tmp_path)) == [0, 1]
+    assert "images that are not read: 2 .gif; expected .bmp, " in caplog.text
 
 
 def test_a_bag_stays_one_beside_a_preview(tmp_path):

@@ -132,7 +132,8 @@ def _images(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
         raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
     files = sorted(path for path in folder.iterdir() if _is_visible_file(path))
     found = _of_one_sequence([path for path in files if path.suffix.lower() in suffixes])
-    others = _other_images([path for path in files if path not in set(found)])
+    read = set(found)
+    others = _other_images([path for path in files if path not in read])
     if not found:
         expected = ", ".join(sorted(suffixes))
         raise SourceError(f"expected images ({expected}) in {str(folder)!r}; got {others or 'none'}")
