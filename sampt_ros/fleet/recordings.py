@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from sampt_ros.errors import SourceError
 from sampt_ros.fleet import paths, remote_files
 from sampt_ros.fleet.remote_files import is_remote
-from sampt_ros.io.video import BAG_SUFFIX, IMAGE_SUFFIXES, is_bag_name, natural_key
+from sampt_ros.io.video import BAG_SUFFIX, FURTHER_SUFFIXES, IMAGE_SUFFIXES, is_bag_name, natural_key
 
 _BESIDE = re.compile(r"(.*)-(wal|shm|journal)")
 _ANIMATED = (".apng", ".avif", ".gif")
@@ -120,7 +120,7 @@ def _matches(pattern: Path) -> Iterator[Recording]:
 def _is_image(path: Path) -> bool:
     """Whether a file is a single image by its suffix; those that are often animated are recordings."""
     suffix = path.suffix.lower()
-    return suffix in IMAGE_SUFFIXES and suffix not in _ANIMATED
+    return suffix in IMAGE_SUFFIXES + FURTHER_SUFFIXES and suffix not in _ANIMATED
 
 
 def _recording(name: str, path: Path) -> Recording:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
@@ -49,6 +49,7 @@ ANIMATED_AVIF = b"ftypavis"  # or have this from byte 4 on,
 _WEBP_MOVES, _HEAD = 2, 32  # or, as WebP, this bit in the first bytes.
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # Numbers of a TIFF's tags.
 _SIGNED = 2  # a value of the latter
+_PILLOW_FORMATS = ("GIF", "AVIF")
 _PNG_CHUNK = 12  # Bytes of a PNG chunk besides its content: length, kind, checksum.
 
 # Pillow's names for pixels of other numbers, as of radiometric thermal cameras, and what they are.
@@ -97,11 +98,20 @@ def read_image(
         else:
             image = decode(data, cv2.IMREAD_COLOR)
     if image is None:
+        image = _by_pillow(data)
+    if image is None:
         raise SourceError(f"cannot read {path}: {what_is_wrong(data)}")
     if (count := held_images(data)) != 1:
         (tell_more or warn_of_more_images)(path, count)
     rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return rgb
+
+
+def _by_pillow(data: bytes) -> np.ndarray | None:
+    """The first image, BGR, of a file of the formats that builds of OpenCV may lack; None if it cannot be read."""
+    with suppress(*UNREADABLE), Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
+        return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[..., ::-1])
+    return None
 
 
 def image_count(image: Image.Image) -> int:

@@ -13,7 +13,7 @@ from sampt_ros.tracking.frame_segmenter import FrameSegmenter
 from sampt_ros.tracking.masks.mask_carrier import MaskCarrier, count_masks
 from sampt_ros.tracking.object_state import TrackedObject
 from sampt_ros.tracking.points.point_set import TrackedPoints
-from sampt_ros.utils.side_threads import SideThreads
+from sampt_ros.utils.side_threads import Pending, SideThreads
 
 Clock = Callable[[str], AbstractContextManager[None]]
 
@@ -105,7 +105,11 @@ class FrameMotion:
             with clock("tracking"), self._segmenter.saving_memory():
                 moved = pending.result()
         except (KeyboardInterrupt, SystemExit) as error:
-            moved, failure = pending.result(), error
+            moved, failure = _result(pending, error), error
+        except Exception:
+            if isinstance(failure, (KeyboardInterrupt, SystemExit)):
+                raise failure from None
+            raise
 
         def finish() -> None:
             for tracked in objects:
@@ -127,3 +131,11 @@ class FrameMotion:
         visible = [mask for tracked, mask in zip(objects, masks) if tracked.has_visible_point]
         prompts = [mask for mask in visible if mask is not None] if self._carrier.config.prompting.carry_mask else []
         self._segmenter.prepare(frame, prompts, count, effort.detail)
+
+
+def _result(pending: Pending[list[Points]], interrupt: BaseException) -> list[Points]:
+    """Wait for a result once more after an interrupt, which is raised in place of the computation's own error."""
+    try:
+        return pending.result()
+    except Exception:
+        raise interrupt from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from fractions import Fraction
 
+import numpy as np
+
 from sampt_ros.io.video import opencv_sources
 
 
@@ -60,4 +62,26 @@ def with_tracks(path, *tracks, cover=False):
                 frame.pts, frame.time_base = number, Fraction(1, 10)
                 file.mux(stream.encode(frame))
             file.mux(stream.encode())
+    return path
+
+
+def with_sound(path, images):
+    """A video of these images, 10 a second, with silence, by PyAV."""
+    av = sys.modules["av"]
+    with av.open(str(path), "w") as file:
+        stream, sound = (
+            file.add_stream("flv" if path.suffix == ".flv" else "mpeg4", rate=10),
+            file.add_stream("aac", rate=48000),
+        )
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            file.mux(stream.encode(frame))
+            silence = av.AudioFrame.from_ndarray(np.zeros((2, 4800), np.float32), format="fltp", layout="stereo")
+            silence.sample_rate, silence.pts, silence.time_base = 48000, 4800 * number, Fraction(1, 48000)
+            file.mux(sound.encode(silence))
+        for each in (stream, sound):
+            file.mux(each.encode())
     return path

@@ -138,6 +138,27 @@ def test_an_interrupt_while_points_are_awaited_leaves_them_moved(monkeypatch):
     np.testing.assert_array_equal(item.points.xy, np.add(before, [1, 0]))
 
 
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_an_interrupt_is_raised_although_the_points_fail_too(monkeypatch, comes_first):
+    monkeypatch.setattr(side_threads, "usable_cores", lambda: 2)
+    sam_pt = started(tracker := ConcurrentTracker())
+    index, result = sam_pt.frame_index, side_threads.Pending.result
+
+    def interrupted(pending):
+        monkeypatch.setattr(side_threads.Pending, "result", result)  # the next time
+        raise KeyboardInterrupt
+
+    if comes_first:
+        tracker.fails_in_carrying = KeyboardInterrupt()
+    else:
+        monkeypatch.setattr(side_threads.Pending, "result", interrupted)
+    tracker.fails_in_update = RuntimeError("points")
+    with pytest.raises(KeyboardInterrupt):
+        sam_pt.step(blank())
+    assert sam_pt.frame_index == index
+    assert sam_pt.newest_result.objects[0].state == ObjectState.TRACKING
+
+
 def test_where_both_fail_nothing_has_changed(cores):
     sam_pt = started(tracker := ConcurrentTracker())
     tracker.fails_in_carrying, tracker.fails_in_update = RuntimeError("masks"), RuntimeError("points")

@@ -11,8 +11,10 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.video.file_order import natural_key
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameSource
 from sampt_ros.io.video.image_folder import (
+    FURTHER_SUFFIXES,
     IMAGE_SUFFIXES,
     ImageFolder,
+    frame_files,
     image_files,
     is_pattern,
     matching_files,
@@ -26,9 +28,11 @@ from sampt_ros.weights import git_lfs
 __all__ = [
     "BAG_SUFFIX",
     "FALLBACK_FPS",
+    "FURTHER_SUFFIXES",
     "IMAGE_SUFFIXES",
     "FrameSource",
     "VideoFile",
+    "frame_files",
     "image_files",
     "is_bag_name",
     "natural_key",
@@ -51,7 +55,7 @@ def open_source(source: str) -> FrameSource:
     if _is_bag(path):
         raise SourceError(f"expected a video file or an image folder; {source!r} is a ROS 2 bag: `sampt bag` reads it")
     if path.is_dir():
-        return ImageFolder(path, image_files(path), warn_of_several_kinds=True)
+        return ImageFolder(path, frame_files(path), warn_of_several_kinds=True)
     if path.is_file():
         return _video_file(path)
     if re.fullmatch(r"\d{1,3}", source):
@@ -93,22 +97,27 @@ def _video_file(path: Path) -> FrameSource:
         with suppress(SourceError):
             return PyavFile(path)
     video = _in_full_depth(_readable_video(path), path)
-    if contents:  # OpenCV takes the duration of the longest track.
+    if contents and (contents.length or len(contents.tracks) > 1):  # OpenCV takes the duration of the longest track.
         video.length = contents.length
     return video
 
 
 def _readable_video(path: Path) -> FrameSource:
-    """A video read by OpenCV, or by PyAV if OpenCV cannot read it."""
+    """A video read by OpenCV, or by PyAV if OpenCV cannot read it, or if it may be that it does not."""
+    video = are_written = None
     try:
         video = VideoFile(path)
-        if are_frames_written(path):
+        are_written = are_frames_written(path)
+        if are_written:
             return video
         raise SourceError(f"cannot read {path}: OpenCV gives black frames or none of its own, as of interlaced video")
     except SourceError as error:
         try:
             return PyavFile(path)
         except ImportError:
+            if video is not None and are_written is None:
+                _log.warning("%s: OpenCV gives black frames, as of a dark scene or of interlaced video; %s", path, HINT)
+                return video
             raise SourceError(f"{error}; {HINT}") from None
         except SourceError as other:
             raise SourceError(f"{error}; {other}") from None

@@ -16,21 +16,25 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.image_files import read_image
 from sampt_ros.io.utf8_names import utf8_name
-from sampt_ros.io.video.file_order import in_order, other_order
+from sampt_ros.io.video.file_order import in_order, natural_key, other_order
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
 
-IMAGE_SUFFIXES = (
-    *(".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pam", ".pbm", ".pgm"),
-    *(".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp"),
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+# Beside those above, these are often something else: previews, depth, masks.
+FURTHER_SUFFIXES = (
+    *(".apng", ".avif", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".pam", ".pbm", ".pgm", ".pnm", ".ras", ".sr"),
 )
-# Images that are not read, of which a folder's content is told, as of other files that OpenCV knows by their content.
-_OTHER_IMAGES = frozenset(
-    {".arw", ".avifs", ".cr2", ".cr3", ".dng", ".exr", ".heic", ".heif", ".j2k", ".jxl", ".nef", ".pcx", ".psd", ".tga"}
+# Images that are not read, which is told.
+_OTHER_IMAGES = (
+    *FURTHER_SUFFIXES,
+    *(".arw", ".avifs", ".cr2", ".cr3", ".dng", ".exr", ".heic", ".heif", ".j2k", ".jxl", ".nef", ".pcx", ".psd"),
+    ".tga",
 )
 
 _log = logging.getLogger(__name__)
 
 _NUMBERED = re.compile(r"%0?(\d*)d")  # As in FFmpeg and OpenCV, %05d in a file name stands for a number of 5 digits.
+_NUMBER = re.compile(r"\d+")
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
 _MAX_OTHER_SIZE = 5  # Images of another size in a row that are an error, rather than being skipped.
 
@@ -108,34 +112,65 @@ class ImageFolder(NumberedSource):
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files in a folder, as `in_order`; raises SourceError if there are none.
+    """The files of IMAGE_SUFFIXES in a folder, as `in_order`; raises SourceError if there are none.
 
-    Images of other kinds than IMAGE_SUFFIXES are counted in a warning.
+    Images of other kinds are counted in a warning.
     """
+    return _images(folder, IMAGE_SUFFIXES)
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The frames in a folder: as `image_files`, and those of FURTHER_SUFFIXES that belong to them.
+
+    These are all of them if the folder has no others; beside others, those that are named like them, by other numbers.
+    """
+    return _images(folder, IMAGE_SUFFIXES + FURTHER_SUFFIXES)
+
+
+def _images(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if not folder.is_dir():
         raise SourceError(f"expected an image folder; there is no {str(folder)!r}")
-    files = [path for path in folder.iterdir() if _is_visible_file(path)]
-    found = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-    others = _other_images(files)
+    files = sorted(path for path in folder.iterdir() if _is_visible_file(path))
+    found = _of_one_sequence([path for path in files if path.suffix.lower() in suffixes])
+    read = set(found)
+    others = _other_images([path for path in files if path not in read])
     if not found:
-        raise SourceError(f"expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}; got {others or 'none'}")
+        expected = ", ".join(sorted(suffixes))
+        raise SourceError(f"expected images ({expected}) in {str(folder)!r}; got {others or 'none'}")
     if others:
-        _log.warning("%s: images that are not read: %s; expected %s", folder, others, ", ".join(IMAGE_SUFFIXES))
+        further = "" if suffixes == IMAGE_SUFFIXES else ", and others that go on with their numbers"
+        expected = ", ".join(IMAGE_SUFFIXES) + further
+        _log.warning("%s: images that are not read: %s; expected %s", folder, others, expected)
     return in_order(found)
 
 
-def _other_images(files: Sequence[Path]) -> str:
-    """How many images there are of each kind that is not read, for people; empty if there are none.
+def _of_one_sequence(files: Sequence[Path]) -> list[Path]:
+    """Images without those of FURTHER_SUFFIXES that do not continue the numbers of the others, if there are others."""
+    ordinary = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    kinds = {_NUMBER.sub("*", path.stem) for path in ordinary}
+    taken = {tuple(natural_key(Path(path.stem))) for path in ordinary}
+    further = [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+    if not ordinary:
+        return further
+    return ordinary + [
+        path
+        for path in further
+        if _NUMBER.sub("*", path.stem) in kinds and tuple(natural_key(Path(path.stem))) not in taken
+    ]
 
-    Of files whose suffix tells nothing, the first one decides.
+
+def _other_images(files: Sequence[Path]) -> str:
+    """How many images of each kind are among files that are not read, for people; empty if there are none.
+
+    Of files without a suffix, the first one decides by its content.
     """
     kinds: dict[str, list[Path]] = {}
-    for path in sorted(files):
+    for path in files:
         kinds.setdefault(path.suffix.lower(), []).append(path)
     others = {
         suffix: len(paths)
         for suffix, paths in kinds.items()
-        if suffix not in IMAGE_SUFFIXES and (suffix in _OTHER_IMAGES or _has_reader(paths[0]))
+        if suffix in _OTHER_IMAGES or (not suffix and _has_reader(paths[0]))
     }
     return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in others.items())
 
@@ -197,7 +232,7 @@ def _warn_of_gaps(folder: Path, files: Sequence[Path]) -> None:
 
 def _warn_of_several_kinds(folder: Path, files: Sequence[Path]) -> None:
     """Warn of a folder with several kinds of images, such as colour and depth, judged by the names without numbers."""
-    kinds = Counter(re.sub(r"\d+", "*", path.stem) + path.suffix for path in files)
+    kinds = Counter(_NUMBER.sub("*", path.stem) + path.suffix for path in files)
     if len(kinds) > 1 and max(kinds.values()) > 1:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
         _log.warning(

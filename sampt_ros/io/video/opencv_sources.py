@@ -20,8 +20,8 @@ from sampt_ros.io.video.frame_source import FALLBACK_FPS, FrameNumbers, FrameSou
 _log = logging.getLogger(__name__)
 
 _MAX_DAMAGED = 100  # So many frames in a row that cannot be decoded are the end of a video file.
-_MAX_BLACK = 300  # So many black frames at the beginning of a video are taken for frames that OpenCV never wrote,
-_MAX_STILL = 20  # and so are so many that do not change, but are others when the file is opened once more.
+_MAX_BLACK = 300  # So many black frames at the beginning of a video may be frames that OpenCV never wrote;
+_MAX_STILL = 20  # so many that do not change, but are others when the file is opened once more, are such frames.
 
 
 class VideoFile(NumberedSource):
@@ -121,15 +121,15 @@ class _Capture:
         return getattr(self._capture, name)
 
 
-def are_frames_written(path: Path) -> bool:
-    """Whether OpenCV's frames are those of the file.
+def are_frames_written(path: Path) -> bool | None:
+    """Whether OpenCV's frames are those of the file; None if they are black, which does not tell.
 
     Newer versions do not convert interlaced frames to RGB. They say that they did, and give memory that was never
     written: it does not change, and it is black, or something else in each capture.
     """
     captures = _Capture(path), _Capture(path)
     try:
-        first = None
+        first, differ = None, False
         for number in range(_MAX_BLACK):
             images = [image for image in (next(_decoded(capture), None) for capture in captures) if image is not None]
             if len(images) < len(captures):
@@ -139,9 +139,12 @@ def are_frames_written(path: Path) -> bool:
             is_same = np.array_equal(images[0], images[1])
             if not is_still or (is_same and first.any()):
                 return True
-            if not is_same and number >= _MAX_STILL:
+            differ |= not is_same
+            if differ and number >= _MAX_STILL:
                 return False
-        return first is None
+        if differ:
+            return False
+        return True if first is None else None
     finally:
         for capture in captures:
             capture.release()

@@ -16,6 +16,8 @@ from sampt_ros.io.video.video_contents import claimed_frames, frame_rate, pictur
 
 _log = logging.getLogger(__name__)
 
+_MAX_STEP_BACK = 1.0  # seconds, by which frames may come out of order, or have inexact times
+
 HINT = "PyAV reads more kinds of video: pip install av"
 
 
@@ -53,7 +55,7 @@ class PyavFile(NumberedSource):
                 seconds = None
                 if frame.time is not None:
                     start = frame.time if start is None else start
-                    if frame.time - start < newest:  # Times begin anew where recordings were joined.
+                    if frame.time - start < newest - _MAX_STEP_BACK:  # Where recordings were joined, times begin anew.
                         start = frame.time - newest - 1 / self.fps
                     seconds = frame.time - start if frame.time - start > newest else None
                     newest = max(newest, frame.time - start)
@@ -63,8 +65,8 @@ class PyavFile(NumberedSource):
                     self._times[number] = seconds
                 self._decoded_size = self._decoded_size or (frame.width, frame.height)
                 if number >= first:
-                    self._tell_size(number, frame.width, frame.height)
                     quarters = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, as phones record it
+                    self._tell_size(number, (frame.width, frame.height), quarters % 2 == 1)
                     yield number, np.ascontiguousarray(np.rot90(self._rgb(frame), quarters))
         self.skipped = numbers.damaged
         if self.skipped:
@@ -72,18 +74,21 @@ class PyavFile(NumberedSource):
         else:
             numbers.warn_of_missing(self._path, self.length)
 
-    def _tell_size(self, number: int, width: int, height: int) -> None:
-        """Warn if a frame, as it is stored, has another size than the first one, once for each size."""
-        if self._decoded_size is None or (width, height) in {self._decoded_size, *self._told_sizes}:
+    def _tell_size(self, number: int, size: tuple[int, int], is_turned: bool) -> None:
+        """Warn if a frame, stored as (width, height), has another size than the first one, once for each size.
+
+        is_turned  whether width and height are exchanged in the image that is given
+        """
+        if self._decoded_size is None or size in {self._decoded_size, *self._told_sizes}:
             return
-        self._told_sizes.add((width, height))
+        self._told_sizes.add(size)
+        order = -1 if is_turned else 1
         _log.warning(
             "%s: the images are %dx%d from frame %d on; they are scaled to %dx%d, to which all coordinates refer",
             self._path,
-            width,
-            height,
+            *size[::order],
             number,
-            *self._decoded_size,
+            *self._decoded_size[::order],
         )
 
     def _frames(self, container: Any, stream: Any, numbers: FrameNumbers) -> Iterator[Any]:

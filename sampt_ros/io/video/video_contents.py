@@ -11,6 +11,7 @@ from typing import Any
 from sampt_ros.io.video.frame_source import FALLBACK_FPS
 
 _PLACES = 8  # So many places of a file are looked at, at equal distances.
+_MAX_READ = 1 << 22  # So many bytes are read there; in files without an index, seeking reads all that is between.
 _MAX_PACKETS = 300  # After so many at one place, no frame is expected there any more.
 _MAX_FPS = 1000
 _BY_BYTES = {"h264", "hevc", "m4v", "mpeg", "mpegts", "mpegvideo"}  # Formats whose times may begin anew within a file.
@@ -24,7 +25,7 @@ class VideoContents:
 
     tracks         the size of each track of pictures, such as "640x480"; the first track is read
     length         number of frames that the header claims for that track; None if it does not say
-    is_interlaced  whether some frames consist of two fields, as far as seen in a few places
+    is_interlaced  whether some frames consist of two fields, as far as seen in a few places, or at the beginning
     changes_size   whether the frames are of several sizes, as far as seen there
     """
 
@@ -41,10 +42,11 @@ def video_contents(path: Path) -> VideoContents | None:
     except ImportError:
         return None
     try:
-        with av.open(str(path.absolute())) as container:
+        with _File(path) as file, av.open(file) as container:
             tracks = picture_tracks(container)
             if not tracks:
                 return None
+            file.left = _MAX_READ
             seen = list(_some_frames(av, container, tracks[0], path.stat().st_size))
             return VideoContents(
                 tracks=tuple(f"{track.width}x{track.height}" for track in tracks),
@@ -71,7 +73,7 @@ def frame_rate(track: Any) -> float:
 def claimed_frames(container: Any, track: Any) -> int | None:
     """How many frames the header claims for a track, counted or by its duration; None if it does not say.
 
-    A file's duration is that of its longest track, so it tells nothing of one track among several.
+    A file's duration is that of its longest track, so it tells nothing of one track of pictures among several.
     """
     if track.frames:
         return int(track.frames)
@@ -81,9 +83,39 @@ def claimed_frames(container: Any, track: Any) -> int | None:
     elif found := _DURATION.match(track.metadata.get("DURATION", "")):
         end = (int(found[1]) * 60 + int(found[2])) * 60 + float(found[3])
         seconds = max(end - float((track.start_time or 0) * track.time_base), 0.0)
-    elif len(container.streams) == 1:
+    elif len(picture_tracks(container)) == 1:
         seconds = (container.duration or 0) / 1e6  # microseconds
     return round(seconds * frame_rate(track)) or None
+
+
+class _File:
+    """A file that PyAV reads by its methods, and that ends for it where it has read `left` bytes, unless that is None.
+
+    name  its name, by which PyAV takes the format of some files
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.left: int | None = None
+        self._file = path.open("rb")
+
+    def read(self, size: int) -> bytes:
+        content = self._file.read(size if self.left is None else min(size, self.left))
+        if self.left is not None:
+            self.left -= len(content)
+        return content
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def __enter__(self) -> _File:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
 
 
 def _is_attached(track: Any) -> bool:
