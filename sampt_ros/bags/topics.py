@@ -135,7 +135,7 @@ def choose_inputs(
     """
     infos = infos or {}
     chosen = _chosen(topics, image, "--image", _colours(topics, infos), IMAGE, COMPRESSED_IMAGE)
-    chosen = chosen or _grey_of_16_bits(topics, infos)
+    chosen = chosen or _grey_not_depth(topics, infos)
     if chosen is None:
         raise SourceError(
             f"expected images in colour or grey, {IMAGE} or {COMPRESSED_IMAGE}, or --image TOPIC of 16UC1, "
@@ -181,14 +181,20 @@ def _colours(topics: Mapping[str, Topic], infos: Mapping[str, TopicInfo]) -> dic
     return {name: topic for name, topic in topics.items() if name not in depths}
 
 
-def _grey_of_16_bits(topics: Mapping[str, Topic], infos: Mapping[str, TopicInfo]) -> Topic | None:
-    """The only topic of images, if it is 16UC1 and not named depth: that of a thermal or infrared camera."""
-    found = [name for name in infos if topics[name].type in (IMAGE, COMPRESSED_IMAGE) and name not in WRITTEN]
+def _grey_not_depth(topics: Mapping[str, Topic], infos: Mapping[str, TopicInfo]) -> Topic | None:
+    """The only topic of images, in any form, if it shows grey and is not named depth: that of a thermal camera.
+
+    It shows grey as 16UC1, or as JPEG, in which 8 bits are left of any encoding.
+    """
+    images = [name for name in infos if topics[name].type in (IMAGE, COMPRESSED_IMAGE) and name not in WRITTEN]
     grey_16 = _DEPTH_ENCODINGS[0]
-    if len(found) != 1 or infos[found[0]].raw_encoding != grey_16 or "depth" in found[0]:
+    found = [name for name in images if infos[name].raw_encoding == grey_16 or infos[name].is_lossy_depth]
+    if len({raw_topic(name) for name in images}) != 1 or not found or "depth" in found[0]:
         return None
-    _log.warning("%s is %s and the only topic of images: it is taken for grey, not for depth", found[0], grey_16)
-    return topics[found[0]]
+    name = min(found, key=_form)
+    encoding = infos[name].raw_encoding.strip()
+    _log.warning("%s is %s and the only topic of images: it is taken for grey, not for depth", name, encoding)
+    return topics[name]
 
 
 def _depth(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -69,6 +70,21 @@ def are_flat(labels: np.ndarray) -> bool:
     return len(areas) > 1 and 2 * len(areas) >= len(found)
 
 
+def are_joined(labels: np.ndarray, opaque: np.ndarray) -> bool:
+    """Whether areas that touch lead from each value above 0 of labels (H, W) that covers areas to all others.
+
+    opaque: where there is something, (H, W) bool; what is between two areas joins them, too.
+    """
+    _, parts = cv2.connectedComponents(opaque.astype(np.uint8))
+    areas = np.isin(labels, area_labels(labels)) & (labels > 0)
+    values, indices = np.unique(labels[areas], return_inverse=True)
+    part, value = np.divmod(np.unique(parts[areas].astype(np.int64) * len(values) + indices), len(values))
+    joined = value[:1]
+    while len(more := np.unique(value[np.isin(part, part[np.isin(value, joined)])])) > len(joined):
+        joined = more
+    return len(joined) == len(values)
+
+
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """The content of an image file.
@@ -114,10 +130,12 @@ def decode_pixels(data: bytes, path: Path | str) -> Pixels:
         with Image.open(io.BytesIO(data)) as image:
             is_lossy = image.format in _LOSSY and not _is_lossless_webp(data)
             has_16_bits = image.mode in _CUT_TO_8_BITS and _has_16_bits(image)
+            is_grey = str(_layout(image)[0]).startswith("LA")
             upright = ImageOps.exif_transpose(image)  # as OpenCV reads the frames
             values, alpha = _from_palette(upright) if upright.mode == "P" else (_values(upright), None)
             if has_16_bits:
                 values = _values_of_16_bits(data, image, path)
+                values = values[..., [0, -1]] if is_grey else values  # OpenCV makes four channels of grey with alpha
     except UnidentifiedImageError:
         raise SourceError(f"cannot read {path}: {what_is_wrong(data)}") from None
     except UNREADABLE as error:
@@ -173,11 +191,16 @@ def _values(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB") if image.mode in _OTHER_COLORS else image)
 
 
-def _has_16_bits(image: Image.Image) -> bool:
-    """Whether an image that was opened, and not yet loaded, has 16 bits a channel in its file."""
+def _layout(image: Image.Image) -> tuple[Any, ...]:
+    """How an image that was opened, and not yet loaded, is stored in its file: Pillow's name first."""
     tiles = getattr(image, "tile", None)
     layout = tiles[0][3] if tiles else None
-    name, *more = layout if isinstance(layout, tuple) else (layout,)
+    return layout if isinstance(layout, tuple) and layout else (layout,)
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether an image that was opened, and not yet loaded, has 16 bits a channel in its file."""
+    name, *more = _layout(image)
     return ";16" in str(name) or (image.format == "PPM" and any(number > _WHITE for number in more))
 
 

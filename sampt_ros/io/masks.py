@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from sampt_ros.io.label_images import (
     VOID,
     Pixels,
     are_flat,
+    are_joined,
     area_labels,
     decode_pixels,
     object_color,
@@ -25,6 +27,8 @@ from sampt_ros.io.label_images import (
     whole_numbers,
 )
 from sampt_ros.io.video import image_files
+
+_log = logging.getLogger(__name__)
 
 FIRST_OBJECT = 1  # Id of the object in a mask without numbers.
 
@@ -45,7 +49,8 @@ def read_masks(path: Path) -> dict[int, np.ndarray]:
       65535, while 255 beside others is an id like these
     - colours: a single one on black is object 1, also with soft edges or as JPEG; several are objects if they are
       colours of DAVIS's palette; others, each in an area of its own, are refused, however alike they are
-    - a cut-out with a transparent background: object 1 is where it is opaque, or most so if it is so nowhere
+    - a cut-out with a transparent background: object 1 is where it is opaque, or most so if it is so nowhere;
+      in flat colours it is one if the areas of all its colours touch, which is logged, else refused as several objects
 
     Raises SourceError, saying what was found, for any other file.
     """
@@ -260,7 +265,7 @@ def _by_value(pixels: Pixels, path: Path | str) -> _Content:
         content = _by_shade(pixels, labels, found, full)
     if content is not None:
         return content
-    if pixels.alpha is not None and not are_flat(labels):
+    if pixels.alpha is not None and (not are_flat(labels) or _is_one_thing(labels, pixels.alpha, path)):
         return _Content.of_mask(pixels.alpha)
     error = _unclear(f"{len(found)} different values from {found[0]} to {found[-1]}", path)
     ids = found[found != void]
@@ -339,13 +344,21 @@ def _by_color(pixels: Pixels, path: Path | str) -> _Content:
             labels[codes == code] = known[int(code)]
         return _Content(labels, mask=codes > 0 if len(found) <= 1 else None)
     # Without compression, colours of areas are labels, however alike they are; those of soft edges are in no areas.
-    are_labels = not pixels.is_lossy and are_flat(codes.astype(np.float64))
-    if pixels.alpha is not None and not are_labels:
+    codes = codes.astype(np.float64)
+    are_labels = not pixels.is_lossy and are_flat(codes)
+    if pixels.alpha is not None and (not are_labels or _is_one_thing(codes, pixels.alpha, path)):
         return _Content.of_mask(pixels.alpha)
     strength = None if are_labels else _of_one_hue(pixels.values)
     if strength is not None:
         return _by_value(Pixels(strength, None, is_lossy=True), path)
     raise _unclear(f"{len(found)} different colours", path)
+
+
+def _is_one_thing(labels: np.ndarray, opaque: np.ndarray, path: Path | str) -> bool:
+    """Whether flat areas of labels (H, W) are one cut-out, as they touch; objects may touch, too, so it is logged."""
+    if is_one := are_joined(labels, opaque):
+        _log.warning("%s: different colours that touch are taken for one cut-out, object 1", path)
+    return is_one
 
 
 def _of_one_hue(colors: np.ndarray) -> np.ndarray | None:

@@ -186,7 +186,10 @@ def _effort_summary(state: NodeState) -> dict[str, str]:
 
 
 def _camera_problems(state: NodeState) -> Iterator[str]:
-    if state.stream is not None and is_called_rectified(state.image_topic) and state.stream.differs_rectified:
+    """Why 3D is wrong; nothing where neither depth is in use nor a click in 3D was made."""
+    if state.stream is None or (state.depth is None and not state.stream.clicks.has_3d):
+        return
+    if is_called_rectified(state.image_topic) and state.stream.differs_rectified:
         yield (
             f"{state.image_topic} is rectified by its name, and its CameraInfo is read as that of raw images: "
             "3D is wrong then (rectified: true)"

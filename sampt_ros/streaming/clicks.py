@@ -44,6 +44,7 @@ class Clicks:
     frame_id    frame_id of the images
     transforms  source of transforms into that frame
     camera_hint where CameraInfo is expected, for error messages: "on /camera/camera_info"
+    has_3d      whether a click in 3D was made
     """
 
     def __init__(self, session: Session, depth: DepthQueue, transforms: Transforms, camera_hint: str) -> None:
@@ -51,6 +52,7 @@ class Clicks:
         self.frame_id = ""
         self.transforms = transforms
         self.camera_hint = camera_hint
+        self.has_3d = False
         self._session = session
         self._depth = depth
 
@@ -69,6 +71,7 @@ class Clicks:
         Raises QueryError if the point is not finite, is occluded or outside the image, or if the camera or the
         transform is unknown.
         """
+        self.has_3d = True
         if not np.isfinite(xyz).all():
             raise QueryError(f"expected a click with finite coordinates; got ({', '.join(f'{x:g}' for x in xyz)})")
         stamp_ns = self._session.stamp_current_at(stamp_ns)

@@ -193,7 +193,7 @@ class Stream:
         """Whether the images' camera is taken for that of raw ones, and would be another one if they are rectified."""
         with self._camera_lock:
             camera, load = self.depth_queue.camera, self._load_camera
-            if camera is None or load is None or self._options.rectified:
+            if camera is None or load is None:
                 return False
             try:
                 return bool(camera.D.any()) or not np.allclose(camera.K, load(True).K, rtol=0, atol=_SAME_PIXEL)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import bags
 import pytest
 from bags import FRAME
 
 from sampt_ros.bags import types as bag_types
-from sampt_ros.bags.reader import Topic
-from sampt_ros.bags.topics import TopicInfo, choose_inputs
+from sampt_ros.bags.reader import BagReader, Topic
+from sampt_ros.bags.topics import TopicInfo, choose_inputs, inspect_topics
 from sampt_ros.errors import SourceError
 
 RAW, PACKED, INFO, ASKED = bag_types.IMAGE, bag_types.COMPRESSED_IMAGE, bag_types.CAMERA_INFO, bag_types.QUERY_POINTS
@@ -176,6 +177,48 @@ def test_the_only_images_are_taken_for_grey_where_they_are_16uc1_and_not_called_
     assert choose_inputs(there, infos).image.name == "/ir/compressed"
     assert "/ir/compressed is 16UC1 and the only topic of images" in caplog.text
     assert choose_inputs(topics(depth=RAW), {"/depth": DEPTH}, image="/depth").image.name == "/depth"
+
+
+@pytest.mark.parametrize("encoding", ["16UC1; jpeg compressed ", "32FC1; jpg compressed "])
+def test_the_only_images_are_taken_for_grey_where_jpeg_has_made_them_so(caplog, encoding):
+    there = topics(thermal_image_compressed=PACKED)
+    chosen = choose_inputs(there, {"/thermal/image/compressed": TopicInfo(encoding, FRAME)})
+    assert (chosen.image.name, chosen.depth) == ("/thermal/image/compressed", None)
+    assert f"/thermal/image/compressed is {encoding.strip()} and the only topic of images" in caplog.text
+    with pytest.raises(SourceError, match="expected images in colour or grey"):
+        choose_inputs(topics(depth_compressed=PACKED), {"/depth/compressed": TopicInfo(encoding, FRAME)})
+    two = topics(a_compressed=PACKED, b_compressed=PACKED)
+    with pytest.raises(SourceError, match="expected images in colour or grey"):
+        choose_inputs(two, {name: TopicInfo(encoding, FRAME) for name in two})
+
+
+@pytest.mark.parametrize(("has_raw", "chosen"), [(True, "/thermal"), (False, "/thermal/compressed")])
+def test_the_only_images_may_be_there_in_several_forms(has_raw, chosen):
+    forms = {
+        "/thermal/compressedDepth": TopicInfo("16UC1; compressedDepth png", FRAME),
+        "/thermal/compressed": TopicInfo("16UC1; jpeg compressed ", FRAME),
+    }
+    forms |= {"/thermal": DEPTH} if has_raw else {}
+    there = {name: Topic(name, PACKED if "compressed" in name else RAW, 3) for name in forms}
+    inputs = choose_inputs({**there, **topics(i=INFO)}, forms)
+    assert inputs.image.name == chosen
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_depth"),
+    [
+        ("/camera/depth/image_raw", True),
+        ("/camera/depth/image_raw/compressed", True),
+        ("/camera/depth/image_raw/compressedDepth", True),
+        ("/camera/infra/image_raw/compressed", False),
+        ("/depth_camera/infra/image_raw/compressed", False),
+    ],
+)
+def test_mono16_is_depth_by_the_name_of_its_raw_topic(tmp_path, topic, is_depth):
+    coded = ("mono16; png compressed ", b"")
+    _, message = bags.compressed_depth(0, coded)
+    with BagReader(bags.write(tmp_path / "in", [(topic, message)])) as bag:
+        assert inspect_topics(bag)[topic].is_depth == is_depth
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 
 import cv2
@@ -99,6 +100,45 @@ def test_areas_in_a_palette_with_a_transparent_background_are_not_merged(tmp_pat
         read_masks(saved(tmp_path, image, transparency=1))
 
 
+def drawn(*colors) -> np.ndarray:
+    """(60, 80, channels): the disk in these colours, in bars side by side, on nothing."""
+    width = 24 // len(colors) + 1
+    fill = np.array(colors, np.uint8)[np.clip((x - 13) // width, 0, len(colors) - 1)]
+    return np.where(DISK[..., None], np.dstack([fill, np.full((60, 80), 255, np.uint8)]), 0).astype(np.uint8)
+
+
+def with_star(pixels, color):
+    """The same with an area in this colour apart from the rest."""
+    pixels[10:50, 50:70] = (*color, 255)
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (drawn(RED, (60, 60, 200), (240, 240, 240)), DISK),
+        (drawn(RED, BLACK, (60, 60, 200)), DISK),  # parted by black
+        (drawn((100,), (255,), (180,)), DISK),
+        (with_star(drawn(RED, (60, 60, 200)), RED), DISK | BAR),  # apart, in a colour of the rest
+    ],
+    ids=["three", "black_between", "grey", "star"],
+)
+def test_flat_colours_that_touch_on_nothing_are_one_cut_out(tmp_path, caplog, pixels, expected):
+    check(read_masks(saved(tmp_path, pixels)), _1=expected)
+    assert "mask.png: different colours that touch are taken for one cut-out, object 1" in caplog.text
+
+
+def test_a_cut_out_in_flat_colours_may_have_a_palette(tmp_path):
+    image = Image.fromarray(np.where(DISK, np.where(x < 25, 0, 2), 1).astype(np.uint8))
+    image.putpalette([*RED, *BLACK, 0, 255, 0])
+    check(read_masks(saved(tmp_path, image, transparency=1)), _1=DISK)
+
+
+def test_flat_colours_on_nothing_are_refused_where_one_is_apart_from_the_others(tmp_path):
+    with pytest.raises(SourceError, match="got 3 different colours"):
+        read_masks(saved(tmp_path, with_star(drawn(RED, (60, 60, 200)), (0, 255, 0))))
+
+
 def test_one_colour_that_was_compressed_and_saved_as_png_is_read(tmp_path):
     noisy = Image.open(saved(tmp_path, painted((200, 30, 40)), "mask.jpg", quality=80))
     (found,) = read_masks(saved(tmp_path, noisy)).values()
@@ -123,6 +163,29 @@ def test_ids_of_16_bits_with_alpha_are_kept(tmp_path, name):
     alpha = np.where(y < 55, 65535, 0).astype(np.uint16)
     path = written(tmp_path, np.dstack([painted((1,) * 3, (300,) * 3, (7,) * 3, np.uint16), alpha]), name)
     check(read_masks(path), _1=DISK, _300=BAR, _7=~DISK & ~BAR & (y < 55))
+
+
+def grey_alpha_png(values, alpha) -> bytes:
+    """A PNG of grey and alpha of 16 bits each, which neither Pillow nor OpenCV writes."""
+    rows = np.dstack([values, alpha]).astype(">u2")
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 4, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))),
+        (b"IEND", b""),
+    ]
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("label", [2, 300])
+def test_a_single_id_of_16_bits_with_alpha_is_kept(tmp_path, label):
+    path = tmp_path / "mask.png"
+    path.write_bytes(grey_alpha_png(DISK * label, DISK * 65535))
+    check(read_masks(path), **{f"_{label}": DISK})
+    path.write_bytes(grey_alpha_png(DISK * 0, DISK * 65535))
+    check(read_masks(path), _1=DISK)  # a black shape
 
 
 def test_one_colour_of_16_bits_may_have_soft_edges(tmp_path):

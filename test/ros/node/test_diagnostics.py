@@ -49,8 +49,15 @@ def test_diagnostics_warn_that_no_image_comes(start_node):
     assert (values["level"], values["message"]) == ("WARN", f"no image on {IMAGE} yet; its publishers: 0")
 
 
-@pytest.mark.parametrize(("topic", "told"), [("/camera/image_rect_color", True), ("/camera/image_raw", False)])
-def test_images_that_are_called_rectified_and_read_as_raw_are_told(start_node, monkeypatch, topic, told):
+@pytest.mark.parametrize(
+    ("topic", "clicks", "told"),
+    [
+        ("/camera/image_rect_color", True, True),
+        ("/camera/image_rect_color", False, False),  # 3D is not in use
+        ("/camera/image_raw", True, False),
+    ],
+)
+def test_images_that_are_called_rectified_and_read_as_raw_are_told(start_node, monkeypatch, topic, clicks, told):
     monkeypatch.setattr("node_harness.IMAGE", topic)
     node = start_node().start()
     node.track()
@@ -59,7 +66,11 @@ def test_images_that_are_called_rectified_and_read_as_raw_are_told(start_node, m
     model = {"distortion_model": "plumb_bob", "d": [0.1, 0.0, 0.0, 0.0, 0.0]}
     node.publish(CAMERA_INFO, CameraInfo(header=Header(frame_id=CAMERA), width=WIDTH, height=HEIGHT, k=k, p=p, **model))
     wait_for(lambda: node.node._stream.depth_queue.camera is not None, "the node does not see the CameraInfo")
+    if clicks:
+        node.click_3d((0.0, 0.0, 1.0), CAMERA)
+        node.wait_for_count("queries_accepted", 1)
     expected = f"{topic} is rectified by its name, and its CameraInfo is read as that of raw images"
-    assert (expected in node.diagnostics()["message"]) == told
+    values = node.diagnostics()
+    assert (expected in values["message"], values["level"]) == (told, "WARN" if told else "OK")
     assert node.set_parameter("rectified", True).successful
     assert expected not in node.diagnostics()["message"]

@@ -13,6 +13,7 @@ pytest.importorskip("sampt_ros.msg", reason="needs the built package, for sampt_
 from node_depth import CENTRE, COMPRESSED, DEPTH, FAR, FOCAL, begin_depth, positions, seen_at, send_depth, track_in_3d
 from node_harness import CAMERA, CAMERA_INFO, HEIGHT, START_NS, WIDTH, wait_for
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 from sampt_ros.ros import diagnostics
 
@@ -183,3 +184,12 @@ def test_after_a_restart_depth_is_paired_anew(sampt):
     stamp = node.send()
     send_depth(node, stamp)
     assert np.isfinite(positions(node, stamp)).all()
+
+
+def test_depth_for_images_that_are_called_rectified_and_read_as_raw_is_told_to_be_wrong(start_node, monkeypatch):
+    monkeypatch.setattr("node_harness.IMAGE", "/camera/image_rect")
+    node = start_node()
+    k, p = np.array([[64.0, 0, 32], [0, 64, 24], [0, 0, 1]]), np.array([[60.0, 0, 30, 0], [0, 60, 20, 0], [0, 0, 1, 0]])
+    info = CameraInfo(header=Header(frame_id=CAMERA), width=WIDTH, height=HEIGHT, k=k.ravel(), p=p.ravel())
+    node.publish(CAMERA_INFO, info)
+    wait_for(lambda: "/camera/image_rect is rectified by its name" in node.diagnostics()["message"], "nothing is told")
