@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from sampt_ros.errors import SourceError
 from sampt_ros.fleet import paths, remote_files
 from sampt_ros.fleet.remote_files import is_remote
-from sampt_ros.io.video import BAG_SUFFIX, FURTHER_SUFFIXES, IMAGE_SUFFIXES, is_bag_name, natural_key
+from sampt_ros.io.video import BAG_SUFFIX, FURTHER_SUFFIXES, IMAGE_SUFFIXES, is_bag, is_bag_name, natural_key
 
 _BESIDE = re.compile(r"(.*)-(wal|shm|journal)")
 _ANIMATED = (".apng", ".avif", ".gif")
@@ -124,9 +124,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _recording(name: str, path: Path) -> Recording:
-    names = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
-    name = name if path.is_dir() else _stem(name)
-    return Recording(name, paths.absolute(path), any(map(is_bag_name, names)))
+    return Recording(name if path.is_dir() else _stem(name), paths.absolute(path), is_bag(path))
 
 
 def _is_beside_bag(path: Path) -> bool:

@@ -50,6 +50,7 @@ _WEBP_MOVES, _HEAD = 2, 32  # or, as WebP, this bit in the first bytes.
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # Numbers of a TIFF's tags.
 _SIGNED = 2  # a value of the latter
 _PILLOW_FORMATS = ("GIF", "AVIF")
+_PAM = b"P7"  # OpenCV exchanges its channels, or reads beyond them.
 _PNG_CHUNK = 12  # Bytes of a PNG chunk besides its content: length, kind, checksum.
 
 # Pillow's names for pixels of other numbers, as of radiometric thermal cameras, and what they are.
@@ -64,7 +65,7 @@ def decode(data: bytes | np.ndarray, flags: int) -> np.ndarray | None:
     A JPEG that lacks nothing but its end mark, which some cameras leave out, is decoded; one that is cut off is not.
     """
     content = np.frombuffer(data, np.uint8)
-    if len(content) == 0 or not _is_complete(content):
+    if len(content) == 0 or content[:2].tobytes() == _PAM or not _is_complete(content):
         return None
     if is_open := _lacks_end(content):
         content = np.concatenate([content, np.frombuffer(_JPEG_END, np.uint8)])

@@ -259,15 +259,14 @@ class SamPt:
     ) -> ObjectResult:
         """Correct a tracked object with more points and return it as it is on the newest frame.
 
-        If there is a propagated mask, it is corrected by the clicks alone, without the points sampled from wrong masks;
-        if that fails, the object is restarted from the clicks. If the corrected mask is accepted, fresh points are
-        sampled from it.
+        A propagated mask is corrected by the clicks alone, without the points sampled from wrong masks; if that fails,
+        the object is restarted from the clicks. If the corrected mask is accepted, fresh points are sampled from it.
 
         points, labels, past: as in add_object. Raises QueryError (UnknownObjectError for the id), without having
         changed anything; also for negative points only, if there is no mask to correct.
         """
         tracked = self._objects[object_id]
-        frames = self._frames.since(past)
+        frames, replaced = self._frames.since(past), _NO_POINTS
         query = tracked.correction(Query.checked(frames[0].size, points, labels))
         added = self._points.follow(self._points.new(query.positive, query.negative), frames)
         with self._objects.undone_on_error(tracked), self._points.forgotten_on_error(added):
@@ -277,8 +276,9 @@ class SamPt:
             if tracked.result.state.has_mask:
                 self._objects.compare(tracked)
                 self._carrier.restart(tracked, frames[-1])
-                self._redraw_points(tracked, tracked.result.local_mask, frames[-1:], keep=tracked.clicks)
+                replaced = self._redraw_points(tracked, tracked.result.local_mask, frames[-1:], keep=tracked.clicks)
                 tracked.result = replace(tracked.result, points=tracked.points.copy())
+        self._points.forget(replaced)  # only now, since an interrupt would have brought them back
         return tracked.result
 
     def remove_object(self, object_id: int) -> None:
@@ -379,7 +379,7 @@ class SamPt:
         tracked.looks = tracked.looks.lost()
         self._accept_or_refuse(tracked, mask, score)
         self._carrier.restart(tracked, frame)
-        self._redraw_points(tracked, mask, [frame])
+        self._points.forget(self._redraw_points(tracked, mask, [frame]))
         tracked.history.since = frame.index
         tracked.result = replace(tracked.result, state=ObjectState.REACQUIRED, points=tracked.points.copy())
 
@@ -387,14 +387,14 @@ class SamPt:
         """Sample fresh points where the policy says so, and track them from the mask's frame to this one."""
         histories = {tracked.id: tracked.history for tracked in self._objects}
         for object_id, accepted in self._policy.choose(frame.index, histories).items():
-            tracked = self._objects[object_id]
-            self._redraw_points(tracked, accepted.mask, [each for each in self._frames if each.index >= accepted.index])
+            tracked, frames = self._objects[object_id], [each for each in self._frames if each.index >= accepted.index]
+            self._points.forget(self._redraw_points(tracked, accepted.mask, frames))
             tracked.history.since = frame.index
 
     def _redraw_points(
         self, tracked: TrackedObject, mask: LocalMask, frames: Sequence[Frame], keep: Points = _NO_POINTS
-    ) -> None:
-        """Replace an object's points, except those to `keep`, by fresh ones from its mask on frames[0]."""
+    ) -> Points:
+        """Replace an object's points, except those to `keep`, by fresh ones of a mask on frames[0]; returns the old."""
         fresh = self._points.follow(self._points.draw(mask, frames[0]), frames)
         before, tracked.points, tracked.clicked_ids = tracked.points, keep + fresh, frozenset(keep.id.tolist())
-        self._points.forget(before.at(~np.isin(before.id, keep.id)))
+        return before.at(~np.isin(before.id, keep.id))

@@ -47,6 +47,14 @@ def test_bags_are_told_from_videos_and_folders(folder):
     assert found == {"bag": True, "one": True, "frames": False, "cups": False}
 
 
+@pytest.mark.parametrize(("others", "is_bag"), [(["0.png"], False), (["0.pgm"], False), (["a.mcap", "0.gif"], True)])
+def test_metadata_beside_frames_make_no_bag(folder, others, is_bag):
+    for name in others:
+        (folder / "bag" / name).write_text("")
+    (found,) = find_recordings(["bag"])
+    assert found.is_bag == is_bag
+
+
 def test_a_pattern_finds_animations_though_a_folder_may_have_such_frames(folder):
     for name in ("cups.gif", "mugs.avif"):
         (folder / "monday" / name).touch()

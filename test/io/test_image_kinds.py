@@ -69,6 +69,32 @@ def test_further_kinds_that_do_not_go_on_with_the_numbers_are_counted(tmp_path, 
     assert record.getMessage().endswith("and others that go on with their numbers")
 
 
+@pytest.mark.parametrize(
+    ("frames", "others"),
+    [
+        # depth and colour, each named by the seconds of its own clock
+        (["1311867170.450076", "1311867170.462290"], ["1311867170.455012", "1311867170.478900"]),
+        (["000000_10", "000001_10"], ["000000_11", "000001_11"]),
+        (["0", "1", "2"], ["2024"]),
+    ],
+)
+def test_numbers_beside_those_of_the_frames_do_not_go_on_with_them(tmp_path, caplog, frames, others):
+    for names, suffix in ((frames, "png"), (others, "pgm")):
+        for name in names:
+            Image.fromarray(SCENE).convert("L").save(tmp_path / f"{name}.{suffix}")
+    assert open_source(str(tmp_path)).names == frames
+    assert f"images that are not read: {len(others)} .pgm" in caplog.text
+
+
+def test_pam_is_refused_whose_channels_opencv_mistakes(tmp_path):
+    head = b"P7\nWIDTH 32\nHEIGHT 24\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
+    (tmp_path / "0.pam").write_bytes(head + SCENE.tobytes())
+    with pytest.raises(SourceError, match=r"got 1 \.pam"):
+        open_source(str(tmp_path))
+    with pytest.raises(SourceError, match="cannot read"):
+        read_image(tmp_path / "0.pam")
+
+
 def test_a_single_picture_has_no_numbers_to_go_on_with(tmp_path, caplog):
     write_image(tmp_path / "scene.png", SCENE)
     Image.fromarray(SCENE).save(tmp_path / "scene.gif")
@@ -125,9 +151,9 @@ def test_what_a_build_of_opencv_lacks_is_read_by_pillow(tmp_path, monkeypatch, s
 def test_the_number_in_a_suffix_stays_in_the_pattern_that_takes_one_kind(tmp_path, caplog):
     for number in range(2):
         Image.fromarray(SCENE).save(tmp_path / f"{number}.jp2")
-    write_image(tmp_path / "2.png", SCENE)
-    assert open_source(str(tmp_path)).length == 3
-    assert f"several kinds (2 *.jp2, 1 *.png), and all are taken for one sequence; '{tmp_path}/*.jp2'" in caplog.text
+        write_image(tmp_path / f"{2 + number}.png", SCENE)
+    assert open_source(str(tmp_path)).length == 4
+    assert f"several kinds (2 *.jp2, 2 *.png), and all are taken for one sequence; '{tmp_path}/*.jp2'" in caplog.text
 
 
 def test_a_folder_of_such_images_alone_is_refused(tmp_path):

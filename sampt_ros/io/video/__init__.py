@@ -34,6 +34,7 @@ __all__ = [
     "VideoFile",
     "frame_files",
     "image_files",
+    "is_bag",
     "is_bag_name",
     "natural_key",
     "open_source",
@@ -52,7 +53,7 @@ def open_source(source: str) -> FrameSource:
     SourceError if the source is missing, empty or unreadable.
     """
     path = Path(source)
-    if _is_bag(path):
+    if is_bag(path):
         raise SourceError(f"expected a video file or an image folder; {source!r} is a ROS 2 bag: `sampt bag` reads it")
     if path.is_dir():
         return ImageFolder(path, frame_files(path), warn_of_several_kinds=True)
@@ -72,13 +73,14 @@ def is_bag_name(name: str) -> bool:
     return name.lower() == _BAG_METADATA or bool(BAG_SUFFIX.search(name))
 
 
-def _is_bag(path: Path) -> bool:
-    """Whether a file, or a folder without images, is a ROS 2 bag by its name, or by those of its files."""
+def is_bag(path: Path) -> bool:
+    """Whether a file, or a folder without frames, is a ROS 2 bag by its name, or by those of its files."""
     if not path.is_dir():
         return path.is_file() and is_bag_name(path.name)
     names = [file.name for file in path.iterdir()]
-    has_images = any(name.lower().endswith(IMAGE_SUFFIXES) for name in names)
-    return not has_images and any(map(is_bag_name, names))
+    # A preview beside messages is no frame; metadata.yaml alone may be anything's.
+    frames = IMAGE_SUFFIXES if any(map(BAG_SUFFIX.search, names)) else IMAGE_SUFFIXES + FURTHER_SUFFIXES
+    return any(map(is_bag_name, names)) and not any(name.lower().endswith(frames) for name in names)
 
 
 def _video_file(path: Path) -> FrameSource:

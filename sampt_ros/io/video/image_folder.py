@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -16,19 +17,19 @@ from sampt_ros.errors import SourceError
 from sampt_ros.io.grey_range import GreyRange
 from sampt_ros.io.image_files import read_image
 from sampt_ros.io.utf8_names import utf8_name
-from sampt_ros.io.video.file_order import in_order, natural_key, other_order
+from sampt_ros.io.video.file_order import in_order, other_order
 from sampt_ros.io.video.frame_source import FALLBACK_FPS, NumberedSource
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Beside those above, these are often something else: previews, depth, masks.
 FURTHER_SUFFIXES = (
-    *(".apng", ".avif", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".pam", ".pbm", ".pgm", ".pnm", ".ras", ".sr"),
+    *(".apng", ".avif", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".pbm", ".pgm", ".pnm", ".ras", ".sr"),
 )
 # Images that are not read, which is told.
 _OTHER_IMAGES = (
     *FURTHER_SUFFIXES,
-    *(".arw", ".avifs", ".cr2", ".cr3", ".dng", ".exr", ".heic", ".heif", ".j2k", ".jxl", ".nef", ".pcx", ".psd"),
-    ".tga",
+    *(".arw", ".avifs", ".cr2", ".cr3", ".dng", ".exr", ".heic", ".heif", ".j2k", ".jxl", ".nef", ".pam", ".pcx"),
+    *(".psd", ".tga"),
 )
 
 _log = logging.getLogger(__name__)
@@ -147,16 +148,28 @@ def _images(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 def _of_one_sequence(files: Sequence[Path]) -> list[Path]:
     """Images without those of FURTHER_SUFFIXES that do not continue the numbers of the others, if there are others."""
     ordinary = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-    kinds = {_NUMBER.sub("*", path.stem) for path in ordinary}
-    taken = {tuple(natural_key(Path(path.stem))) for path in ordinary}
-    further = [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
     if not ordinary:
-        return further
-    return ordinary + [
-        path
-        for path in further
-        if _NUMBER.sub("*", path.stem) in kinds and tuple(natural_key(Path(path.stem))) not in taken
-    ]
+        return list(files)
+    further = [path for path in files if path not in set(ordinary)]
+    counted, counting = _by_name(ordinary), _by_name(further)
+    return ordinary + [path for name in counting if _goes_on(counted[name], counting[name]) for path in counting[name]]
+
+
+def _by_name(files: Sequence[Path]) -> defaultdict[tuple[str, str], list[Path]]:
+    """The files whose names have a number, by what is before and behind their last one."""
+    found: defaultdict[tuple[str, str], list[Path]] = defaultdict(list)
+    for path in files:
+        if match := _LAST_NUMBER.fullmatch(path.stem):
+            found[match[1], match[3]].append(path)
+    return found
+
+
+def _goes_on(files: Sequence[Path], others: Sequence[Path]) -> bool:
+    """Whether files, two at least, and others count on together: in steps of one width, without a number twice."""
+    matches = [_LAST_NUMBER.fullmatch(path.stem) for path in (*files, *others)]
+    numbers = sorted(int(match[2]) for match in matches if match)
+    steps = {after - before for before, after in pairwise(numbers)}
+    return len(files) > 1 and len(steps) == 1 and 0 not in steps
 
 
 def _other_images(files: Sequence[Path]) -> str:

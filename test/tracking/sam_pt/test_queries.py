@@ -284,3 +284,19 @@ def test_points_that_cannot_be_followed_are_forgotten(fixed, monkeypatch, error)
         with pytest.raises(error):
             query()
         assert fixed.tracker.ids == before
+
+
+def test_points_of_which_the_tracker_knows_nothing_are_never_brought_back(fixed, monkeypatch):
+    fixed.add()
+    remove = fixed.tracker.remove
+
+    def interrupted(ids):
+        remove(ids)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fixed.tracker, "remove", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fixed.sam_pt.add_points(1, [(21, 21)])
+    (item,) = fixed.sam_pt.step(blank()).objects
+    assert set(item.points.id.tolist()) <= set(fixed.tracker.ids)
