@@ -18,7 +18,7 @@ REPORT = ": stream"  # what a node's report is called, after its name
 
 def main() -> int:
     """Wait for a report of each node that is asked for; returns the exit status."""
-    wanted = [plain(name) for name in os.environ.get("SAMPT_NODE", "/sampt").split(",")]
+    wanted = [plain(name) for name in os.environ.get("SAMPT_NODE", "").split(",") if name.strip()] or [plain("/sampt")]
     heard: dict[str, DiagnosticStatus] = {}
 
     def on_report(message: DiagnosticArray) -> None:

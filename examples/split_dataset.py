@@ -32,4 +32,6 @@ def main(folder: Path, share: float = 0.2) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2 and not 0 < float(sys.argv[2]) < 1:
+        sys.exit(f"expected the share of frames for validation, between 0 and 1, such as 0.2; got {sys.argv[2]}")
     main(Path(sys.argv[1]), *map(float, sys.argv[2:]))

@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         """
         Fetched files are kept in one folder, which the environment variable SAMPT_CACHE can change. A checkpoint
         parameter that is empty uses its file from there. Tracking itself never downloads anything. You can also put
-        a file there by hand, under its published name.
+        a file there by hand, under the name that `models list` shows.
 
         If the SHA-256 of a model is not published in full, that of the first file is pinned beside it, in .sha256.json.
         """,

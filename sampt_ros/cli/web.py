@@ -56,9 +56,14 @@ def add(commands: Any) -> None:
                 type=type(item.default),
                 default=item.default,
                 metavar=item.name.rpartition("_")[2].upper(),
-                help=f"{option.description[0].lower()}{option.description[1:]} (default: {item.default}{unit})",
+                help=f"{_as_in_a_list(option.description)} (default: {item.default}{unit})",
             )
     common.add_config(parser)
+
+
+def _as_in_a_list(sentence: str) -> str:
+    """The sentence without its capital, unless that begins an abbreviation."""
+    return sentence if sentence[1].isupper() else f"{sentence[0].lower()}{sentence[1:]}"
 
 
 def _run(parsed: argparse.Namespace) -> int:

@@ -14,13 +14,14 @@ from sampt_ros.tracking.sam_pt import SamPt
 
 
 def most_interior_point(mask: np.ndarray) -> tuple[int, int]:
-    """The pixel (x, y) of a mask (H, W) bool that is farthest from any pixel outside it.
+    """The pixel (x, y) of a mask (H, W) bool that is farthest from any pixel outside it, the first if several are.
 
     Beyond the image border counts as outside. The mask must not be empty.
     """
     padded = np.pad(mask.astype(np.uint8), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    y, x = np.unravel_index(distance.argmax(), distance.shape)
+    # Squares of distances are whole numbers; OpenCV's roots of equal ones differ, in another way each time.
+    y, x = np.unravel_index(np.rint(distance.astype(float) ** 2).argmax(), distance.shape)
     return int(x), int(y)
 
 

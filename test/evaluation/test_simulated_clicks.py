@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from davis_folders import NOTHING, square
@@ -62,3 +63,17 @@ def test_objects_start_from_their_masks_or_from_clicks_under_their_ids(clicks):
     sam_pt.step(blank())
     start_objects(sam_pt, Annotation({2: square(20, 20), 5: square(50, 30)}, NOTHING), clicks)
     assert sam_pt.object_ids == [2, 5]
+
+
+def test_of_pixels_as_far_inside_the_first_is_clicked(monkeypatch):
+    mask = np.zeros((40, 60), bool)
+    mask[5:20, 5:50] = True
+    transform = cv2.distanceTransform
+
+    def uneven(*arguments):  # as OpenCV's roots are at times
+        distance = transform(*arguments)
+        distance[13, 30] = np.nextafter(distance[13, 30], np.inf, dtype=np.float32)
+        return distance
+
+    monkeypatch.setattr(cv2, "distanceTransform", uneven)
+    assert most_interior_point(mask) == (12, 12)

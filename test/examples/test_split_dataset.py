@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 
 from sampt_ros.data_types import FrameResult, LocalMask, ObjectResult, ObjectState, Points
@@ -34,3 +35,12 @@ def test_the_last_frames_are_for_validation(tmp_path):
         "val": "val.txt",
         "names": {0: "cup"},
     }
+    with CocoDataset(tmp_path, {1: "cup"}) as dataset:  # another run
+        dataset.add(np.zeros((12, 16, 3), np.uint8), FrameResult(0, (12, 16), (item,)))
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "annotations.json", "labels", "data.yaml"}
+
+
+@pytest.mark.parametrize("share", ["20", "0", "-0.2"])
+def test_the_share_is_between_0_and_1(tmp_path, share):
+    run = subprocess.run([sys.executable, EXAMPLE, tmp_path, share], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1 and f"between 0 and 1, such as 0.2; got {share}" in run.stderr

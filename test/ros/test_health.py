@@ -49,7 +49,7 @@ def test_a_node_that_waits_for_images_is_well(ros_domain):  # noqa: F811
     assert "sampt: no image on /camera/image_raw" in answer.stdout
 
 
-@pytest.mark.parametrize("nodes", ["/front/sampt", "front/sampt", "//front//sampt"])
+@pytest.mark.parametrize("nodes", ["/front/sampt", "front/sampt,", "//front//sampt"])
 def test_a_node_that_cannot_be_configured_is_not(report, nodes):
     report("front/sampt", DiagnosticStatus.ERROR)
     report("back/sampt", DiagnosticStatus.OK)

@@ -122,6 +122,8 @@ def starts_in_order(prompts: Sequence[tuple[str, Any]], frame_names: Sequence[st
 
     Raises QueryError or SourceError, saying what was expected.
     """
+    if len(prompts) > 1 and prompts[-1][0] == START:
+        raise QueryError(f"expected the prompts that --start {prompts[-1][1]} holds for after it; got none")
     frame = 0
     given: dict[int, dict[str, list[Any]]] = {}  # By frame and option.
     folders, query_points = [], []

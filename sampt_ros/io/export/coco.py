@@ -16,6 +16,7 @@ from sampt_ros.io.export.outlines import outline, run_lengths
 from sampt_ros.io.image_files import folder_for_frames, write_image
 from sampt_ros.io.writing import uninterrupted, write_whole, writing_to
 
+_SPLIT = ("annotations_train.json", "annotations_val.json", "train.txt", "val.txt")  # as of examples/split_dataset.py
 _NOTE = "# Made by sampt. Every image is listed for training and for validation: split them as your training needs.\n"
 
 
@@ -40,8 +41,8 @@ class CocoDataset:
     skipped  number of frames skipped
     """
 
-    # The files and folders above, all that a run replaces in its folder.
-    WRITTEN = ("images", "annotations.json", "labels", "data.yaml")
+    # The files and folders above, and those of examples/split_dataset.py: all that a run replaces in its folder.
+    WRITTEN = ("images", "annotations.json", "labels", "data.yaml", *_SPLIT)
 
     def __init__(self, folder: Path, names: Mapping[int, str] | None = None) -> None:
         """names: names of objects by id; objects of the same name form a category. Default: "object 3"."""
@@ -109,6 +110,8 @@ class CocoDataset:
         with writing_to(self.folder):
             folder_for_frames(self.folder / "images", ".jpg")
             folder_for_frames(self.folder / "labels", ".txt")
+            for name in _SPLIT:
+                (self.folder / name).unlink(missing_ok=True)
             self._file = file = (self.folder / "annotations.json").open("w")
         file.write('{"info": {"description": "masks tracked by sampt"}, "annotations": [')
         return file

@@ -9,7 +9,7 @@ import pytest
 from fakes import blank
 
 from sampt_ros.cli.options.prompts import parse_starts, require_meant, starts_in_order
-from sampt_ros.errors import SamPtError
+from sampt_ros.errors import QueryError, SamPtError
 from sampt_ros.io.image_files import write_image
 from sampt_ros.io.label_images import write_labels
 from sampt_ros.streaming.requests import ObjectStart
@@ -160,3 +160,10 @@ def test_prompts_at_an_address_are_counted_but_not_looked_up(tmp_path, monkeypat
     (tmp_path / "file").write_text("")
     reference, mask = files
     require_meant([("reference", reference), ("reference_mask", mask), ("query_points", "s3://x/points.txt")])
+
+
+def test_a_start_that_holds_for_nothing_is_refused():
+    prompts = [("point", "5,6"), ("start", 150)]
+    with pytest.raises(QueryError, match=r"expected the prompts that --start 150 holds for after it; got none"):
+        starts_in_order(prompts)
+    assert [start.frame for start in starts_in_order(prompts[::-1]).values()] == [150]
