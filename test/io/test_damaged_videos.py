@@ -18,11 +18,6 @@ from sampt_ros.io.video.pyav_file import PyavFile
 from sampt_ros.io.video_writer import video_writer
 
 
-@pytest.fixture
-def pyav():
-    return pytest.importorskip("av", reason="PyAV is missing: pip install av")
-
-
 def test_frames_that_are_missing_are_told(tmp_path, caplog, monkeypatch):
     writer = video_writer(tmp_path / "clip.mp4", 10, (24, 32))
     for _ in range(50):

@@ -22,16 +22,6 @@ SMOOTH = cv2.GaussianBlur(texture(*SIZE), (0, 0), 3)  # which compression keeps
 SCENE = [np.roll(SMOOTH, 3 * number, axis=1) for number in range(30)]
 
 
-@pytest.fixture
-def no_pyav(monkeypatch):
-    monkeypatch.setitem(sys.modules, "av", None)
-
-
-@pytest.fixture
-def pyav():
-    return pytest.importorskip("av", reason="PyAV is missing: pip install av")
-
-
 def joined(path, *parts):
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -18,16 +17,6 @@ from sampt_ros.io.video import open_source
 from sampt_ros.io.video_writer import video_writer
 
 RED = np.full((24, 32, 3), (200, 30, 10), np.uint8)
-
-
-@pytest.fixture
-def no_pyav(monkeypatch):
-    monkeypatch.setitem(sys.modules, "av", None)
-
-
-@pytest.fixture
-def pyav():
-    return pytest.importorskip("av", reason="PyAV is missing: pip install av")
 
 
 @pytest.fixture

@@ -38,12 +38,17 @@ def broadcast(path, images, interlaced=False):
         stream = file.add_stream("mpeg2video", rate=25, options=options)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt, stream.gop_size = "yuv420p", 6
-        for number, image in enumerate(images):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
+        _add(file, stream, images, rate=25)
     return path
+
+
+def _add(file, stream, images, rate):
+    """Write these images, so many a second, to a stream of a file, and end the stream."""
+    for number, image in enumerate(images):
+        frame = sys.modules["av"].VideoFrame.from_ndarray(image, format="rgb24")
+        frame.pts, frame.time_base = number, Fraction(1, rate)
+        file.mux(stream.encode(frame))
+    file.mux(stream.encode())
 
 
 def with_tracks(path, *tracks, cover=False):
@@ -57,11 +62,7 @@ def with_tracks(path, *tracks, cover=False):
         if cover:
             streams[-1].disposition = av.stream.Disposition.attached_pic
         for stream, images in zip(streams, tracks):
-            for number, image in enumerate(images):
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-                frame.pts, frame.time_base = number, Fraction(1, 10)
-                file.mux(stream.encode(frame))
-            file.mux(stream.encode())
+            _add(file, stream, images, rate=10)
     return path
 
 

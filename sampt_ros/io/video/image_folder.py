@@ -6,8 +6,7 @@ import itertools
 import logging
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -150,25 +149,26 @@ def _of_one_sequence(files: Sequence[Path]) -> list[Path]:
     ordinary = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     if not ordinary:
         return list(files)
-    further = [path for path in files if path not in set(ordinary)]
-    counted, counting = _by_name(ordinary), _by_name(further)
-    return ordinary + [path for name in counting if _goes_on(counted[name], counting[name]) for path in counting[name]]
+    counted = _numbered(ordinary)
+    further = _numbered(path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES)
+    return ordinary + [
+        path for name, others in further.items() if _goes_on(counted[name], others) for _, path in others
+    ]
 
 
-def _by_name(files: Sequence[Path]) -> defaultdict[tuple[str, str], list[Path]]:
-    """The files whose names have a number, by what is before and behind their last one."""
-    found: defaultdict[tuple[str, str], list[Path]] = defaultdict(list)
+def _numbered(files: Iterable[Path]) -> defaultdict[tuple[str, str], list[tuple[int, Path]]]:
+    """The files whose names have a number, with their last one, by what is before and behind it."""
+    found: defaultdict[tuple[str, str], list[tuple[int, Path]]] = defaultdict(list)
     for path in files:
         if match := _LAST_NUMBER.fullmatch(path.stem):
-            found[match[1], match[3]].append(path)
+            found[match[1], match[3]].append((int(match[2]), path))
     return found
 
 
-def _goes_on(files: Sequence[Path], others: Sequence[Path]) -> bool:
+def _goes_on(files: Sequence[tuple[int, Path]], others: Sequence[tuple[int, Path]]) -> bool:
     """Whether files, two at least, and others count on together: in steps of one width, without a number twice."""
-    matches = [_LAST_NUMBER.fullmatch(path.stem) for path in (*files, *others)]
-    numbers = sorted(int(match[2]) for match in matches if match)
-    steps = {after - before for before, after in pairwise(numbers)}
+    numbers = sorted(number for number, _ in (*files, *others))
+    steps = {after - before for before, after in itertools.pairwise(numbers)}
     return len(files) > 1 and len(steps) == 1 and 0 not in steps
 
 
@@ -226,10 +226,10 @@ def _is_visible_file(path: Path) -> bool:
 
 def _warn_of_gaps(folder: Path, files: Sequence[Path]) -> None:
     """Warn of gaps in the files' numbers, unless these are irregular, such as times."""
-    matches = [match for path in files if (match := _LAST_NUMBER.fullmatch(path.stem))]
-    if len(matches) < len(files) or len({(match[1], match[3]) for match in matches}) > 1:
+    groups = list(_numbered(files).values())
+    if len(groups) != 1 or len(groups[0]) < len(files):
         return
-    steps = [int(after[2]) - int(before[2]) for before, after in itertools.pairwise(matches)]
+    steps = [after - before for (before, _), (after, _) in itertools.pairwise(groups[0])]
     step = min(steps, default=0)
     if step <= 0 or 2 * steps.count(step) < len(steps) or any(each % step for each in steps):
         return
